@@ -1,0 +1,190 @@
+"""Feature networks: VGG-19, VGG-16 and slim networks with 1x1 heads, as named layers.
+
+A layer is called ``conv4_1`` before its ReLU and ``relu4_1`` after it (Simonyan and Zisserman 2014,
+arXiv 1409.1556; the numbering is that of Gatys et al. 2015, arXiv 1508.06576).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nst_core.errors import StyleError
+
+CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
+POOLINGS = ("max", "average")
+
+# Per-channel mean and deviation of ImageNet in RGB 0..1, which torchvision's networks expect.
+TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# The first VGG release: BGR, 0..255, this mean subtracted (given here in RGB order).
+CAFFE_MEAN = (123.68, 116.779, 103.939)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network wants its pixels: ``(rgb * scale - mean) / std``, channels reversed if ``bgr``."""
+
+    scale: float
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool
+
+    def __call__(self, rgb: Tensor) -> Tensor:
+        mean, std = (rgb.new_tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        out = (rgb * self.scale - mean) / std
+        return out.flip(1) if self.bgr else out
+
+
+TORCHVISION = Preprocessing(1.0, TORCHVISION_MEAN, TORCHVISION_STD, bgr=False)
+CAFFE = Preprocessing(255.0, CAFFE_MEAN, (1.0, 1.0, 1.0), bgr=True)
+IDENTITY = Preprocessing(1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), bgr=False)
+
+
+class FeatureNetwork(nn.Module):
+    """A frozen VGG-shaped network that answers with the activations of the layers asked for.
+
+    Args:
+        name: what results call it (``vgg19``, or the name of a weights file).
+        convolutions: ``{"conv1_1": (weight, bias), ...}`` in order, 3x3.
+        preprocessing: applied to RGB 0..1 first.
+        pooling: ``max`` as trained, or ``average`` (Gatys et al. 2015 found it smoother).
+        padding_mode: ``zeros`` (VGG) or ``reflect``.
+        heads: 1x1 convolutions by layer, ``{"conv1_1": (weight, bias), ...}``: a slim network's map to
+            VGG's channels. With heads, only the layers that have one can be asked for.
+        first: an optional 1x1 convolution ahead of everything (a slim network's own preprocessing).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        convolutions: Mapping[str, tuple[Tensor, Tensor]],
+        preprocessing: Preprocessing = TORCHVISION,
+        pooling: str = "max",
+        padding_mode: str = "zeros",
+        heads: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+        first: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        if pooling not in POOLINGS:
+            raise StyleError(f"There is no pooling called {pooling!r}; choose from {', '.join(POOLINGS)}.")
+        self.name, self.preprocessing, self.pooling = name, preprocessing, pooling
+        self.convolutions = nn.ModuleDict({k: _frozen(*v, padding_mode) for k, v in convolutions.items()})
+        self.heads = nn.ModuleDict({k: _frozen(*v, "zeros") for k, v in (heads or {}).items()})
+        self.first = _frozen(*first, "zeros") if first else None
+
+    @property
+    def layers(self) -> list[str]:
+        """Every layer that can be asked for, in order: ``conv1_1``, ``relu1_1``, ``conv1_2`` ..."""
+        return [kind + conv[4:] for conv in (self.heads or self.convolutions) for kind in ("conv", "relu")]
+
+    def check(self, layers: Iterable[str]) -> None:
+        """Raise StyleError, naming the valid layers, if one of ``layers`` is not to be had here."""
+        valid = self.layers
+        for layer in layers:
+            if layer not in valid:
+                relus = ", ".join(name for name in valid if name.startswith("relu"))
+                raise StyleError(
+                    f"The feature network {self.name} has no layer {layer!r}; it has {relus} "
+                    "(and the same names with conv, before the ReLU)."
+                )
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Features of ``image`` ([N, 3, H, W], RGB, sRGB-encoded 0..1) by layer: [N, C, h, w] each."""
+        wanted = set(layers)
+        self.check(wanted)
+        if not wanted:
+            return {}
+        last = max(layer[4:] for layer in wanted)
+        found: dict[str, Tensor] = {}
+        x = self.preprocessing(image)
+        if self.first is not None:
+            x = self.first(x)
+        block = "1"
+        for conv, module in self.convolutions.items():
+            place = conv[4:]
+            if place[0] != block:
+                x, block = self._pool(x), place[0]
+            x = module(x)
+            head = self.heads[conv] if conv in self.heads else None
+            if head is None and conv in wanted:
+                found[conv] = x
+            x = F.relu(x)
+            if head is None and "relu" + place in wanted:
+                found["relu" + place] = x
+            if head is not None and {conv, "relu" + place} & wanted:
+                y = head(x)
+                found |= {name: z for name, z in ((conv, y), ("relu" + place, F.relu(y))) if name in wanted}
+            if place == last:
+                return found
+        raise AssertionError("check() admits only layers of this network")
+
+    def _pool(self, x: Tensor) -> Tensor:
+        # A picture of one pixel still has features: the last pixel is pooled with nothing.
+        pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
+        return pool(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
+
+
+def _frozen(weight: Tensor, bias: Tensor, padding_mode: str) -> nn.Conv2d:
+    out_channels, in_channels, size, _ = weight.shape
+    conv = nn.Conv2d(in_channels, out_channels, size, padding=size // 2, padding_mode=padding_mode)
+    conv.weight, conv.bias = (nn.Parameter(v.float(), requires_grad=False) for v in (weight, bias))
+    return conv
+
+
+def vgg(
+    name: str,
+    state: Mapping[str, Tensor],
+    kind: str,
+    preprocessing: Preprocessing = TORCHVISION,
+    pooling: str = "max",
+) -> FeatureNetwork:
+    """A VGG from a state dict with torchvision's keys (``features.0.weight`` ...).
+
+    ``kind`` is a key of CONVOLUTIONS_PER_BLOCK. The deep end may be missing: then fewer layers answer.
+    Raises StyleError if the tensors are not those of this network.
+    """
+    convolutions: dict[str, tuple[Tensor, Tensor]] = {}
+    index, channels_in = 0, 3
+    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[kind], 1):
+        channels = 64 * 2 ** min(block - 1, 3)
+        for number in range(1, count + 1):
+            weight, bias = state.get(f"features.{index}.weight"), state.get(f"features.{index}.bias")
+            if weight is None or bias is None:
+                if not convolutions:
+                    raise StyleError(f"{name} holds no {kind} weights: features.0.weight is missing.")
+                return FeatureNetwork(name, convolutions, preprocessing, pooling)
+            if tuple(weight.shape) != (channels, channels_in, 3, 3):
+                raise StyleError(
+                    f"{name} holds weights of another network: features.{index}.weight is "
+                    f"{tuple(weight.shape)} where {kind} has {(channels, channels_in, 3, 3)}."
+                )
+            convolutions[f"conv{block}_{number}"] = (weight, bias)
+            channels_in = channels
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pooling between blocks
+    return FeatureNetwork(name, convolutions, preprocessing, pooling)
+
+
+def distilled(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> FeatureNetwork:
+    """The slim VGG-19 of Wang et al. 2020 (arXiv 2003.08436): conv0, conv11 ... conv51, with 1x1 heads.
+
+    ``conv11_aux`` maps to VGG-19's normalised relu1_1 after a ReLU. Raises StyleError if a part is missing.
+    """
+    convolutions, heads = {}, {}
+    try:
+        for block, count in enumerate(CONVOLUTIONS_PER_BLOCK["vgg19"], 1):
+            for number in range(1, count + 1):
+                key, layer = f"conv{block}{number}", f"conv{block}_{number}"
+                if f"{key}.weight" not in state:
+                    break
+                convolutions[layer] = (state[f"{key}.weight"], state[f"{key}.bias"])
+                if f"{key}_aux.weight" in state:
+                    heads[layer] = (state[f"{key}_aux.weight"], state[f"{key}_aux.bias"])
+        first = (state["conv0.weight"], state["conv0.bias"])
+    except KeyError as missing:
+        raise StyleError(f"{name} is not a whole slim VGG-19: {missing} is missing.") from missing
+    return FeatureNetwork(name, convolutions, IDENTITY, pooling, "reflect", heads, first)

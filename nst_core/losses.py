@@ -1,0 +1,54 @@
+"""Content, style and total-variation losses (Gatys et al. 2015, arXiv 1508.06576; Johnson et al. 2016).
+
+Every feature loss is divided by its target's own size, so a weight of 1 means the same at any picture
+size and with any network: a loss of 1 is "as wrong as no feature at all".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-8
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Channel correlations of [N, C, H, W] features: F F^T / (H W), [N, C, C]."""
+    n, c, h, w = features.shape
+    flat = features.reshape(n, c, h * w)
+    return flat @ flat.transpose(1, 2) / (h * w)
+
+
+def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
+    """||value - target||^2 / ||target||^2 for each picture of a batch, averaged; a scalar.
+
+    ``target`` broadcasts over the batch: one style's Gram matrix serves every picture.
+    """
+    dimensions = tuple(range(1, value.dim()))
+    error = (value - target).square().sum(dimensions)
+    return (error / (target.square().sum(dimensions) + EPSILON)).mean()
+
+
+def content_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    """Mean over the target layers of the relative square error of the features."""
+    return torch.stack([relative_square_error(features[layer], target) for layer, target in targets.items()]).mean()
+
+
+def style_losses(
+    features: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: Mapping[str, float]
+) -> dict[str, Tensor]:
+    """Weighted relative square error of the Gram matrices, layer by layer; ``targets`` are Gram matrices."""
+    return {
+        layer: weights[layer] * relative_square_error(gram_matrix(features[layer]), target)
+        for layer, target in targets.items()
+    }
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Mean squared difference of horizontal and vertical neighbours of [N, 3, H, W]; a scalar."""
+    dx = image[..., :, 1:] - image[..., :, :-1]
+    dy = image[..., 1:, :] - image[..., :-1, :]
+    # A picture one pixel wide has no horizontal neighbours: an empty mean would be NaN.
+    return sum((d.square().mean() for d in (dx, dy) if d.numel()), image.new_zeros(()))

@@ -1,0 +1,95 @@
+"""Training photos, from a folder or a tar file, as random crops."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from nst_core.errors import StyleError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+class Photos:
+    """The decodable photos of a folder (searched deeply) or an uncompressed tar file.
+
+    Attributes:
+        skipped: names of files that are no picture, or too small for a crop, in order.
+    Raises StyleError if not one usable photo is there.
+    """
+
+    def __init__(self, source: Path, smallest: int) -> None:
+        self.source = source
+        self._readers: list[Callable[[], bytes]] = []
+        self.skipped: list[str] = []
+        for name, reader in _entries(source):
+            try:
+                with Image.open(io.BytesIO(reader())) as image:
+                    usable = min(image.size) >= smallest
+            except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+                usable = False
+            if usable:
+                self._readers.append(reader)
+            else:
+                self.skipped.append(name)
+        if not self._readers:
+            raise StyleError(f"{source} holds no photo of at least {smallest} pixels a side; give another folder or tar.")
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def crop(self, index: int, size: int, rng: np.random.Generator) -> Tensor:
+        """A random square of photo ``index``, 60 to 100 % of its short side, perhaps mirrored: uint8 [3, size, size]."""
+        try:
+            image = Image.open(io.BytesIO(self._readers[index]())).convert("RGB")
+        except OSError as error:
+            raise StyleError(f"A photo in {self.source} is damaged ({error}); remove it and go on.") from error
+        image = ImageOps.exif_transpose(image)
+        side = int(rng.uniform(0.6, 1.0) * min(image.size)) or 1
+        x, y = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
+        square = image.resize((size, size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))
+        if rng.random() < 0.5:
+            square = ImageOps.mirror(square)
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1)
+
+    def batch(self, step: int, count: int, size: int, seed: int) -> Tensor:
+        """The batch of a step, float32 [count, 3, size, size] in 0..1.
+
+        It depends on ``seed`` and ``step`` alone, so a resumed training sees what an uninterrupted one would.
+        Every photo comes once per pass; each pass has an order of its own.
+        """
+        rng = np.random.default_rng([seed, step])
+        crops = [self.crop(self._index(seed, step * count + i), size, rng) for i in range(count)]
+        return torch.stack(crops).float() / 255
+
+    def _index(self, seed: int, sample: int) -> int:
+        epoch, place = divmod(sample, len(self))
+        return int(np.random.default_rng([seed, epoch, 1]).permutation(len(self))[place])
+
+
+def _entries(source: Path) -> list[tuple[str, Callable[[], bytes]]]:
+    if source.is_dir():
+        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
+        return [(p.name, p.read_bytes) for p in files]
+    try:
+        with tarfile.open(source, "r:") as tar:
+            members = [m for m in tar.getmembers() if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]
+    except (OSError, tarfile.TarError) as error:
+        raise StyleError(f"{source} is neither a folder nor an uncompressed tar of photos ({error}).") from error
+    return [(m.name, _slice(source, m.offset_data, m.size)) for m in members]
+
+
+def _slice(path: Path, offset: int, size: int) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    return read
