@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_core.errors import StyleError
+from nst_core.settings import POOLINGS
 
 CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
-POOLINGS = ("max", "average")
 
 # Per-channel mean and deviation of ImageNet in RGB 0..1, which torchvision's networks expect.
 TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -64,7 +64,7 @@ class FeatureNetwork(nn.Module):
         convolutions: Mapping[str, tuple[Tensor, Tensor]],
         preprocessing: Preprocessing = TORCHVISION,
         pooling: str = "max",
-        padding_mode: str = "zeros",
+        padding_mode: Literal["zeros", "reflect"] = "zeros",
         heads: Mapping[str, tuple[Tensor, Tensor]] | None = None,
         first: tuple[Tensor, Tensor] | None = None,
     ) -> None:
@@ -108,27 +108,23 @@ class FeatureNetwork(nn.Module):
             place = conv[4:]
             if place[0] != block:
                 x, block = self._pool(x), place[0]
-            x = module(x)
-            head = self.heads[conv] if conv in self.heads else None
-            if head is None and conv in wanted:
-                found[conv] = x
-            x = F.relu(x)
-            if head is None and "relu" + place in wanted:
-                found["relu" + place] = x
-            if head is not None and {conv, "relu" + place} & wanted:
-                y = head(x)
-                found |= {name: z for name, z in ((conv, y), ("relu" + place, F.relu(y))) if name in wanted}
+            before = module(x)
+            x = F.relu(before)
+            if {conv, "relu" + place} & wanted:
+                answer = self.heads[conv](x) if self.heads else before
+                if conv in wanted:
+                    found[conv] = answer
+                if "relu" + place in wanted:
+                    found["relu" + place] = F.relu(answer) if self.heads else x
             if place == last:
                 return found
         raise AssertionError("check() admits only layers of this network")
 
     def _pool(self, x: Tensor) -> Tensor:
-        # A picture of one pixel still has features: the last pixel is pooled with nothing.
-        pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
-        return pool(x, 2, ceil_mode=min(x.shape[-2:]) < 2)
+        return F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)
 
 
-def _frozen(weight: Tensor, bias: Tensor, padding_mode: str) -> nn.Conv2d:
+def _frozen(weight: Tensor, bias: Tensor, padding_mode: Literal["zeros", "reflect"]) -> nn.Conv2d:
     out_channels, in_channels, size, _ = weight.shape
     conv = nn.Conv2d(in_channels, out_channels, size, padding=size // 2, padding_mode=padding_mode)
     conv.weight, conv.bias = (nn.Parameter(v.float(), requires_grad=False) for v in (weight, bias))

@@ -9,32 +9,7 @@ from torch import Tensor
 
 from nst_core import losses
 from nst_core.features import FeatureNetwork
-
-GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-
-
-@dataclass(frozen=True)
-class ObjectiveSettings:
-    """Layers and weights of the loss.
-
-    The five style layers are Gatys' (2015); content is matched at relu4_1, which every network here has
-    (Gatys: relu4_2). ``style_layer_weights`` runs beside ``style_layers``; an empty tuple means 1 each.
-    """
-
-    content_layers: tuple[str, ...] = ("relu4_1",)
-    style_layers: tuple[str, ...] = GATYS_STYLE_LAYERS
-    style_layer_weights: tuple[float, ...] = ()
-    content_weight: float = 0.3
-    style_weight: float = 1.0
-    tv_weight: float = 0.3
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.content_layers + self.style_layers))
-
-    @property
-    def weights_by_layer(self) -> dict[str, float]:
-        return dict(zip(self.style_layers, self.style_layer_weights or (1.0,) * len(self.style_layers), strict=True))
+from nst_core.settings import ObjectiveSettings
 
 
 @dataclass

@@ -40,13 +40,15 @@ class Photos:
             else:
                 self.skipped.append(name)
         if not self._readers:
-            raise StyleError(f"{source} holds no photo of at least {smallest} pixels a side; give another folder or tar.")
+            raise StyleError(
+                f"{source} holds no photo of at least {smallest} pixels a side; give another folder or tar."
+            )
 
     def __len__(self) -> int:
         return len(self._readers)
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> Tensor:
-        """A random square of photo ``index``, 60 to 100 % of its short side, perhaps mirrored: uint8 [3, size, size]."""
+        """A random square of a photo, 60 to 100 % of its short side, perhaps mirrored: uint8 [3, size, size]."""
         try:
             image = Image.open(io.BytesIO(self._readers[index]())).convert("RGB")
         except OSError as error:

@@ -13,7 +13,7 @@ def resized(image: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(image, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
 
 
-def resized_to_area(image: Tensor, size: int) -> Tensor:
+def resized_to_area(image: Tensor, size: float) -> Tensor:
     """Scaled, its aspect kept, to about ``size`` x ``size`` pixels in all."""
     h, w = image.shape[-2:]
     scale = size / (h * w) ** 0.5

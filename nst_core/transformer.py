@@ -6,39 +6,11 @@ Checkerboard Artifacts") and instance norm in place of batch norm (Ulyanov et al
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class TransformerSettings:
-    """Shape of the network: ``width`` channels at full resolution, twice and four times that below.
-
-    Johnson's is width 32, five residual blocks, 9x9 convolutions at both ends.
-    """
-
-    width: int = 16
-    residual_blocks: int = 5
-    end_kernel: int = 9
-
-    @property
-    def multiple_of(self) -> int:
-        """Height and width of the input must be multiples of this (two halvings)."""
-        return 4
-
-    @property
-    def minimum_size(self) -> int:
-        """Smallest height and width: reflection padding needs more pixels than it adds, at every scale."""
-        return max(8, 4 * -(-(self.end_kernel // 2 + 1) // 4))
-
-    @property
-    def receptive_radius(self) -> int:
-        """How far, in pixels, an output pixel sees beyond its own place, instance norm's statistics apart."""
-        ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, 2 + 1
-        return ends + halvings + 8 * self.residual_blocks + doublings
+from nst_core.settings import TransformerSettings
 
 
 class ConvolutionNorm(nn.Sequential):
@@ -91,23 +63,10 @@ class TransformerNetwork(nn.Module):
             ConvolutionNorm(2 * w, w, 3),
             nn.ReLU(),
         )
-        self.last = nn.Sequential(
-            nn.ReflectionPad2d(settings.end_kernel // 2), nn.Conv2d(w, 3, settings.end_kernel)
-        )
+        self.last = nn.Sequential(nn.ReflectionPad2d(settings.end_kernel // 2), nn.Conv2d(w, 3, settings.end_kernel))
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.last(self.up(self.residual(self.down((image - 0.5) * 4))))
         # Johnson's output, tanh * 150 + 127.5 on 0..255, on our scale.
         y = 0.5 + torch.tanh(x) * (150 / 255)
         return y if self.training else y.clamp(0, 1)
-
-    def state(self) -> dict:
-        """Settings and weights, as plain values and tensors, for a checkpoint."""
-        return {"settings": asdict(self.settings), "weights": self.state_dict()}
-
-    @classmethod
-    def from_state(cls, state: dict) -> TransformerNetwork:
-        """The network that ``state()`` described."""
-        network = cls(TransformerSettings(**state["settings"]))
-        network.load_state_dict(state["weights"])
-        return network

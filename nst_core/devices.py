@@ -1,0 +1,21 @@
+"""Which PyTorch device computes."""
+
+from __future__ import annotations
+
+import torch
+
+from nst_core.errors import StyleError
+
+
+def choose_device(device: str) -> torch.device:
+    """The device for ``auto`` (CUDA, else Apple's, else the CPU), ``cuda`` or ``cpu``.
+
+    Raises StyleError if CUDA was asked for in vain.
+    """
+    if device == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if device == "cuda":
+        raise StyleError("PyTorch finds no usable NVIDIA GPU; choose the device cpu.")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -1,0 +1,85 @@
+"""The iterative render: the photo itself is optimised until its features are the photo's and its Gram matrices
+the painting's (Gatys et al. 2015, arXiv 1508.06576)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nst_core.errors import StyleError
+from nst_core.features import FeatureNetwork
+from nst_core.objective import Objective
+from nst_core.pictures import resized_to_area, resized_to_long_side
+from nst_core.settings import OPTIMIZERS, RenderSettings
+
+
+# Four poolings leave two pixels of this, the least that reflection padding can mirror.
+SMALLEST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class RenderProgress:
+    """Reported after every iteration: the weighted losses before it, and the picture after it ([1, 3, H, W], 0..1)."""
+
+    iteration: int
+    iterations: int
+    losses: dict[str, float]
+    image: Tensor
+
+
+def render(
+    photo: Tensor,
+    style: Tensor,
+    features: FeatureNetwork,
+    settings: RenderSettings,
+    progress: Callable[[RenderProgress], bool],
+) -> RenderProgress:
+    """Paint ``photo`` in the style of ``style`` (both [1, 3, h, w], RGB, sRGB-encoded 0..1), starting from the photo.
+
+    Returns the last progress, whose ``image`` is the result. Stops after the iteration for which ``progress`` returns
+    False. Raises StyleError for an unknown optimiser or layer, or a photo too narrow.
+    """
+    if settings.optimizer not in OPTIMIZERS:
+        raise StyleError(f"There is no optimiser {settings.optimizer!r}; choose from {', '.join(OPTIMIZERS)}.")
+    photo = resized_to_long_side(photo, settings.size)
+    h, w = photo.shape[-2:]
+    if min(h, w) < SMALLEST_SIDE:
+        raise StyleError(
+            f"At a size of {settings.size} the photo is {w}x{h} pixels, and its shorter side needs {SMALLEST_SIDE}; "
+            "give a larger size or a less narrow photo."
+        )
+    objective = Objective(features, settings.objective, resized_to_area(style, settings.style_scale * (h * w) ** 0.5))
+    targets = objective.content_targets(photo)
+    image = photo.clone().requires_grad_(True)
+    # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
+    # iteration a call of step() is one evaluation, and the history lives on from call to call.
+    optimizer: torch.optim.Optimizer
+    if settings.optimizer == "lbfgs":
+        optimizer = torch.optim.LBFGS(
+            [image], lr=1.0, max_iter=1, history_size=50, tolerance_grad=0.0, tolerance_change=0.0
+        )
+    else:
+        optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
+    losses: dict[str, Tensor] = {}
+
+    def closure() -> float:
+        optimizer.zero_grad()
+        losses.update(objective(image, targets))
+        losses["total"].backward()
+        return losses["total"].item()
+
+    done = RenderProgress(0, settings.iterations, {}, photo)
+    for iteration in range(1, settings.iterations + 1):
+        optimizer.step(closure)
+        if settings.optimizer == "adam":
+            # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
+            with torch.no_grad():
+                image.clamp_(0, 1)
+        values = {name: loss.item() for name, loss in losses.items()}
+        done = RenderProgress(iteration, settings.iterations, values, image.detach().clamp(0, 1))
+        if not progress(done):
+            break
+    return done

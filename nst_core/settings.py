@@ -1,0 +1,117 @@
+"""Every setting of rendering and training, as frozen dataclasses that load without PyTorch.
+
+The command line and the filter take their defaults and ranges from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+POOLINGS = ("max", "average")
+OPTIMIZERS = ("lbfgs", "adam")
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Layers and weights of the loss.
+
+    The five style layers are those of Gatys et al. 2015 (arXiv 1508.06576); content is matched at relu4_1, which every
+    feature network here has (Gatys: conv4_2). ``style_layer_weights`` runs beside ``style_layers``; empty means 1 each.
+    All feature losses are relative to their target's size (see losses.py), so the weights hold at every picture size
+    and for every network.
+    """
+
+    content_layers: tuple[str, ...] = ("relu4_1",)
+    style_layers: tuple[str, ...] = GATYS_STYLE_LAYERS
+    style_layer_weights: tuple[float, ...] = ()
+    content_weight: float = 0.3
+    style_weight: float = 1.0
+    tv_weight: float = 0.3
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Content and style layers, each once."""
+        return tuple(dict.fromkeys(self.content_layers + self.style_layers))
+
+    @property
+    def weights_by_layer(self) -> dict[str, float]:
+        """The weight of each style layer."""
+        return dict(zip(self.style_layers, self.style_layer_weights or (1.0,) * len(self.style_layers), strict=True))
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """One iterative render (Gatys et al. 2015).
+
+    Attributes:
+        size: pixels of the result's longer side; the photo is scaled to it, down or up.
+        style_scale: size of the style picture as a fraction of the result's (by area): larger means larger strokes.
+        iterations: evaluations of the objective and its gradient; one step each.
+        learning_rate: Adam's step in units of the 0..1 range; L-BFGS takes its steps whole.
+    """
+
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    size: int = 512
+    style_scale: float = 1.0
+    optimizer: str = "lbfgs"
+    iterations: int = 200
+    learning_rate: float = 0.03
+
+
+@dataclass(frozen=True)
+class TransformerSettings:
+    """Shape of the feed-forward network: ``width`` channels at full resolution, twice and four times that below.
+
+    Johnson's (2016) is width 32, five residual blocks, 9x9 convolutions at both ends.
+    """
+
+    width: int = 16
+    residual_blocks: int = 5
+    end_kernel: int = 5
+
+    @property
+    def multiple_of(self) -> int:
+        """Height and width of the input must be multiples of this (two halvings)."""
+        return 4
+
+    @property
+    def minimum_size(self) -> int:
+        """Smallest height and width: reflection padding needs more pixels than it adds, at every scale."""
+        return max(8, 4 * -(-(self.end_kernel // 2 + 1) // 4))
+
+    @property
+    def receptive_radius(self) -> int:
+        """How far, in pixels, an output pixel sees beyond its own place, instance norm's statistics apart."""
+        ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, 2 + 1
+        return ends + halvings + 8 * self.residual_blocks + doublings
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training run.
+
+    Attributes:
+        steps: updates in all; the learning rate falls linearly to nothing over the last ``cooldown`` of them.
+        batch, crop: photos a step, and their height and width in pixels.
+        style_size: the style picture is scaled to about this many pixels squared: larger means larger strokes.
+        shift: the result is cropped by 0 to this many pixels before it is judged. Without it the network learns
+            where the feature network's pooling grid lies and hides a fine hatching there.
+    """
+
+    objective: ObjectiveSettings = field(
+        default_factory=lambda: ObjectiveSettings(style_layer_weights=(0.3, 1.0, 1.0, 1.0, 1.0), tv_weight=3.0)
+    )
+    network: TransformerSettings = field(default_factory=TransformerSettings)
+    steps: int = 2000
+    batch: int = 4
+    crop: int = 256
+    style_size: int = 384
+    shift: int = 3
+    learning_rate: float = 1e-3
+    cooldown: float = 0.3
+    seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of update ``step`` (0-based)."""
+        return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))

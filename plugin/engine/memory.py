@@ -1,0 +1,52 @@
+"""How much memory a run would take, and how much there is."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import psutil
+
+from nst_core.errors import StyleError
+
+# Kept free for the host and the rest of the machine.
+RESERVE = 256 * 2**20
+
+
+def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool) -> None:
+    """Raise StyleError, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory."""
+    free = gpu_memory() if on_gpu else available_memory()
+    if free is None:
+        return
+    usable = max(0, free - RESERVE)
+    needed = pixels * bytes_per_pixel
+    if needed > usable:
+        raise StyleError(
+            f"This picture of {pixels / 1e6:.1f} megapixels would take about {needed / 2**30:.1f} GiB of "
+            f"{'GPU ' if on_gpu else ''}memory and {usable / 2**30:.1f} GiB is free; scale it down to at most "
+            f"{usable / bytes_per_pixel / 1e6:.1f} megapixels, or close other programs."
+        )
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take: the machine's, or its control group's where that is less."""
+    free = psutil.virtual_memory().available
+    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
+    return free if limit is None or used is None else min(free, max(0, limit - used))
+
+
+def gpu_memory() -> int | None:
+    """Free bytes of the first NVIDIA GPU, or None if its driver does not tell."""
+    command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return int(answer.stdout.splitlines()[0]) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no control groups, or the word "max"
+        return None

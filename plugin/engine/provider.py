@@ -1,0 +1,109 @@
+"""Which execution provider runs a style: CUDA when it truly works, else the CPU, and why."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+
+from nst_core.errors import StyleError
+
+DEVICES = ("auto", "cuda", "cpu")
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An execution provider by ONNX Runtime's name, and in one phrase why it is this one."""
+
+    name: str
+    reason: str
+
+
+def choose_provider(device: str, model: Path) -> Provider:
+    """The provider for ``device`` (``auto``, ``cuda`` or ``cpu``). Raises StyleError if CUDA was asked for in vain."""
+    if device not in DEVICES:
+        raise StyleError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
+    if device == "cpu":
+        return Provider(CPU, "the CPU was asked for")
+    trouble = cuda_trouble(model)
+    if trouble is None:
+        return Provider(CUDA, "an NVIDIA GPU ran a trial picture")
+    if device == "cuda":
+        raise StyleError(f"The GPU cannot be used: {trouble}. Mend that, or choose the device cpu.")
+    return Provider(CPU, trouble)
+
+
+@functools.cache
+def cuda_trouble(model: Path) -> str | None:
+    """Why CUDA cannot run ``model``, or None if it can.
+
+    ONNX Runtime falls back to the CPU with no more than a warning when a CUDA library is missing, and a bad driver may
+    take the whole process down. So the model runs on a small picture in a process of its own, fall-back forbidden.
+    """
+    if CUDA not in ort.get_available_providers():
+        return "this ONNX Runtime is built for the CPU"
+    if not nvidia_driver():
+        return "no NVIDIA driver was found"
+    try:
+        trial = subprocess.run(
+            [_python(), "-c", _TRIAL, str(model), *sys.path], capture_output=True, text=True, timeout=120
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the trial run on the GPU failed ({type(error).__name__})"
+    if trial.returncode == 0:
+        return None
+    lines = [line for line in trial.stderr.splitlines() if line.strip()]
+    return f"the trial run on the GPU failed ({lines[-1][:200] if lines else f'exit code {trial.returncode}'})"
+
+
+def nvidia_driver() -> bool:
+    """Whether the NVIDIA driver's library loads."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def open_session(model: Path, provider: Provider) -> ort.InferenceSession:
+    """An ONNX Runtime session for a style file. Raises StyleError if the file does not load."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # the rest goes to the reason, not to the user's terminal
+    # Pictures differ in size from run to run; patterns and an arena would only hold on to memory.
+    options.enable_mem_pattern = False
+    options.enable_cpu_mem_arena = False
+    if provider.name == CUDA:
+        ort.preload_dlls(directory="")
+        providers: list = [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"})]
+        providers.append(CPU)
+    else:
+        providers = [CPU]
+    try:
+        return ort.InferenceSession(model, options, providers=providers)
+    except Exception as error:  # the runtime's own exception classes share no base but this
+        raise StyleError(f"{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.") from error
+
+
+def _python() -> str:
+    # Inside a host sys.executable may be the host itself or empty.
+    return sys.executable if "python" in Path(sys.executable or "").name.lower() else "python3"
+
+
+_TRIAL = """
+import sys
+sys.path[:] = sys.argv[2:]
+import numpy as np, onnxruntime as ort
+ort.preload_dlls(directory="")
+options = ort.SessionOptions()
+options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+session = ort.InferenceSession(sys.argv[1], options, providers=["CUDAExecutionProvider"])
+if session.get_providers()[0] != "CUDAExecutionProvider":
+    sys.exit("ONNX Runtime fell back to " + session.get_providers()[0])
+session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 64, 64), np.float32)})
+"""

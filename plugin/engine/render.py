@@ -1,0 +1,114 @@
+"""The iterative path: any picture as the style, optimised in PyTorch, which is imported on first use."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nst_core.errors import StyleError
+from nst_core.settings import RenderSettings
+from plugin.engine.picture import Picture, composite, network_input
+from plugin.engine.progress import Progress, ProgressCallback, ignore
+from plugin.engine.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TORCH_ADVICE = (
+    "A style from a picture of your own needs PyTorch, which is not installed yet "
+    "(about 1 GB, several with NVIDIA's libraries); run `python3 install.py torch` once."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration."""
+
+    pixels: np.ndarray
+    device: str
+    feature_network: str
+    iterations: int
+    losses: list[Mapping[str, float]]
+    seconds: dict[str, float]
+
+
+def require_torch() -> None:
+    """Raise StyleError, saying how to get it, if PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise StyleError(TORCH_ADVICE)
+
+
+def render(
+    picture: Picture,
+    style_picture: Picture,
+    settings: RenderSettings = RenderSettings(),
+    progress: ProgressCallback = ignore,
+    *,
+    features: str = "vgg19",
+    pooling: str = "max",
+    strength: float = 100.0,
+    device: str = "auto",
+    keep_size: bool = False,
+) -> Rendered:
+    """Paint ``picture`` in the style of ``style_picture``.
+
+    The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
+    then computed at ``settings.size`` and enlarged. Where ``progress`` returns False, the render stops and keeps what
+    it has. Raises StyleError if PyTorch or the feature weights are missing.
+    """
+    require_torch()
+    from nst_core import devices, optimize, pictures, weights
+
+    clock = Stopwatch()
+    progress(Progress("Loading the feature network", 0.0))
+    chosen = devices.choose_device(device)
+    network = weights.load_features(features, pooling).to(chosen)
+    clock.lap("load")
+    history: list[Mapping[str, float]] = []
+
+    def report(step: optimize.RenderProgress) -> bool:
+        history.append(step.losses)
+        return progress(
+            Progress(
+                "Painting",
+                step.iteration / step.iterations,
+                step.iteration,
+                step.iterations,
+                step.losses,
+                _array(step.image),
+            )
+        )
+
+    photo, style = (_tensor(network_input(p)).to(chosen) for p in (picture, style_picture))
+    done = optimize.render(photo, style, network, settings, report)
+    clock.lap("render")
+    if not keep_size:
+        picture = _scaled(picture, *done.image.shape[-2:])
+    styled = pictures.resized(done.image, picture.height, picture.width)
+    result = composite(picture, _array(styled), strength)
+    clock.lap("composite")
+    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds)
+
+
+def _scaled(picture: Picture, height: int, width: int) -> Picture:
+    from nst_core.pictures import resized
+
+    def scale(array: np.ndarray) -> np.ndarray:
+        return _array(resized(_tensor(array), height, width))
+
+    mask = None if picture.mask is None else scale(picture.mask[..., None])[..., 0]
+    return Picture(scale(picture.pixels), mask)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor[0].permute(1, 2, 0).cpu().numpy()
