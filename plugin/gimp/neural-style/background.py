@@ -1,0 +1,50 @@
+"""Long computations beside a living main loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from gi.repository import Gimp, GLib
+
+if TYPE_CHECKING:
+    from plugin.engine.progress import Progress, ProgressCallback
+
+T = TypeVar("T")
+TICK_MS = 100
+
+
+def run(work: Callable[[ProgressCallback], T], title: str) -> T:
+    """Call ``work`` in a thread of its own, show its progress in GIMP, and return what it returns or raise what it
+    raises. ``work`` must not touch GIMP.
+    """
+    loop = GLib.MainLoop()
+    latest: list[Progress] = []
+
+    def report(progress: Progress) -> bool:
+        latest[:] = [progress]
+        return True
+
+    def tick() -> bool:
+        # Every tick talks to GIMP, changed or not: if GIMP has died, that ends this process too.
+        if latest and latest[0].iterations:
+            at = latest[0]
+            Gimp.progress_set_text(f"{title}: iteration {at.iteration} of {at.iterations}")
+            Gimp.progress_update(at.fraction)
+        else:
+            Gimp.progress_set_text(f"{title}: {latest[0].stage.lower()}" if latest else title)
+            Gimp.progress_pulse()
+        return GLib.SOURCE_CONTINUE
+
+    Gimp.progress_init(title)
+    timer = GLib.timeout_add(TICK_MS, tick)
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            future = executor.submit(work, report)
+            future.add_done_callback(lambda _: GLib.idle_add(loop.quit))
+            loop.run()
+            return future.result()
+    finally:
+        GLib.source_remove(timer)
+        Gimp.progress_end()

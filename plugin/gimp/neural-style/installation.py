@@ -1,0 +1,41 @@
+"""The private environment that install.py made, and whether the Python that GIMP started can load it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+RECORD = Path(__file__).resolve().parent / "installation.json"
+REMEDY = "run `python3 install.py` again"
+
+
+class InstallationError(Exception):
+    """The engine cannot be loaded. The text is one sentence: what is wrong and what to do."""
+
+
+def connect() -> None:
+    """Make the engine importable. Raises InstallationError if it is not there or belongs to another Python."""
+    try:
+        record = json.loads(RECORD.read_text(encoding="utf-8"))
+        made_for, site_packages = str(record["python"]), Path(record["site_packages"])
+    except FileNotFoundError:
+        raise InstallationError(f"Neural Style is not set up for this GIMP: {RECORD} is missing; {REMEDY}.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InstallationError(f"{RECORD} cannot be read ({type(error).__name__}: {error}); {REMEDY}.") from error
+    version = made_for.split(".")[:2]
+    running = [str(part) for part in sys.version_info[:2]]
+    if version != running:
+        raise InstallationError(
+            f"GIMP runs Python {'.'.join(running)}, but Neural Style was installed for Python {'.'.join(version)}; "
+            f"{REMEDY}."
+        )
+    # After the script's own folder, so that no package can hide the modules beside this one.
+    if str(site_packages) not in sys.path:
+        sys.path.insert(1, str(site_packages))
+    try:
+        import plugin.engine.picture  # noqa: F401
+    except ImportError as error:
+        raise InstallationError(
+            f"Neural Style's environment in {site_packages} is missing or damaged ({error}); {REMEDY}."
+        ) from error

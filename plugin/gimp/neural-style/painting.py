@@ -1,0 +1,110 @@
+"""From the filter's settings and the layers of an image to painted layers. Needs the engine to be connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import PurePath
+
+import background
+import numpy as np
+import pixels
+from gi.repository import Gimp
+
+from nst_core.errors import StyleError
+from nst_core.settings import RenderSettings
+from plugin.engine.picture import Picture
+from plugin.engine.progress import Progress, ProgressCallback
+
+Painter = Callable[[Picture, ProgressCallback], np.ndarray]
+
+
+def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.ProcedureConfig) -> list[Gimp.Layer]:
+    """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers.
+
+    Raises StyleError, the image untouched, if the settings or the drawables do not allow it.
+    """
+    in_place = config.get_property("output") == "in-place"
+    if not drawables:
+        raise StyleError("No layer is selected; select the layer to paint.")
+    layers = [_paintable(drawable, in_place) for drawable in drawables]
+    title, painter = _iterative(config) if config.get_property("style-image") else _fast(config)
+    pictures = [pixels.read_drawable(layer) for layer in layers]
+    painted = background.run(lambda report: _paint_all(pictures, painter, report), title)
+
+    # Everything is computed: only now the image changes.
+    name = f"{title} {config.get_property('strength'):g} %"
+    image.undo_group_start()
+    try:
+        if in_place:
+            for layer, result in zip(layers, painted, strict=True):
+                pixels.write_in_place(layer, result)
+        else:
+            layers = [pixels.write_above(layer, name, result) for layer, result in zip(layers, painted, strict=True)]
+            image.set_selected_layers(layers)
+    finally:
+        image.undo_group_end()
+    Gimp.displays_flush()
+    return layers
+
+
+def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
+    """The layer that is meant. Raises StyleError if it cannot be painted that way."""
+    name = drawable.get_name()
+    other_output = "choose the output New layer above"
+    if drawable.is_layer_mask():
+        if in_place:
+            raise StyleError(f"{name!r} is a layer mask; select its layer, or {other_output}.")
+        layer = Gimp.Layer.from_mask(drawable)
+    elif drawable.is_layer():
+        layer = drawable
+    else:
+        raise StyleError(f"{name!r} is no layer but a channel; select a layer.")
+    if in_place:
+        for kind, what in ((layer.is_group(), "layer group"), (layer.is_text_layer(), "text layer")):
+            if kind:
+                raise StyleError(f"{name!r} is a {what}, which has no pixels of its own to change; {other_output}.")
+        item = layer
+        while item is not None:
+            if item.get_lock_content():
+                raise StyleError(f"The pixels of {item.get_name()!r} are locked; unlock them, or {other_output}.")
+            item = item.get_parent()
+    if not layer.mask_intersect()[0]:
+        raise StyleError(f"The selection does not touch the layer {name!r}; move or remove the selection.")
+    return layer
+
+
+def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
+    from plugin.engine.style_library import find_style
+    from plugin.engine.stylize import StylizeSettings, stylize
+
+    style = find_style(config.get_property("style") or "")
+    settings = StylizeSettings(strength=config.get_property("strength"))
+    return style.title, lambda picture, report: stylize(picture, style, settings, report).pixels
+
+
+def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
+    from plugin.engine.render import render, require_torch
+
+    require_torch()
+    file = config.get_property("style-image")
+    style_picture = pixels.read_file(file)
+    settings = RenderSettings(size=config.get_property("size"), iterations=config.get_property("iterations"))
+    features, strength = config.get_property("features") or "", config.get_property("strength")
+
+    def painter(picture: Picture, report: ProgressCallback) -> np.ndarray:
+        return render(
+            picture, style_picture, settings, report, features=features, strength=strength, keep_size=True
+        ).pixels
+
+    return PurePath(file.get_basename()).stem, painter
+
+
+def _paint_all(pictures: Sequence[Picture], painter: Painter, report: ProgressCallback) -> list[np.ndarray]:
+    def part(index: int) -> ProgressCallback:
+        def forward(progress: Progress) -> bool:
+            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures)))
+
+        return forward
+
+    return [painter(picture, part(index)) for index, picture in enumerate(pictures)]
