@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from nst_core.errors import StyleError
+from plugin.engine.hosts import nvidia_driver
 
 DEVICES = ("auto", "cuda", "cpu")
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -60,15 +60,6 @@ def cuda_trouble(model: Path) -> str | None:
         return None
     lines = [line for line in trial.stderr.splitlines() if line.strip()]
     return f"the trial run on the GPU failed ({lines[-1][:200] if lines else f'exit code {trial.returncode}'})"
-
-
-def nvidia_driver() -> bool:
-    """Whether the NVIDIA driver's library loads."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def open_session(model: Path, provider: Provider) -> ort.InferenceSession:

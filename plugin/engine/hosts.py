@@ -1,0 +1,143 @@
+"""What this machine has that Neural Style works with: every GIMP 3, the Python it starts, an NVIDIA driver."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# Standard library only: install.py asks before any environment exists.
+
+
+@dataclass(frozen=True)
+class Gimp:
+    """One GIMP 3.
+
+    Attributes:
+        version: such as "3.0.4", or the profile folder's name where the program was not found.
+        profile: its folder of settings and plug-ins, which is there once this GIMP was started.
+        console: ``gimp-console`` or, where there is none, ``gimp``.
+        python: what it starts for a ``#!/usr/bin/env python3`` plug-in; None if that was not found or lacks PyGObject,
+            without which no Python plug-in runs.
+        python_version: such as (3, 13).
+    """
+
+    version: str
+    profile: Path
+    console: Path | None = None
+    python: Path | None = None
+    python_version: tuple[int, int] | None = None
+
+
+def find_gimps() -> list[Gimp]:
+    """Every GIMP 3: programs on PATH and in the usual places, then profiles whose program was not found."""
+    own_profile = os.environ.get("GIMP3_DIRECTORY")
+    gimps: dict[Path, Gimp] = {}
+    for program in _programs():
+        version = _version(program)
+        if version is None:
+            continue
+        series = version.rpartition(".")[0]
+        profile = Path.home() / own_profile if own_profile else _profiles_folder() / series
+        if profile not in gimps:
+            python, python_version = _python(program, profile)
+            gimps[profile] = Gimp(version, profile, program, python, python_version)
+    profiles = [Path.home() / own_profile] if own_profile else sorted(_profiles_folder().glob("3.*"))
+    for profile in profiles:
+        if profile not in gimps and (own_profile or re.fullmatch(r"3\.\d+", profile.name)):
+            gimps[profile] = Gimp(profile.name, profile)
+    return list(gimps.values())
+
+
+def nvidia_driver() -> bool:
+    """Whether the NVIDIA driver's library loads."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _profiles_folder() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support/GIMP"
+    if sys.platform == "win32":
+        return Path(os.environ.get("APPDATA") or Path.home() / "AppData/Roaming") / "GIMP"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "GIMP"
+
+
+def _programs() -> Iterator[Path]:
+    folders = [Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+    if sys.platform == "darwin":
+        folders += sorted(Path("/Applications").glob("GIMP*.app/Contents/MacOS"))
+    if sys.platform == "win32":
+        for variable, place in (("PROGRAMFILES", "."), ("LOCALAPPDATA", "Programs")):
+            folders += sorted(Path(os.environ.get(variable, "."), place).glob("GIMP 3*/bin"))
+    suffix = ".exe" if sys.platform == "win32" else ""
+    seen = set()
+    for pattern in ("gimp-console", "gimp-console-3*", "gimp", "gimp-3*"):
+        for folder in folders:
+            for program in sorted(folder.glob(pattern + suffix)):
+                if program.resolve() not in seen and os.access(program, os.X_OK):
+                    seen.add(program.resolve())
+                    yield program
+
+
+def _version(program: Path) -> str | None:
+    found = re.search(r"\b3\.\d+\.\d+\b", _answer(program, "--version"))
+    return found[0] if found else None
+
+
+def _python(program: Path, profile: Path) -> tuple[Path | None, tuple[int, int] | None]:
+    if sys.platform in ("darwin", "win32"):
+        return None, None  # the Python inside these bundles takes no wheels
+    prefix = program.resolve().parents[1]
+    folders = [profile / "interpreters"]
+    for pattern in ("lib*/gimp/3.0/interpreters", "lib*/*/gimp/3.0/interpreters"):
+        folders += sorted(prefix.glob(pattern))
+    named = (name for folder in folders for file in sorted(folder.glob("*.interp")) if (name := _interpreter(file)))
+    chosen = next(named, None)
+    for python in [chosen] if chosen else _on_path("python3"):
+        # A python3 without PyGObject, such as that of an active virtual environment, cannot be GIMP's.
+        answer = _answer(python, "-c", "import gi, sys; print(*sys.version_info[:2])").split()
+        if len(answer) == 2:
+            return python, (int(answer[0]), int(answer[1]))
+    return None, None
+
+
+def _interpreter(file: Path) -> Path | None:
+    """The program that an .interp file gives for python3: a path, or a name to look for on PATH."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        name, _, program = line.partition("=")
+        if name.strip() == "python3" and (found := shutil.which(program.strip())):
+            return Path(found)
+    return None
+
+
+def _on_path(name: str) -> Iterator[Path]:
+    for entry in os.environ.get("PATH", "").split(os.pathsep):
+        if entry and (found := shutil.which(name, path=entry)):
+            yield Path(found)
+
+
+def _answer(*command: str | Path) -> str:
+    """What a program prints on standard output; nothing if it fails or takes too long."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
