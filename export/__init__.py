@@ -1,0 +1,1 @@
+"""From a trained network to a style file that needs no PyTorch."""

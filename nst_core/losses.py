@@ -36,14 +36,9 @@ def content_loss(features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) 
     return torch.stack([relative_square_error(features[layer], target) for layer, target in targets.items()]).mean()
 
 
-def style_losses(
-    features: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: Mapping[str, float]
-) -> dict[str, Tensor]:
-    """Weighted relative square error of the Gram matrices, layer by layer; ``targets`` are Gram matrices."""
-    return {
-        layer: weights[layer] * relative_square_error(gram_matrix(features[layer]), target)
-        for layer, target in targets.items()
-    }
+def style_loss(grams: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Sum over the layers of ``weights`` of the weighted relative square error of the Gram matrices."""
+    return torch.stack([w * relative_square_error(grams[layer], targets[layer]) for layer, w in weights.items()]).sum()
 
 
 def total_variation(image: Tensor) -> Tensor:

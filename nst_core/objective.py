@@ -22,13 +22,15 @@ class Objective:
     network: FeatureNetwork
     settings: ObjectiveSettings
     style: Tensor
-    _grams: dict[str, Tensor] = field(init=False, repr=False)
+    _means: dict[str, Tensor] = field(init=False, repr=False)
+    _targets: dict[str, Tensor] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
         with torch.no_grad():
             features = self.network(self.style, self.settings.style_layers)
-            self._grams = {layer: losses.gram_matrix(value) for layer, value in features.items()}
+            self._means = {layer: value.mean((2, 3), keepdim=True) for layer, value in features.items()}
+            self._targets = self._grams(features)
 
     def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
         """Features of ``photo`` ([N, 3, H, W]) at the content layers, without gradient."""
@@ -41,8 +43,11 @@ class Objective:
         features = self.network(image, s.layers)
         found = {
             "content": s.content_weight * losses.content_loss(features, content_targets),
-            "style": s.style_weight
-            * torch.stack([*losses.style_losses(features, self._grams, s.weights_by_layer).values()]).sum(),
+            "style": s.style_weight * losses.style_loss(self._grams(features), self._targets, s.weights_by_layer),
             "tv": s.tv_weight * losses.total_variation(image),
         }
         return found | {"total": torch.stack([*found.values()]).sum()}
+
+    def _grams(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        centre = self._means if self.settings.centred else dict.fromkeys(self._means, 0.0)
+        return {layer: losses.gram_matrix(features[layer] - centre[layer]) for layer in self.settings.style_layers}

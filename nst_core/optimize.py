@@ -15,7 +15,6 @@ from nst_core.objective import Objective
 from nst_core.pictures import resized_to_area, resized_to_long_side
 from nst_core.settings import OPTIMIZERS, RenderSettings
 
-
 # Four poolings leave two pixels of this, the least that reflection padding can mirror.
 SMALLEST_SIDE = 32
 

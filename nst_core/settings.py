@@ -20,11 +20,16 @@ class ObjectiveSettings:
     feature network here has (Gatys: conv4_2). ``style_layer_weights`` runs beside ``style_layers``; empty means 1 each.
     All feature losses are relative to their target's size (see losses.py), so the weights hold at every picture size
     and for every network.
+
+    ``centred`` subtracts the style's mean activation from the features before their Gram matrix is taken (after Novak
+    and Nikulin 2016, arXiv 1605.04603). Features behind a ReLU are never negative, so a plain Gram matrix is mostly
+    made of those means and little of it is texture; centred, large strokes such as van Gogh's whorls appear at all.
     """
 
     content_layers: tuple[str, ...] = ("relu4_1",)
     style_layers: tuple[str, ...] = GATYS_STYLE_LAYERS
     style_layer_weights: tuple[float, ...] = ()
+    centred: bool = True
     content_weight: float = 0.3
     style_weight: float = 1.0
     tv_weight: float = 0.3
@@ -71,14 +76,18 @@ class TransformerSettings:
     end_kernel: int = 5
 
     @property
-    def multiple_of(self) -> int:
-        """Height and width of the input must be multiples of this (two halvings)."""
-        return 4
+    def minimum_size(self) -> int:
+        """Smallest height and width in pixels: reflection padding needs more pixels than it adds, at every scale."""
+        return 8
 
     @property
-    def minimum_size(self) -> int:
-        """Smallest height and width: reflection padding needs more pixels than it adds, at every scale."""
-        return max(8, 4 * -(-(self.end_kernel // 2 + 1) // 4))
+    def bytes_per_pixel(self) -> int:
+        """Memory that ONNX Runtime takes at its peak on a CPU, per input pixel.
+
+        At the last doubling 2w channels stand side by side with their padded copy and the w channels of the
+        convolution, in float32: 20w bytes. Two fifths more cover the runtime's own workspace (measured at 1024x1024).
+        """
+        return 28 * self.width
 
     @property
     def receptive_radius(self) -> int:
@@ -100,7 +109,9 @@ class TrainSettings:
     """
 
     objective: ObjectiveSettings = field(
-        default_factory=lambda: ObjectiveSettings(style_layer_weights=(0.3, 1.0, 1.0, 1.0, 1.0), tv_weight=3.0)
+        default_factory=lambda: ObjectiveSettings(
+            style_layer_weights=(0.5, 1.0, 1.0, 1.0, 1.0), content_weight=0.5, tv_weight=5.0
+        )
     )
     network: TransformerSettings = field(default_factory=TransformerSettings)
     steps: int = 2000

@@ -38,8 +38,8 @@ class ResidualBlock(nn.Module):
 class TransformerNetwork(nn.Module):
     """Photo to painting in one pass: [N, 3, H, W] to [N, 3, H, W], RGB, sRGB-encoded 0..1.
 
-    H and W must be multiples of ``settings.multiple_of`` and at least ``settings.minimum_size``. In training the
-    output may leave 0..1 by up to 0.09, so that its gradient never dies; ``eval()`` clamps it.
+    Any H and W from ``settings.minimum_size`` up. In training the output may leave 0..1 by up to 0.09, so that its
+    gradient never dies; ``eval()`` clamps it.
     """
 
     def __init__(self, settings: TransformerSettings = TransformerSettings()) -> None:
@@ -66,7 +66,10 @@ class TransformerNetwork(nn.Module):
         self.last = nn.Sequential(nn.ReflectionPad2d(settings.end_kernel // 2), nn.Conv2d(w, 3, settings.end_kernel))
 
     def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
         x = self.last(self.up(self.residual(self.down((image - 0.5) * 4))))
+        # Halving rounds up and doubling does not know, so an odd size comes back up to three pixels larger.
+        x = x[..., :height, :width]
         # Johnson's output, tanh * 150 + 127.5 on 0..255, on our scale.
         y = 0.5 + torch.tanh(x) * (150 / 255)
         return y if self.training else y.clamp(0, 1)

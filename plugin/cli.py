@@ -1,0 +1,395 @@
+"""``neural-style``: the command line, one more host of the engine.
+
+Every command is a function from parsed arguments to a report (a dict), which ``--json`` prints as it is. PyTorch is
+imported only by the commands that need it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nst_core.errors import StyleError
+from nst_core.settings import (
+    OPTIMIZERS,
+    POOLINGS,
+    ObjectiveSettings,
+    RenderSettings,
+    TrainSettings,
+    TransformerSettings,
+)
+
+Report = dict[str, Any]
+
+DEVICES = ("auto", "cuda", "cpu")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for a cancelled run."""
+    options = parser().parse_args(arguments)
+    try:
+        report = options.command(options)
+    except StyleError as error:
+        print(f"neural-style: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("neural-style: cancelled, nothing was written", file=sys.stderr)
+        return 130
+    if options.json:
+        print(json.dumps(report, ensure_ascii=False))
+    return 0
+
+
+# ---- the commands -----------------------------------------------------------------------------------------------
+
+
+def apply(options: argparse.Namespace) -> Report:
+    """A bundled or own style, through ONNX Runtime."""
+    from plugin.engine.style_library import find_style
+    from plugin.engine.stylize import StylizeSettings, stylize
+    from plugin.picture_files import check_output, read_picture, write_picture
+
+    style = find_style(options.style)
+    check_output(options.output)
+    source = read_picture(options.photo)
+    done = stylize(source.picture, style, StylizeSettings(options.strength, options.device))
+    write_picture(source, done.pixels, options.output)
+    _say(
+        options,
+        f"{options.output}: {style.title}, by {done.provider.name} ({done.provider.reason}), "
+        f"{done.seconds['total']:.1f} s",
+    )
+    return _report(options, done.pixels, done.seconds) | {
+        "style": style.name,
+        "provider": done.provider.name,
+        "provider_reason": done.provider.reason,
+    }
+
+
+def render(options: argparse.Namespace) -> Report:
+    """Any picture as the style, by optimisation in PyTorch; Ctrl-C keeps what there is."""
+    from plugin.engine.render import render, require_torch
+    from plugin.picture_files import check_output, read_picture, write_picture
+
+    require_torch()
+    check_output(options.output)
+    source, style = read_picture(options.photo), read_picture(options.style_image)
+    objective = ObjectiveSettings(
+        content_weight=options.content_weight, style_weight=options.style_weight, tv_weight=options.tv_weight
+    )
+    settings = RenderSettings(
+        objective=objective,
+        size=options.size,
+        style_scale=options.style_scale,
+        optimizer=options.optimizer,
+        iterations=options.iterations,
+        learning_rate=options.learning_rate,
+    )
+    with _interruptible() as interrupted, _bar(options, settings.iterations) as bar:
+
+        def progress(step) -> bool:
+            if step.iteration:
+                bar.update(1)
+                bar.set_postfix({name: f"{value:.4f}" for name, value in step.losses.items()})
+            return not interrupted()
+
+        done = render(
+            source.picture,
+            style.picture,
+            settings,
+            progress,
+            features=options.features,
+            pooling=options.pooling,
+            strength=options.strength,
+            device=options.device,
+        )
+    write_picture(source, done.pixels, options.output)
+    _say(
+        options,
+        f"{options.output}: {done.iterations} iterations on {done.device} with the features of "
+        f"{done.feature_network}, {done.seconds['total']:.1f} s",
+    )
+    return _report(options, done.pixels, done.seconds) | {
+        "style": str(options.style_image),
+        "provider": done.device,
+        "feature_network": done.feature_network,
+        "iterations": done.iterations,
+        "losses": done.losses[-1] if done.losses else {},
+    }
+
+
+def train(options: argparse.Namespace) -> Report:
+    """From a painting to a style file, by way of a checkpoint that a second call resumes; Ctrl-C keeps it."""
+    from plugin.engine.render import require_torch
+    from plugin.picture_files import check_folder
+
+    require_torch()
+    _check_style_output(options.output)
+    check_folder(options.output)
+    from plugin import training
+
+    settings = TrainSettings(
+        objective=replace(
+            TrainSettings().objective,
+            content_weight=options.content_weight,
+            style_weight=options.style_weight,
+            tv_weight=options.tv_weight,
+        ),
+        network=TransformerSettings(width=options.width, end_kernel=options.end_kernel),
+        steps=options.steps,
+        batch=options.batch,
+        crop=options.crop,
+        style_size=options.style_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+    )
+    with _interruptible() as interrupted, _bar(options, settings.steps) as bar:
+
+        def progress(step) -> bool:
+            bar.update(step.step - bar.n)
+            bar.set_postfix({name: f"{value:.4f}" for name, value in step.losses.items()})
+            return not interrupted()
+
+        report = training.train_style(
+            options.painting,
+            options.photos,
+            options.output,
+            settings,
+            _card(options, options.painting.stem.replace("_", " ").title()),
+            progress,
+            features=options.features,
+            pooling=options.pooling,
+            device=options.device,
+        )
+    _say(options, f"{options.output}: {report['steps']} steps; go on with the same command and a larger --steps")
+    return report
+
+
+def export(options: argparse.Namespace) -> Report:
+    """A checkpoint to a style file."""
+    from plugin.engine.render import require_torch
+    from plugin.picture_files import check_folder
+
+    require_torch()
+    _check_style_output(options.output)
+    check_folder(options.output)
+    from plugin import training
+
+    report = training.export_checkpoint(options.checkpoint, _card(options, options.output.stem), options.output)
+    _say(options, f"{options.output}: differs from PyTorch by at most {report['difference']:.1e}")
+    return report
+
+
+def styles(options: argparse.Namespace) -> Report:
+    """The styles there are."""
+    from plugin.engine.style_library import list_styles, unreadable_styles
+
+    found, broken = list_styles(), unreadable_styles()
+    for style in found:
+        _say(
+            options,
+            f"{style.name:20} {style.title}{f', {style.artist}' if style.artist else ''}"
+            f"{f' ({style.year})' if style.year else ''}",
+        )
+    for reason in broken.values():
+        print(f"neural-style: left out: {reason}", file=sys.stderr)
+    return {
+        "styles": [
+            {key: getattr(style, key) for key in ("name", "title", "artist", "year", "licence")}
+            | {"path": str(style.path)}
+            for style in found
+        ],
+        "left_out": list(broken.values()),
+    }
+
+
+def doctor(options: argparse.Namespace) -> Report:
+    """What is installed, what is found, and what is missing."""
+    from plugin.doctor import examine
+
+    report = examine()
+    if not options.json:
+        for key, value in report.items():
+            print(
+                f"{key}:",
+                *(value if isinstance(value, list) else [value]),
+                sep="\n  " if isinstance(value, list) else " ",
+            )
+    return report
+
+
+# ---- the arguments ----------------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence instead of printing the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"neural-style: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Defaults come from the settings that they fill."""
+    top = _Parser(prog="neural-style", description="Paint a photo in the style of a painting.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    defaults, training = RenderSettings(), TrainSettings()
+
+    def command(function: Callable[[argparse.Namespace], Report], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(function.__name__, help=text, description=text)
+        sub.set_defaults(command=function)
+        sub.add_argument("--json", action="store_true", help="print one JSON object on standard output")
+        return sub
+
+    def number(sub: argparse.ArgumentParser, name: str, low: float, high: float, default: float, text: str) -> None:
+        kind = type(default)
+        sub.add_argument(
+            name,
+            type=_within(kind, low, high),
+            default=default,
+            metavar="N",
+            help=f"{text} ({low:g}-{high:g}, default {default:g})",
+        )
+
+    def picture(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("photo", type=Path, metavar="PHOTO", help="the picture to paint")
+        sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where the result goes")
+        number(sub, "--strength", 0.0, 100.0, 100.0, "percent of the style in the result")
+        sub.add_argument("--device", choices=DEVICES, default="auto", help="what computes (default auto)")
+
+    def objective(sub: argparse.ArgumentParser, values: ObjectiveSettings) -> None:
+        sub.add_argument("--features", default="vgg19", metavar="NET", help="vgg19, vgg16 or a weights file")
+        sub.add_argument("--pooling", choices=POOLINGS, default="max")
+        number(sub, "--content-weight", 0.0, 1e6, values.content_weight, "how much the photo counts")
+        number(sub, "--style-weight", 0.0, 1e6, values.style_weight, "how much the painting counts")
+        number(sub, "--tv-weight", 0.0, 1e6, values.tv_weight, "how much smoothness counts")
+
+    def card(sub: argparse.ArgumentParser) -> None:
+        for name, text in (
+            ("title", "title in the list of styles"),
+            ("artist", "who painted it"),
+            ("year", "when"),
+            ("licence", "rights of the artwork"),
+            ("name", "name for --style (made from the title if not given)"),
+        ):
+            sub.add_argument(f"--{name}", default="", metavar="TEXT", help=text)
+
+    sub = command(apply, "Paint a photo in a bundled or own style.")
+    picture(sub)
+    sub.add_argument("--style", required=True, metavar="STYLE", help="a style's name, or an .onnx style file")
+
+    sub = command(render, "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what there is).")
+    picture(sub)
+    sub.add_argument("--style-image", type=Path, required=True, metavar="PAINTING")
+    number(sub, "--size", 64, 8192, defaults.size, "pixels of the result's longer side")
+    number(sub, "--iterations", 1, 100000, defaults.iterations, "steps of the optimiser")
+    number(sub, "--style-scale", 0.1, 10.0, defaults.style_scale, "size of the strokes")
+    sub.add_argument("--optimizer", choices=OPTIMIZERS, default=defaults.optimizer)
+    number(sub, "--learning-rate", 1e-5, 10.0, defaults.learning_rate, "step of Adam")
+    objective(sub, defaults.objective)
+
+    sub = command(
+        train, "Train a fast style from a painting (needs PyTorch; Ctrl-C keeps it, the same command resumes)."
+    )
+    sub.add_argument("painting", type=Path, metavar="PAINTING")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx", help="the style file")
+    sub.add_argument("--photos", type=Path, required=True, metavar="PLACE", help="a folder or a tar of training photos")
+    sub.add_argument("--device", choices=DEVICES, default="auto")
+    number(sub, "--steps", 1, 10**7, training.steps, "training steps in all")
+    number(sub, "--batch", 1, 256, training.batch, "photos a step")
+    number(sub, "--crop", 64, 1024, training.crop, "pixels of a training photo's side")
+    number(sub, "--style-size", 64, 4096, training.style_size, "size of the painting in pixels: larger, larger strokes")
+    number(sub, "--width", 4, 128, training.network.width, "channels of the network")
+    sub.add_argument("--end-kernel", type=int, choices=(3, 5, 7, 9), default=training.network.end_kernel)
+    number(sub, "--learning-rate", 1e-6, 1.0, training.learning_rate, "step of Adam")
+    number(sub, "--seed", 0, 2**31 - 1, training.seed, "start of all randomness")
+    objective(sub, training.objective)
+    card(sub)
+
+    sub = command(export, "Make a style file from a training checkpoint (needs PyTorch).")
+    sub.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    card(sub)
+
+    command(styles, "List the styles.")
+    command(doctor, "Say what is installed and what is found.")
+    return top
+
+
+def _within(kind: type, low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number") from None
+        if not low <= value <= high:  # NaN too
+            raise argparse.ArgumentTypeError(f"{text} is out of range: give {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _card(options: argparse.Namespace, title: str):
+    from export.to_onnx import StyleCard
+
+    return StyleCard(options.title or title, options.artist, options.year, options.licence, options.name)
+
+
+def _check_style_output(path: Path) -> None:
+    if path.suffix.lower() != ".onnx":
+        raise StyleError(f"A style file ends in .onnx; name the output {path.with_suffix('.onnx').name}.")
+
+
+# ---- the terminal -----------------------------------------------------------------------------------------------
+
+
+def _say(options: argparse.Namespace, text: str) -> None:
+    if not options.json:
+        print(text)
+
+
+def _report(options: argparse.Namespace, pixels, seconds: dict[str, float]) -> Report:
+    from plugin.doctor import peak_rss_mib
+
+    return {
+        "output": str(options.output),
+        "width": pixels.shape[1],
+        "height": pixels.shape[0],
+        "seconds": {stage: round(value, 4) for stage, value in seconds.items()},
+        "peak_rss_mib": round(peak_rss_mib(), 1),
+        "torch_loaded": "torch" in sys.modules,
+    }
+
+
+def _bar(options: argparse.Namespace, total: int):
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="it", dynamic_ncols=True, disable=options.json and not sys.stderr.isatty())
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """The first Ctrl-C only asks to stop, so that what there is can be kept; the second one is the usual."""
+    asked = False
+
+    def ask(signum: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""Picture files in and out, through libvips: orientation, colour profile and 16 bits per channel are kept."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyvips
+
+from nst_core.errors import StyleError
+from plugin.engine.memory import check_memory
+from plugin.engine.picture import Picture
+
+# A decoded picture is held as float32 RGBA while its integer form is still there.
+BYTES_PER_PIXEL = 48
+SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
+NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
+KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFile:
+    """A picture and what its file said beside the pixels.
+
+    Attributes:
+        bits: 8 or 16 per channel.
+        has_alpha: whether the file had transparency.
+        profile: the ICC profile that the pixels were converted from, to go back to, or None.
+        metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
+    """
+
+    picture: Picture
+    bits: int
+    has_alpha: bool
+    profile: bytes | None
+    metadata: dict[str, bytes]
+
+
+def read_picture(path: Path) -> PictureFile:
+    """Read any picture that libvips can, upright and in sRGB. Raises StyleError if it cannot be read whole."""
+    if not path.exists():
+        raise StyleError(f"There is no picture {path}; check its name.")
+    if path.is_dir():
+        raise StyleError(f"{path} is a folder; give one picture file.")
+    if path.stat().st_size == 0:
+        raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
+    try:
+        image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
+        check_memory(image.width * image.height, BYTES_PER_PIXEL, on_gpu=False)
+        image = image.autorot()
+        metadata = {name: image.get(name) for name in KEPT_METADATA if image.get_typeof(name)}
+        bits = 16 if image.format not in ("uchar", "char") else 8
+        has_alpha = image.hasalpha()
+        profile = _rgb_profile(image)
+        pixels = _srgb_pixels(image)
+    except pyvips.Error as error:
+        raise StyleError(f"{path} cannot be read as a picture ({_reason(error)}); open and save it anew.") from error
+    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata)
+
+
+def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
+    """Write float32 RGBA ``pixels`` like ``source``: its bits, alpha, profile and metadata where the format has them.
+
+    The file is written whole or not at all. Raises StyleError if it cannot be.
+    """
+    bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
+    image = _integers(pixels if source.has_alpha else pixels[..., :3], bits)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        if source.has_alpha and path.suffix.lower() in NO_ALPHA_SUFFIXES:
+            image = image.flatten(background=[2**bits - 1] * 3)
+        if source.profile is not None:
+            image = _converted_to(image, source.profile, bits)
+        image = image.copy()
+        for name, value in source.metadata.items():
+            image.set_type(pyvips.GValue.blob_type, name, value)
+        # The pixels are upright now; the EXIF block still says how they lay.
+        image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+        image.write_to_file(str(partial), **({"Q": 95} if path.suffix.lower() in NO_ALPHA_SUFFIXES else {}))
+        partial.replace(path)
+    except (pyvips.Error, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
+
+
+def check_output(path: Path) -> None:
+    """Raise StyleError, before any work is done, if a picture could not be written to ``path``."""
+    check_folder(path)
+    if pyvips.vips_lib.vips_foreign_find_save(os.fsencode(path)) == pyvips.ffi.NULL:
+        raise StyleError(f"{path.name} has no ending of a picture format; name it like result.png, .jpg or .tif.")
+
+
+def check_folder(path: Path) -> None:
+    """Raise StyleError if the folder of ``path`` does not exist or cannot be written to."""
+    if not path.parent.is_dir():
+        raise StyleError(f"There is no folder {path.parent}; make it first or choose another output.")
+    if path.is_dir():
+        raise StyleError(f"{path} is a folder; name a file in it.")
+    if not os.access(path.parent, os.W_OK):
+        raise StyleError(f"The folder {path.parent} cannot be written to; choose another output.")
+
+
+def _rgb_profile(image: pyvips.Image) -> bytes | None:
+    """The embedded profile, if pixels can go back to it: profiles of grey and CMYK pictures cannot hold a result."""
+    if not image.get_typeof("icc-profile-data"):
+        return None
+    profile = bytes(image.get("icc-profile-data"))
+    return profile if profile[16:20] == b"RGB " else None  # the header's colour space field
+
+
+def _srgb_pixels(image: pyvips.Image) -> np.ndarray:
+    alpha = None
+    if image.hasalpha():
+        alpha, image = image[image.bands - 1], image.extract_band(0, n=image.bands - 1)
+    deep = image.interpretation in ("rgb16", "grey16")
+    if image.get_typeof("icc-profile-data"):
+        rgb, maximum = image.icc_transform("srgb", embedded=True, depth=16, intent="relative"), 65535
+    else:
+        rgb, maximum = (image.colourspace("rgb16"), 65535) if deep else (image.colourspace("srgb"), 255)
+    pixels = np.ones((image.height, image.width, 4), np.float32)
+    pixels[..., :3] = rgb.extract_band(0, n=3).numpy() / np.float32(maximum)
+    if alpha is not None:
+        pixels[..., 3] = np.clip(alpha.numpy().reshape(pixels.shape[:2]) / (65535 if deep else 255), 0, 1)
+    return pixels
+
+
+def _integers(pixels: np.ndarray, bits: int) -> pyvips.Image:
+    maximum = 2**bits - 1
+    values = np.round(np.clip(pixels, 0, 1) * maximum).astype(np.uint8 if bits == 8 else np.uint16)
+    return pyvips.Image.new_from_array(values, interpretation="srgb" if bits == 8 else "rgb16")
+
+
+def _converted_to(image: pyvips.Image, profile: bytes, bits: int) -> pyvips.Image:
+    # libvips takes an output profile by file name only.
+    with tempfile.NamedTemporaryFile(suffix=".icc", delete=False) as file:
+        file.write(profile)
+    try:
+        alpha = image[3] if image.bands == 4 else None
+        rgb = image.extract_band(0, n=3).icc_transform(file.name, input_profile="srgb", depth=bits, intent="relative")
+        return (rgb if alpha is None else rgb.bandjoin(alpha)).copy_memory()
+    finally:
+        Path(file.name).unlink()
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what a library said."""
+    text = getattr(error, "detail", None) or str(error)
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__
