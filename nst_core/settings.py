@@ -91,9 +91,9 @@ class TransformerSettings:
 
     @property
     def receptive_radius(self) -> int:
-        """How far, in pixels, an output pixel sees beyond its own place, instance norm's statistics apart."""
+        """How far in pixels an input pixel reaches in the output, instance norm's statistics apart."""
         ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, 2 + 1
-        return ends + halvings + 8 * self.residual_blocks + doublings
+        return ends + halvings + 8 * self.residual_blocks + doublings + 3  # 3: it lies anywhere in a cell of four
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""What the tests share: the assets folder if there is one, and small real pictures, networks and style files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "plugin" / "samples"
+
+
+@pytest.fixture(scope="session")
+def assets() -> Path:
+    """Weights, paintings and photos that are too large or not ours to ship; without them the test is skipped."""
+    folder = Path(os.environ.get("NEURAL_STYLE_ASSETS", ROOT.parent / "shared"))
+    if not (folder / "weights").is_dir():
+        pytest.skip("NEURAL_STYLE_ASSETS names no folder with weights/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slim_weights(tmp_path_factory) -> Path:
+    """A feature network file in the slim layout with heads, tiny and random: for plumbing, never for a picture."""
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(1)
+    channels = [3, 6, 6, 8, 8, 8]
+
+    def convolution(out: int, into: int, size: int) -> torch.Tensor:
+        return torch.randn(out, into, size, size, generator=generator) * (2 / (into * size * size)) ** 0.5
+
+    state = {"conv0.weight": torch.eye(3)[..., None, None].contiguous(), "conv0.bias": torch.full((3,), -0.5)}
+    for block, count in enumerate((2, 2, 4, 4, 1), 1):
+        for number in range(1, count + 1):
+            into = channels[block - 1] if number == 1 else channels[block]
+            state[f"conv{block}{number}.weight"] = convolution(channels[block], into, 3)
+            state[f"conv{block}{number}.bias"] = torch.zeros(channels[block])
+        state[f"conv{block}1_aux.weight"] = convolution(12, channels[block], 1)
+        state[f"conv{block}1_aux.bias"] = torch.zeros(12)
+    path = tmp_path_factory.mktemp("weights") / "slim.safetensors"
+    save_file(state, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos_folder(tmp_path_factory) -> Path:
+    """Twelve crops of our own sample photos."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(12):
+        photo = Image.open(SAMPLES / ("chelsea.jpg", "coffee.jpg", "rocket.jpg")[number % 3])
+        photo.crop((number * 10, 0, number * 10 + 150, 150)).save(folder / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    """A random picture with a gradient of alpha: float32 [37, 51, 4]."""
+    pixels = np.random.default_rng(0).random((37, 51, 4), np.float32)
+    pixels[..., 3] = np.linspace(0, 1, 51, dtype=np.float32)
+    return pixels
+
+
+@pytest.fixture(scope="session")
+def read_photo():
+    """Reads a picture as a tensor [1, 3, h, w] in 0..1, at most so many pixels a side."""
+    torch = pytest.importorskip("torch")
+    from PIL import Image
+
+    def read(path: Path, size: int):
+        with Image.open(path) as image:
+            image.thumbnail((size, size))
+            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+
+    return read

@@ -1,0 +1,83 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nst_core import features, weights  # noqa: E402
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.settings import GATYS_STYLE_LAYERS  # noqa: E402
+
+
+def random_vgg(kind: str, deepest: int) -> dict:
+    """Random tensors in torchvision's layout, for shapes and names only."""
+    generator, state, index, into = torch.Generator().manual_seed(0), {}, 0, 3
+    for block, count in enumerate(features.CONVOLUTIONS_PER_BLOCK[kind][:deepest], 1):
+        for _ in range(count):
+            out = 64 * 2 ** min(block - 1, 3)
+            state[f"features.{index}.weight"] = torch.randn(out, into, 3, 3, generator=generator) * 0.05
+            state[f"features.{index}.bias"] = torch.zeros(out)
+            into, index = out, index + 2
+        index += 1
+    return state
+
+
+@pytest.mark.parametrize(("kind", "count"), [("vgg19", 16), ("vgg16", 13)])
+def test_vgg_layers_have_the_shapes_of_the_paper(kind, count):
+    network = features.vgg(kind, random_vgg(kind, 5), kind)
+    assert len(network.convolutions) == count
+    found = network(torch.rand(1, 3, 64, 48), ["relu1_1", "conv3_1", "relu5_1"])
+    assert {k: tuple(v.shape) for k, v in found.items()} == {
+        "relu1_1": (1, 64, 64, 48),
+        "conv3_1": (1, 256, 16, 12),
+        "relu5_1": (1, 512, 4, 3),
+    }
+    assert found["relu1_1"].min() >= 0 > found["conv3_1"].min()
+
+
+def test_the_keys_are_torchvisions_own():
+    torchvision = pytest.importorskip("torchvision")
+    model = torchvision.models.vgg16(weights=None).eval()
+    network = features.vgg("vgg16", model.state_dict(), "vgg16")
+    image = torch.rand(1, 3, 32, 32)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (features.TORCHVISION_MEAN, features.TORCHVISION_STD))
+    expected = model.features[:23]((image - mean) / std)  # up to the ReLU after conv4_3
+    torch.testing.assert_close(network(image, ["relu4_3"])["relu4_3"], expected)
+
+
+def test_average_pooling_averages():
+    state = random_vgg("vgg19", 2)
+    image = torch.rand(1, 3, 16, 16)
+    found = {p: features.vgg("x", state, "vgg19", pooling=p)(image, ["conv2_1"])["conv2_1"] for p in ("max", "average")}
+    before = features.vgg("x", state, "vgg19")(image, ["relu1_2"])["relu1_2"]
+    pooled = torch.nn.functional.avg_pool2d(before, 2)
+    expected = torch.nn.functional.conv2d(pooled, state["features.5.weight"], state["features.5.bias"], padding=1)
+    torch.testing.assert_close(found["average"], expected)
+    assert not torch.allclose(found["max"], expected)
+
+
+def test_an_unknown_layer_is_refused_with_the_valid_ones(slim_weights):
+    network = weights.load_features(str(slim_weights))
+    with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu2_1, relu3_1, relu4_1, relu5_1"):
+        network(torch.rand(1, 3, 64, 64), ["relu4_2"])
+
+
+def test_an_unknown_pooling_is_refused():
+    with pytest.raises(StyleError, match="max, average"):
+        features.vgg("x", random_vgg("vgg19", 1), "vgg19", pooling="median")
+
+
+def test_slim_heads_answer_in_their_own_channels(slim_weights):
+    found = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
+    assert [tuple(v.shape) for v in found.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
+
+
+def test_slim_network_agrees_with_the_true_one(assets, read_photo):
+    """Channel by channel on a photo: the slim network's heads were trained to predict VGG-19."""
+    folder = assets / "weights"
+    photo = read_photo(assets / "photos/eval/tubingen.jpg", 384)
+    true = weights.load_features(str(folder / "vgg19_conv1_1-conv3_4_caffe.safetensors"))
+    slim = weights.load_features(str(folder / "vgg19_distilled16x_conv5_1.safetensors"))
+    for layer, least in (("relu1_1", 0.9), ("relu2_1", 0.75), ("relu3_1", 0.7)):
+        a, b = (network(photo, [layer])[layer][0].flatten(1) for network in (true, slim))
+        a, b = (v - v.mean(1, keepdim=True) for v in (a, b))
+        correlation = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-12)
+        assert correlation.median() > least, layer

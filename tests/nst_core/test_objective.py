@@ -1,0 +1,50 @@
+import dataclasses
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.objective import Objective  # noqa: E402
+from nst_core.pictures import resized  # noqa: E402
+from nst_core.settings import ObjectiveSettings  # noqa: E402
+from nst_core.weights import load_features  # noqa: E402
+
+
+@pytest.fixture
+def network(slim_weights):
+    return load_features(str(slim_weights))
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(network, centred):
+    picture, other = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64) ** 3
+    objective = Objective(network, ObjectiveSettings(centred=centred), picture)
+    own = objective(picture, objective.content_targets(picture))
+    assert own["style"] < 1e-8 and own["content"] < 1e-8
+    far = objective(other, objective.content_targets(picture))
+    assert far["style"] > 1e-2 and far["content"] > 1e-3
+    torch.testing.assert_close(far["total"], far["content"] + far["style"] + far["tv"])
+
+
+def test_weights_keep_their_meaning_across_sizes(network):
+    generator = torch.Generator().manual_seed(0)
+    small_style, small = (torch.rand(1, 3, 128, 128, generator=generator) ** power for power in (1, 2))
+    found = []
+    for scale in (1, 3):
+        # The same texture over more pixels.
+        style, photo = (v.repeat(1, 1, scale, scale) for v in (small_style, small))
+        objective = Objective(network, ObjectiveSettings(), style)
+        found.append(objective(photo, objective.content_targets(style))["total"].item())
+    assert found[1] == pytest.approx(found[0], rel=0.1)
+
+
+def test_a_layer_that_is_not_there_is_refused_at_once(network):
+    settings = dataclasses.replace(ObjectiveSettings(), content_layers=("relu4_2",))
+    with pytest.raises(StyleError, match="relu4_2"):
+        Objective(network, settings, torch.rand(1, 3, 32, 32))
+
+
+def test_resizing_keeps_the_range():
+    image = torch.rand(1, 3, 20, 30).round()
+    assert resized(image, 55, 13).min() >= 0 and resized(image, 55, 13).max() <= 1

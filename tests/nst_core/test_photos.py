@@ -1,0 +1,61 @@
+import tarfile
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from PIL import Image  # noqa: E402
+
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.photos import Photos  # noqa: E402
+
+
+def test_broken_and_tiny_files_are_skipped_and_named(photos_folder, tmp_path):
+    for path in photos_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "broken.jpg").write_bytes(b"not a picture")
+    Image.new("RGB", (10, 10)).save(tmp_path / "tiny.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    photos = Photos(tmp_path, 64)
+    assert len(photos) == 12 and photos.skipped == ["broken.jpg", "tiny.png"]
+
+
+def test_a_tar_gives_what_its_folder_gives(photos_folder, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        for path in sorted(photos_folder.iterdir()):
+            tar.add(path, path.name)
+    folder, tar = Photos(photos_folder, 64), Photos(tmp_path / "photos.tar", 64)
+    assert torch.equal(folder.batch(3, 4, 64, seed=1), tar.batch(3, 4, 64, seed=1))
+
+
+def test_batches_depend_on_seed_and_step_alone(photos_folder):
+    photos = Photos(photos_folder, 64)
+    batch = photos.batch(5, 4, 64, seed=1)
+    assert batch.shape == (4, 3, 64, 64) and batch.dtype == torch.float32 and batch.min() >= 0 and batch.max() <= 1
+    photos.batch(6, 4, 64, seed=1)
+    assert torch.equal(batch, photos.batch(5, 4, 64, seed=1))
+    assert not torch.equal(batch, photos.batch(5, 4, 64, seed=2))
+
+
+def test_every_photo_comes_once_a_pass_and_passes_differ_in_order(photos_folder):
+    photos = Photos(photos_folder, 64)
+    passes = [[photos._index(7, sample) for sample in range(start, start + 12)] for start in (0, 12)]
+    assert sorted(passes[0]) == sorted(passes[1]) == list(range(12))
+    assert passes[0] != passes[1]
+
+
+def test_crops_differ_in_scale(photos_folder):
+    photos = Photos(photos_folder, 64)
+    rng = np.random.default_rng(0)
+    assert len({photos.crop(0, 32, rng).numpy().tobytes() for _ in range(8)}) == 8
+
+
+@pytest.mark.parametrize("make", ["missing", "empty", "text"])
+def test_no_photos_is_one_sentence(tmp_path, make):
+    source = tmp_path / "photos"
+    if make == "empty":
+        source.mkdir()
+    elif make == "text":
+        source.write_text("no tar")
+    with pytest.raises(StyleError, match="photos"):
+        Photos(source, 64)

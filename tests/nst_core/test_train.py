@@ -1,0 +1,82 @@
+import dataclasses
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.photos import Photos  # noqa: E402
+from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.train import load_checkpoint, save_checkpoint, train  # noqa: E402
+from nst_core.weights import load_features  # noqa: E402
+
+SETTINGS = TrainSettings(
+    network=TransformerSettings(width=4, residual_blocks=1), steps=12, batch=2, crop=48, style_size=48, seed=3
+)
+STYLE = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def run(slim_weights, photos_folder):
+    def go(path, settings=SETTINGS, style=STYLE, stop_after=10**9):
+        losses = []
+
+        def progress(step):
+            losses.append(step.losses["total"])
+            return step.step < stop_after
+
+        return train(
+            style, Photos(photos_folder, 48), load_features(str(slim_weights)), settings, progress, path
+        ), losses
+
+    return go
+
+
+def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
+    whole, whole_losses = run(tmp_path / "whole")
+    _, first = run(tmp_path / "parts", stop_after=5)
+    assert load_checkpoint(tmp_path / "parts").step == 5
+    parts, rest = run(tmp_path / "parts")
+    assert first + rest == whole_losses and len(rest) == 7
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, parts.network.state_dict()[name]), name
+
+
+def test_it_learns(run, tmp_path):
+    _, losses = run(tmp_path / "c", dataclasses.replace(SETTINGS, steps=60, learning_rate=5e-3))
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_learning_rate_cools_down_at_the_end():
+    settings = TrainSettings(steps=100, cooldown=0.2, learning_rate=1.0)
+    assert [settings.learning_rate_at(s) for s in (0, 79, 90)] == [1.0, 1.0, 0.5]
+    assert settings.learning_rate_at(99) == pytest.approx(0.05)
+
+
+def test_more_steps_may_follow_but_nothing_else_may_change(run, tmp_path):
+    run(tmp_path / "c", stop_after=2)
+    more, _ = run(tmp_path / "c", dataclasses.replace(SETTINGS, steps=14))
+    assert more.step == 14
+    with pytest.raises(StyleError, match="another style picture"):
+        run(tmp_path / "c", dataclasses.replace(SETTINGS, batch=3))
+    with pytest.raises(StyleError, match="another style picture"):
+        run(tmp_path / "c", style=STYLE.flip(1))
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(run, tmp_path):
+    done, _ = run(tmp_path / "c", stop_after=2)
+    before = (tmp_path / "c").read_bytes()
+    (tmp_path / "c.partial").mkdir()  # in the way of the temporary file
+    with pytest.raises((StyleError, IsADirectoryError, PermissionError)):
+        save_checkpoint(done, tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == before
+
+
+def test_files_that_are_no_checkpoints_are_refused(tmp_path):
+    with pytest.raises(StyleError, match="no checkpoint"):
+        load_checkpoint(tmp_path / "missing")
+    (tmp_path / "text").write_text("no")
+    torch.save({"format": 1}, tmp_path / "other")
+    for name in ("text", "other"):
+        with pytest.raises(StyleError, match="not a checkpoint"):
+            load_checkpoint(tmp_path / name)
