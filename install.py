@@ -1,0 +1,387 @@
+#!/usr/bin/env python3
+"""Sets up Neural Style: a private environment, the filter in every GIMP 3 profile, and the command `neural-style`.
+
+  python3 install.py              the fast path: painting in trained styles, without PyTorch
+  python3 install.py demo         the same, then paints a sample photo
+  python3 install.py torch        adds PyTorch: painting in the style of any picture, and training
+  python3 install.py test [...]   adds what the tests need and runs them ([...] goes to pytest)
+  python3 install.py where        prints the private environment's folder
+  python3 install.py uninstall    removes everything but your own styles
+
+Running it again is quick, and repairs what is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from plugin.engine import hosts, paths
+
+CHECKOUT = Path(__file__).resolve().parent
+PACKAGES = ("plugin", "nst_core", "export")
+NAME = "neural-style"
+OLDEST_PYTHON = (3, 11)
+PYTORCH_CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+WINDOWS = sys.platform == "win32"
+
+
+class InstallError(Exception):
+    """The installation cannot go on. The text is one sentence: what is wrong and what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command says. Returns the exit code: 0, 2 after an error, 130 if stopped, pytest's own for `test`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = ("install", "demo", "torch", "test", "where", "uninstall")
+    parser.add_argument("command", nargs="?", default="install", choices=commands, metavar="COMMAND")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "test":
+        parser.error(f"what is {' '.join(rest)}?")
+    try:
+        if sys.version_info < OLDEST_PYTHON:
+            raise InstallError(f"Neural Style needs Python 3.11 or newer, and this is {platform.python_version()}.")
+        if options.command == "where":
+            print(paths.environment_folder())
+        elif options.command == "uninstall":
+            uninstall()
+        elif options.command == "test":
+            return run_tests(install({"torch", "test"}), rest)
+        elif options.command == "demo":
+            install(set())
+            return paint_sample()
+        else:
+            install({"torch"} if options.command == "torch" else set())
+    except InstallError as error:
+        print(f"install.py: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"install.py: {error}; mend that and run this again.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninstall.py: stopped; run it again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def install(extras: set[str]) -> list[hosts.Gimp]:
+    """Install the fast path, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
+
+    Extras that an earlier run installed stay, even if the environment has to be made anew.
+    """
+    gimps = hosts.find_gimps()
+    python, version, origin = choose_python(gimps)
+    state = read_state()
+    wanted = extras | set(state["extras"])
+    paths.data_folder().mkdir(parents=True, exist_ok=True)
+    log_file().unlink(missing_ok=True)
+
+    say(f"Environment: {paths.environment_folder()} (Python {version}, {origin})")
+    if state["python"] != version or not loads(state["extras"]):
+        make_environment(python, version)
+        state = {"python": version, "runtime": None, "extras": []}
+    project = read_project()
+    state["version"] = project["project"]["version"]
+    install_fast_path(project, state)
+    register_everywhere(gimps, state)
+    link_command()
+    for extra in ("torch", "test"):
+        if extra in wanted:
+            install_extra(extra, project["project"]["optional-dependencies"][extra], state)
+    return gimps
+
+
+def choose_python(gimps: list[hosts.Gimp]) -> tuple[Path, str, str]:
+    """The Python for the environment, its version such as "3.13", and where it comes from.
+
+    The filter runs inside the interpreter that GIMP starts, and compiled packages fit one Python version only.
+    """
+    for gimp in gimps:
+        if gimp.python and gimp.python_version:
+            version = ".".join(map(str, gimp.python_version))
+            if gimp.python_version < OLDEST_PYTHON:
+                raise InstallError(f"GIMP {gimp.version} runs Python {version}, and Neural Style needs 3.11 or newer.")
+            return gimp.python, version, f"as GIMP {gimp.version}"
+    # A virtual environment that started this may vanish; the Python it was made from stays.
+    python = Path(getattr(sys, "_base_executable", sys.executable))
+    return python, f"{sys.version_info[0]}.{sys.version_info[1]}", "as the one running this"
+
+
+def make_environment(python: Path, version: str) -> None:
+    """Make an empty environment in place of what is there. Raises InstallError if that Python cannot."""
+    remove_environment()
+    if subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True).returncode:
+        raise InstallError(
+            f"{python} lacks the modules that make environments; install them (on Debian and Ubuntu: "
+            f"apt install python{version}-venv) and run this again."
+        )
+    run("making the environment", python, "-I", "-m", "venv", paths.environment_folder())
+
+
+def install_fast_path(project: dict[str, Any], state: dict[str, Any]) -> None:
+    """Install the project and all it needs but PyTorch, and check that it loads."""
+    runtime, size = ("gpu", "about 3 GB with its CUDA libraries") if use_gpu() else ("cpu", "about 110 MB")
+    if state["runtime"] is None:
+        say(f"Fetching ONNX Runtime and the picture libraries ({size})")
+    elif state["runtime"] != runtime:
+        # The two share a folder, so that removing one after installing the other would break both.
+        run("removing the other ONNX Runtime", *pip("uninstall", "--yes", "onnxruntime", "onnxruntime-gpu"))
+    needs = project["project"]["dependencies"] + project["project"]["optional-dependencies"][runtime]
+    run("installing ONNX Runtime", *pip("install", *project["build-system"]["requires"], *needs))
+    with tempfile.TemporaryDirectory() as scratch:
+        # Building leaves files beside the sources, and the checkout is the user's.
+        shutil.copy(CHECKOUT / "pyproject.toml", scratch)
+        for package in PACKAGES:
+            shutil.copytree(CHECKOUT / package, Path(scratch, package), ignore=shutil.ignore_patterns("__pycache__"))
+        options = ("--no-deps", "--no-build-isolation", "--force-reinstall")
+        run("installing Neural Style", *pip("install", *options, scratch))
+    if not loads([]):
+        raise InstallError(f"Neural Style was installed but does not load; see {log_file()}.")
+    state["runtime"] = runtime
+    write_state(state)
+
+
+def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
+    """Add PyTorch ("torch") or the tools of the tests ("test") to the environment."""
+    new = extra not in state["extras"]
+    if extra == "torch" and sys.platform == "linux" and not use_gpu():
+        if new:
+            say("Fetching PyTorch for the CPU (about 200 MB)")
+        pytorch = [need for need in needs if re.match(r"torch\b", need)]
+        source = ("--index-url", PYTORCH_CPU_WHEELS, "--retries", "1", "--timeout", "15")
+        try:
+            run("installing PyTorch for the CPU", *pip("install", *source, *pytorch))
+        except InstallError:
+            say(f"{PYTORCH_CPU_WHEELS} does not answer: fetching PyTorch with its CUDA libraries (about 3 GB)")
+    elif new:
+        say("Fetching PyTorch" if extra == "torch" else "Fetching the tools of the tests (about 30 MB)")
+    run(f"installing the extra {extra!r}", *pip("install", *needs))
+    if not loads([extra]):
+        raise InstallError(f"the extra {extra!r} was installed but does not load; see {log_file()}.")
+    state["extras"] = sorted({*state["extras"], extra})
+    write_state(state)
+
+
+def register_everywhere(gimps: list[hosts.Gimp], state: dict[str, Any]) -> None:
+    """Put the filter into the profile of every GIMP, and say where it will work."""
+    if not gimps:
+        say("No GIMP 3 was found, so only the command is installed; run this again once there is one")
+    for gimp in gimps:
+        register(gimp.profile, state)
+        if gimp.python_version and ".".join(map(str, gimp.python_version)) == state["python"]:
+            remark = "Filters > Artistic > Neural Style, after GIMP's next start"
+        elif gimp.python_version:
+            remark = f"but it cannot run: that GIMP has another Python than {state['python']}"
+        elif gimp.console and sys.platform == "linux":
+            remark = "but no Python with PyGObject was found for it (on Debian and Ubuntu: apt install python3-gi)"
+        else:
+            remark = f"which works if that GIMP runs Python {state['python']}"
+        say(f"Filter in GIMP {gimp.version}: {remark}")
+
+
+def register(profile: Path, state: dict[str, Any]) -> None:
+    """Put the filter into a profile, whole or not at all, in place of an older one."""
+    plug_ins = profile / "plug-ins"
+    plug_ins.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=plug_ins) as scratch:
+        fresh, old, target = Path(scratch, "fresh"), Path(scratch, "old"), plug_ins / NAME
+        # Copies without their times: GIMP asks a filter again only if its main file has changed.
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / "plugin/gimp" / NAME, fresh, copy_function=shutil.copy, ignore=ignore)
+        (fresh / f"{NAME}.py").chmod(0o755)
+        record = {
+            "environment": str(paths.environment_folder()),
+            "python": state["python"],
+            "site_packages": str(site_packages(state["python"])),
+            "version": state["version"],
+        }
+        (fresh / "installation.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+        if target.exists() or target.is_symlink():
+            target.rename(old)
+        fresh.rename(target)
+
+
+def link_command() -> None:
+    """Link `neural-style` where the user's PATH finds it, unless another program of that name is there."""
+    command, link = program(NAME), Path.home() / ".local/bin" / NAME
+    if WINDOWS:
+        say(f"Command: {command}")
+        return
+    ours = link.is_symlink() and link.readlink().parts[-3:] == command.parts[-3:]
+    if not ours and (link.exists() or link.is_symlink()):
+        say(f"Command: {command} ({link} is another program and stays)")
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f".{NAME}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(command)
+    fresh.replace(link)
+    on_path = str(link.parent) in os.environ.get("PATH", "").split(os.pathsep)
+    say(f"Command: {NAME if on_path else f'{link} (its folder is not on your PATH)'}")
+
+
+def paint_sample() -> int:
+    """Paint a sample photo in a bundled style, into the current folder. Returns the command's exit code."""
+    photo, picture = CHECKOUT / "plugin/samples/chelsea.jpg", Path.cwd() / f"{NAME}-demo.png"
+    command = [str(part) for part in (program(NAME), "apply", photo, "--style", "great-wave", "-o", picture)]
+    code = subprocess.run(command, env=clean_environment()).returncode
+    if code == 0:
+        say(f"{photo} in the style of the Great Wave: {picture}")
+    return code
+
+
+def run_tests(gimps: list[hosts.Gimp], arguments: list[str]) -> int:
+    """Run pytest in the checkout with the environment's Python. Returns its exit code."""
+    if not any(gimp.console for gimp in gimps):
+        say(
+            "There is no GIMP 3 on this machine, so the tests that drive one are skipped; install GIMP 3, "
+            "or run .ci/run as root on Debian, which makes a system with one"
+        )
+    python = str(program("python"))
+    return subprocess.run([python, "-m", "pytest", *arguments], cwd=CHECKOUT, env=clean_environment()).returncode
+
+
+def uninstall() -> None:
+    """Remove the filter, the command and the environment; the user's own styles stay."""
+    for gimp in hosts.find_gimps():
+        plug_ins = gimp.profile / "plug-ins"
+        for found in [*plug_ins.glob(NAME), *plug_ins.glob(f".{NAME}-*")]:
+            if found.is_symlink():
+                found.unlink()
+            else:
+                shutil.rmtree(found)
+            say(f"Removed {found}")
+    link = Path.home() / ".local/bin" / NAME
+    if link.is_symlink() and link.readlink() == program(NAME):
+        link.unlink()
+        say(f"Removed {link}")
+    remove_environment()
+    log_file().unlink(missing_ok=True)
+    say(f"Removed {paths.environment_folder()}")
+    if paths.user_styles_folder().is_dir():
+        say(f"Your own styles stay in {paths.user_styles_folder()}")
+    elif paths.data_folder().is_dir() and not any(paths.data_folder().iterdir()):
+        paths.data_folder().rmdir()
+
+
+def remove_environment() -> None:
+    """Remove the environment. Raises InstallError if the folder holds something else."""
+    folder = paths.environment_folder()
+    doomed = folder.with_name(f"{folder.name}.removed")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
+        raise InstallError(f"{folder} is no Python environment; move it away and run this again.")
+    if doomed.exists():
+        shutil.rmtree(doomed)
+    if folder.exists():
+        # Renamed first: an interrupted removal must not leave half an environment in its place.
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def read_state() -> dict[str, Any]:
+    """What the last run that came to an end says of the environment; without one, that there is nothing in it."""
+    try:
+        state = json.loads(state_file().read_text(encoding="utf-8"))
+        return {key: state[key] for key in ("python", "runtime", "extras", "version")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"python": None, "runtime": None, "extras": []}
+
+
+def write_state(state: dict[str, Any]) -> None:
+    """Write down what the environment has, whole or not at all."""
+    fresh = state_file().with_suffix(".new")
+    fresh.write_text(json.dumps(state, indent=2), encoding="utf-8")
+    fresh.replace(state_file())
+
+
+def read_project() -> dict[str, Any]:
+    """pyproject.toml: the one list of what has to be installed."""
+    import tomllib  # not at the top, where an older Python would fail before it is told why
+
+    return tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def loads(extras: list[str]) -> bool:
+    """Whether the environment's Python starts and loads the fast path and what marks each extra."""
+    marks = {"torch": "torch", "test": "pytest"}
+    modules = ["pip", "plugin.cli", "plugin.engine.stylize", *(marks[extra] for extra in extras)]
+    try:
+        run("loading Neural Style", program("python"), "-I", "-c", f"import {', '.join(modules)}")
+    except (InstallError, OSError):
+        return False
+    return True
+
+
+def use_gpu() -> bool:
+    """Whether packages with CUDA are of use here."""
+    return hosts.nvidia_driver() and platform.machine() in ("x86_64", "AMD64")
+
+
+def pip(command: str, *arguments: str) -> list[str | Path]:
+    """The command line of the environment's pip."""
+    return [program("python"), "-I", "-m", "pip", command, "--no-input", "--disable-pip-version-check", *arguments]
+
+
+def run(what: str, *command: str | Path) -> None:
+    """Run a command with its output in the log. Raises InstallError with the reason if it fails."""
+    with log_file().open("a", encoding="utf-8") as log:
+        done = subprocess.run(
+            command,
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        log.write(f"$ {' '.join(map(str, command))}\n{done.stdout}\n")
+    if done.returncode:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
+        if "Retrying (Retry(" in done.stdout:
+            reason = "the package registry does not answer"
+        raise InstallError(f"{what} failed: {reason.removeprefix('ERROR:').strip()} (all of it: {log_file()})")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment variables without those that would lead Python or pip elsewhere."""
+    astray = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX")
+    return {name: value for name, value in os.environ.items() if name not in astray} | {"PIP_USER": "0"}
+
+
+def program(name: str) -> Path:
+    """A program of the environment."""
+    return paths.environment_folder() / (f"Scripts/{name}.exe" if WINDOWS else f"bin/{name}")
+
+
+def site_packages(python: str) -> Path:
+    """Where the environment keeps its packages."""
+    return paths.environment_folder() / ("Lib/site-packages" if WINDOWS else f"lib/python{python}/site-packages")
+
+
+def state_file() -> Path:
+    """Written last, so that an environment without it was never finished."""
+    return paths.environment_folder() / "installed.json"
+
+
+def log_file() -> Path:
+    """What the commands said that an installation ran."""
+    return paths.data_folder() / "install.log"
+
+
+def say(line: str) -> None:
+    """Tell the user, at once even through a pipe."""
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
