@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from nst_core.errors import StyleError
+from nst_core.settings import DEVICES
 
 
 def choose_device(device: str) -> torch.device:
@@ -12,6 +13,8 @@ def choose_device(device: str) -> torch.device:
 
     Raises StyleError if CUDA was asked for in vain.
     """
+    if device not in DEVICES:
+        raise StyleError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
     if device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 POOLINGS = ("max", "average")
 OPTIMIZERS = ("lbfgs", "adam")
+DEVICES = ("auto", "cuda", "cpu")
 
 
 @dataclass(frozen=True)

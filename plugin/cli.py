@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from nst_core.errors import StyleError
 from nst_core.settings import (
+    DEVICES,
     OPTIMIZERS,
     POOLINGS,
     ObjectiveSettings,
@@ -27,8 +28,6 @@ from nst_core.settings import (
 )
 
 Report = dict[str, Any]
-
-DEVICES = ("auto", "cuda", "cpu")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import importlib.util
 import platform
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -42,12 +43,15 @@ def examine() -> dict[str, Any]:
 
 def peak_rss_mib() -> float:
     """The most memory this process has had in use so far, in MiB."""
+    if sys.platform == "linux":
+        # getrusage() would start from the peak of the process that started this one.
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 2**20
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _version(package: str) -> str | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from nst_core.errors import StyleError
+from nst_core.settings import DEVICES
 from plugin.engine.hosts import nvidia_driver
 
-DEVICES = ("auto", "cuda", "cpu")
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 

@@ -89,14 +89,12 @@ def find_style(name: str) -> Style:
     styles = _readable()
     if name in styles:
         return styles[name]
-    close = difflib.get_close_matches(name.lower(), styles, n=3, cutoff=0.4)
     if not styles:
-        advice = "there are none installed, so run install.py again"
-    elif close:
-        advice = f"did you mean {' or '.join(close)}?"
-    else:
-        advice = f"choose from {', '.join(sorted(styles))}"
-    raise StyleError(f"There is no style called {name!r}: {advice.rstrip('?')}{'?' if close and styles else '.'}")
+        raise StyleError(f"There is no style called {name!r}, and none is installed at all; run install.py again.")
+    close = difflib.get_close_matches(name.lower(), styles, n=3, cutoff=0.4)
+    if close:
+        raise StyleError(f"There is no style called {name!r}; did you mean {' or '.join(close)}?")
+    raise StyleError(f"There is no style called {name!r}; choose from {', '.join(sorted(styles))}.")
 
 
 def _readable(unreadable: dict[Path, str] | None = None) -> dict[str, Style]:

@@ -1,0 +1,79 @@
+import dataclasses
+import io
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch")
+from PIL import Image  # noqa: E402
+
+from export import to_onnx  # noqa: E402
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.train import Checkpoint  # noqa: E402
+from nst_core.transformer import TransformerNetwork  # noqa: E402
+from plugin.engine.style_library import read_style  # noqa: E402
+
+CARD = to_onnx.StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
+PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(0)
+    network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1))
+    return Checkpoint(TrainSettings(), 7, network, {}, "vgg19", "ab" * 32, 12)
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint, tmp_path_factory):
+    path = tmp_path_factory.mktemp("styles") / "test.onnx"
+    return path, to_onnx.export_style(checkpoint, CARD, PHOTO, path)
+
+
+def test_the_file_computes_what_the_network_does(exported):
+    assert 0 <= exported[1] <= to_onnx.TOLERANCE
+
+
+def test_the_contract_of_the_graph(exported):
+    model = onnx.load(exported[0])
+    onnx.checker.check_model(model, full_check=True)
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
+    assert [v.name for v in model.graph.input] == ["image"] and [v.name for v in model.graph.output] == ["styled"]
+    n, channels, height, width = model.graph.input[0].type.tensor_type.shape.dim
+    assert (n.dim_value, channels.dim_value) == (1, 3) and height.dim_param and width.dim_param
+    assert [p.name for p in exported[0].parent.iterdir()] == ["test.onnx"]  # one file, nothing beside it
+
+
+def test_the_file_describes_itself(exported):
+    style = read_style(exported[0])
+    assert (style.name, style.title, style.artist, style.year) == ("test-style-no-1", CARD.title, "Somebody", "1900")
+    assert style.licence == "public domain" and style.minimum_size == 8 and style.bytes_per_pixel == 112
+    assert style.trained["steps"] == "7" and style.trained["feature_network"] == "vgg19"
+    with Image.open(io.BytesIO(style.thumbnail)) as thumbnail:
+        assert thumbnail.format == "JPEG" and thumbnail.size == (120, 90)
+
+
+def test_no_path_of_this_machine_is_in_the_file(exported):
+    content = exported[0].read_bytes()
+    assert b"site-packages" not in content and b".py" not in content
+
+
+def test_an_export_that_differs_is_refused(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(to_onnx, "TOLERANCE", 0.0)  # no export is exact to the last bit
+    with pytest.raises(StyleError, match="differs from PyTorch"):
+        to_onnx.export_style(checkpoint, CARD, PHOTO, tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence(checkpoint, tmp_path):
+    with pytest.raises(StyleError, match="cannot be written"):
+        to_onnx.export_style(checkpoint, CARD, PHOTO, tmp_path / "no" / "x.onnx")
+
+
+@pytest.mark.parametrize("title", ["", "???", "日本"])
+def test_a_title_without_a_slug_needs_a_name(title):
+    with pytest.raises(StyleError, match="--name"):
+        _ = to_onnx.StyleCard(title).slug
+    assert dataclasses.replace(CARD, title=title, name="my-style").slug == "my-style"

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from nst_core.errors import StyleError
+from plugin.engine.picture import Picture, composite, network_input
+
+
+def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
+    noise[..., 3] = 1
+    styled = 1 - noise[..., :3]
+    assert np.array_equal(composite(Picture(noise), styled, 0), noise)
+    assert np.array_equal(composite(Picture(noise), styled, 100)[..., :3], styled)
+    half = composite(Picture(noise), styled, 50)
+    np.testing.assert_allclose(half[..., :3], 0.5, atol=1e-6)
+
+
+def test_alpha_stays_and_what_nobody_sees_stays(noise):
+    out = composite(Picture(noise), np.zeros_like(noise[..., :3]), 100)
+    assert np.array_equal(out[..., 3], noise[..., 3])
+    hidden = noise[..., 3] == 0
+    assert hidden.any() and np.array_equal(out[hidden], noise[hidden])
+    assert (out[~hidden][:, :3] == 0).all()
+
+
+def test_the_mask_weighs_and_outside_it_every_bit_stays(noise):
+    noise[..., 3] = 1
+    mask = np.zeros(noise.shape[:2], np.float32)
+    mask[10:20, 10:20], mask[20:30, 10:20] = 1, 0.25
+    styled = np.zeros_like(noise[..., :3])
+    out = composite(Picture(noise, mask), styled, 100)
+    assert np.array_equal(out[mask == 0], noise[mask == 0])
+    assert (out[mask == 1][:, :3] == 0).all()
+    np.testing.assert_allclose(out[mask == 0.25][:, :3], noise[mask == 0.25][:, :3] * 0.75, rtol=1e-6)
+
+
+def test_hidden_colour_does_not_bleed_into_the_network(noise):
+    visible = noise.copy()
+    noise[:, 0, :3] = (1, 0, 1)  # fully transparent
+    visible[:, 0, :3] = 0
+    assert np.array_equal(network_input(Picture(noise)), network_input(Picture(visible)))
+
+
+def test_a_fully_transparent_picture_is_finite():
+    assert np.isfinite(network_input(Picture(np.zeros((4, 4, 4), np.float32)))).all()
+
+
+def test_values_out_of_range_reach_no_network(noise):
+    noise[..., 3] = 1
+    noise[0, 0, :3] = (np.nan, 7, -3)
+    rgb = network_input(Picture(noise))
+    assert rgb.min() >= 0 and rgb.max() <= 1 and rgb[0, 0].tolist() == [0, 1, 0]
+
+
+def test_what_is_no_picture_is_refused():
+    with pytest.raises(TypeError):
+        Picture(np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(TypeError):
+        Picture(np.zeros((4, 4, 4), np.float32), np.zeros((4, 5), np.float32))
+    with pytest.raises(StyleError, match="empty"):
+        Picture(np.zeros((0, 4, 4), np.float32))

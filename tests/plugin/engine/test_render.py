@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from nst_core.settings import RenderSettings
+from plugin.engine.picture import Picture
+from plugin.engine.render import render
+
+SETTINGS = RenderSettings(size=64, iterations=4)
+
+
+def test_result_has_the_size_asked_for_and_alpha_stays(slim_weights, noise):
+    style = Picture(np.ones((40, 40, 4), np.float32) * np.random.default_rng(1).random((40, 40, 1), np.float32))
+    done = render(Picture(noise), style, SETTINGS, features=str(slim_weights))
+    assert done.pixels.shape == (46, 64, 4) and done.iterations == 4 == len(done.losses)
+    assert done.feature_network == "slim" and done.device in ("cpu", "cuda", "mps")
+    kept = render(Picture(noise), style, SETTINGS, features=str(slim_weights), keep_size=True)
+    assert kept.pixels.shape == noise.shape and np.array_equal(kept.pixels[..., 3], noise[..., 3])
+    assert not np.array_equal(kept.pixels, noise)
+
+
+def test_previews_come_and_stop_keeps(slim_weights, noise):
+    seen = []
+
+    def progress(step):
+        seen.append(step)
+        return step.iteration < 2
+
+    done = render(Picture(noise), Picture(noise), SETTINGS, progress, features=str(slim_weights))
+    assert done.iterations == 2
+    assert seen[-1].preview.shape == (46, 64, 3) and seen[-1].losses["total"] >= 0
+    assert seen[-1].fraction == 0.5
+
+
+def test_the_mask_limits_it(slim_weights, noise):
+    noise[..., 3] = 1
+    mask = np.zeros(noise.shape[:2], np.float32)
+    mask[:, :20] = 1
+    done = render(Picture(noise, mask), Picture(noise), SETTINGS, features=str(slim_weights), keep_size=True)
+    assert np.array_equal(done.pixels[:, 20:], noise[:, 20:])

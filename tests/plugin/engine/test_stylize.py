@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nst_core.errors import StyleError
+from plugin.engine import memory, provider, stylize
+from plugin.engine.picture import Picture
+from plugin.engine.style_library import find_style
+
+
+@pytest.fixture(scope="module")
+def style():
+    return find_style("great-wave")
+
+
+def picture(height: int, width: int) -> Picture:
+    pixels = np.random.default_rng(0).random((height, width, 4), np.float32)
+    pixels[..., 3] = 1
+    return Picture(pixels)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (3, 5), (7, 8), (9, 9), (64, 64), (97, 61), (211, 40)])
+def test_any_size_and_aspect(style, size):
+    done = stylize.stylize(picture(*size), style)
+    assert done.pixels.shape == (*size, 4) and done.pixels.dtype == np.float32
+    assert np.isfinite(done.pixels).all() and done.pixels.min() >= 0 and done.pixels.max() <= 1
+
+
+def test_it_paints(style, noise):
+    noise[..., 3] = 1
+    done = stylize.stylize(Picture(noise), style)
+    assert np.abs(done.pixels - noise)[..., :3].mean() > 0.05
+    assert np.array_equal(stylize.stylize(Picture(noise), style).pixels, done.pixels)  # and does the same again
+
+
+def test_alpha_stays(style, noise):
+    assert np.array_equal(stylize.stylize(Picture(noise), style).pixels[..., 3], noise[..., 3])
+
+
+def test_strength(style, noise):
+    noise[..., 3] = 1
+    whole, half, none = (
+        stylize.stylize(Picture(noise), style, stylize.StylizeSettings(strength)).pixels for strength in (100, 50, 0)
+    )
+    assert np.array_equal(none, noise)
+    np.testing.assert_allclose(half, (whole + noise) / 2, atol=1e-6)
+    with pytest.raises(StyleError, match="from 0 to 100"):
+        stylize.StylizeSettings(strength=101)
+
+
+def test_it_says_who_ran_it_and_how_long(style):
+    done = stylize.stylize(picture(32, 32), style, stylize.StylizeSettings(device="cpu"))
+    assert done.provider == provider.Provider(provider.CPU, "the CPU was asked for")
+    assert done.seconds["total"] == pytest.approx(sum(v for k, v in done.seconds.items() if k != "total"), abs=1e-3)
+
+
+def test_without_a_gpu_the_reason_is_told(style):
+    if provider.cuda_trouble(style.path) is None:
+        pytest.skip("this machine has a GPU that works")
+    assert provider.choose_provider("auto", style.path) == provider.Provider(
+        provider.CPU, provider.cuda_trouble(style.path)
+    )
+    with pytest.raises(StyleError, match="GPU cannot be used"):
+        provider.choose_provider("cuda", style.path)
+    with pytest.raises(StyleError, match="auto, cuda, cpu"):
+        provider.choose_provider("tpu", style.path)
+
+
+def test_a_picture_too_large_is_one_sentence(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
+    with pytest.raises(StyleError, match=r"0\.2 megapixels.*scale it down to at most 0\.[01]"):
+        stylize.stylize(picture(500, 500), style)
+
+
+def test_progress_runs_to_the_end(style):
+    seen = []
+    stylize.stylize(picture(16, 16), style, progress=lambda p: seen.append(p.fraction) or True)
+    assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1
+
+
+def test_the_memory_estimate_holds(style):
+    """The peak of a real run stays below the estimate, and the estimate is not idle either."""
+    script = """
+import numpy as np
+from plugin.doctor import peak_rss_mib
+from plugin.engine.provider import CPU, Provider, open_session
+from plugin.engine.style_library import find_style
+from plugin.engine.stylize import run_network
+style = find_style("great-wave")
+session = open_session(style.path, Provider(CPU, ""))
+run_network(session, np.zeros((64, 64, 3), np.float32))
+rgb = np.random.default_rng(0).random((1536, 1536, 3), np.float32)
+before = peak_rss_mib()
+run_network(session, rgb)
+print((peak_rss_mib() - before) * 2**20 / 1536**2)
+"""
+    peak = float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
+    assert 0.4 * style.bytes_per_pixel < peak <= style.bytes_per_pixel
+
+
+def test_the_fast_path_never_imports_torch():
+    script = (
+        "import sys, numpy as np\n"
+        "from plugin.engine import stylize, style_library, picture, render\n"
+        "stylize.stylize(picture.Picture(np.zeros((9, 9, 4), np.float32)), style_library.find_style('great-wave'))\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
