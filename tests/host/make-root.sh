@@ -1,0 +1,66 @@
+#!/bin/sh
+# Makes a small Debian system with a real GIMP 3 in it, and with what it takes to drive its dialogs unseen.
+#
+#   make-root.sh DEST [SUITE]
+#
+# SUITE: trixie (default) has GIMP 3.0, forky has GIMP 3.2. An existing DEST is left as it is. About 700 MB.
+# MIRROR and SECURITY_MIRROR name Debian archives to use instead of those of this machine's apt.
+#
+# Needs root on a Debian machine. Nothing stays mounted in DEST, so `rm -rf DEST` removes it; in-root.sh runs
+# commands in it.
+set -eu
+
+say() { echo "make-root: $*" >&2; }
+die() { say "$*"; exit 2; }
+
+[ $# -ge 1 ] || die "usage: make-root.sh DEST [SUITE]"
+[ "$(id -u)" = 0 ] || die "needs root"
+command -v apt-get >/dev/null || die "needs a Debian machine: there is no apt-get here"
+dest=$1 suite=${2:-trixie}
+if [ -e "$dest" ]; then
+  [ -x "$dest/usr/bin/gimp-console" ] || die "$dest exists and is no such system"
+  say "$dest is already there"
+  exit 0
+fi
+
+if ! command -v mmdebstrap >/dev/null; then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mmdebstrap debian-archive-keyring >&2
+fi
+
+# The archive that carries LABEL in this machine's own apt configuration.
+mirror() {
+  apt-get indextargets --format '$(LABEL) $(REPO_URI)' "Label: $1" | sort -u | head -n 1 | cut -d ' ' -f 2
+}
+[ -n "${MIRROR:=$(mirror Debian)}" ] || { apt-get update -qq; MIRROR=$(mirror Debian); }
+[ -n "$MIRROR" ] || die "this machine's apt knows no Debian archive: set MIRROR=URL"
+: "${SECURITY_MIRROR=$(mirror Debian-Security)}"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch" "$dest.partial"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Proxies, retries and date checks of this machine's apt hold for the new system too.
+apt-config dump | grep -E '^Acquire::(https?|Retries|Check-)[^ ]* "[^"]+"' > "$scratch/apt.conf" || true
+echo "deb $MIRROR $suite main" > "$scratch/sources.list"
+if [ "$suite" = trixie ] && [ -n "$SECURITY_MIRROR" ]; then
+  echo "deb $SECURITY_MIRROR $suite-security main" >> "$scratch/sources.list"
+fi
+
+gimp=gimp,python3-gi-cairo,python3-venv,ca-certificates
+display=xvfb,xdotool,x11-utils,scrot,fonts-dejavu-core,adwaita-icon-theme
+mkdir -p "$(dirname "$dest")"
+mmdebstrap --quiet --mode=root --variant=minbase --include="$gimp,$display" \
+  --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+  --aptopt="$scratch/apt.conf" \
+  --aptopt='Acquire::Languages "none"' \
+  --dpkgopt='path-exclude=/usr/share/locale/*' \
+  --dpkgopt='path-include=/usr/share/locale/locale.alias' \
+  --dpkgopt='path-exclude=/usr/share/man/*' \
+  --dpkgopt='path-exclude=/usr/share/doc/*' \
+  --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+  --dpkgopt='force-unsafe-io' \
+  "$suite" "$dest.partial" "$scratch/sources.list" >&2
+mv "$dest.partial" "$dest"
+say "$dest: $(chroot "$dest" gimp-console --version), $(du -sm "$dest" | cut -f 1) MB"
