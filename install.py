@@ -87,6 +87,8 @@ def install(extras: set[str]) -> list[hosts.Gimp]:
 
     say(f"Environment: {paths.environment_folder()} (Python {version}, {origin})")
     if state["python"] != version or not loads(state["extras"]):
+        if paths.environment_folder().exists():
+            say("It was not finished, is damaged or has another Python, so it is made anew")
         make_environment(python, version)
         state = {"python": version, "runtime": None, "extras": []}
     project = read_project()
@@ -118,18 +120,18 @@ def choose_python(gimps: list[hosts.Gimp]) -> tuple[Path, str, str]:
 
 def make_environment(python: Path, version: str) -> None:
     """Make an empty environment in place of what is there. Raises InstallError if that Python cannot."""
-    remove_environment()
     if subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True).returncode:
         raise InstallError(
             f"{python} lacks the modules that make environments; install them (on Debian and Ubuntu: "
             f"apt install python{version}-venv) and run this again."
         )
+    remove_environment()
     run("making the environment", python, "-I", "-m", "venv", paths.environment_folder())
 
 
 def install_fast_path(project: dict[str, Any], state: dict[str, Any]) -> None:
     """Install the project and all it needs but PyTorch, and check that it loads."""
-    runtime, size = ("gpu", "about 3 GB with its CUDA libraries") if use_gpu() else ("cpu", "about 110 MB")
+    runtime, size = ("gpu", "about 1.6 GB with the CUDA libraries") if use_gpu() else ("cpu", "about 70 MB")
     if state["runtime"] is None:
         say(f"Fetching ONNX Runtime and the picture libraries ({size})")
     elif state["runtime"] != runtime:

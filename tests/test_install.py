@@ -1,0 +1,286 @@
+"""install.py: its parts in a home folder of their own, and the whole of it for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import install
+from plugin.engine import hosts, paths
+
+SCRIPT = Path(install.__file__)
+STATE = {"python": "3.13", "runtime": "cpu", "extras": [], "version": "0.1.0"}
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for programs where POSIX systems have them")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home folder."""
+    for name in ("GIMP3_DIRECTORY", "NEURAL_STYLE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def environment(home):
+    """What looks like a finished environment."""
+    folder = paths.environment_folder()
+    folder.mkdir(parents=True)
+    (folder / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    install.write_state(STATE)
+    return folder
+
+
+def call(*arguments, cwd=None):
+    """Run install.py as a user does."""
+    command = [sys.executable, SCRIPT, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL)
+
+
+def script(path, *lines):
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
+def test_where_before_there_is_one(home):
+    done = call("where")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Path(done.stdout.strip()) == paths.environment_folder()
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["everything"], ["where", "--loudly"]])
+def test_unknown_arguments(home, arguments):
+    done = call(*arguments)
+    assert done.returncode == 2
+    assert arguments[-1] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_old_python_is_told(home, monkeypatch, capsys):
+    monkeypatch.setattr(install.sys, "version_info", (3, 9, 2))
+    assert install.main([]) == 2
+    assert "needs Python 3.11" in capsys.readouterr().err
+    assert list(home.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made(home, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NEURAL_STYLE_HOME", str(tmp_path / "file"))
+    done = call()
+    assert done.returncode == 2
+    assert str(tmp_path / "file") in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_registered_whole(home):
+    profile = home / "GIMP/3.0"
+    install.register(profile, STATE)
+    target = profile / "plug-ins/neural-style"
+    source = SCRIPT.parent / "plugin/gimp/neural-style"
+    expected = {path.relative_to(source) for path in source.rglob("*") if "__pycache__" not in path.parts}
+    assert {path.relative_to(target) for path in target.rglob("*")} == expected | {Path("installation.json")}
+    assert os.access(target / "neural-style.py", os.X_OK)
+    assert json.loads((target / "installation.json").read_text()) == {
+        "environment": str(paths.environment_folder()),
+        "python": "3.13",
+        "site_packages": str(paths.environment_folder() / "lib/python3.13/site-packages"),
+        "version": "0.1.0",
+    }
+    assert list((profile / "plug-ins").iterdir()) == [target]
+
+
+def test_registered_again_replaces_and_makes_gimp_ask_again(home):
+    target = home / "profile/plug-ins/neural-style"
+    install.register(home / "profile", STATE)
+    (target / "of-an-older-version.py").write_text("")
+    os.utime(target / "neural-style.py", (0, 0))
+    install.register(home / "profile", STATE)
+    assert not (target / "of-an-older-version.py").exists()
+    assert (target / "neural-style.py").stat().st_mtime > SCRIPT.stat().st_mtime
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_registration_that_fails_leaves_the_old_filter(home, tmp_path, monkeypatch):
+    install.register(home / "profile", STATE)
+    plug_ins = home / "profile/plug-ins"
+    before = sorted(plug_ins.rglob("*"))
+    folder = tmp_path / "checkout/plugin/gimp/neural-style"
+    folder.mkdir(parents=True)
+    (folder / "dialog.py").write_text("")  # but no main file
+    monkeypatch.setattr(install, "CHECKOUT", tmp_path / "checkout")
+    with pytest.raises(FileNotFoundError):
+        install.register(home / "profile", STATE)
+    assert sorted(plug_ins.rglob("*")) == before
+
+
+def test_a_linked_checkout_is_replaced_and_stays_whole(home, tmp_path):
+    plug_ins = home / "profile/plug-ins"
+    plug_ins.mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/neural-style.py").write_text("mine")
+    (plug_ins / "neural-style").symlink_to(tmp_path / "work")
+    install.register(home / "profile", STATE)
+    assert not (plug_ins / "neural-style").is_symlink()
+    assert (tmp_path / "work/neural-style.py").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("gimp", "remark"),
+    [
+        (hosts.Gimp("3.0.4", Path("3.0"), Path("gimp"), Path("python3"), (3, 13)), "Filters > Artistic"),
+        (hosts.Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("python3"), (3, 14)), "another Python than 3.13"),
+        (hosts.Gimp("3.0", Path("3.0")), "if that GIMP runs Python 3.13"),
+    ],
+)
+def test_it_says_where_the_filter_works(home, gimp, remark, monkeypatch, capsys):
+    monkeypatch.chdir(home)
+    install.register_everywhere([gimp], STATE)
+    assert remark in capsys.readouterr().out
+    assert (gimp.profile / "plug-ins/neural-style/neural-style.py").is_file()
+
+
+def test_the_environment_has_the_python_of_gimp():
+    lacks_pygobject = hosts.Gimp("3.0.4", Path("a"), Path("gimp"))
+    gimp = hosts.Gimp("3.2.6", Path("b"), Path("gimp"), Path("/usr/bin/python3.14"), (3, 14))
+    assert install.choose_python([lacks_pygobject, gimp])[:2] == (Path("/usr/bin/python3.14"), "3.14")
+
+
+def test_without_gimp_the_environment_has_the_python_that_runs():
+    python, version, _ = install.choose_python([])
+    assert version == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    # Not the Python of a virtual environment, which may vanish.
+    code = "import sys; assert sys.prefix == sys.base_prefix"
+    assert subprocess.run([python, "-I", "-c", code]).returncode == 0
+
+
+def test_a_gimp_with_an_old_python_is_an_error():
+    gimp = hosts.Gimp("3.0.4", Path("a"), Path("gimp"), Path("/usr/bin/python3.10"), (3, 10))
+    with pytest.raises(install.InstallError, match=r"GIMP 3\.0\.4 runs Python 3\.10"):
+        install.choose_python([gimp])
+
+
+def test_a_python_without_venv_names_the_package(environment, tmp_path):
+    python = script(tmp_path / "python3", "exit 1")
+    with pytest.raises(install.InstallError, match=r"apt install python3\.13-venv"):
+        install.make_environment(python, "3.13")
+    assert install.read_state() == STATE  # what was there is not touched
+
+
+def test_an_environment_for_another_python_is_made_anew(environment, monkeypatch):
+    def make(python, version):
+        raise install.InstallError(f"made anew for {version}")
+
+    monkeypatch.setattr(install, "make_environment", make)
+    monkeypatch.setattr(install, "loads", lambda extras: True)
+    gimp = hosts.Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("/usr/bin/python3.14"), (3, 14))
+    monkeypatch.setattr(hosts, "find_gimps", lambda: [gimp])
+    with pytest.raises(install.InstallError, match=r"made anew for 3\.14"):
+        install.install(set())
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"python": "3.13"}'])
+def test_a_damaged_state_is_none(environment, content):
+    (environment / "installed.json").write_text(content)
+    assert install.read_state()["python"] is None
+
+
+def test_a_failure_is_one_sentence_with_the_log(home):
+    paths.data_folder().mkdir(parents=True)
+    code = "print('ERROR: No space left on device'); print('more'); raise SystemExit(1)"
+    with pytest.raises(install.InstallError) as error:
+        install.run("installing", sys.executable, "-c", code)
+    assert str(error.value) == f"installing failed: No space left on device (all of it: {install.log_file()})"
+    assert "more" in install.log_file().read_text()
+
+
+def test_python_variables_do_not_leak_in(home, monkeypatch):
+    paths.data_folder().mkdir(parents=True)
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    install.run("looking", sys.executable, "-c", "import sys; assert '/elsewhere' not in sys.path")
+
+
+def test_the_command_is_linked_and_a_strange_one_stays(home, capsys):
+    link = home / ".local/bin/neural-style"
+    install.link_command()
+    install.link_command()
+    assert link.readlink() == paths.environment_folder() / "bin/neural-style"
+    assert "not on your PATH" in capsys.readouterr().out
+    link.unlink()
+    link.write_text("another program")
+    install.link_command()
+    assert link.read_text() == "another program"
+    assert "stays" in capsys.readouterr().out
+
+
+def test_uninstall_keeps_own_styles_and_strange_things(home, environment):
+    profiles = [home / ".config/GIMP/3.0", home / ".config/GIMP/3.2"]
+    for profile in profiles:
+        install.register(profile, STATE)
+        (profile / "plug-ins/other").mkdir()
+    install.link_command()
+    paths.user_styles_folder().mkdir()
+    (paths.user_styles_folder() / "mine.onnx").write_text("")
+    done = call("uninstall")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert str(paths.user_styles_folder()) in done.stdout
+    assert [path.name for profile in profiles for path in (profile / "plug-ins").iterdir()] == ["other", "other"]
+    assert list((home / ".local/bin").iterdir()) == []
+    assert [path.name for path in paths.data_folder().rglob("*")] == ["styles", "mine.onnx"]
+    assert call("uninstall").returncode == 0
+
+
+def test_a_folder_that_is_no_environment_is_not_removed(home):
+    paths.environment_folder().mkdir(parents=True)
+    (paths.environment_folder() / "thesis.txt").write_text("")
+    done = call("uninstall")
+    assert done.returncode == 2
+    assert (paths.environment_folder() / "thesis.txt").exists()
+
+
+def test_interrupted(home):
+    process = subprocess.Popen([sys.executable, SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("Fetching"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "run it again" in errors
+    assert install.read_state()["python"] is None
+    assert list(home.rglob("plug-ins")) == []
+
+
+@pytest.mark.slow
+def test_the_whole_of_it(home, tmp_path):
+    (home / ".config/GIMP/3.0").mkdir(parents=True)
+    first = call("demo", cwd=tmp_path)
+    assert (first.returncode, first.stderr) == (0, "")
+    picture = tmp_path / "neural-style-demo.png"
+    assert str(picture) in first.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    command = home / ".local/bin/neural-style"
+    assert "great-wave" in subprocess.run([command, "styles"], capture_output=True, text=True).stdout
+    assert (home / ".config/GIMP/3.0/plug-ins/neural-style/installation.json").is_file()
+
+    # A second run leaves a sound environment as it is.
+    marker = paths.environment_folder() / "marker"
+    marker.write_text("")
+    assert call().returncode == 0
+    assert marker.exists()
+
+    # A damaged one is made anew.
+    (install.site_packages(install.read_state()["python"]) / "numpy/__init__.py").unlink()
+    assert call().returncode == 0
+    assert not marker.exists()
+    assert subprocess.run([command, "styles"], capture_output=True).returncode == 0
