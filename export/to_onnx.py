@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from nst_core.errors import StyleError
+from nst_core.files import written_whole
 from nst_core.train import Checkpoint
 from nst_core.transformer import TransformerNetwork
 from plugin.engine.style_library import FORMAT_VERSION, PREFIX
@@ -81,12 +82,10 @@ def export_style(checkpoint: Checkpoint, card: StyleCard, photo: np.ndarray, pat
             f"The exported network differs from PyTorch's by {difference:.1e} (at most {TOLERANCE:.0e} is allowed); "
             "nothing was written."
         )
-    partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes(content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise StyleError(f"{path} cannot be written ({error.strerror}); choose another place.") from error
     return difference
 

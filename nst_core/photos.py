@@ -80,6 +80,8 @@ def _entries(source: Path) -> list[tuple[str, Callable[[], bytes]]]:
     if source.is_dir():
         files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
         return [(p.name, p.read_bytes) for p in files]
+    if not source.exists():
+        raise StyleError(f"There is no folder or tar of photos {source}; check its name.")
     try:
         with tarfile.open(source, "r:") as tar:
             members = [m for m in tar.getmembers() if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]

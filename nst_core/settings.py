@@ -107,6 +107,7 @@ class TrainSettings:
         style_size: the style picture is scaled to about this many pixels squared: larger means larger strokes.
         shift: the result is cropped by 0 to this many pixels before it is judged. Without it the network learns
             where the feature network's pooling grid lies and hides a fine hatching there.
+        mixed_precision: compute in bfloat16 where PyTorch deems it safe; the weights stay float32.
     """
 
     objective: ObjectiveSettings = field(
@@ -122,6 +123,7 @@ class TrainSettings:
     shift: int = 3
     learning_rate: float = 1e-3
     cooldown: float = 0.3
+    mixed_precision: bool = False
     seed: int = 0
 
     def learning_rate_at(self, step: int) -> float:

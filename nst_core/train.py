@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
+from nst_core.files import written_whole
 from nst_core.objective import Objective
 from nst_core.photos import Photos
 from nst_core.pictures import resized_to_area
@@ -72,8 +73,9 @@ def train(
     first = 0
     if path.exists():
         earlier = load_checkpoint(path)
-        same = (replace(earlier.settings, steps=settings.steps), earlier.style_sha256, earlier.feature_network)
-        if same != (settings, style_sha256, features.name):
+        # How far and how fast may change from one sitting to the next; what is learned may not.
+        before = replace(earlier.settings, steps=settings.steps, mixed_precision=settings.mixed_precision)
+        if (before, earlier.style_sha256, earlier.feature_network) != (settings, style_sha256, features.name):
             raise StyleError(
                 f"{path} is from a training with another style picture, feature network or settings; "
                 "use the same ones, or another output file."
@@ -91,8 +93,9 @@ def train(
         batch = photos.batch(step, settings.batch, settings.crop, settings.seed).to(device, memory_format=layout)
         x, y = np.random.default_rng([settings.seed, step, 1]).integers(0, settings.shift + 1, 2)
         optimizer.zero_grad()
-        styled = network(batch)[..., y:, x:]
-        losses = objective(styled, objective.content_targets(batch[..., y:, x:]))
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
+            styled = network(batch)[..., y:, x:]
+            losses = objective(styled, objective.content_targets(batch[..., y:, x:]))
         losses["total"].backward()
         optimizer.step()
         done = step + 1
@@ -106,7 +109,6 @@ def train(
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Write ``path`` whole or not at all; StyleError if it cannot be written (the old one stays)."""
-    partial = path.with_name(path.name + ".partial")
     state = {
         "format": CHECKPOINT_FORMAT,
         "settings": asdict(checkpoint.settings),
@@ -118,10 +120,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "photos": checkpoint.photos,
     }
     try:
-        torch.save(state, partial)
-        partial.replace(path)
+        with written_whole(path) as partial:
+            torch.save(state, partial)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        partial.unlink(missing_ok=True)
         raise StyleError(f"The checkpoint {path} cannot be written ({error}); free some space and resume.") from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pyvips
 
 from nst_core.errors import StyleError
+from nst_core.files import written_whole
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture
 
@@ -68,10 +69,10 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
     """
     bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
     image = _integers(pixels if source.has_alpha else pixels[..., :3], bits)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    if source.has_alpha and path.suffix.lower() in NO_ALPHA_SUFFIXES:
+        image = image.flatten(background=[2**bits - 1] * 3)
+    quality = {"Q": 95} if path.suffix.lower() in NO_ALPHA_SUFFIXES else {}
     try:
-        if source.has_alpha and path.suffix.lower() in NO_ALPHA_SUFFIXES:
-            image = image.flatten(background=[2**bits - 1] * 3)
         if source.profile is not None:
             image = _converted_to(image, source.profile, bits)
         image = image.copy()
@@ -79,10 +80,9 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
             image.set_type(pyvips.GValue.blob_type, name, value)
         # The pixels are upright now; the EXIF block still says how they lay.
         image.set_type(pyvips.GValue.gint_type, "orientation", 1)
-        image.write_to_file(str(partial), **({"Q": 95} if path.suffix.lower() in NO_ALPHA_SUFFIXES else {}))
-        partial.replace(path)
+        with written_whole(path) as partial:
+            image.write_to_file(str(partial), **quality)
     except (pyvips.Error, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
 
 

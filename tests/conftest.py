@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,12 @@ def assets() -> Path:
     if not (folder / "weights").is_dir():
         pytest.skip("NEURAL_STYLE_ASSETS names no folder with weights/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Our own sample photos."""
+    return SAMPLES
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +63,23 @@ def photos_folder(tmp_path_factory) -> Path:
         photo = Image.open(SAMPLES / ("chelsea.jpg", "coffee.jpg", "rocket.jpg")[number % 3])
         photo.crop((number * 10, 0, number * 10 + 150, 150)).save(folder / f"{number:02}.png")
     return folder
+
+
+@pytest.fixture
+def full_disk():
+    """A context in which no file of this process grows beyond a kilobyte: what a full disk does to a write."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limit():
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 @pytest.fixture

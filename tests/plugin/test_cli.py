@@ -1,0 +1,222 @@
+"""The command line as people use it: in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SAMPLE_PIXELS = (451, 300)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs ``neural-style`` in an empty folder with an empty home."""
+    environment = os.environ | {
+        "HOME": str(tmp_path / "home"),
+        "NEURAL_STYLE_HOME": str(tmp_path / "home" / "neural-style"),
+        "TORCH_HOME": str(tmp_path / "home" / "torch"),
+        "PYTHONPATH": os.pathsep.join(p for p in (str(Path.cwd()), os.environ.get("PYTHONPATH")) if p),
+    }
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def go(*arguments, start=False):
+        command = [sys.executable, "-m", "plugin.cli", *map(str, arguments)]
+        keywords = {
+            "cwd": folder,
+            "env": environment,
+            "text": True,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        }
+        return subprocess.Popen(command, **keywords) if start else subprocess.run(command, timeout=300, **keywords)
+
+    go.folder = folder
+    return go
+
+
+@pytest.fixture
+def sample(samples):
+    return samples / "chelsea.jpg"
+
+
+def report(done) -> dict:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_apply(run, sample):
+    found = report(run("apply", sample, "--style", "great-wave", "-o", "out.png", "--json"))
+    assert (found["output"], found["style"], found["torch_loaded"]) == ("out.png", "great-wave", False)
+    assert (found["width"], found["height"]) == SAMPLE_PIXELS
+    assert found["provider"] in ("CPUExecutionProvider", "CUDAExecutionProvider") and found["provider_reason"]
+    assert {"prepare", "load", "inference", "composite", "total"} <= set(found["seconds"]) and found[
+        "peak_rss_mib"
+    ] > 50
+    with Image.open(run.folder / "out.png") as image:
+        painted = np.array(image)
+    assert painted.shape == (*SAMPLE_PIXELS[::-1], 3) and painted.std() > 20
+
+
+def test_strength_zero_gives_the_photo(run, sample):
+    report(run("apply", sample, "--style", "great-wave", "-o", "out.png", "--strength", 0, "--json"))
+    with Image.open(run.folder / "out.png") as out, Image.open(sample) as photo:
+        assert np.abs(np.array(out).astype(int) - np.array(photo)).max() <= 1  # JPEG decoders differ by one
+
+
+def test_styles_and_doctor(run):
+    assert "great-wave" in [style["name"] for style in report(run("styles", "--json"))["styles"]]
+    assert "Hokusai" in run("styles").stdout
+    found = report(run("doctor", "--json"))
+    assert {"python", "packages", "execution_providers", "gpu", "gimp", "styles", "feature_networks"} <= set(found)
+
+
+BAD = {
+    "missing photo": ["apply", "missing.jpg", "--style", "great-wave", "-o", "o.png"],
+    "no image": ["apply", "text.jpg", "--style", "great-wave", "-o", "o.png"],
+    "truncated": ["apply", "cut.jpg", "--style", "great-wave", "-o", "o.png"],
+    "empty": ["apply", "empty.jpg", "--style", "great-wave", "-o", "o.png"],
+    "unknown style": ["apply", "fine.jpg", "--style", "great-wav", "-o", "o.png"],
+    "style not onnx": ["apply", "fine.jpg", "--style", "text.onnx", "-o", "o.png"],
+    "no output folder": ["apply", "fine.jpg", "--style", "great-wave", "-o", "no/o.png"],
+    "no format": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.what"],
+    "strength": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.png", "--strength", "900"],
+    "strength nan": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.png", "--strength", "nan"],
+    "no command": [],
+    "unknown option": ["styles", "--what"],
+    "style image": ["render", "fine.jpg", "--style-image", "text.jpg", "-o", "o.png"],
+    "features": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--features", "missing.safetensors"],
+    "size": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--size", "1"],
+    "no checkpoint": ["export", "missing", "-o", "x.onnx"],
+    "not onnx ending": ["export", "missing", "-o", "x.bin"],
+    "no photos": ["train", "fine.jpg", "-o", "x.onnx", "--photos", "missing", "--features", "SLIM"],
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_exit_code_2(run, sample, slim_weights, case):
+    for name, content in {
+        "fine.jpg": sample.read_bytes(),
+        "cut.jpg": sample.read_bytes()[:9000],
+        "text.jpg": b"no picture",
+        "text.onnx": b"no network",
+        "empty.jpg": b"",
+    }.items():
+        (run.folder / name).write_bytes(content)
+    before = sorted(run.folder.iterdir())
+    done = run(*[str(slim_weights) if a == "SLIM" else a for a in BAD[case]])
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("neural-style: ") and done.stderr.count("\n") == 1, done.stderr
+    assert sorted(run.folder.iterdir()) == before
+
+
+def test_unknown_styles_list_the_close_ones(run, sample):
+    assert "great-wave" in run("apply", sample, "--style", "great-wav", "-o", "o.png").stderr
+
+
+def test_render(run, sample, samples, slim_weights):
+    found = report(
+        run(
+            "render",
+            sample,
+            "--style-image",
+            samples / "rocket.jpg",
+            "-o",
+            "o.png",
+            "--features",
+            slim_weights,
+            "--size",
+            96,
+            "--iterations",
+            5,
+            "--json",
+        )
+    )
+    assert (found["width"], found["height"]) == (96, 64) and found["torch_loaded"]
+    assert found["feature_network"] == "slim" and found["iterations"] == 5 and found["losses"]["total"] > 0
+
+
+def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
+    process = run(
+        "render",
+        sample,
+        "--style-image",
+        sample,
+        "-o",
+        "o.png",
+        "--features",
+        slim_weights,
+        "--size",
+        128,
+        "--iterations",
+        100000,
+        "--json",
+        start=True,
+    )
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert 0 < json.loads(out)["iterations"] < 100000
+    assert Image.open(run.folder / "o.png").size == (128, 85)
+
+
+def test_no_network_names_the_file_and_its_place(run, sample):
+    """Whether the download is refused or cut off, the sentence says where the weights go."""
+    probe = (
+        "import sys; from nst_core import weights; from plugin.cli import main\n"
+        "weights.DOWNLOADS['vgg19'] = weights.Download('http://127.0.0.1:9/vgg19-dcbb9e9d.pth', 'dcbb9e9d', 548)\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, "render", sample, "--style-image", sample, "-o", "o.png"],
+        cwd=run.folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TORCH_HOME": str(run.folder / "torch"), "PYTHONPATH": str(Path.cwd())},
+    )
+    assert done.returncode == 2 and "vgg19-dcbb9e9d.pth" in done.stderr and str(run.folder / "torch") in done.stderr
+    assert not (run.folder / "o.png").exists()
+
+
+def test_train_export_apply(run, sample, samples, slim_weights, photos_folder):
+    """From a painting to a style that is listed by itself; a second call goes on from the first."""
+    command = [
+        "train",
+        samples / "coffee.jpg",
+        "-o",
+        "mine.onnx",
+        "--photos",
+        photos_folder,
+        "--features",
+        slim_weights,
+        "--batch",
+        2,
+        "--crop",
+        64,
+        "--style-size",
+        64,
+        "--width",
+        4,
+        "--title",
+        "Mine",
+        "--json",
+    ]
+    assert report(run(*command, "--steps", 2))["steps"] == 2
+    found = report(run(*command, "--steps", 4))
+    assert found["resumed"] and found["steps"] == 4 and found["photos"] == 12
+    rows = (run.folder / "mine.losses.csv").read_text().splitlines()
+    assert rows[0] == "step,content,style,tv,total" and [r.split(",")[0] for r in rows[1:]] == ["1", "2", "3", "4"]
+    exported = report(run("export", "mine.checkpoint", "-o", "again.onnx", "--title", "Mine", "--json"))
+    assert exported["difference"] <= 1e-4
+    own = run.folder.parent / "home" / "neural-style" / "styles"
+    own.mkdir(parents=True)
+    (run.folder / "mine.onnx").rename(own / "mine.onnx")
+    assert report(run("apply", sample, "--style", "mine", "-o", "o.png", "--json"))["style"] == "mine"
