@@ -24,13 +24,19 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
     try:
         dialog.set_ok_label("_Paint")
         # GIMP's own rows first: ours take the width of their labels.
-        output, file_row, iterations = (
-            dialog.get_widget(name, GObject.TYPE_NONE) for name in ("output", "style-image", "iterations")
+        output, iterations, file_row = (
+            dialog.get_widget(name, GObject.TYPE_NONE) for name in ("output", "iterations", "style-image")
         )
         dialog.get_widget("strength", GimpUi.SpinScale)
-        style_row = _row(dialog, "style", "St_yle", _style_combo(config, list_styles()), [output.get_label()])
-        neighbours = [iterations.get_label(), file_row.get_label_widget()]
-        _row(dialog, "features", "_Feature network", _features_entry(config), neighbours)
+        style_row = _row(dialog, "style", "St_yle", _style_combo(config, list_styles()), output.get_label())
+        _row(
+            dialog,
+            "features",
+            "_Feature network",
+            _features_entry(config),
+            iterations.get_label(),
+            file_row.get_label_widget(),
+        )
         forget = Gtk.Button.new_from_icon_name("edit-clear", Gtk.IconSize.BUTTON)
         forget.set_tooltip_text("Back to the trained styles")
         forget.connect("clicked", lambda _: config.set_property("style-image", None))
@@ -57,9 +63,7 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
         dialog.destroy()
 
 
-def _row(
-    dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget, neighbours: Sequence[Gtk.Label]
-) -> Gtk.Box:
+def _row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget, *neighbours: Gtk.Label) -> Gtk.Box:
     """A row called ``name``-row of a widget of ours and its label, as wide as the labels of its neighbours."""
     label = dialog.get_label(f"{name}-label", text, False, True)
     label.set_xalign(0)
@@ -90,9 +94,7 @@ def _style_combo(config: Gimp.ProcedureConfig, styles: Sequence[Style]) -> Gtk.C
     # A style of the last run may be gone by now.
     if styles and config.get_property("style") not in (style.name for style in styles):
         config.set_property("style", styles[0].name)
-    config.bind_property(
-        "style", combo, "active-id", GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
-    )
+    _bind(config, "style", combo, "active-id")
     return combo
 
 
@@ -113,7 +115,10 @@ def _features_entry(config: Gimp.ProcedureConfig) -> Gtk.ComboBoxText:
     combo = Gtk.ComboBoxText.new_with_entry()
     for name in FEATURE_NETWORKS:
         combo.append_text(name)
-    config.bind_property(
-        "features", combo.get_child(), "text", GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
-    )
+    _bind(config, "features", combo.get_child(), "text")
     return combo
+
+
+def _bind(config: Gimp.ProcedureConfig, name: str, widget: Gtk.Widget, property: str) -> None:
+    flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
+    config.bind_property(name, widget, property, flags)

@@ -1,0 +1,209 @@
+"""Runs in GIMP's own Python: what the host tests ask GIMP to do. Pictures travel as float32 or bytes, the rest as
+plain values; images, layers and other items go by their GIMP ids.
+"""
+
+from __future__ import annotations
+
+import traceback
+from multiprocessing.connection import Listener
+from typing import Any
+
+import gi
+import numpy as np
+
+gi.require_version("Gegl", "0.4")
+gi.require_version("Gimp", "3.0")
+from gi.repository import Babl, Gegl, Gimp, Gio  # noqa: E402
+
+PROCEDURE = "plug-in-neural-style"
+ENCODED, LINEAR = "R'G'B'A float", "RGBA float"
+
+
+def serve(address: str) -> None:
+    """Answer calls, (function's name, arguments), with (whether it worked, its value or the traceback)."""
+    with Listener(address) as listener, listener.accept() as connection:
+        while True:
+            try:
+                name, arguments = connection.recv()
+            except EOFError:
+                return
+            try:
+                answer = (True, globals()[name](**arguments))
+            except Exception:
+                answer = (False, traceback.format_exc())
+            connection.send(answer)
+
+
+def describe() -> dict[str, Any]:
+    """What GIMP knows of the filter."""
+    procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+    config = procedure.create_config()
+    return {
+        "menu_paths": procedure.get_menu_paths(),
+        "menu_label": procedure.get_menu_label(),
+        "image_types": procedure.get_image_types(),
+        "defaults": {name: config.get_property(name) for name in ("style", "strength", "size", "iterations")},
+    }
+
+
+def new_image(
+    pixels: np.ndarray,
+    base: str = "RGB",
+    precision: str = "U8_NON_LINEAR",
+    alpha: bool = True,
+    canvas: tuple[int, int] | None = None,
+    offset: tuple[int, int] = (0, 0),
+    in_group: bool = False,
+    display: bool = False,
+) -> tuple[int, int]:
+    """An image with one layer of these pixels ([H, W, 4], sRGB-encoded); the ids of both."""
+    height, width = pixels.shape[:2]
+    image = Gimp.Image.new_with_precision(
+        *(canvas or (width, height)), getattr(Gimp.ImageBaseType, base), getattr(Gimp.Precision, precision)
+    )
+    kind = getattr(Gimp.ImageType, base + ("A" if alpha else "") + "_IMAGE")
+    parent = None
+    if in_group:
+        parent = Gimp.GroupLayer.new(image, "group")
+        image.insert_layer(parent, None, 0)
+    layer = _insert(image, "photo", pixels, kind, parent)
+    layer.set_offsets(*offset)
+    image.set_selected_layers([layer])
+    if display:
+        # An image made by a script records no undo until told.
+        image.undo_enable()
+        Gimp.Display.new(image)
+    return image.get_id(), layer.get_id()
+
+
+def add_layer(image: int, pixels: np.ndarray, name: str) -> int:
+    """One more layer with alpha, on top."""
+    whole = Gimp.Image.get_by_id(image)
+    grey = whole.get_base_type() == Gimp.ImageBaseType.GRAY
+    return _insert(whole, name, pixels, Gimp.ImageType.GRAYA_IMAGE if grey else Gimp.ImageType.RGBA_IMAGE).get_id()
+
+
+def add_text(image: int) -> int:
+    """A text layer on top."""
+    whole = Gimp.Image.get_by_id(image)
+    layer = Gimp.TextLayer.new(whole, "Wave", Gimp.context_get_font(), 12, Gimp.Unit.pixel())
+    whole.insert_layer(layer, None, 0)
+    return layer.get_id()
+
+
+def add_mask(layer: int) -> int:
+    """A white mask on the layer, selected."""
+    item = Gimp.Item.get_by_id(layer)
+    mask = item.create_mask(Gimp.AddMaskType.WHITE)
+    item.add_mask(mask)
+    return mask.get_id()
+
+
+def lock(item: int) -> None:
+    """Lock the pixels."""
+    Gimp.Item.get_by_id(item).set_lock_content(True)
+
+
+def select(image: int, rectangle: tuple[int, int, int, int], feather: float = 0.0) -> None:
+    """Select x, y, width, height in image coordinates."""
+    whole = Gimp.Image.get_by_id(image)
+    whole.select_rectangle(Gimp.ChannelOps.REPLACE, *rectangle)
+    if feather:
+        Gimp.Selection.feather(whole, feather)
+
+
+def run(image: int, drawables: list[int], run_mode: str = "NONINTERACTIVE", **arguments: Any) -> dict[str, Any]:
+    """Call the filter, underscores in the arguments' names for hyphens: its status, message and layer."""
+    procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+    config = procedure.create_config()
+    config.set_property("run-mode", getattr(Gimp.RunMode, run_mode))
+    config.set_property("image", Gimp.Image.get_by_id(image))
+    config.set_core_object_array("drawables", [Gimp.Item.get_by_id(drawable) for drawable in drawables])
+    for name, value in arguments.items():
+        if name == "style_image":
+            value = Gio.File.new_for_path(value)
+        config.set_property(name.replace("_", "-"), value)
+    result = procedure.run(config)
+    status = result.index(0)
+    layer = result.index(1) if status == Gimp.PDBStatusType.SUCCESS else None
+    return {
+        "status": status.value_nick,
+        "message": Gimp.get_pdb().get_last_error(),
+        "layer": layer.get_id() if layer else None,
+    }
+
+
+def raw(drawable: int) -> bytes:
+    """The pixels to the bit, as GIMP keeps them."""
+    item = Gimp.Item.get_by_id(drawable)
+    return item.get_buffer().get(_whole(item), 1.0, Babl.get_name(item.get_format()), Gegl.AbyssPolicy.NONE)
+
+
+def pixels(drawable: int, linear: bool = False) -> np.ndarray:
+    """[H, W, 4], sRGB-encoded or in linear light."""
+    item = Gimp.Item.get_by_id(drawable)
+    data = item.get_buffer().get(_whole(item), 1.0, LINEAR if linear else ENCODED, Gegl.AbyssPolicy.NONE)
+    return np.frombuffer(data, np.float32).reshape(item.get_height(), item.get_width(), 4).copy()
+
+
+def selection(drawable: int) -> np.ndarray:
+    """[H, W]: how much each pixel of the drawable is selected, 0..1."""
+    item = Gimp.Item.get_by_id(drawable)
+    _, x, y = item.get_offsets()
+    rectangle = Gegl.Rectangle.new(x, y, item.get_width(), item.get_height())
+    data = item.get_image().get_selection().get_buffer().get(rectangle, 1.0, "Y float", Gegl.AbyssPolicy.NONE)
+    return np.frombuffer(data, np.float32).reshape(item.get_height(), item.get_width()).copy()
+
+
+def layer_mask(layer: int) -> np.ndarray | None:
+    """[H, W]: the layer's mask in 0..1, or None."""
+    mask = Gimp.Item.get_by_id(layer).get_mask()
+    if mask is None:
+        return None
+    data = mask.get_buffer().get(_whole(mask), 1.0, "Y float", Gegl.AbyssPolicy.NONE)
+    return np.frombuffer(data, np.float32).reshape(mask.get_height(), mask.get_width()).copy()
+
+
+def facts(layer: int) -> dict[str, Any]:
+    """Where the layer is and what it is."""
+    item = Gimp.Item.get_by_id(layer)
+    parent = item.get_parent()
+    return {
+        "name": item.get_name(),
+        "offset": tuple(item.get_offsets()[1:]),
+        "size": (item.get_width(), item.get_height()),
+        "parent": parent.get_id() if parent else None,
+        "position": item.get_image().get_item_position(item),
+        "edits_mask": item.get_mask() is not None and item.get_edit_mask(),
+    }
+
+
+def state(image: int) -> dict[str, Any]:
+    """The image's precision, selected layers and names of the top layers, from the top."""
+    whole = Gimp.Image.get_by_id(image)
+    return {
+        "precision": whole.get_precision().value_nick,
+        "selected": [layer.get_id() for layer in whole.get_selected_layers()],
+        "layers": [layer.get_name() for layer in whole.get_layers()],
+    }
+
+
+def delete(image: int) -> None:
+    """Forget an image that has no display."""
+    Gimp.Image.get_by_id(image).delete()
+
+
+def _insert(
+    image: Gimp.Image, name: str, pixels: np.ndarray, kind: Gimp.ImageType, parent: Gimp.Layer | None = None
+) -> Gimp.Layer:
+    height, width = pixels.shape[:2]
+    layer = Gimp.Layer.new(image, name, width, height, kind, 100.0, Gimp.LayerMode.NORMAL)
+    image.insert_layer(layer, parent, 0)
+    buffer = layer.get_buffer()
+    buffer.set(_whole(layer), ENCODED, np.ascontiguousarray(pixels, np.float32).tobytes())
+    buffer.flush()
+    return layer
+
+
+def _whole(drawable: Gimp.Drawable) -> Gegl.Rectangle:
+    return Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height())
