@@ -52,7 +52,7 @@ def test_a_person_at_the_screen(gimp, screen, home, artifacts, tmp_path):
         screen.shoot(artifacts / "filter-dialog.png")
         screen.keys("alt+y", "Home", "alt+g", "ctrl+a", "5", "0", "Tab")
         screen.shoot(artifacts / "filter-dialog-changed.png")
-        screen.keys("Return")
+        screen.keys("alt+p")
         until(layers, ["Negative 50 %", "photo"])
         screen.shoot(artifacts / "filter-new-layer.png")
         undo()
