@@ -68,6 +68,7 @@ def export_style(checkpoint: Checkpoint, card: StyleCard, photo: np.ndarray, pat
         "receptive_radius": network.settings.receptive_radius,
         "bytes_per_pixel": network.settings.bytes_per_pixel,
         "trained.steps": checkpoint.step,
+        "trained.earlier_steps": checkpoint.earlier_steps,
         "trained.settings": checkpoint.settings,
         "trained.feature_network": checkpoint.feature_network,
         "trained.style_sha256": checkpoint.style_sha256,

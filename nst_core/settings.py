@@ -33,7 +33,7 @@ class ObjectiveSettings:
     centred: bool = True
     content_weight: float = 0.3
     style_weight: float = 1.0
-    tv_weight: float = 0.3
+    tv_weight: float = 3.0
 
     @property
     def layers(self) -> tuple[str, ...]:

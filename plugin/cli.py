@@ -10,7 +10,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -91,12 +91,11 @@ def render(options: argparse.Namespace) -> Report:
         iterations=options.iterations,
         learning_rate=options.learning_rate,
     )
-    with _interruptible() as interrupted, _bar(options, settings.iterations) as bar:
+    with _interruptible() as interrupted, _bar(options, settings.iterations) as show:
 
         def progress(step) -> bool:
             if step.iteration:
-                bar.update(1)
-                bar.set_postfix({name: f"{value:.4f}" for name, value in step.losses.items()})
+                show(step.iteration, step.losses)
             return not interrupted()
 
         done = render(
@@ -150,11 +149,10 @@ def train(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with _interruptible() as interrupted, _bar(options, settings.steps) as bar:
+    with _interruptible() as interrupted, _bar(options, settings.steps) as show:
 
         def progress(step) -> bool:
-            bar.update(step.step - bar.n)
-            bar.set_postfix({name: f"{value:.4f}" for name, value in step.losses.items()})
+            show(step.step, step.losses)
             return not interrupted()
 
         report = training.train_style(
@@ -167,6 +165,7 @@ def train(options: argparse.Namespace) -> Report:
             features=options.features,
             pooling=options.pooling,
             device=options.device,
+            start=options.start_from,
         )
     _say(options, f"{options.output}: {report['steps']} steps; go on with the same command and a larger --steps")
     return report
@@ -301,6 +300,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx", help="the style file")
     sub.add_argument("--photos", type=Path, required=True, metavar="PLACE", help="a folder or a tar of training photos")
     sub.add_argument("--device", choices=DEVICES, default="auto")
+    sub.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with what another training learned")
     number(sub, "--steps", 1, 10**7, training.steps, "training steps in all")
     number(sub, "--batch", 1, 256, training.batch, "photos a step")
     number(sub, "--crop", 64, 1024, training.crop, "pixels of a training photo's side")
@@ -368,12 +368,26 @@ def _report(options: argparse.Namespace, pixels, seconds: dict[str, float]) -> R
     }
 
 
-def _bar(options: argparse.Namespace, total: int):
+@contextmanager
+def _bar(options: argparse.Namespace, total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """A progress bar with losses. It appears with the first step: what goes wrong before is one sentence alone."""
     from tqdm import tqdm
 
-    # Shown from the first step on: what goes wrong before it is one sentence and no empty bar.
-    hidden = options.json and not sys.stderr.isatty()
-    return tqdm(total=total, unit="it", dynamic_ncols=True, delay=1e-9, disable=hidden)
+    bar: tqdm | None = None
+
+    def show(done: int, losses: Mapping[str, float]) -> None:
+        nonlocal bar
+        if bar is None:
+            hidden = options.json and not sys.stderr.isatty()
+            bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True, disable=hidden)
+        bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 @contextmanager

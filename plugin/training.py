@@ -34,14 +34,16 @@ def train_style(
     features: str,
     pooling: str,
     device: str,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train, keeping ``output`` with the endings .checkpoint and .losses.csv beside it up to date, and export.
 
-    A checkpoint that is there is resumed. Raises StyleError, in one sentence, for whatever cannot be read or written.
+    A checkpoint that is there is resumed; a new one begins with the network of the checkpoint ``start``. Raises StyleError, in one sentence, for whatever cannot be read or written.
     """
     style = torch.from_numpy(network_input(read_picture(painting).picture)).permute(2, 0, 1)[None]
     network = load_features(features, pooling)
     source = Photos(photos, settings.crop)
+    base = load_checkpoint(start) if start else None
     checkpoint, log = output.with_suffix(".checkpoint"), output.with_suffix(".losses.csv")
     resumed = checkpoint.exists()
     with log.open("a" if resumed else "w", newline="") as file:
@@ -53,7 +55,7 @@ def train_style(
             rows.writerow([step.step, *(f"{value:.6f}" for value in step.losses.values())])
             return progress(step)
 
-        done = train(style.to(choose_device(device)), source, network, settings, record, checkpoint)
+        done = train(style.to(choose_device(device)), source, network, settings, record, checkpoint, base)
     difference = export_style(done, card, sample_photo(), output)
     return {
         "output": str(output),

@@ -23,7 +23,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 def checkpoint() -> Checkpoint:
     torch.manual_seed(0)
     network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1))
-    return Checkpoint(TrainSettings(), 7, network, {}, "vgg19", "ab" * 32, 12)
+    return Checkpoint(TrainSettings(), 7, network, {}, "vgg19", "ab" * 32, 12, 0)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def test_the_loss_falls_and_every_iteration_is_reported(network, pictures, optim
     settings = RenderSettings(size=64, optimizer=optimizer, iterations=25)
     done = render(*pictures, network, settings, lambda p: seen.append(p) or True)
     assert [p.iteration for p in seen] == list(range(1, 26)) and done is seen[-1]
-    assert done.losses["total"] < 0.8 * seen[0].losses["total"]
+    assert done.losses["total"] < 0.95 * seen[0].losses["total"]
     assert seen[0].losses["content"] == pytest.approx(0, abs=1e-6)  # it starts from the photo
     assert done.image.shape == (1, 3, 48, 64) and done.image.min() >= 0 and done.image.max() <= 1
 

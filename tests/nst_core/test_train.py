@@ -18,16 +18,15 @@ STYLE = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def run(slim_weights, photos_folder):
-    def go(path, settings=SETTINGS, style=STYLE, stop_after=10**9):
+    def go(path, settings=SETTINGS, style=STYLE, stop_after=10**9, start=None):
         losses = []
 
         def progress(step):
             losses.append(step.losses["total"])
             return step.step < stop_after
 
-        return train(
-            style, Photos(photos_folder, 48), load_features(str(slim_weights)), settings, progress, path
-        ), losses
+        photos, features = Photos(photos_folder, 48), load_features(str(slim_weights))
+        return train(style, photos, features, settings, progress, path, start), losses
 
     return go
 
@@ -61,6 +60,17 @@ def test_more_steps_may_follow_but_nothing_else_may_change(run, tmp_path):
         run(tmp_path / "c", dataclasses.replace(SETTINGS, batch=3))
     with pytest.raises(StyleError, match="another style picture"):
         run(tmp_path / "c", style=STYLE.flip(1))
+
+
+def test_a_training_may_start_from_another(run, tmp_path):
+    first, losses = run(tmp_path / "first", dataclasses.replace(SETTINGS, steps=60, learning_rate=5e-3))
+    objective = dataclasses.replace(SETTINGS.objective, content_weight=1.0)
+    other = dataclasses.replace(SETTINGS, steps=2, objective=objective)
+    done, started = run(tmp_path / "second", other, start=first)
+    assert done.earlier_steps == 60 and load_checkpoint(tmp_path / "second").earlier_steps == 60
+    assert started[0] < losses[0]
+    with pytest.raises(StyleError, match="same shape"):
+        run(tmp_path / "third", dataclasses.replace(SETTINGS, network=TransformerSettings(width=8)), start=first)
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(run, tmp_path, full_disk):
