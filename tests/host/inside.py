@@ -54,13 +54,19 @@ def new_image(
     canvas: tuple[int, int] | None = None,
     offset: tuple[int, int] = (0, 0),
     in_group: bool = False,
+    profile: str = "new_rgb_srgb",
     display: bool = False,
 ) -> tuple[int, int]:
-    """An image with one layer of these pixels ([H, W, 4], sRGB-encoded); the ids of both."""
+    """An image with one layer of these pixels ([H, W, 4], sRGB-encoded); the ids of both.
+
+    ``profile`` is one of the functions of ``Gimp.ColorProfile``.
+    """
     height, width = pixels.shape[:2]
     image = Gimp.Image.new_with_precision(
         *(canvas or (width, height)), getattr(Gimp.ImageBaseType, base), getattr(Gimp.Precision, precision)
     )
+    if base == "RGB":
+        image.set_color_profile(getattr(Gimp.ColorProfile, profile)())
     kind = getattr(Gimp.ImageType, base + ("A" if alpha else "") + "_IMAGE")
     parent = None
     if in_group:
@@ -102,6 +108,13 @@ def add_mask(layer: int) -> int:
 def lock(item: int) -> None:
     """Lock the pixels."""
     Gimp.Item.get_by_id(item).set_lock_content(True)
+
+
+def make_indexed(image: int) -> None:
+    """Reduce the image to sixteen colours."""
+    Gimp.Image.get_by_id(image).convert_indexed(
+        Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, ""
+    )
 
 
 def select(image: int, rectangle: tuple[int, int, int, int], feather: float = 0.0) -> None:

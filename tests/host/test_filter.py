@@ -113,6 +113,18 @@ def test_in_place_changes_only_the_selection(session, base, precision, alpha):
     session.call("delete", image=image)
 
 
+@pytest.mark.parametrize("profile", ["new_rgb_adobe", "new_rgb_srgb_linear"])
+def test_colours_are_those_of_the_images_profile(session, profile):
+    image, layer = session.call("new_image", pixels=some_pixels(), precision="U16_NON_LINEAR", profile=profile)
+    before = pixels(session, layer)
+    assert np.abs(before - some_pixels()).max() < 1e-3
+    kept = raw_pixels(session, layer).view(np.uint16) / 65535
+    assert np.abs(kept - before).max() > 0.1, "the image has the sRGB space"
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    assert np.abs(pixels(session, result["layer"]) - negative(before)).max() < 1e-3
+    session.call("delete", image=image)
+
+
 def test_a_feathered_selection_fades(session):
     image, layer = session.call("new_image", pixels=some_pixels(alpha=False), precision="FLOAT_LINEAR", alpha=False)
     session.call("select", image=image, rectangle=(10, 8, 20, 14), feather=8.0)
@@ -299,6 +311,16 @@ def test_locked_pixels_are_an_error(session, of):
     result = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
     assert_refused(result, "locked", "'group'" if of == "group" else "'photo'")
     assert (raw_pixels(session, layer) == raw).all()
+    session.call("delete", image=image)
+
+
+def test_an_indexed_image_is_an_error(session):
+    image, layer = session.call("new_image", pixels=some_pixels(alpha=False), alpha=False)
+    session.call("make_indexed", image=image)
+    for output in ("layer", "in-place"):
+        result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
+        assert_refused(result, "indexed", "Mode")
+    assert session.call("state", image=image)["layers"] == ["photo"]
     session.call("delete", image=image)
 
 

@@ -115,7 +115,8 @@ def run(
         return _failed(procedure, str(error))
     except Exception as error:  # anything that gets past here reaches the user without a word
         traceback.print_exc()
-        return _failed(procedure, f"Neural Style failed unexpectedly ({type(error).__name__}: {error}).")
+        text = " ".join(str(error).split())
+        return _failed(procedure, f"Neural Style failed unexpectedly ({type(error).__name__}: {text}).")
     result = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     result.remove(1)
     result.insert(1, GObject.Value(Gimp.Layer, layers[0]))

@@ -27,10 +27,17 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
     in_place = config.get_property("output") == "in-place"
     if not drawables:
         raise StyleError("No layer is selected; select the layer to paint.")
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        raise StyleError("An indexed image has too few colours to paint with; choose Image > Mode > RGB first.")
     layers = [_paintable(drawable, in_place) for drawable in drawables]
     title, painter = _iterative(config) if config.get_property("style-image") else _fast(config)
     pictures = [pixels.read_drawable(layer) for layer in layers]
     painted = background.run(lambda report: _paint_all(pictures, painter, report), title)
+
+    for layer, picture in zip(layers, pictures, strict=True):
+        # GIMP was not blocked all that time.
+        if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
+            raise StyleError("The layer was removed or resized while it was being painted; run the filter again.")
 
     # Everything is computed: only now the image changes.
     name = f"{title} {config.get_property('strength'):g} %"
