@@ -266,9 +266,10 @@ def uninstall() -> None:
     if link.is_symlink() and link.readlink() == program(NAME):
         link.unlink()
         say(f"Removed {link}")
-    remove_environment()
+    if paths.environment_folder().exists():
+        remove_environment()
+        say(f"Removed {paths.environment_folder()}")
     log_file().unlink(missing_ok=True)
-    say(f"Removed {paths.environment_folder()}")
     if paths.user_styles_folder().is_dir():
         say(f"Your own styles stay in {paths.user_styles_folder()}")
     elif paths.data_folder().is_dir() and not any(paths.data_folder().iterdir()):

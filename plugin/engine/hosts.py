@@ -101,8 +101,8 @@ def _python(program: Path, profile: Path) -> tuple[Path | None, tuple[int, int] 
     folders = [profile / "interpreters"]
     for pattern in ("lib*/gimp/3.0/interpreters", "lib*/*/gimp/3.0/interpreters"):
         folders += sorted(prefix.glob(pattern))
-    named = (name for folder in folders for file in sorted(folder.glob("*.interp")) if (name := _interpreter(file)))
-    chosen = next(named, None)
+    named = map(_interpreter, (file for folder in folders for file in sorted(folder.glob("*.interp"))))
+    chosen = next(filter(None, named), None)
     for python in [chosen] if chosen else _on_path("python3"):
         # A python3 without PyGObject, such as that of an active virtual environment, cannot be GIMP's.
         answer = _answer(python, "-c", "import gi, sys; print(*sys.version_info[:2])").split()

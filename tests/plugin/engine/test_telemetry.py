@@ -1,0 +1,20 @@
+"""Nothing about the user leaves the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("module", ["plugin.engine.stylize", "export.to_onnx"])
+def test_onnx_runtime_keeps_no_record_of_the_user(tmp_path, module):
+    variables = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    variables |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=variables, check=True)
+    assert [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name] == []
