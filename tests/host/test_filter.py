@@ -272,7 +272,6 @@ class Refusal:
         Refusal({"style": "negativ"}, ("'negativ'", "did you mean negative")),
         Refusal({"style": "xyzzy"}, ("'xyzzy'", "choose from", "negative")),
         Refusal({"style": ""}, ("choose from", "negative")),
-        Refusal({"style_image": __file__}, ("cannot open", __file__)),
     ],
     ids=str,
 )
@@ -283,6 +282,14 @@ def test_wrong_arguments_are_named(session, refusal):
     assert_refused(result, *refusal.words)
     assert (raw_pixels(session, layer) == raw).all()
     assert session.call("state", image=image)["layers"] == ["photo"]
+    session.call("delete", image=image)
+
+
+def test_a_style_picture_that_is_none_is_named(session):
+    need_torch()
+    image, layer = session.call("new_image", pixels=some_pixels())
+    result = session.call("run", image=image, drawables=[layer], style_image=__file__)
+    assert_refused(result, "cannot open", __file__)
     session.call("delete", image=image)
 
 

@@ -23,10 +23,10 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     try:
         dialog.set_ok_label("_Paint")
-        # GIMP's own rows first: ours take the width of their labels.
-        output, iterations, file_row = (
-            dialog.get_widget(name, GObject.TYPE_NONE) for name in ("output", "iterations", "style-image")
-        )
+        # GIMP's own rows first: ours take the width of their labels. GIMP's default widgets differ by version.
+        output = dialog.get_widget("output", Gtk.ComboBox)
+        iterations = dialog.get_widget("iterations", GimpUi.LabelSpin)
+        file_row = dialog.get_widget("style-image", GObject.TYPE_NONE)
         dialog.get_widget("strength", GimpUi.SpinScale)
         style_row = _row(dialog, "style", "St_yle", _style_combo(config, list_styles()), output.get_label())
         _row(
