@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -80,6 +80,25 @@ class FeatureNetwork(nn.Module):
     def layers(self) -> list[str]:
         """Every layer that can be asked for, in order: ``conv1_1``, ``relu1_1``, ``conv1_2`` ..."""
         return [kind + conv[4:] for conv in (self.heads or self.convolutions) for kind in ("conv", "relu")]
+
+    def bytes_per_pixel(self, layers: Iterable[str]) -> int:
+        """Memory that ``layers`` of one picture and their gradient take, per input pixel.
+
+        Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so does
+        a padded copy where reflection pads; the largest of them is there a few more times as gradient.
+        """
+        last = max(layer[4:] for layer in layers)
+        kept = largest = 0.0
+        for conv, convolution in self.convolutions.items():
+            if conv[4:] > last:
+                break
+            module = cast(nn.Conv2d, convolution)
+            pixels = 0.25 ** (int(conv[4]) - 1)
+            copies = 3 if module.padding_mode == "reflect" else 2
+            head = cast(nn.Conv2d, self.heads[conv]).out_channels if conv in self.heads else 0
+            kept += (module.out_channels * copies + head * 2) * pixels
+            largest = max(largest, module.out_channels * pixels, head * pixels)
+        return round(4 * (kept + 4 * largest))
 
     def check(self, layers: Iterable[str]) -> None:
         """Raise StyleError, naming the valid layers, if one of ``layers`` is not to be had here."""

@@ -13,7 +13,7 @@ from nst_core.errors import StyleError
 RESERVE = 256 * 2**20
 
 
-def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool) -> None:
+def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "The picture") -> None:
     """Raise StyleError, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory."""
     free = gpu_memory() if on_gpu else available_memory()
     if free is None:
@@ -22,9 +22,9 @@ def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool) -> None:
     needed = pixels * bytes_per_pixel
     if needed > usable:
         raise StyleError(
-            f"This picture of {pixels / 1e6:.1f} megapixels would take about {needed / 2**30:.1f} GiB of "
-            f"{'GPU ' if on_gpu else ''}memory and {usable / 2**30:.1f} GiB is free; scale it down to at most "
-            f"{usable / bytes_per_pixel / 1e6:.1f} megapixels, or close other programs."
+            f"{subject} has {pixels / 1e6:.1f} megapixels and would take about {needed / 2**30:.1f} GiB of "
+            f"{'GPU ' if on_gpu else ''}memory, of which {usable / 2**30:.1f} GiB is free; make it smaller "
+            f"(at most {usable / bytes_per_pixel / 1e6:.1f} megapixels) or close other programs."
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nst_core.errors import StyleError
 from nst_core.settings import RenderSettings
+from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
 from plugin.engine.stopwatch import Stopwatch
@@ -58,7 +59,7 @@ def render(
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. Where ``progress`` returns False, the render stops and keeps what
-    it has. Raises StyleError if PyTorch or the feature weights are missing.
+    it has. Raises StyleError if PyTorch or the feature weights are missing, or memory is.
     """
     require_torch()
     from nst_core import devices, optimize, pictures, weights
@@ -67,6 +68,10 @@ def render(
     progress(Progress("Loading the feature network", 0.0))
     chosen = devices.choose_device(device)
     network = weights.load_features(features, pooling).to(chosen)
+    working_pixels = settings.size**2 * min(picture.pixels.shape[:2]) // max(picture.pixels.shape[:2])
+    check_memory(
+        working_pixels, optimize.bytes_per_pixel(network, settings), chosen.type == "cuda", "A render at this size"
+    )
     clock.lap("load")
     history: list[Mapping[str, float]] = []
 

@@ -17,6 +17,9 @@ from plugin.engine.provider import CUDA, Provider, choose_provider, open_session
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import Style
 
+# The picture, what the network sees of it, what comes back, and the mixture of both, beside the network's own needs.
+PICTURE_BYTES_PER_PIXEL = 80
+
 
 @dataclass(frozen=True)
 class StylizeSettings:
@@ -53,7 +56,9 @@ def stylize(
     progress(Progress("Preparing", 0.0))
     provider = choose_provider(settings.device, style.path)
     padded = pad_to_network(network_input(picture), style)
-    check_memory(padded.shape[0] * padded.shape[1], style.bytes_per_pixel, provider.name == CUDA)
+    check_memory(
+        padded.shape[0] * padded.shape[1], style.bytes_per_pixel + PICTURE_BYTES_PER_PIXEL, provider.name == CUDA
+    )
     clock.lap("prepare")
     progress(Progress("Loading the style", 0.1))
     session = _session(style.path, style.path.stat().st_mtime_ns, provider)

@@ -3,7 +3,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from nst_core.errors import StyleError
 from nst_core.settings import RenderSettings
+from plugin.engine import memory
 from plugin.engine.picture import Picture
 from plugin.engine.render import render
 
@@ -18,6 +20,12 @@ def test_result_has_the_size_asked_for_and_alpha_stays(slim_weights, noise):
     kept = render(Picture(noise), style, SETTINGS, features=str(slim_weights), keep_size=True)
     assert kept.pixels.shape == noise.shape and np.array_equal(kept.pixels[..., 3], noise[..., 3])
     assert not np.array_equal(kept.pixels, noise)
+
+
+def test_a_render_too_large_is_one_sentence(slim_weights, noise, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
+    with pytest.raises(StyleError, match=r"A render at this size has 2\.9 megapixels.*make it smaller"):
+        render(Picture(noise), Picture(noise), RenderSettings(size=2000), features=str(slim_weights))
 
 
 def test_previews_come_and_stop_keeps(slim_weights, noise):
