@@ -38,7 +38,8 @@ def train_style(
 ) -> dict[str, Any]:
     """Train, keeping ``output`` with the endings .checkpoint and .losses.csv beside it up to date, and export.
 
-    A checkpoint that is there is resumed; a new one begins with the network of the checkpoint ``start``. Raises StyleError, in one sentence, for whatever cannot be read or written.
+    A checkpoint that is there is resumed; a new one begins with the network of the checkpoint ``start``.
+    Raises StyleError, in one sentence, for whatever cannot be read or written.
     """
     style = torch.from_numpy(network_input(read_picture(painting).picture)).permute(2, 0, 1)[None]
     network = load_features(features, pooling)
