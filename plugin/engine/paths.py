@@ -22,17 +22,6 @@ def data_folder() -> Path:
     return _base("XDG_DATA_HOME", ".local/share") / NAME
 
 
-def cache_folder() -> Path:
-    """What can be made again."""
-    if home := os.environ.get("NEURAL_STYLE_HOME"):
-        return Path(home).absolute() / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches" / NAME
-    if sys.platform == "win32":
-        return data_folder() / "cache"
-    return _base("XDG_CACHE_HOME", ".cache") / NAME
-
-
 def environment_folder() -> Path:
     """The private Python environment that install.py makes."""
     return data_folder() / "environment"
