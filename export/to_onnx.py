@@ -53,11 +53,12 @@ def export_style(checkpoint: Checkpoint, card: StyleCard, photo: np.ndarray, pat
     ``photo`` (uint8 [H, W, 3]) is painted for the thumbnail. Returns the largest difference between ONNX Runtime and
     PyTorch at CHECKED_SIZES. Raises StyleError if it exceeds TOLERANCE or the file cannot be written.
     """
+    name = card.slug
     network = checkpoint.network.eval().cpu()
     model = to_onnx(network)
     entries = {
         "format": FORMAT_VERSION,
-        "name": card.slug,
+        "name": name,
         "title": card.title,
         "artist": card.artist,
         "year": card.year,

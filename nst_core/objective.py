@@ -8,15 +8,20 @@ import torch
 from torch import Tensor
 
 from nst_core import losses
+from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.settings import ObjectiveSettings
+
+# Four poolings leave two pixels of this, the least that reflection padding can mirror.
+SMALLEST_SIDE = 32
 
 
 @dataclass
 class Objective:
     """Weighted content + style + total-variation loss towards one style picture.
 
-    ``style`` is [1, 3, h, w], RGB, sRGB-encoded 0..1. Raises StyleError if the network lacks a layer.
+    ``style`` is [1, 3, h, w], RGB, sRGB-encoded 0..1. Raises StyleError if the network lacks a layer, or the style is
+    too small or of one colour.
     """
 
     network: FeatureNetwork
@@ -27,6 +32,14 @@ class Objective:
 
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
+        height, width = self.style.shape[-2:]
+        if min(height, width) < SMALLEST_SIDE:
+            raise StyleError(
+                f"At this size the style picture is {width}x{height} pixels, and its shorter side needs "
+                f"{SMALLEST_SIDE}; make it larger or choose a less narrow one."
+            )
+        if self.style.flatten(2).std(2).max() < 1 / 255:
+            raise StyleError("The style picture is all of one colour; choose one with strokes or texture.")
         with torch.no_grad():
             features = self.network(self.style, self.settings.style_layers)
             self._means = {layer: value.mean((2, 3), keepdim=True) for layer, value in features.items()}

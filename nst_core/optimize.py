@@ -11,13 +11,11 @@ from torch import Tensor
 
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
-from nst_core.objective import Objective
+from nst_core.objective import SMALLEST_SIDE, Objective
 from nst_core.pictures import resized_to_area, resized_to_long_side
 from nst_core.settings import OPTIMIZERS, RenderSettings
 
 LBFGS_HISTORY = 20
-# Four poolings leave two pixels of this, the least that reflection padding can mirror.
-SMALLEST_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,15 @@ class RenderProgress:
     image: Tensor
 
 
-def bytes_per_pixel(features: FeatureNetwork, settings: RenderSettings) -> int:
-    """Memory that a render takes at its peak, per pixel of the working size; measured, it was within a seventh."""
+def memory(features: FeatureNetwork, settings: RenderSettings, height: int, width: int) -> tuple[int, int]:
+    """What a render of a photo of this shape takes at its peak: pixels, and bytes for each of them.
+
+    The pixels are the photo's at the working size, or the style picture's where it is larger. Measured, the bytes were
+    within a seventh.
+    """
+    pixels = settings.size**2 * min(height, width) / max(height, width) * max(1.0, settings.style_scale**2)
     pictures = 10 + (2 * LBFGS_HISTORY if settings.optimizer == "lbfgs" else 2)  # float32 RGB, 12 bytes a pixel each
-    return round(1.15 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
+    return round(pixels), round(1.15 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
 
 
 def render(

@@ -27,7 +27,7 @@ class Photos:
 
     def __init__(self, source: Path, smallest: int) -> None:
         self.source = source
-        self._readers: list[Callable[[], bytes]] = []
+        self._readers: list[tuple[str, Callable[[], bytes]]] = []
         self.skipped: list[str] = []
         for name, reader in _entries(source):
             try:
@@ -36,7 +36,7 @@ class Photos:
             except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
                 usable = False
             if usable:
-                self._readers.append(reader)
+                self._readers.append((name, reader))
             else:
                 self.skipped.append(name)
         if not self._readers:
@@ -49,11 +49,11 @@ class Photos:
 
     def crop(self, index: int, size: int, rng: np.random.Generator) -> Tensor:
         """A random square of a photo, 60 to 100 % of its short side, perhaps mirrored: uint8 [3, size, size]."""
+        name, reader = self._readers[index]
         try:
-            image = Image.open(io.BytesIO(self._readers[index]())).convert("RGB")
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(reader()))).convert("RGB")
         except OSError as error:
-            raise StyleError(f"A photo in {self.source} is damaged ({error}); remove it and go on.") from error
-        image = ImageOps.exif_transpose(image)
+            raise StyleError(f"The photo {name} in {self.source} is damaged ({error}); remove it and go on.") from error
         side = int(rng.uniform(0.6, 1.0) * min(image.size)) or 1
         x, y = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
         square = image.resize((size, size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))

@@ -52,7 +52,7 @@ class RenderSettings:
 
     Attributes:
         size: pixels of the result's longer side; the photo is scaled to it, down or up.
-        style_scale: size of the style picture as a fraction of the result's (by area): larger means larger strokes.
+        style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
         iterations: evaluations of the objective and its gradient; one step each.
         learning_rate: Adam's step in units of the 0..1 range; L-BFGS takes its steps whole.
     """

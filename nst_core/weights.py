@@ -83,4 +83,4 @@ def _fetched(name: str) -> dict[str, torch.Tensor]:
     try:
         return torch.load(download.path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen kinds on a damaged file
-        raise StyleError(f"{download.path} is damaged ({error}); delete it and try again.") from error
+        raise StyleError(f"{download.path} is damaged; delete it and try again.") from error

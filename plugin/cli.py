@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -31,18 +32,26 @@ Report = dict[str, Any]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input, 130 for a cancelled run."""
+    """Run one command; returns the exit code: 0, 2 for bad input, 130 for a cancelled run, 141 for a closed pipe."""
     options = parser().parse_args(arguments)
     try:
         report = options.command(options)
+        if options.json:
+            print(json.dumps(report, ensure_ascii=False))
+        sys.stdout.flush()
     except StyleError as error:
         print(f"neural-style: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said, not even by the interpreter at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"neural-style: {error.filename}: {error.strerror}; mend that or choose another file.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("neural-style: cancelled, nothing was written", file=sys.stderr)
+        print("neural-style: cancelled", file=sys.stderr)
         return 130
-    if options.json:
-        print(json.dumps(report, ensure_ascii=False))
     return 0
 
 
@@ -80,22 +89,20 @@ def render(options: argparse.Namespace) -> Report:
     require_torch()
     check_output(options.output)
     source, style = read_picture(options.photo), read_picture(options.style_image)
-    objective = ObjectiveSettings(
-        content_weight=options.content_weight, style_weight=options.style_weight, tv_weight=options.tv_weight
-    )
     settings = RenderSettings(
-        objective=objective,
+        objective=_objective(options, RenderSettings().objective),
         size=options.size,
         style_scale=options.style_scale,
         optimizer=options.optimizer,
         iterations=options.iterations,
         learning_rate=options.learning_rate,
     )
-    with _interruptible() as interrupted, _bar(options, settings.iterations) as show:
+    with _interruptible() as interrupted, _bar(settings.iterations) as show:
 
         def progress(step) -> bool:
-            if step.iteration:
-                show(step.iteration, step.losses)
+            if not step.iteration:
+                return True
+            show(step.iteration, step.losses)
             return not interrupted()
 
         done = render(
@@ -125,21 +132,11 @@ def render(options: argparse.Namespace) -> Report:
 
 def train(options: argparse.Namespace) -> Report:
     """From a painting to a style file, by way of a checkpoint that a second call resumes; Ctrl-C keeps it."""
-    from plugin.engine.render import require_torch
-    from plugin.picture_files import check_folder
-
-    require_torch()
     _check_style_output(options.output)
-    check_folder(options.output)
     from plugin import training
 
     settings = TrainSettings(
-        objective=replace(
-            TrainSettings().objective,
-            content_weight=options.content_weight,
-            style_weight=options.style_weight,
-            tv_weight=options.tv_weight,
-        ),
+        objective=_objective(options, TrainSettings().objective),
         network=TransformerSettings(width=options.width, end_kernel=options.end_kernel),
         steps=options.steps,
         batch=options.batch,
@@ -149,7 +146,7 @@ def train(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with _interruptible() as interrupted, _bar(options, settings.steps) as show:
+    with _interruptible() as interrupted, _bar(settings.steps) as show:
 
         def progress(step) -> bool:
             show(step.step, step.losses)
@@ -173,12 +170,7 @@ def train(options: argparse.Namespace) -> Report:
 
 def export(options: argparse.Namespace) -> Report:
     """A checkpoint to a style file."""
-    from plugin.engine.render import require_torch
-    from plugin.picture_files import check_folder
-
-    require_torch()
     _check_style_output(options.output)
-    check_folder(options.output)
     from plugin import training
 
     report = training.export_checkpoint(options.checkpoint, _card(options, options.output.stem), options.output)
@@ -188,24 +180,24 @@ def export(options: argparse.Namespace) -> Report:
 
 def styles(options: argparse.Namespace) -> Report:
     """The styles there are."""
-    from plugin.engine.style_library import list_styles, unreadable_styles
+    from plugin.engine.style_library import read_library
 
-    found, broken = list_styles(), unreadable_styles()
-    for style in found:
+    library = read_library()
+    for style in library.styles.values():
         _say(
             options,
             f"{style.name:20} {style.title}{f', {style.artist}' if style.artist else ''}"
             f"{f' ({style.year})' if style.year else ''}",
         )
-    for reason in broken.values():
+    for reason in library.left_out:
         print(f"neural-style: left out: {reason}", file=sys.stderr)
     return {
         "styles": [
             {key: getattr(style, key) for key in ("name", "title", "artist", "year", "licence")}
-            | {"path": str(style.path)}
-            for style in found
+            | {"path": str(style.path), "trained": style.trained}
+            for style in library.styles.values()
         ],
-        "left_out": list(broken.values()),
+        "left_out": library.left_out,
     }
 
 
@@ -265,6 +257,13 @@ def parser() -> argparse.ArgumentParser:
     def objective(sub: argparse.ArgumentParser, values: ObjectiveSettings) -> None:
         sub.add_argument("--features", default="vgg19", metavar="NET", help="vgg19, vgg16 or a weights file")
         sub.add_argument("--pooling", choices=POOLINGS, default="max")
+        for name, layers in (("content", values.content_layers), ("style", values.style_layers)):
+            sub.add_argument(
+                f"--{name}-layers",
+                type=lambda text: text.split(","),
+                metavar="LAYERS",
+                help=f"layers of the {name} loss, with commas (default {','.join(layers)})",
+            )
         number(sub, "--content-weight", 0.0, 1e6, values.content_weight, "how much the photo counts")
         number(sub, "--style-weight", 0.0, 1e6, values.style_weight, "how much the painting counts")
         number(sub, "--tv-weight", 0.0, 1e6, values.tv_weight, "how much smoothness counts")
@@ -342,7 +341,27 @@ def _card(options: argparse.Namespace, title: str):
     return StyleCard(options.title or title, options.artist, options.year, options.licence, options.name)
 
 
+def _objective(options: argparse.Namespace, defaults: ObjectiveSettings) -> ObjectiveSettings:
+    style_layers = tuple(options.style_layers or defaults.style_layers)
+    return replace(
+        defaults,
+        content_layers=tuple(options.content_layers or defaults.content_layers),
+        style_layers=style_layers,
+        # Weights belong to the layers that they were chosen for.
+        style_layer_weights=defaults.style_layer_weights if style_layers == defaults.style_layers else (),
+        content_weight=options.content_weight,
+        style_weight=options.style_weight,
+        tv_weight=options.tv_weight,
+    )
+
+
 def _check_style_output(path: Path) -> None:
+    """What can be told of a style file before any work: PyTorch, the ending, the folder."""
+    from plugin.engine.render import require_torch
+    from plugin.picture_files import check_folder
+
+    require_torch()
+    check_folder(path)
     if path.suffix.lower() != ".onnx":
         raise StyleError(f"A style file ends in .onnx; name the output {path.with_suffix('.onnx').name}.")
 
@@ -356,7 +375,7 @@ def _say(options: argparse.Namespace, text: str) -> None:
 
 
 def _report(options: argparse.Namespace, pixels, seconds: dict[str, float]) -> Report:
-    from plugin.doctor import peak_rss_mib
+    from plugin.engine.memory import peak_rss_mib
 
     return {
         "output": str(options.output),
@@ -369,7 +388,7 @@ def _report(options: argparse.Namespace, pixels, seconds: dict[str, float]) -> R
 
 
 @contextmanager
-def _bar(options: argparse.Namespace, total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+def _bar(total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """A progress bar with losses. It appears with the first step: what goes wrong before is one sentence alone."""
     from tqdm import tqdm
 
@@ -378,8 +397,7 @@ def _bar(options: argparse.Namespace, total: int) -> Iterator[Callable[[int, Map
     def show(done: int, losses: Mapping[str, float]) -> None:
         nonlocal bar
         if bar is None:
-            hidden = options.json and not sys.stderr.isatty()
-            bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True, disable=hidden)
+            bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True)
         bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
         bar.update(done - bar.n)
 
@@ -392,18 +410,26 @@ def _bar(options: argparse.Namespace, total: int) -> Iterator[Callable[[int, Map
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C only asks to stop, so that what there is can be kept; the second one is the usual."""
-    asked = False
+    """Gives a function to call after every step, which says whether Ctrl-C was pressed.
+
+    Before the first step there is nothing to keep, so Ctrl-C is the usual there; so is a second one.
+    """
+    asked = running = False
 
     def ask(signum: int, frame: object) -> None:
         nonlocal asked
-        if asked:
+        if asked or not running:
             raise KeyboardInterrupt
         asked = True
 
+    def interrupted() -> bool:
+        nonlocal running
+        running = True
+        return asked
+
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield lambda: asked
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -6,52 +6,47 @@ import importlib.util
 import platform
 import sys
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-import psutil
-
-from plugin.engine import hosts, paths, provider, style_library
+from plugin.engine import hosts, paths, style_library
 
 PACKAGES = ("neural-style", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow", "pyvips", "torch")
 
 
 def examine() -> dict[str, Any]:
     """A report for people and for bug reports: versions, execution providers, GIMPs, styles, feature networks."""
-    import onnxruntime
-
-    styles = style_library.list_styles()
-    trouble = provider.cuda_trouble(styles[0].path) if styles else "there is no style to try it with"
+    library = style_library.read_library()
+    styles = list(library.styles.values())
+    providers, gpu = _execution_providers(styles)
     return {
         "system": platform.platform(),
         "python": f"{platform.python_version()} ({sys.executable})",
         "environment": str(paths.environment_folder()),
         "packages": [f"{name} {version}" for name in PACKAGES if (version := _version(name))],
-        "execution_providers": onnxruntime.get_available_providers(),
-        "gpu": f"not used: {trouble}" if trouble else "used",
+        "execution_providers": providers,
+        "gpu": gpu,
         "gimp": [
             f"{gimp.version}, profile {gimp.profile}, Python {'.'.join(map(str, gimp.python_version or ('?',)))}"
             for gimp in hosts.find_gimps()
         ]
         or ["none found"],
         "styles": [f"{style.name} ({style.path})" for style in styles],
-        "styles_left_out": list(style_library.unreadable_styles().values()),
+        "styles_left_out": library.left_out,
         "user_styles_folder": str(paths.user_styles_folder()),
         "feature_networks": _feature_networks(),
     }
 
 
-def peak_rss_mib() -> float:
-    """The most memory this process has had in use so far, in MiB."""
-    if sys.platform == "linux":
-        # getrusage() would start from the peak of the process that started this one.
-        status = Path("/proc/self/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset / 2**20
-    import resource
+def _execution_providers(styles: list[style_library.Style]) -> tuple[list[str], str]:
+    """ONNX Runtime's, and whether the GPU is one that works."""
+    try:
+        import onnxruntime
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        from plugin.engine.provider import cuda_trouble
+    except ImportError as error:
+        return [], f"not used: ONNX Runtime does not load ({error}); run install.py again"
+    trouble = cuda_trouble(styles[0].path) if styles else "there is no style to try it with"
+    return onnxruntime.get_available_providers(), f"not used: {trouble}" if trouble else "used"
 
 
 def _version(package: str) -> str | None:

@@ -17,6 +17,7 @@ from plugin.engine.picture import Picture
 
 # A decoded picture is held as float32 RGBA while its integer form is still there.
 BYTES_PER_PIXEL = 48
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
 KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
@@ -31,6 +32,7 @@ class PictureFile:
         has_alpha: whether the file had transparency.
         profile: the ICC profile that the pixels were converted from, to go back to, or None.
         metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
+        resolution: pixels per millimetre, across and down.
     """
 
     picture: Picture
@@ -38,6 +40,7 @@ class PictureFile:
     has_alpha: bool
     profile: bytes | None
     metadata: dict[str, bytes]
+    resolution: tuple[float, float]
 
 
 def read_picture(path: Path) -> PictureFile:
@@ -49,17 +52,18 @@ def read_picture(path: Path) -> PictureFile:
     if path.stat().st_size == 0:
         raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
     try:
-        image = pyvips.Image.new_from_file(str(path), fail_on="truncated")
+        # A source takes any file name; new_from_file() would read options in square brackets.
+        image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "", fail_on="truncated")
         check_memory(image.width * image.height, BYTES_PER_PIXEL, on_gpu=False)
         image = image.autorot()
         metadata = {name: image.get(name) for name in KEPT_METADATA if image.get_typeof(name)}
-        bits = 16 if image.format not in ("uchar", "char") else 8
+        bits = 8 if image.format == "uchar" else 16
         has_alpha = image.hasalpha()
         profile = _rgb_profile(image)
         pixels = _srgb_pixels(image)
     except pyvips.Error as error:
         raise StyleError(f"{path} cannot be read as a picture ({_reason(error)}); open and save it anew.") from error
-    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata)
+    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres))
 
 
 def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
@@ -75,13 +79,13 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
     try:
         if source.profile is not None:
             image = _converted_to(image, source.profile, bits)
-        image = image.copy()
+        image = image.copy(xres=source.resolution[0], yres=source.resolution[1])
         for name, value in source.metadata.items():
             image.set_type(pyvips.GValue.blob_type, name, value)
         # The pixels are upright now; the EXIF block still says how they lay.
         image.set_type(pyvips.GValue.gint_type, "orientation", 1)
         with written_whole(path) as partial:
-            image.write_to_file(str(partial), **quality)
+            image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
     except (pyvips.Error, OSError) as error:
         raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
 
@@ -89,8 +93,8 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
 def check_output(path: Path) -> None:
     """Raise StyleError, before any work is done, if a picture could not be written to ``path``."""
     check_folder(path)
-    if pyvips.vips_lib.vips_foreign_find_save(os.fsencode(path)) == pyvips.ffi.NULL:
-        raise StyleError(f"{path.name} has no ending of a picture format; name it like result.png, .jpg or .tif.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise StyleError(f"{path.name} has no ending of a picture format; use one of {', '.join(sorted(SUFFIXES))}.")
 
 
 def check_folder(path: Path) -> None:
@@ -112,18 +116,24 @@ def _rgb_profile(image: pyvips.Image) -> bytes | None:
 
 
 def _srgb_pixels(image: pyvips.Image) -> np.ndarray:
+    if image.format not in ("uchar", "ushort") and image.interpretation != "scrgb":
+        raise StyleError(
+            f"A picture with {image.interpretation} pixels of type {image.format} cannot be painted; "
+            "save it with 8 or 16 bits per channel."
+        )
     alpha = None
-    if image.hasalpha():
-        alpha, image = image[image.bands - 1], image.extract_band(0, n=image.bands - 1)
-    deep = image.interpretation in ("rgb16", "grey16")
-    if image.get_typeof("icc-profile-data"):
-        rgb, maximum = image.icc_transform("srgb", embedded=True, depth=16, intent="relative"), 65535
+    if image.get_typeof("icc-profile-data") and image.interpretation != "scrgb":
+        if image.hasalpha():
+            alpha, image = image[image.bands - 1], image.extract_band(0, n=image.bands - 1)
+        converted = image.icc_transform("srgb", embedded=True, depth=16, intent="relative")
+        if alpha is not None:
+            # Profiles know nothing of alpha, whose range is that of the pixels.
+            converted = converted.bandjoin((alpha * (257 if image.format == "uchar" else 1)).cast("ushort"))
     else:
-        rgb, maximum = (image.colourspace("rgb16"), 65535) if deep else (image.colourspace("srgb"), 255)
+        converted = image.colourspace("srgb" if image.format == "uchar" else "rgb16")
+    values = converted.numpy() / np.float32(255 if converted.format == "uchar" else 65535)
     pixels = np.ones((image.height, image.width, 4), np.float32)
-    pixels[..., :3] = rgb.extract_band(0, n=3).numpy() / np.float32(maximum)
-    if alpha is not None:
-        pixels[..., 3] = np.clip(alpha.numpy().reshape(pixels.shape[:2]) / (65535 if deep else 255), 0, 1)
+    pixels[..., : values.shape[2]] = np.clip(values[..., :4], 0, 1)
     return pixels
 
 

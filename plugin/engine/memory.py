@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ from nst_core.errors import StyleError
 
 # Kept free for the host and the rest of the machine.
 RESERVE = 256 * 2**20
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "The picture") -> None:
@@ -31,8 +33,25 @@ def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str =
 def available_memory() -> int:
     """Bytes that this process may still take: the machine's, or its control group's where that is less."""
     free = psutil.virtual_memory().available
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
-    return free if limit is None or used is None else min(free, max(0, limit - used))
+    limit, used = (_number(CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
+    if limit is None or used is None:
+        return free
+    # Cached file contents count as used, but go when memory is asked for.
+    statistics = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
+    return min(free, max(0, limit - used + int(statistics.get("inactive_file", 0))))
+
+
+def peak_rss_mib() -> float:
+    """The most memory this process has had in use so far, in MiB."""
+    if sys.platform == "linux":
+        # getrusage() would start from the peak of the process that started this one.
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 2**10
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def gpu_memory() -> int | None:

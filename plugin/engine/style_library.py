@@ -57,12 +57,15 @@ def read_style(path: Path) -> Style:
     try:
         if int(entries["format"]) > FORMAT_VERSION:
             raise StyleError(f"{path} was made by a newer version of Neural Style; update this one.")
+        step, minimum, memory = (int(entries[key]) for key in ("multiple_of", "minimum_size", "bytes_per_pixel"))
+        if min(step, minimum, memory) < 1:
+            raise ValueError("a size below 1")
         return Style(
             path=path,
             thumbnail=base64.b64decode(entries["thumbnail"]),
-            multiple_of=int(entries["multiple_of"]),
-            minimum_size=int(entries["minimum_size"]),
-            bytes_per_pixel=int(entries["bytes_per_pixel"]),
+            multiple_of=step,
+            minimum_size=minimum,
+            bytes_per_pixel=memory,
             trained={k.removeprefix("trained."): v for k, v in entries.items() if k.startswith("trained.")},
             **{key: entries[key] for key in ("name", "title", "artist", "year", "licence")},
         )
@@ -70,23 +73,38 @@ def read_style(path: Path) -> Style:
         raise StyleError(f"The description in {path} is damaged ({error}); copy or export the file again.") from error
 
 
+@dataclass(frozen=True)
+class Library:
+    """The readable styles by name, and a sentence for each file in the style folders that is none."""
+
+    styles: dict[str, Style]
+    left_out: list[str]
+
+
+def read_library() -> Library:
+    """What is in the style folders; a user's file hides a bundled one of the same name."""
+    styles, left_out = {}, []
+    for folder in (paths.bundled_styles_folder(), paths.user_styles_folder()):
+        for path in sorted(folder.glob("*.onnx")):
+            try:
+                style = read_style(path)
+            except StyleError as error:
+                left_out.append(str(error))  # one bad file must not hide the others
+            else:
+                styles[style.name] = style
+    return Library(dict(sorted(styles.items(), key=lambda item: item[1].title.casefold())), left_out)
+
+
 def list_styles() -> list[Style]:
-    """Every readable style, by title; a user's file hides a bundled one of the same name."""
-    return sorted(_readable().values(), key=lambda style: style.title.casefold())
-
-
-def unreadable_styles() -> dict[Path, str]:
-    """The files in the style folders that are no styles, and why."""
-    reasons: dict[Path, str] = {}
-    _readable(reasons)
-    return reasons
+    """Every readable style, by title."""
+    return list(read_library().styles.values())
 
 
 def find_style(name: str) -> Style:
     """The style called ``name``, or the one in the file ``name``. Raises StyleError naming the close ones."""
     if name.lower().endswith(".onnx"):
         return read_style(Path(name))
-    styles = _readable()
+    styles = read_library().styles
     if name in styles:
         return styles[name]
     if not styles:
@@ -95,18 +113,3 @@ def find_style(name: str) -> Style:
     if close:
         raise StyleError(f"There is no style called {name!r}; did you mean {' or '.join(close)}?")
     raise StyleError(f"There is no style called {name!r}; choose from {', '.join(sorted(styles))}.")
-
-
-def _readable(unreadable: dict[Path, str] | None = None) -> dict[str, Style]:
-    styles: dict[str, Style] = {}
-    for folder in (paths.bundled_styles_folder(), paths.user_styles_folder()):
-        for path in sorted(folder.glob("*.onnx")):
-            try:
-                style = read_style(path)
-            except StyleError as error:
-                # One bad file must not hide the others.
-                if unreadable is not None:
-                    unreadable[path] = str(error)
-            else:
-                styles[style.name] = style
-    return styles

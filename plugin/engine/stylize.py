@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from nst_core.errors import StyleError
 from plugin.engine.memory import check_memory
-from plugin.engine.picture import Picture, composite, network_input
+from plugin.engine.picture import Picture, check_strength, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
 from plugin.engine.provider import CUDA, Provider, choose_provider, open_session
 from plugin.engine.stopwatch import Stopwatch
@@ -29,8 +29,7 @@ class StylizeSettings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 100:
-            raise StyleError(f"The strength is {self.strength:g}; give one from 0 to 100.")
+        check_strength(self.strength)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +54,15 @@ def stylize(
     clock = Stopwatch()
     progress(Progress("Preparing", 0.0))
     provider = choose_provider(settings.device, style.path)
-    padded = pad_to_network(network_input(picture), style)
-    check_memory(
-        padded.shape[0] * padded.shape[1], style.bytes_per_pixel + PICTURE_BYTES_PER_PIXEL, provider.name == CUDA
-    )
+    height, width = network_size(picture.height, picture.width, style)
+    if provider.name == CUDA:
+        check_memory(height * width, style.bytes_per_pixel, on_gpu=True)
+        check_memory(height * width, PICTURE_BYTES_PER_PIXEL, on_gpu=False)
+    else:
+        check_memory(height * width, PICTURE_BYTES_PER_PIXEL + style.bytes_per_pixel, on_gpu=False)
+    grow = [(0, height - picture.height), (0, width - picture.width), (0, 0)]
+    # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
+    padded = np.pad(network_input(picture), grow, mode="symmetric")
     clock.lap("prepare")
     progress(Progress("Loading the style", 0.1))
     session = _session(style.path, style.path.stat().st_mtime_ns, provider)
@@ -73,13 +77,11 @@ def stylize(
     return Stylized(pixels, provider, clock.seconds)
 
 
-def pad_to_network(rgb: np.ndarray, style: Style) -> np.ndarray:
-    """[H, W, 3] grown at the bottom and right to sizes the network takes, by mirroring (a tiny one repeatedly)."""
-    grow = [
-        (0, -(-max(extent, style.minimum_size) // style.multiple_of) * style.multiple_of - extent)
-        for extent in rgb.shape[:2]
-    ]
-    return np.pad(rgb, [*grow, (0, 0)], mode="symmetric")
+def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
+    """The least size of at least height x width that the style's network takes."""
+    step = style.multiple_of
+    height, width = (-(-max(extent, style.minimum_size) // step) * step for extent in (height, width))
+    return height, width
 
 
 def run_network(session: ort.InferenceSession, rgb: np.ndarray) -> np.ndarray:

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -54,25 +51,12 @@ def test_bad_settings_are_refused(network, pictures):
         render(torch.rand(1, 3, 10, 300), pictures[1], network, RenderSettings(size=64), lambda p: True)
 
 
-def test_the_memory_estimate_holds(slim_weights):
-    """The peak of a real render stays below the estimate, and the estimate is not idle either."""
-    script = """
-import sys, torch
-from nst_core import optimize, settings, weights
-from plugin.doctor import peak_rss_mib
-network = weights.load_features(sys.argv[1])
-def render(size):
-    chosen = settings.RenderSettings(size=size, iterations=4)
-    picture = torch.rand(1, 3, size, size)
-    optimize.render(picture, picture, network, chosen, lambda p: True)
-    return size**2 * optimize.bytes_per_pixel(network, chosen)
-render(64)
-before = peak_rss_mib()
-print(render(1024), (peak_rss_mib() - before) * 2**20)
-"""
-    done = subprocess.run([sys.executable, "-c", script, slim_weights], check=True, capture_output=True, text=True)
-    estimate, peak = map(float, done.stdout.split())
-    assert 0.4 * estimate < peak <= estimate
+def test_style_pictures_without_style_are_refused(network, pictures):
+    settings = RenderSettings(size=64, iterations=1)
+    with pytest.raises(StyleError, match="style picture is 554x6 pixels"):
+        render(pictures[0], torch.rand(1, 3, 8, 800), network, settings, lambda p: True)
+    with pytest.raises(StyleError, match="all of one colour"):
+        render(pictures[0], torch.full((1, 3, 50, 50), 0.3), network, settings, lambda p: True)
 
 
 def test_it_looks_like_both(assets, read_photo):

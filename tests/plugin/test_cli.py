@@ -95,6 +95,21 @@ BAD = {
     "features": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--features", "missing.safetensors"],
     "size": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--size", "1"],
     "no checkpoint": ["export", "missing", "-o", "x.onnx"],
+    "no checkpoint but a picture": ["export", "fine.jpg", "-o", "x.onnx"],
+    "unusable name": ["train", "fine.jpg", "-o", "x.onnx", "--photos", ".", "--features", "SLIM", "--name", "My Style"],
+    "no such layer": [
+        "train",
+        "fine.jpg",
+        "-o",
+        "x.onnx",
+        "--photos",
+        ".",
+        "--features",
+        "SLIM",
+        "--style-layers",
+        "relu9_9",
+    ],
+    "name too long": ["apply", 300 * "x" + ".jpg", "--style", "great-wave", "-o", "o.png"],
     "not onnx ending": ["export", "missing", "-o", "x.bin"],
     "no photos": ["train", "fine.jpg", "-o", "x.onnx", "--photos", "missing", "--features", "SLIM"],
 }
@@ -160,12 +175,53 @@ def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
         "--json",
         start=True,
     )
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err
-    assert 0 < json.loads(out)["iterations"] < 100000
+    assert interrupt_after_first_step(process) == 0
+    assert 0 < json.loads(process.stdout.read())["iterations"] < 100000
     assert Image.open(run.folder / "o.png").size == (128, 85)
+
+
+def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
+    command = [
+        "train",
+        samples / "coffee.jpg",
+        "-o",
+        "mine.onnx",
+        "--photos",
+        photos_folder,
+        "--features",
+        slim_weights,
+    ]
+    command += ["--batch", 1, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 100000, "--json"]
+    process = run(*command, start=True)
+    assert interrupt_after_first_step(process) == 0
+    found = json.loads(process.stdout.read())
+    assert 0 < found["steps"] < 100000 and (run.folder / "mine.onnx").exists()
+    # As after a hard stop: the log is ahead of the checkpoint.
+    with (run.folder / "mine.losses.csv").open("a") as log:
+        log.write(f"{found['steps'] + 1},0,0,0,0\n")
+    again = run(*command, start=True)
+    assert interrupt_after_first_step(again) == 0
+    steps = [row.split(",")[0] for row in (run.folder / "mine.losses.csv").read_text().splitlines()[1:]]
+    assert steps == [str(n + 1) for n in range(json.loads(again.stdout.read())["steps"])]
+
+
+def test_ctrl_c_before_there_is_anything_cancels(run, sample, slim_weights):
+    process = run("render", sample, "--style-image", sample, "-o", "o.png", "--features", "vgg19", start=True)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode != 0 and not (run.folder / "o.png").exists()
+
+
+def interrupt_after_first_step(process) -> int:
+    """Presses Ctrl-C when the progress bar shows up; returns the exit code."""
+    shown = ""
+    while "/100000" not in shown:
+        letter = process.stderr.read(1)
+        assert letter, shown
+        shown += letter
+    process.send_signal(signal.SIGINT)
+    return process.wait(timeout=120)
 
 
 def test_no_network_names_the_file_and_its_place(run, sample):

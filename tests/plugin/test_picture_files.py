@@ -74,6 +74,42 @@ def test_every_kind_of_picture_can_be_read_and_written(tmp_path, mode):
         np.testing.assert_allclose(source.picture.pixels[..., 0], grey / 255, atol=1e-3)
 
 
+def test_resolution_stays(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "a.png", dpi=(300, 300))
+    for suffix in (".png", ".jpg", ".tif"):
+        copied(tmp_path / "a.png", tmp_path / f"b{suffix}")
+        with Image.open(tmp_path / f"b{suffix}") as written:
+            assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_names_are_not_options(tmp_path):
+    name = tmp_path / "a.png[compression=9]"
+    Image.fromarray(RGB).save(name, "PNG")
+    copied(name, tmp_path / "-b [1].png")
+    assert np.array_equal(np.array(Image.open(tmp_path / "-b [1].png")), RGB)
+
+
+def test_float_pictures_keep_colour_and_alpha(tmp_path):
+    """Linear light in, sRGB-encoded out: a linear 0.5 is 0.735 there (IEC 61966-2-1)."""
+    values = np.full((8, 9, 4), 0.5, np.float32)
+    pyvips.Image.new_from_array(values, interpretation="scrgb").write_to_file(str(tmp_path / "a.tif"))
+    source = copied(tmp_path / "a.tif", tmp_path / "b.tif")
+    np.testing.assert_allclose(source.picture.pixels[..., :3], 0.735, atol=2e-3)
+    np.testing.assert_allclose(source.picture.pixels[..., 3], 0.5, atol=1e-3)
+    assert source.bits == 16
+    pyvips.Image.new_from_array(values[..., 0]).write_to_file(str(tmp_path / "grey.tif"))
+    with pytest.raises(StyleError, match="8 or 16 bits"):
+        read_picture(tmp_path / "grey.tif")
+
+
+def test_alpha_beside_a_profile(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rgba = np.dstack([RGB, RANDOM.integers(0, 256, RGB.shape[:2], np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "a.png", icc_profile=profile)
+    copied(tmp_path / "a.png", tmp_path / "b.png")
+    assert np.array_equal(np.array(Image.open(tmp_path / "b.png"))[..., 3], rgba[..., 3])
+
+
 @pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "empty.jpg", "cut.jpg", "."])
 def test_what_cannot_be_read_is_one_sentence(tmp_path, name):
     Image.fromarray(RANDOM.integers(0, 256, (200, 200, 3), np.uint8)).save(tmp_path / "whole.jpg")

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -47,3 +50,33 @@ def test_the_mask_limits_it(slim_weights, noise):
     mask[:, :20] = 1
     done = render(Picture(noise, mask), Picture(noise), SETTINGS, features=str(slim_weights), keep_size=True)
     assert np.array_equal(done.pixels[:, 20:], noise[:, 20:])
+
+
+@pytest.mark.parametrize("style_scale", [1.0, 3.0])
+def test_the_memory_estimate_holds(slim_weights, style_scale):
+    """The peak of a real render stays below the estimate, and the estimate is not idle either."""
+    script = """
+import sys, torch
+from nst_core import optimize, settings, weights
+from plugin.engine.memory import peak_rss_mib
+network = weights.load_features(sys.argv[1])
+def render(size, scale):
+    chosen = settings.RenderSettings(size=size, style_scale=scale, iterations=4)
+    picture = torch.rand(1, 3, size, size)
+    optimize.render(picture, picture, network, chosen, lambda p: True)
+    pixels, bytes_per_pixel = optimize.memory(network, chosen, size, size)
+    return pixels * bytes_per_pixel
+render(64, 1.0)
+before = peak_rss_mib()
+print(render(768, float(sys.argv[2])), (peak_rss_mib() - before) * 2**20)
+"""
+    command = [sys.executable, "-c", script, str(slim_weights), str(style_scale)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    estimate, peak = map(float, done.stdout.split())
+    # A larger style picture needs no gradient: its share of the estimate is on the safe side.
+    assert (0.4 if style_scale == 1 else 0.1) * estimate < peak <= estimate
+
+
+def test_strength_out_of_range_is_refused_before_the_work(slim_weights, noise):
+    with pytest.raises(StyleError, match="from 0 to 100"):
+        render(Picture(noise), Picture(noise), SETTINGS, features=str(slim_weights), strength=101)

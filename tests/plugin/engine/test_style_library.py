@@ -3,7 +3,7 @@ import pytest
 
 from nst_core.errors import StyleError
 from plugin.engine import paths
-from plugin.engine.style_library import PREFIX, find_style, list_styles, read_style, unreadable_styles
+from plugin.engine.style_library import PREFIX, find_style, list_styles, read_library, read_style
 
 GREAT_WAVE = paths.bundled_styles_folder() / "great-wave.onnx"
 
@@ -56,7 +56,8 @@ def test_unknown_names_list_the_close_ones(own):
 def test_one_bad_file_hides_nothing_and_is_named(own):
     (own / "bad.onnx").write_bytes(b"not onnx")
     assert find_style("great-wave")
-    assert list(unreadable_styles()) == [own / "bad.onnx"]
+    (reason,) = read_library().left_out
+    assert reason.startswith(str(own / "bad.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,8 @@ def test_one_bad_file_hides_nothing_and_is_named(own):
         ({"format": "99"}, "newer version"),
         ({"title": None}, "damaged"),
         ({"minimum_size": "x"}, "damaged"),
+        ({"multiple_of": "0"}, "damaged"),
+        ({"bytes_per_pixel": "-4"}, "damaged"),
     ],
 )
 def test_descriptions_that_cannot_be_used_are_refused(own, entries, reason):

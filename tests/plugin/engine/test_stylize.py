@@ -84,7 +84,7 @@ def test_the_memory_estimate_holds(style):
     """The peak of a real run stays below the estimate, and the estimate is not idle either."""
     script = """
 import numpy as np
-from plugin.doctor import peak_rss_mib
+from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
 from plugin.engine.style_library import find_style
 from plugin.engine.stylize import stylize
