@@ -184,8 +184,8 @@ def vgg(
     return FeatureNetwork(name, convolutions, preprocessing, pooling)
 
 
-def distilled(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> FeatureNetwork:
-    """The slim VGG-19 of Wang et al. 2020 (arXiv 2003.08436): conv0, conv11 ... conv51, with 1x1 heads.
+def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> FeatureNetwork:
+    """A slim VGG-19 in the layout of Wang et al. 2020 (arXiv 2003.08436): conv0, conv11 ... conv51, 1x1 heads.
 
     ``conv11_aux`` maps to VGG-19's normalised relu1_1 after a ReLU. Raises StyleError if a part is missing.
     """

@@ -112,7 +112,10 @@ class TrainSettings:
 
     objective: ObjectiveSettings = field(
         default_factory=lambda: ObjectiveSettings(
-            style_layer_weights=(0.5, 1.0, 1.0, 1.0, 1.0), content_weight=0.5, tv_weight=5.0
+            content_layers=("relu3_1", "relu4_1"),
+            style_layer_weights=(0.5, 1.0, 1.0, 1.0, 1.0),
+            content_weight=1.0,
+            tv_weight=8.0,
         )
     )
     network: TransformerSettings = field(default_factory=TransformerSettings)

@@ -59,7 +59,7 @@ def load_features(source: str, pooling: str = "max") -> features.FeatureNetwork:
     except (SafetensorError, OSError) as error:
         raise StyleError(f"{path} cannot be read as safetensors weights ({error}); fetch or copy it again.") from error
     if "conv11.weight" in state:
-        return features.distilled(path.stem, state, pooling)
+        return features.slim(path.stem, state, pooling)
     preprocessing = features.CAFFE if metadata.get("preprocessing", "").startswith("BGR") else features.TORCHVISION
     # VGG-16's third block ends after features.14, so features.16 has another shape than VGG-19's.
     deep = state.get("features.16.weight")
