@@ -158,7 +158,7 @@ def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
     if extra == "torch" and sys.platform == "linux" and not use_gpu():
         if new:
             say("Fetching PyTorch for the CPU (about 200 MB)")
-        pytorch = [need for need in needs if re.match(r"torch\b", need)]
+        pytorch = [need for need in needs if re.match(r"torch(vision)?\b", need)]
         source = ("--index-url", PYTORCH_CPU_WHEELS, "--retries", "1", "--timeout", "15")
         try:
             run("installing PyTorch for the CPU", *pip("install", *source, *pytorch))

@@ -102,8 +102,9 @@ def render(options: argparse.Namespace) -> Report:
         def progress(step) -> bool:
             if not step.iteration:
                 return True
+            stop = interrupted()
             show(step.iteration, step.losses)
-            return not interrupted()
+            return not stop
 
         done = render(
             source.picture,
@@ -149,8 +150,9 @@ def train(options: argparse.Namespace) -> Report:
     with _interruptible() as interrupted, _bar(settings.steps) as show:
 
         def progress(step) -> bool:
+            stop = interrupted()
             show(step.step, step.losses)
-            return not interrupted()
+            return not stop
 
         report = training.train_style(
             options.painting,
@@ -410,7 +412,7 @@ def _bar(total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Gives a function to call after every step, which says whether Ctrl-C was pressed.
+    """Gives a function to call after every step, before it is shown, which says whether Ctrl-C was pressed.
 
     Before the first step there is nothing to keep, so Ctrl-C is the usual there; so is a second one.
     """

@@ -41,9 +41,11 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
         assert torch.equal(value, parts.network.state_dict()[name]), name
 
 
-def test_it_learns(run, tmp_path):
-    _, losses = run(tmp_path / "c", dataclasses.replace(SETTINGS, steps=60, learning_rate=5e-3))
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+def test_it_learns(run, tmp_path, samples, read_photo):
+    settings = dataclasses.replace(SETTINGS, steps=48, learning_rate=5e-3)
+    _, losses = run(tmp_path / "c", settings, style=read_photo(samples / "coffee.jpg", 90))
+    # Twelve steps are two passes over the photos.
+    assert sum(losses[-12:]) < 0.2 * sum(losses[:12])
 
 
 def test_learning_rate_cools_down_at_the_end():
