@@ -62,7 +62,8 @@ def render(
         )
     objective = Objective(features, settings.objective, resized_to_area(style, settings.style_scale * (h * w) ** 0.5))
     targets = objective.content_targets(photo)
-    image = photo.clone().requires_grad_(True)
+    # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
+    image = photo.clone(memory_format=torch.contiguous_format).requires_grad_(True)
     # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
     # iteration a call of step() is one evaluation, and the history lives on from call to call.
     optimizer: torch.optim.Optimizer

@@ -25,6 +25,11 @@ def test_result_has_the_size_asked_for_and_alpha_stays(slim_weights, noise):
     assert not np.array_equal(kept.pixels, noise)
 
 
+def test_a_picture_that_has_the_size_already(slim_weights, noise):
+    settings = RenderSettings(size=noise.shape[1], iterations=2)
+    assert render(Picture(noise), Picture(noise), settings, features=str(slim_weights)).pixels.shape == noise.shape
+
+
 def test_a_render_too_large_is_one_sentence(slim_weights, noise, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
     with pytest.raises(StyleError, match=r"A render at this size has 2\.9 megapixels.*make it smaller"):
