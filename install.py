@@ -14,6 +14,7 @@ Running it again is quick, and repairs what is broken.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import platform
@@ -41,6 +42,9 @@ class InstallError(Exception):
 
 def main(arguments: list[str]) -> int:
     """Do what the command says. Returns the exit code: 0, 2 after an error, 130 if stopped, pytest's own for `test`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # folders may have names that this terminal cannot show
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = ("install", "demo", "torch", "test", "where", "uninstall")
     parser.add_argument("command", nargs="?", default="install", choices=commands, metavar="COMMAND")
@@ -64,7 +68,7 @@ def main(arguments: list[str]) -> int:
     except InstallError as error:
         print(f"install.py: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
         print(f"install.py: {error}; mend that and run this again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -178,7 +182,14 @@ def register_everywhere(gimps: list[hosts.Gimp], state: dict[str, Any]) -> None:
     if not gimps:
         say("No GIMP 3 was found, so only the command is installed; run this again once there is one")
     for gimp in gimps:
-        register(gimp.profile, state)
+        try:
+            if gimp.console and not gimp.profile.exists():
+                # A profile that is already there keeps GIMP from taking over the settings of an older version.
+                run(f"starting GIMP {gimp.version} for the first time", gimp.console, "--no-interface", "--quit")
+            register(gimp.profile, state)
+        except (OSError, InstallError) as error:
+            say(f"Filter in GIMP {gimp.version}: left out ({error})")
+            continue
         if gimp.python_version and ".".join(map(str, gimp.python_version)) == state["python"]:
             remark = "Filters > Artistic > Neural Style, after GIMP's next start"
         elif gimp.python_version:
@@ -186,7 +197,7 @@ def register_everywhere(gimps: list[hosts.Gimp], state: dict[str, Any]) -> None:
         elif gimp.console and sys.platform == "linux":
             remark = "but no Python with PyGObject was found for it (on Debian and Ubuntu: apt install python3-gi)"
         else:
-            remark = f"which works if that GIMP runs Python {state['python']}"
+            remark = f"which works where GIMP runs a Python {state['python']} of the system, as on Linux"
         say(f"Filter in GIMP {gimp.version}: {remark}")
 
 
@@ -214,26 +225,37 @@ def register(profile: Path, state: dict[str, Any]) -> None:
 
 def link_command() -> None:
     """Link `neural-style` where the user's PATH finds it, unless another program of that name is there."""
-    command, link = program(NAME), Path.home() / ".local/bin" / NAME
+    command = program(NAME)
     if WINDOWS:
         say(f"Command: {command}")
         return
+    on_path = [folder for folder in link_folders() if str(folder) in os.environ.get("PATH", "").split(os.pathsep)]
+    link = next((folder for folder in on_path if os.access(folder, os.W_OK)), link_folders()[0]) / NAME
     ours = link.is_symlink() and link.readlink().parts[-3:] == command.parts[-3:]
     if not ours and (link.exists() or link.is_symlink()):
         say(f"Command: {command} ({link} is another program and stays)")
         return
-    link.parent.mkdir(parents=True, exist_ok=True)
-    fresh = link.with_name(f".{NAME}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(command)
-    fresh.replace(link)
-    on_path = str(link.parent) in os.environ.get("PATH", "").split(os.pathsep)
-    say(f"Command: {NAME if on_path else f'{link} (its folder is not on your PATH)'}")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_name(f".{NAME}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(command)
+        fresh.replace(link)
+    except OSError as error:
+        say(f"Command: {command} (it could not be linked: {error})")
+        return
+    say(f"Command: {NAME if link.parent in on_path else f'{link} (its folder is not on your PATH)'}")
+
+
+def link_folders() -> list[Path]:
+    """Where the command may be linked, best first."""
+    return [Path.home() / ".local/bin", Path.home() / "bin", Path("/usr/local/bin")]
 
 
 def paint_sample() -> int:
-    """Paint a sample photo in a bundled style, into the current folder. Returns the command's exit code."""
-    photo, picture = CHECKOUT / "plugin/samples/chelsea.jpg", Path.cwd() / f"{NAME}-demo.png"
+    """Paint a sample photo in a bundled style, into the current folder or else the user's. Returns the exit code."""
+    folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else Path.home()
+    photo, picture = CHECKOUT / "plugin/samples/chelsea.jpg", folder / f"{NAME}-demo.png"
     command = [str(part) for part in (program(NAME), "apply", photo, "--style", "great-wave", "-o", picture)]
     code = subprocess.run(command, env=clean_environment()).returncode
     if code == 0:
@@ -262,10 +284,10 @@ def uninstall() -> None:
             else:
                 shutil.rmtree(found)
             say(f"Removed {found}")
-    link = Path.home() / ".local/bin" / NAME
-    if link.is_symlink() and link.readlink() == program(NAME):
-        link.unlink()
-        say(f"Removed {link}")
+    for link in [folder / NAME for folder in link_folders()]:
+        if link.is_symlink() and link.readlink() == program(NAME):
+            link.unlink()
+            say(f"Removed {link}")
     if paths.environment_folder().exists():
         remove_environment()
         say(f"Removed {paths.environment_folder()}")

@@ -33,7 +33,7 @@ class ObjectiveSettings:
     centred: bool = True
     content_weight: float = 0.3
     style_weight: float = 1.0
-    tv_weight: float = 3.0
+    tv_weight: float = 0.3
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class TrainSettings:
             content_layers=("relu3_1", "relu4_1"),
             style_layer_weights=(0.5, 1.0, 1.0, 1.0, 1.0),
             content_weight=1.0,
-            tv_weight=8.0,
+            tv_weight=4.0,
         )
     )
     network: TransformerSettings = field(default_factory=TransformerSettings)

@@ -78,7 +78,7 @@ def _fetched(name: str) -> dict[str, torch.Tensor]:
             raise StyleError(
                 f"The weights of {name} ({download.mebibytes} MiB) are not on this machine and could not be fetched "
                 f"({error}); get {download.url} on another one and put it at {download.path}, "
-                "or give a weights file with --features FILE."
+                "or choose a weights file as the feature network."
             ) from error
     try:
         return torch.load(download.path, map_location="cpu", weights_only=True)

@@ -26,6 +26,9 @@ def home(tmp_path, monkeypatch):
     for name in ("GIMP3_DIRECTORY", "NEURAL_STYLE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    # The command must not be linked outside the test's home.
+    folders = [entry for entry in os.environ["PATH"].split(os.pathsep) if entry != "/usr/local/bin"]
+    monkeypatch.setenv("PATH", os.pathsep.join(folders))
     (tmp_path / "home").mkdir()
     return tmp_path / "home"
 
@@ -140,14 +143,41 @@ def test_a_linked_checkout_is_replaced_and_stays_whole(home, tmp_path):
     [
         (hosts.Gimp("3.0.4", Path("3.0"), Path("gimp"), Path("python3"), (3, 13)), "Filters > Artistic"),
         (hosts.Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("python3"), (3, 14)), "another Python than 3.13"),
-        (hosts.Gimp("3.0", Path("3.0")), "if that GIMP runs Python 3.13"),
+        (hosts.Gimp("3.0", Path("3.0")), "a Python 3.13 of the system"),
     ],
 )
 def test_it_says_where_the_filter_works(home, gimp, remark, monkeypatch, capsys):
     monkeypatch.chdir(home)
+    gimp.profile.mkdir()
     install.register_everywhere([gimp], STATE)
     assert remark in capsys.readouterr().out
     assert (gimp.profile / "plug-ins/neural-style/neural-style.py").is_file()
+
+
+def test_one_profile_that_cannot_be_written_does_not_stop_the_others(home, tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder can be made in a file")
+    first, second = hosts.Gimp("3.0", tmp_path / "file" / "3.0"), hosts.Gimp("3.2", tmp_path / "GIMP" / "3.2")
+    install.register_everywhere([first, second], STATE)
+    assert "GIMP 3.0: left out" in capsys.readouterr().out
+    assert (second.profile / "plug-ins/neural-style/neural-style.py").exists()
+
+
+def test_a_gimp_that_was_never_started_makes_its_own_profile(home, tmp_path):
+    """What it brings along from an older version it only brings into a profile that is not there yet."""
+    profile, console = tmp_path / "GIMP" / "3.0", tmp_path / "gimp-console"
+    console.write_text(f"#!/bin/sh\nmkdir -p {profile}\ntouch {profile}/made-by-gimp\n")
+    console.chmod(0o755)
+    paths.data_folder().mkdir(parents=True)
+    install.register_everywhere([hosts.Gimp("3.0.4", profile, console)], STATE)
+    assert (profile / "made-by-gimp").exists() and (profile / "plug-ins/neural-style").is_dir()
+
+
+def test_the_command_is_linked_where_path_finds_it(home, monkeypatch, capsys):
+    own = home / "bin"
+    own.mkdir()
+    monkeypatch.setenv("PATH", f"/usr/bin:{own}")
+    install.link_command()
+    assert (own / "neural-style").is_symlink() and "not on your PATH" not in capsys.readouterr().out
 
 
 def test_the_environment_has_the_python_of_gimp():

@@ -52,7 +52,11 @@ def cuda_trouble(model: Path) -> str | None:
         return "no NVIDIA driver was found"
     try:
         trial = subprocess.run(
-            [_python(), "-c", _TRIAL, str(model), *sys.path], capture_output=True, text=True, timeout=120
+            [_python(), "-c", _TRIAL, str(model), *sys.path],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=120,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"the trial run on the GPU failed ({type(error).__name__})"

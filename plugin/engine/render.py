@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TORCH_ADVICE = (
     "A style from a picture of your own needs PyTorch, which is not installed yet (a download of about 200 MB, "
-    "or of 3 GB with NVIDIA's libraries); run `python3 install.py torch` once."
+    "or of 3 GB with NVIDIA's libraries); run `python3 install.py torch` once in Neural Style's folder."
 )
 
 

@@ -73,12 +73,16 @@ class Session:
                 stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + CALL_SECONDS
-        while not address.exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"GIMP did not start:\n{self.log()}")
-            time.sleep(0.05)
-        self._connection = Client(str(address))
-        return self
+        while True:
+            try:
+                self._connection = Client(str(address))
+                return self
+            except (FileNotFoundError, ConnectionRefusedError):  # not there yet, or not listening yet
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    self.process.kill()
+                    self._folder.cleanup()
+                    raise RuntimeError(f"GIMP did not start:\n{self.log()}") from None
+                time.sleep(0.05)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._connection.close()

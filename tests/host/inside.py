@@ -110,6 +110,20 @@ def lock(item: int) -> None:
     Gimp.Item.get_by_id(item).set_lock_content(True)
 
 
+def add_inversion(layer: int) -> None:
+    """A non-destructive effect that inverts the colours."""
+    item = Gimp.Item.get_by_id(layer)
+    item.append_filter(Gimp.DrawableFilter.new(item, "gegl:invert-gamma", "Invert"))
+
+
+def add_huge_layer(image: int, side: int) -> int:
+    """An empty layer of so many pixels a side."""
+    whole = Gimp.Image.get_by_id(image)
+    layer = Gimp.Layer.new(whole, "huge", side, side, Gimp.ImageType.RGBA_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
+    whole.insert_layer(layer, None, 0)
+    return layer.get_id()
+
+
 def make_indexed(image: int) -> None:
     """Reduce the image to sixteen colours."""
     Gimp.Image.get_by_id(image).convert_indexed(

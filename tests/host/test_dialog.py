@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -78,7 +79,7 @@ def test_a_person_at_the_screen(gimp, screen, home, artifacts, tmp_path):
         dialog = screen.window(DIALOG)
         screen.focus(dialog)
         screen.keys("Escape")
-        time.sleep(1)
+        until(lambda: filters(session), [])
         assert layers() == ["photo"]
 
         # Something is wrong: GIMP shows a message.
@@ -89,6 +90,12 @@ def test_a_person_at_the_screen(gimp, screen, home, artifacts, tmp_path):
         screen.focus(message, position=(300, 150))
         screen.shoot(artifacts / "filter-message.png")
         screen.keys("Return")
+
+
+def filters(session: Session) -> list[str]:
+    """The filter's processes that run in this GIMP."""
+    children = psutil.Process(session.process.pid).children(recursive=True)
+    return [line for child in children if "neural-style.py" in (line := " ".join(child.cmdline()))]
 
 
 def until(ask: Callable[[], Any], expected: Any, seconds: float = 30) -> None:

@@ -310,6 +310,27 @@ def test_a_selection_beside_the_layer_is_an_error(session):
     session.call("delete", image=image)
 
 
+def test_effects_are_painted_as_they_are_seen(session):
+    image, layer = session.call("new_image", pixels=some_pixels(alpha=False))
+    before = pixels(session, layer)
+    session.call("add_inversion", layer=layer)
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    # The negative of the negative.
+    assert np.abs(pixels(session, result["layer"]) - before).max() <= 1 / 255
+    in_place = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
+    assert_refused(in_place, "effects", "New layer above")
+    assert (pixels(session, layer) == before).all()
+    session.call("delete", image=image)
+
+
+def test_a_layer_too_large_is_an_error(session):
+    image, _ = session.call("new_image", pixels=some_pixels())
+    huge = session.call("add_huge_layer", image=image, side=100_000)
+    result = session.call("run", image=image, drawables=[huge], style="negative")
+    assert_refused(result, "10000.0 megapixels", "make it smaller")
+    session.call("delete", image=image)
+
+
 @pytest.mark.parametrize("of", ["layer", "group"])
 def test_locked_pixels_are_an_error(session, of):
     image, layer = session.call("new_image", pixels=some_pixels(), in_group=of == "group")
@@ -404,8 +425,9 @@ def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path
         filter = until(lambda: child(session.process.pid, "neural-style.py"))
         until(lambda: any("libtorch" in map.path for map in filter.memory_maps()))
         time.sleep(1)
+        assert filter.is_running()
         session.process.kill()
-        filter.wait(2)
+        filter.wait(10)
 
 
 def test_script_fu(gimp, variables, tmp_path):

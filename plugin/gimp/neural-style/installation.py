@@ -34,7 +34,7 @@ def connect() -> None:
     if str(site_packages) not in sys.path:
         sys.path.insert(1, str(site_packages))
     try:
-        import plugin.engine.picture  # noqa: F401
+        import plugin.engine.stylize  # noqa: F401
     except ImportError as error:
         raise InstallationError(
             f"Neural Style's environment in {site_packages} is missing or damaged ({error}); {REMEDY}."

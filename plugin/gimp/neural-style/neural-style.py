@@ -43,7 +43,7 @@ class NeuralStyle(Gimp.PlugIn):
             "first new or changed layer.",
             name,
         )
-        procedure.set_attribution("The Neural Style authors", "The Neural Style authors", "2025")
+        procedure.set_attribution("The Neural Style authors", "The Neural Style authors", "2026")
         _add_arguments(procedure)
         return procedure
 

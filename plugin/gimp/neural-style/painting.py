@@ -13,8 +13,10 @@ from gi.repository import Gimp
 
 from nst_core.errors import StyleError
 from nst_core.settings import RenderSettings
+from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture
 from plugin.engine.progress import Progress, ProgressCallback
+from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL
 
 Painter = Callable[[Picture, ProgressCallback], np.ndarray]
 
@@ -29,15 +31,18 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
         raise StyleError("No layer is selected; select the layer to paint.")
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
         raise StyleError("An indexed image has too few colours to paint with; choose Image > Mode > RGB first.")
-    layers = [_paintable(drawable, in_place) for drawable in drawables]
+    layers = _paintable_layers(drawables, in_place)
+    # Before the first pixel is read: a picture can be too large for the reading itself.
+    check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
     title, painter = _iterative(config) if config.get_property("style-image") else _fast(config)
-    pictures = [pixels.read_drawable(layer) for layer in layers]
+    pictures = [pixels.read_layer(layer) for layer in layers]
     painted = background.run(lambda report: _paint_all(pictures, painter, report), title)
 
     for layer, picture in zip(layers, pictures, strict=True):
         # GIMP was not blocked all that time.
         if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
             raise StyleError("The layer was removed or resized while it was being painted; run the filter again.")
+        _paintable(layer, in_place)
 
     # Everything is computed: only now the image changes.
     name = f"{title} {config.get_property('strength'):g} %"
@@ -55,6 +60,12 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
     return layers
 
 
+def _paintable_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
+    """The layers that are meant, each once: a layer and its mask may both be selected."""
+    layers = {layer.get_id(): layer for layer in (_paintable(drawable, in_place) for drawable in drawables)}
+    return list(layers.values())
+
+
 def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
     """The layer that is meant. Raises StyleError if it cannot be painted that way."""
     name = drawable.get_name()
@@ -68,9 +79,13 @@ def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
     else:
         raise StyleError(f"{name!r} is no layer but a channel; select a layer.")
     if in_place:
-        for kind, what in ((layer.is_group(), "layer group"), (layer.is_text_layer(), "text layer")):
-            if kind:
+        for kind in ("group", "text_layer", "vector_layer", "link_layer"):
+            # GIMP 3.0 has no vector and link layers.
+            if getattr(layer, f"is_{kind}", lambda: False)():
+                what = kind.replace("_", " ").replace("group", "layer group")
                 raise StyleError(f"{name!r} is a {what}, which has no pixels of its own to change; {other_output}.")
+        if layer.get_filters():
+            raise StyleError(f"{name!r} has effects, which would be applied to the paint too; {other_output}.")
         item = layer
         while item is not None:
             if item.get_lock_content():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from gi.repository import Gegl, Gimp, Gio
 
@@ -10,13 +12,29 @@ from plugin.engine.picture import Picture
 
 # babl converts from and to whatever precision, channels and colour space the image has.
 FORMAT = "R'G'B'A float"
+BAND_PIXELS = 2**22
 
 
-def read_drawable(drawable: Gimp.Drawable) -> Picture:
-    """The whole drawable, its selection disregarded."""
+def read_layer(layer: Gimp.Layer) -> Picture:
+    """The whole layer as it is seen, with its effects, its selection disregarded."""
+    if not layer.get_filters():
+        return _read(layer)
+    copy = layer.copy()
+    try:
+        copy.merge_filters()
+        return _read(copy)
+    finally:
+        copy.delete()
+
+
+def _read(drawable: Gimp.Drawable) -> Picture:
     width, height = drawable.get_width(), drawable.get_height()
-    data = drawable.get_buffer().get(Gegl.Rectangle.new(0, 0, width, height), 1.0, FORMAT, Gegl.AbyssPolicy.CLAMP)
-    return Picture(np.frombuffer(data, np.float32).reshape(height, width, 4).copy())
+    pixels = np.empty((height, width, 4), np.float32)
+    buffer = drawable.get_buffer()
+    for band in _bands(width, height):
+        data = buffer.get(band, 1.0, FORMAT, Gegl.AbyssPolicy.CLAMP)
+        pixels[band.y : band.y + band.height] = np.frombuffer(data, np.float32).reshape(band.height, width, 4)
+    return Picture(pixels)
 
 
 def read_file(file: Gio.File) -> Picture:
@@ -29,7 +47,7 @@ def read_file(file: Gio.File) -> Picture:
     try:
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
-        return read_drawable(visible)
+        return _read(visible)
     finally:
         image.delete()
 
@@ -63,6 +81,15 @@ def write_above(layer: Gimp.Layer, name: str, pixels: np.ndarray) -> Gimp.Layer:
 
 def _set(buffer: Gegl.Buffer, pixels: np.ndarray) -> None:
     height, width = pixels.shape[:2]
-    # GEGL takes bytes many times faster than any other buffer.
-    buffer.set(Gegl.Rectangle.new(0, 0, width, height), FORMAT, np.ascontiguousarray(pixels, np.float32).tobytes())
+    for band in _bands(width, height):
+        # GEGL takes bytes many times faster than any other buffer.
+        rows = np.ascontiguousarray(pixels[band.y : band.y + band.height], np.float32)
+        buffer.set(band, FORMAT, rows.tobytes())
     buffer.flush()
+
+
+def _bands(width: int, height: int) -> Iterator[Gegl.Rectangle]:
+    """Rows that together make the picture: GEGL counts a buffer's bytes in 32 bits, and crashes beyond."""
+    rows = max(1, BAND_PIXELS // width)
+    for y in range(0, height, rows):
+        yield Gegl.Rectangle.new(0, y, width, min(rows, height - y))
