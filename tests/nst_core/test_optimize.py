@@ -17,7 +17,7 @@ def network(slim_weights):
 def pictures():
     generator = torch.Generator().manual_seed(0)
     photo = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 8, generator=generator), (48, 64), mode="bilinear")
-    return photo, torch.rand(1, 3, 40, 40, generator=generator)
+    return photo, torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=generator), (40, 40))
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
@@ -26,7 +26,7 @@ def test_the_loss_falls_and_every_iteration_is_reported(network, pictures, optim
     settings = RenderSettings(size=64, optimizer=optimizer, iterations=25)
     done = render(*pictures, network, settings, lambda p: seen.append(p) or True)
     assert [p.iteration for p in seen] == list(range(1, 26)) and done is seen[-1]
-    assert done.losses["total"] < 0.95 * seen[0].losses["total"]
+    assert done.losses["total"] < 0.4 * seen[0].losses["total"]
     assert seen[0].losses["content"] == pytest.approx(0, abs=1e-6)  # it starts from the photo
     assert done.image.shape == (1, 3, 48, 64) and done.image.min() >= 0 and done.image.max() <= 1
 
