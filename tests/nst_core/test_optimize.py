@@ -23,10 +23,10 @@ def pictures():
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 def test_the_loss_falls_and_every_iteration_is_reported(network, pictures, optimizer):
     seen = []
-    settings = RenderSettings(size=64, optimizer=optimizer, iterations=25)
+    settings = RenderSettings(size=64, optimizer=optimizer, iterations=25, learning_rate=0.01)
     done = render(*pictures, network, settings, lambda p: seen.append(p) or True)
     assert [p.iteration for p in seen] == list(range(1, 26)) and done is seen[-1]
-    assert done.losses["total"] < 0.4 * seen[0].losses["total"]
+    assert done.losses["total"] < 0.7 * seen[0].losses["total"]
     assert seen[0].losses["content"] == pytest.approx(0, abs=1e-6)  # it starts from the photo
     assert done.image.shape == (1, 3, 48, 64) and done.image.min() >= 0 and done.image.max() <= 1
 
