@@ -6,7 +6,8 @@ arXiv 1409.1556; the numbering is that of Gatys et al. 2015, arXiv 1508.06576).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -41,14 +42,53 @@ class Preprocessing:
 
 TORCHVISION = Preprocessing(1.0, TORCHVISION_MEAN, TORCHVISION_STD, bgr=False)
 CAFFE = Preprocessing(255.0, CAFFE_MEAN, (1.0, 1.0, 1.0), bgr=True)
+# The same network as MatConvNet keeps it: the first filters' channels turned round, for RGB.
+MATCONVNET = Preprocessing(255.0, CAFFE_MEAN, (1.0, 1.0, 1.0), bgr=False)
 IDENTITY = Preprocessing(1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), bgr=False)
 
 
-class FeatureNetwork(nn.Module):
-    """A frozen VGG-shaped network that answers with the activations of the layers asked for.
+class FeatureNetwork(nn.Module, ABC):
+    """A frozen network that answers with the activations of the layers asked for.
+
+    Attributes:
+        name: what results call it (``vgg19``, or the name of a weights file).
+    """
+
+    name: str
+
+    @property
+    @abstractmethod
+    def layers(self) -> list[str]:
+        """Every layer that can be asked for, in order: ``conv1_1``, ``relu1_1``, ``conv1_2`` ..."""
+
+    @abstractmethod
+    def bytes_per_pixel(self, layers: Iterable[str]) -> int:
+        """Memory that ``layers`` of one picture and their gradient take, per input pixel."""
+
+    @abstractmethod
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        """Features of ``image`` ([N, 3, H, W], RGB, sRGB-encoded 0..1) by layer: [N, C, h, w] each.
+
+        Raises StyleError for a layer that is not to be had here.
+        """
+
+    def check(self, layers: Iterable[str]) -> None:
+        """Raise StyleError, naming the valid layers, if one of ``layers`` is not to be had here."""
+        valid = self.layers
+        for layer in layers:
+            if layer not in valid:
+                relus = ", ".join(name for name in valid if name.startswith("relu"))
+                raise StyleError(
+                    f"The feature network {self.name} has no layer {layer!r}; it has {relus} "
+                    "(and the same names with conv, before the ReLU)."
+                )
+
+
+class VGGNetwork(FeatureNetwork):
+    """3x3 convolutions in blocks with a pooling between two, as in VGG.
 
     Args:
-        name: what results call it (``vgg19``, or the name of a weights file).
+        name: what results call it.
         convolutions: ``{"conv1_1": (weight, bias), ...}`` in order, 3x3.
         preprocessing: applied to RGB 0..1 first.
         pooling: ``max`` as trained, or ``average`` (Gatys et al. 2015 found it smoother).
@@ -78,15 +118,11 @@ class FeatureNetwork(nn.Module):
 
     @property
     def layers(self) -> list[str]:
-        """Every layer that can be asked for, in order: ``conv1_1``, ``relu1_1``, ``conv1_2`` ..."""
         return [kind + conv[4:] for conv in (self.heads or self.convolutions) for kind in ("conv", "relu")]
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
-        """Memory that ``layers`` of one picture and their gradient take, per input pixel.
-
-        Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so does
-        a padded copy where reflection pads; the largest of them is there a few more times as gradient.
-        """
+        # Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so
+        # does a padded copy where reflection pads; the largest of them is there a few more times as gradient.
         last = max(layer[4:] for layer in layers)
         kept = largest = 0.0
         for conv, convolution in self.convolutions.items():
@@ -100,19 +136,7 @@ class FeatureNetwork(nn.Module):
             largest = max(largest, module.out_channels * pixels, head * pixels)
         return round(4 * (kept + 4 * largest))
 
-    def check(self, layers: Iterable[str]) -> None:
-        """Raise StyleError, naming the valid layers, if one of ``layers`` is not to be had here."""
-        valid = self.layers
-        for layer in layers:
-            if layer not in valid:
-                relus = ", ".join(name for name in valid if name.startswith("relu"))
-                raise StyleError(
-                    f"The feature network {self.name} has no layer {layer!r}; it has {relus} "
-                    "(and the same names with conv, before the ReLU)."
-                )
-
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        """Features of ``image`` ([N, 3, H, W], RGB, sRGB-encoded 0..1) by layer: [N, C, h, w] each."""
         wanted = set(layers)
         self.check(wanted)
         if not wanted:
@@ -143,6 +167,44 @@ class FeatureNetwork(nn.Module):
         return F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)
 
 
+class CombinedNetwork(FeatureNetwork):
+    """Several networks as one: each layer comes from the first of them that has it.
+
+    A VGG-19 of which only the first layers are at hand, and a slim network for those below, give the five layers of a
+    style together, each as true as it can be had.
+    """
+
+    def __init__(self, networks: Sequence[FeatureNetwork]) -> None:
+        super().__init__()
+        self.name = "+".join(network.name for network in networks)
+        self.networks = nn.ModuleList(networks)
+
+    @property
+    def layers(self) -> list[str]:
+        return sorted({layer for network in self.parts for layer in network.layers}, key=lambda name: name[4:])
+
+    def bytes_per_pixel(self, layers: Iterable[str]) -> int:
+        return sum(network.bytes_per_pixel(share) for network, share in self._shares(layers))
+
+    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for network, share in self._shares(layers):
+            found |= network(image, share)
+        return found
+
+    @property
+    def parts(self) -> list[FeatureNetwork]:
+        """The networks, in the order in which they are asked."""
+        return [cast(FeatureNetwork, network) for network in self.networks]
+
+    def _shares(self, layers: Iterable[str]) -> list[tuple[FeatureNetwork, list[str]]]:
+        """The networks that are needed, each with its layers. Raises StyleError for a layer that none has."""
+        self.check(wanted := list(layers))
+        source = {layer: n for n in reversed(self.parts) for layer in n.layers}
+        shares = [(n, [layer for layer in wanted if source[layer] is n]) for n in self.parts]
+        return [(network, share) for network, share in shares if share]
+
+
 def _frozen(weight: Tensor, bias: Tensor, padding_mode: Literal["zeros", "reflect"]) -> nn.Conv2d:
     out_channels, in_channels, size, _ = weight.shape
     conv = nn.Conv2d(in_channels, out_channels, size, padding=size // 2, padding_mode=padding_mode)
@@ -156,7 +218,7 @@ def vgg(
     kind: str,
     preprocessing: Preprocessing = TORCHVISION,
     pooling: str = "max",
-) -> FeatureNetwork:
+) -> VGGNetwork:
     """A VGG from a state dict with torchvision's keys (``features.0.weight`` ...).
 
     ``kind`` is a key of CONVOLUTIONS_PER_BLOCK. The deep end may be missing: then fewer layers answer.
@@ -171,7 +233,7 @@ def vgg(
             if weight is None or bias is None:
                 if not convolutions:
                     raise StyleError(f"{name} holds no {kind} weights: features.0.weight is missing.")
-                return FeatureNetwork(name, convolutions, preprocessing, pooling)
+                return VGGNetwork(name, convolutions, preprocessing, pooling)
             if tuple(weight.shape) != (channels, channels_in, 3, 3):
                 raise StyleError(
                     f"{name} holds weights of another network: features.{index}.weight is "
@@ -181,10 +243,10 @@ def vgg(
             channels_in = channels
             index += 2  # the convolution and its ReLU
         index += 1  # the pooling between blocks
-    return FeatureNetwork(name, convolutions, preprocessing, pooling)
+    return VGGNetwork(name, convolutions, preprocessing, pooling)
 
 
-def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> FeatureNetwork:
+def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNetwork:
     """A slim VGG-19 in the layout of Wang et al. 2020 (arXiv 2003.08436): conv0, conv11 ... conv51, 1x1 heads.
 
     ``conv11_aux`` maps to VGG-19's normalised relu1_1 after a ReLU. Raises StyleError if a part is missing.
@@ -202,4 +264,21 @@ def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> Featur
         first = (state["conv0.weight"], state["conv0.bias"])
     except KeyError as missing:
         raise StyleError(f"{name} is not a whole slim VGG-19: {missing} is missing.") from missing
-    return FeatureNetwork(name, convolutions, IDENTITY, pooling, "reflect", heads, first)
+    return VGGNetwork(name, convolutions, IDENTITY, pooling, "reflect", heads, first)
+
+
+def compact(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNetwork:
+    """A slim VGG-19 in our own layout (see distill.py): conv1_1 ... conv5_1, and the 1x1 heads head1_1 ... head5_1.
+
+    Raises StyleError if a part is missing.
+    """
+    convolutions, heads = {}, {}
+    try:
+        for block, count in enumerate((*CONVOLUTIONS_PER_BLOCK["vgg19"][:4], 1), 1):
+            for number in range(1, count + 1):
+                layer = f"conv{block}_{number}"
+                convolutions[layer] = (state[f"{layer}.weight"], state[f"{layer}.bias"])
+            heads[f"conv{block}_1"] = (state[f"head{block}_1.weight"], state[f"head{block}_1.bias"])
+    except KeyError as missing:
+        raise StyleError(f"{name} is not a whole compact network: {missing} is missing.") from missing
+    return VGGNetwork(name, convolutions, TORCHVISION, pooling, heads=heads)

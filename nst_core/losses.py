@@ -25,7 +25,7 @@ def gram_matrix(features: Tensor) -> Tensor:
 def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
     """||value - target||^2 / ||target||^2 for each picture of a batch, averaged; a scalar.
 
-    ``target`` broadcasts over the batch: one style's Gram matrix serves every picture.
+    ``target`` broadcasts over the batch: one style's Gram matrix may serve every picture.
     """
     dimensions = tuple(range(1, value.dim()))
     error = (value - target).square().sum(dimensions)

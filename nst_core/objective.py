@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,51 +17,86 @@ from nst_core.settings import ObjectiveSettings
 SMALLEST_SIDE = 32
 
 
+def fitted(settings: ObjectiveSettings, network: FeatureNetwork) -> tuple[ObjectiveSettings, list[str]]:
+    """``settings`` with layers that ``network`` has, and a sentence for each one that was replaced.
+
+    Only ``settings.nearby_layers`` are; another one that is missing is left for ``Objective`` to refuse.
+    """
+    valid, notes = network.layers, dict[str, str]()
+
+    def nearby(layer: str) -> str:
+        first = layer[: layer.rfind("_")] + "_1"
+        if layer in valid or layer not in settings.nearby_layers or first not in valid:
+            return layer
+        notes[layer] = f"{network.name} has no {layer}; {first} takes its place."
+        return first
+
+    content, style = (tuple(nearby(layer) for layer in v) for v in (settings.content_layers, settings.style_layers))
+    return replace(settings, content_layers=content, style_layers=style), list(notes.values())
+
+
 @dataclass
 class Objective:
-    """Weighted content + style + total-variation loss towards one style picture.
+    """Weighted content + style + total-variation loss towards one or several style pictures.
 
-    ``style`` is [1, 3, h, w], RGB, sRGB-encoded 0..1. Raises StyleError if the network lacks a layer, or the style is
-    too small or of one colour.
+    Each of ``styles`` is [1, 3, h, w], RGB, sRGB-encoded 0..1. Raises StyleError if the network lacks a layer, or a
+    style is too small or of one colour.
     """
 
     network: FeatureNetwork
     settings: ObjectiveSettings
-    style: Tensor
-    _means: dict[str, Tensor] = field(init=False, repr=False)
-    _targets: dict[str, Tensor] = field(init=False, repr=False)
+    styles: Sequence[Tensor]
+    _means: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, 1, 1] by layer
+    _targets: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, C] by layer
 
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
-        height, width = self.style.shape[-2:]
-        if min(height, width) < SMALLEST_SIDE:
-            raise StyleError(
-                f"At this size the style picture is {width}x{height} pixels, and its shorter side needs "
-                f"{SMALLEST_SIDE}; make it larger or choose a less narrow one."
-            )
-        if self.style.flatten(2).std(2).max() < 1 / 255:
-            raise StyleError("The style picture is all of one colour; choose one with strokes or texture.")
-        with torch.no_grad():
-            features = self.network(self.style, self.settings.style_layers)
-            self._means = {layer: value.mean((2, 3), keepdim=True) for layer, value in features.items()}
-            self._targets = self._grams(features)
+        found = [self._statistics(style) for style in self.styles]
+        layers = self.settings.style_layers
+        self._means = {layer: torch.cat([means[layer] for means, _ in found]) for layer in layers}
+        self._targets = {layer: torch.cat([grams[layer] for _, grams in found]) for layer in layers}
 
     def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
         """Features of ``photo`` ([N, 3, H, W]) at the content layers, without gradient."""
         with torch.no_grad():
             return self.network(photo, self.settings.content_layers)
 
-    def __call__(self, image: Tensor, content_targets: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The weighted losses of ``image``: ``content``, ``style``, ``tv`` and their sum ``total``; scalars."""
+    def __call__(
+        self, image: Tensor, content_targets: dict[str, Tensor], which: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The weighted losses of ``image``: ``content``, ``style``, ``tv`` and their sum ``total``; scalars.
+
+        ``which`` says which style each picture of the batch is to have, int64 [N]; the first one if not given.
+        """
         s = self.settings
+        if which is None:
+            which = torch.zeros(len(image), dtype=torch.int64, device=image.device)
         features = self.network(image, s.layers)
+        grams = _grams(features, {layer: self._means[layer][which] for layer in s.style_layers}, s.centred)
+        targets = {layer: self._targets[layer][which] for layer in s.style_layers}
         found = {
             "content": s.content_weight * losses.content_loss(features, content_targets),
-            "style": s.style_weight * losses.style_loss(self._grams(features), self._targets, s.weights_by_layer),
+            "style": s.style_weight * losses.style_loss(grams, targets, s.weights_by_layer),
             "tv": s.tv_weight * losses.total_variation(image),
         }
         return found | {"total": torch.stack([*found.values()]).sum()}
 
-    def _grams(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        centre = self._means if self.settings.centred else dict.fromkeys(self._means, 0.0)
-        return {layer: losses.gram_matrix(features[layer] - centre[layer]) for layer in self.settings.style_layers}
+    def _statistics(self, style: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The mean features and the Gram matrices of a style, by layer."""
+        height, width = style.shape[-2:]
+        if min(height, width) < SMALLEST_SIDE:
+            raise StyleError(
+                f"At this size the style picture is {width}x{height} pixels, and its shorter side needs "
+                f"{SMALLEST_SIDE}; make it larger or choose a less narrow one."
+            )
+        if style.flatten(2).std(2).max() < 1 / 255:
+            raise StyleError("The style picture is all of one colour; choose one with strokes or texture.")
+        with torch.no_grad():
+            features = self.network(style, self.settings.style_layers)
+            means = {layer: value.mean((2, 3), keepdim=True) for layer, value in features.items()}
+            return means, _grams(features, means, self.settings.centred)
+
+
+def _grams(features: Mapping[str, Tensor], means: Mapping[str, Tensor], centred: bool) -> dict[str, Tensor]:
+    """Gram matrices of the layers in ``means``, which are subtracted first if ``centred``."""
+    return {k: losses.gram_matrix(features[k] - mean if centred else features[k]) for k, mean in means.items()}

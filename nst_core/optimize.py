@@ -60,7 +60,7 @@ def render(
             f"At a size of {settings.size} the photo is {w}x{h} pixels, and its shorter side needs {SMALLEST_SIDE}; "
             "give a larger size or a less narrow photo."
         )
-    objective = Objective(features, settings.objective, resized_to_area(style, settings.style_scale * (h * w) ** 0.5))
+    objective = Objective(features, settings.objective, [resized_to_area(style, settings.style_scale * (h * w) ** 0.5)])
     targets = objective.content_targets(photo)
     # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
     image = photo.clone(memory_format=torch.contiguous_format).requires_grad_(True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,22 @@ from torch import Tensor
 
 from nst_core.errors import StyleError
 
+WHOLE_SIDE = 512
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+class PictureSource(Protocol):
+    """What a network learns from: ``Photos``, or pictures made up (dead_leaves.py)."""
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """Names of files that could not be used."""
+
+    def __len__(self) -> int:
+        """How many photos there are."""
+
+    def batch(self, step: int, count: int, size: int, seed: int, least: float = 0.6) -> Tensor:
+        """The pictures of a step, float32 [count, 3, size, size] in 0..1; ``seed`` and ``step`` alone decide them."""
 
 
 class Photos:
@@ -47,29 +63,41 @@ class Photos:
     def __len__(self) -> int:
         return len(self._readers)
 
-    def crop(self, index: int, size: int, rng: np.random.Generator) -> Tensor:
-        """A random square of a photo, 60 to 100 % of its short side, perhaps mirrored: uint8 [3, size, size]."""
-        name, reader = self._readers[index]
-        try:
-            image = ImageOps.exif_transpose(Image.open(io.BytesIO(reader()))).convert("RGB")
-        except OSError as error:
-            raise StyleError(f"The photo {name} in {self.source} is damaged ({error}); remove it and go on.") from error
-        side = int(rng.uniform(0.6, 1.0) * min(image.size)) or 1
+    def crop(self, index: int, size: int, rng: np.random.Generator, least: float = 0.6) -> Tensor:
+        """A random square of a photo, perhaps mirrored: uint8 [3, size, size].
+
+        Its side before scaling is ``least`` to 1 of the photo's short side.
+        """
+        image = self._open(index)
+        side = int(rng.uniform(least, 1.0) * min(image.size)) or 1
         x, y = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
         square = image.resize((size, size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))
         if rng.random() < 0.5:
             square = ImageOps.mirror(square)
         return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
-    def batch(self, step: int, count: int, size: int, seed: int) -> Tensor:
+    def whole(self, index: int) -> Tensor:
+        """A whole photo, at most WHOLE_SIDE pixels a side: float32 [1, 3, h, w] in 0..1."""
+        image = self._open(index)
+        image.thumbnail((WHOLE_SIDE, WHOLE_SIDE))
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+
+    def batch(self, step: int, count: int, size: int, seed: int, least: float = 0.6) -> Tensor:
         """The batch of a step, float32 [count, 3, size, size] in 0..1.
 
         It depends on ``seed`` and ``step`` alone, so a resumed training sees what an uninterrupted one would.
         Every photo comes once per pass; each pass has an order of its own.
         """
         rng = np.random.default_rng([seed, step])
-        crops = [self.crop(self._index(seed, step * count + i), size, rng) for i in range(count)]
+        crops = [self.crop(self._index(seed, step * count + i), size, rng, least) for i in range(count)]
         return torch.stack(crops).float() / 255
+
+    def _open(self, index: int) -> Image.Image:
+        name, reader = self._readers[index]
+        try:
+            return ImageOps.exif_transpose(Image.open(io.BytesIO(reader()))).convert("RGB")
+        except OSError as error:
+            raise StyleError(f"The photo {name} in {self.source} is damaged ({error}); remove it and go on.") from error
 
     def _index(self, seed: int, sample: int) -> int:
         epoch, place = divmod(sample, len(self))

@@ -6,6 +6,7 @@ The command line and the filter take their defaults and ranges from here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import cos, pi
 
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 POOLINGS = ("max", "average")
@@ -25,12 +26,15 @@ class ObjectiveSettings:
     ``centred`` subtracts the style's mean activation from the features before their Gram matrix is taken (after Novak
     and Nikulin 2016, arXiv 1605.04603). Features behind a ReLU are never negative, so a plain Gram matrix is mostly
     made of those means and little of it is texture; centred, large strokes such as van Gogh's whorls appear at all.
+
+    ``nearby_layers`` are those for which the first layer of the same block may stand in, if a network lacks them.
     """
 
     content_layers: tuple[str, ...] = ("relu4_1",)
     style_layers: tuple[str, ...] = GATYS_STYLE_LAYERS
     style_layer_weights: tuple[float, ...] = ()
     centred: bool = True
+    nearby_layers: tuple[str, ...] = ()
     content_weight: float = 0.3
     style_weight: float = 1.0
     tv_weight: float = 0.3
@@ -65,16 +69,32 @@ class RenderSettings:
     learning_rate: float = 0.03
 
 
+# ``gatys-2017`` has the layers, the plain Gram matrices and the 500 steps of the authors' own notebook
+# (leongatys/NeuralImageSynthesis, BasicStyleTransfer.ipynb). Its weights, 1 and 1000/C^2 for losses of another unit, do
+# not carry over: here they are ours.
+PRESETS = {
+    "default": RenderSettings(),
+    "gatys-2017": RenderSettings(
+        objective=ObjectiveSettings(
+            content_layers=("relu4_2",), centred=False, nearby_layers=("relu4_2",), content_weight=0.3, tv_weight=0.0
+        ),
+        iterations=500,
+    ),
+}
+
+
 @dataclass(frozen=True)
 class TransformerSettings:
     """Shape of the feed-forward network: ``width`` channels at full resolution, twice and four times that below.
 
-    Johnson's (2016) is width 32, five residual blocks, 9x9 convolutions at both ends.
+    ``styles`` is how many it knows; each has scales and shifts of its own. Johnson's (2016) is width 32, five residual
+    blocks, 9x9 convolutions at both ends.
     """
 
     width: int = 16
     residual_blocks: int = 5
     end_kernel: int = 5
+    styles: int = 1
 
     @property
     def minimum_size(self) -> int:
@@ -93,7 +113,7 @@ class TransformerSettings:
     @property
     def receptive_radius(self) -> int:
         """How far in pixels an input pixel reaches in the output, instance norm's statistics apart."""
-        ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, 2 + 1
+        ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, (2 + 2) + (1 + 1)  # bilinear, convolution
         return ends + halvings + 8 * self.residual_blocks + doublings + 3  # 3: it lies anywhere in a cell of four
 
 
@@ -113,8 +133,8 @@ class TrainSettings:
     objective: ObjectiveSettings = field(
         default_factory=lambda: ObjectiveSettings(
             content_layers=("relu3_1", "relu4_1"),
-            style_layer_weights=(0.5, 1.0, 1.0, 1.0, 1.0),
-            content_weight=1.0,
+            style_layer_weights=(0.4, 0.6, 0.6, 1.0, 1.0),
+            content_weight=0.8,
             tv_weight=4.0,
         )
     )
@@ -122,7 +142,7 @@ class TrainSettings:
     steps: int = 2000
     batch: int = 4
     crop: int = 256
-    style_size: int = 384
+    style_size: int = 512
     shift: int = 3
     learning_rate: float = 1e-3
     cooldown: float = 0.3
@@ -132,3 +152,30 @@ class TrainSettings:
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update ``step`` (0-based)."""
         return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """One training of a slim feature network (see distill.py).
+
+    Attributes:
+        channels: of the five blocks. VGG-19 has 64, 128, 256, 512, 512.
+        steps: updates in all; after ``warmup`` of them at a growing learning rate it falls along half a cosine
+            (Loshchilov and Hutter 2016, arXiv 1608.03983).
+        batch, crop: pictures a step, and their height and width in pixels.
+        gram_weight: how much the Gram matrices count beside the features of all five layers.
+    """
+
+    channels: tuple[int, int, int, int, int] = (16, 32, 80, 128, 192)
+    steps: int = 6000
+    warmup: int = 100
+    batch: int = 8
+    crop: int = 128
+    gram_weight: float = 0.2
+    learning_rate: float = 2e-3
+    mixed_precision: bool = False
+    seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of update ``step`` (0-based)."""
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.5 + 0.5 * cos(pi * step / self.steps))

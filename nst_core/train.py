@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.files import written_whole
 from nst_core.objective import Objective
-from nst_core.photos import Photos
+from nst_core.photos import PictureSource
 from nst_core.pictures import resized_to_area
 from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSettings
 from nst_core.transformer import TransformerNetwork
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Checkpoint:
     network: TransformerNetwork
     optimizer: dict
     feature_network: str
-    style_sha256: str
+    style_sha256: tuple[str, ...]
     photos: int
     earlier_steps: int
 
 
 def train(
-    style: Tensor,
-    photos: Photos,
+    styles: Sequence[Tensor],
+    photos: PictureSource,
     features: FeatureNetwork,
     settings: TrainSettings,
     progress: Callable[[TrainProgress], bool],
@@ -56,37 +57,42 @@ def train(
     start: Checkpoint | None = None,
     save_every: int = 100,
 ) -> Checkpoint:
-    """Train towards ``style`` ([1, 3, h, w], RGB, sRGB-encoded 0..1) and keep the checkpoint ``path`` up to date.
+    """Train towards ``styles`` (each [1, 3, h, w], RGB, sRGB-encoded 0..1) and keep the checkpoint ``path`` up to date.
+
+    Several styles take turns within each batch: each photo is painted in one of them. ``settings.network.styles`` says
+    how many there are.
 
     If ``path`` exists, training goes on from it: the result is the same as without the break. Else it begins with the
-    weights of ``start``, if given: a network that has learned one style, or this one with other weights of the losses,
-    learns another much sooner. Stops after the step for which ``progress`` returns False. Raises StyleError if the
-    checkpoint is another run's, or ``start`` of another shape.
+    weights of ``start``, if given: a network that has learned other styles, or these with other weights of the losses,
+    learns much sooner. Stops after the step for which ``progress`` returns False. Raises StyleError if the checkpoint
+    is another run's, or ``start`` of another shape.
     """
-    device = style.device
+    device = styles[0].device
     # Channels last is a sixth faster on a CPU and what tensor cores want.
     layout = torch.channels_last
     features = features.to(device).to(memory_format=layout)
-    style = resized_to_area(style, settings.style_size)
-    objective = Objective(features, settings.objective, style)
+    styles = [resized_to_area(style, settings.style_size) for style in styles]
+    objective = Objective(features, settings.objective, styles)
     torch.manual_seed(settings.seed)
     network = TransformerNetwork(settings.network).to(device).to(memory_format=layout).train()
     optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
-    style_sha256 = hashlib.sha256(style.cpu().numpy().tobytes()).hexdigest()
+    style_sha256 = tuple(hashlib.sha256(style.cpu().numpy().tobytes()).hexdigest() for style in styles)
     first, earlier_steps = 0, 0
     if start is not None:
-        if start.settings.network != settings.network:
+        if replace(start.settings.network, styles=len(styles)) != settings.network:
             raise StyleError(f"The network to start from is {start.settings.network}; train with the same shape.")
-        network.load_state_dict(start.network.state_dict())
+        network.start_from(start.network)
         earlier_steps = start.step + start.earlier_steps
     if path.exists():
         earlier = load_checkpoint(path)
         # How far and how fast may change from one sitting to the next; what is learned may not.
         before = replace(earlier.settings, steps=settings.steps, mixed_precision=settings.mixed_precision)
+        if len(photos) == 0 and earlier.photos:
+            raise StyleError(f"{path} is from a training with photos; give them again.")
         if (before, earlier.style_sha256, earlier.feature_network) != (settings, style_sha256, features.name):
             raise StyleError(
-                f"{path} is from a training with another style picture, feature network or settings; "
-                "use the same ones, or another output file."
+                f"{path} is from a training with another style picture or other settings, or with the feature network "
+                f"{earlier.feature_network} in place of {features.name}; use the same ones, or another output file."
             )
         network.load_state_dict(earlier.network.state_dict())
         optimizer.load_state_dict(earlier.optimizer)
@@ -105,11 +111,12 @@ def train(
         except StyleError:
             save_checkpoint(checkpoint(step), path)
             raise
+        which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)).to(device)
         x, y = np.random.default_rng([settings.seed, step, 1]).integers(0, settings.shift + 1, 2)
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-            styled = network(batch)[..., y:, x:]
-            losses = objective(styled, objective.content_targets(batch[..., y:, x:]))
+            styled = network(batch, F.one_hot(which, len(styles)).float())[..., y:, x:]
+            losses = objective(styled, objective.content_targets(batch[..., y:, x:]), which)
         losses["total"].backward()
         optimizer.step()
         done = step + 1
@@ -119,6 +126,13 @@ def train(
         if not go_on:
             return checkpoint(done)
     return checkpoint(max(first, settings.steps))
+
+
+def turns(step: int, batch: int, styles: int, seed: int) -> np.ndarray:
+    """Which style each photo of a step is painted in, int64 [batch]: all come equally often, in changing order."""
+    rounds, places = np.divmod(np.arange(step * batch, (step + 1) * batch), styles)
+    orders = {n: np.random.default_rng([seed, int(n), 2]).permutation(styles) for n in np.unique(rounds)}
+    return np.array([orders[n][place] for n, place in zip(rounds, places, strict=True)])
 
 
 def bytes_per_pixel(features: FeatureNetwork, settings: TrainSettings) -> int:
@@ -162,6 +176,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         network.load_state_dict(saved["network"])
         names = ("step", "optimizer", "feature_network", "style_sha256", "photos", "earlier_steps")
         rest = {name: saved[name] for name in names}
+        rest["style_sha256"] = tuple(rest["style_sha256"])
         if saved["format"] != CHECKPOINT_FORMAT:
             raise ValueError(saved["format"])
     except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint

@@ -11,7 +11,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from nst_core.settings import (
     DEVICES,
     OPTIMIZERS,
     POOLINGS,
+    PRESETS,
+    DistillSettings,
     ObjectiveSettings,
     RenderSettings,
     TrainSettings,
@@ -60,22 +63,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 def apply(options: argparse.Namespace) -> Report:
     """A bundled or own style, through ONNX Runtime."""
-    from plugin.engine.style_library import find_style
+    from plugin.engine.style_library import find_styles
     from plugin.engine.stylize import StylizeSettings, stylize
     from plugin.picture_files import check_output, read_picture, write_picture
 
-    style = find_style(options.style)
+    styles = find_styles(options.style)
     check_output(options.output)
     source = read_picture(options.photo)
-    done = stylize(source.picture, style, StylizeSettings(options.strength, options.device))
+    done = stylize(source.picture, styles, StylizeSettings(options.strength, options.device))
     write_picture(source, done.pixels, options.output)
+    titles = " + ".join(style.title for style in styles)
     _say(
         options,
-        f"{options.output}: {style.title}, by {done.provider.name} ({done.provider.reason}), "
-        f"{done.seconds['total']:.1f} s",
+        f"{options.output}: {titles}, by {done.provider.name} ({done.provider.reason}), {done.seconds['total']:.1f} s",
     )
     return _report(options, done.pixels, done.seconds) | {
-        "style": style.name,
+        "style": ",".join(f"{style.name}:{share:g}" if share < 1 else style.name for style, share in styles.items()),
         "provider": done.provider.name,
         "provider_reason": done.provider.reason,
     }
@@ -89,17 +92,13 @@ def render(options: argparse.Namespace) -> Report:
     require_torch()
     check_output(options.output)
     source, style = read_picture(options.photo), read_picture(options.style_image)
-    settings = RenderSettings(
-        objective=_objective(options, RenderSettings().objective),
-        size=options.size,
-        style_scale=options.style_scale,
-        optimizer=options.optimizer,
-        iterations=options.iterations,
-        learning_rate=options.learning_rate,
-    )
-    with _interruptible() as interrupted, _bar(settings.iterations) as show:
+    preset = PRESETS[options.preset]
+    names = ("size", "style_scale", "optimizer", "iterations", "learning_rate")
+    settings = replace(preset, objective=_objective(options, preset.objective), **_given(options, names))
+    with _interruptible() as interrupted, _stages() as stage, _bar(settings.iterations) as show:
 
         def progress(step) -> bool:
+            stage(step.stage, 0.0 if step.iteration else step.fraction)
             if not step.iteration:
                 return True
             stop = interrupted()
@@ -113,10 +112,13 @@ def render(options: argparse.Namespace) -> Report:
             progress,
             features=options.features,
             pooling=options.pooling,
+            reference_photos=options.reference_photos,
             strength=options.strength,
             device=options.device,
         )
     write_picture(source, done.pixels, options.output)
+    for note in done.notes:
+        _say(options, note)
     _say(
         options,
         f"{options.output}: {done.iterations} iterations on {done.device} with the features of "
@@ -126,6 +128,7 @@ def render(options: argparse.Namespace) -> Report:
         "style": str(options.style_image),
         "provider": done.device,
         "feature_network": done.feature_network,
+        "notes": done.notes,
         "iterations": done.iterations,
         "losses": done.losses[-1] if done.losses else {},
     }
@@ -138,7 +141,7 @@ def train(options: argparse.Namespace) -> Report:
 
     settings = TrainSettings(
         objective=_objective(options, TrainSettings().objective),
-        network=TransformerSettings(width=options.width, end_kernel=options.end_kernel),
+        network=TransformerSettings(options.width, end_kernel=options.end_kernel, styles=len(options.paintings)),
         steps=options.steps,
         batch=options.batch,
         crop=options.crop,
@@ -147,26 +150,69 @@ def train(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with _interruptible() as interrupted, _bar(settings.steps) as show:
+    with _interruptible() as interrupted, _stages() as stage, _bar(settings.steps) as show:
 
         def progress(step) -> bool:
             stop = interrupted()
             show(step.step, step.losses)
             return not stop
 
-        report = training.train_style(
-            options.painting,
+        report = training.train_styles(
+            options.paintings,
             options.photos,
             options.output,
             settings,
-            _card(options, options.painting.stem.replace("_", " ").title()),
+            _cards(options, [path.stem.replace("_", " ").title() for path in options.paintings]),
             progress,
+            stage,
             features=options.features,
             pooling=options.pooling,
+            reference_photos=options.reference_photos,
             device=options.device,
             start=options.start_from,
         )
-    _say(options, f"{options.output}: {report['steps']} steps; go on with the same command and a larger --steps")
+    learned_from = f"{report['photos']} photos" if report["photos"] else "shapes drawn at random, for want of --photos"
+    _say(
+        options,
+        f"{options.output}: {report['steps']} steps on {learned_from}, with the features of "
+        f"{report['feature_network']}; go on with the same command and a larger --steps",
+    )
+    return report
+
+
+def distill(options: argparse.Namespace) -> Report:
+    """A small feature network from a large one; Ctrl-C keeps it, the same command resumes."""
+    from plugin.engine.render import require_torch
+    from plugin.picture_files import check_folder
+
+    require_torch()
+    check_folder(options.output)
+    from plugin import training
+
+    names = ("channels", "steps", "batch", "crop", "gram_weight", "learning_rate", "mixed_precision", "seed")
+    settings = DistillSettings(**{name: getattr(options, name) for name in names})
+    with _interruptible() as interrupted, _stages() as stage, _bar(settings.steps) as show:
+
+        def progress(step) -> bool:
+            stop = interrupted()
+            show(step.step, step.losses)
+            return not stop
+
+        report = training.distill_features(
+            options.photos,
+            options.paintings,
+            options.output,
+            settings,
+            progress,
+            stage,
+            teacher=options.teacher,
+            start=options.start_from,
+            device=options.device,
+            held_out=options.held_out,
+        )
+    for layer, value in report.get("agreement", {}).items():
+        _say(options, f"{layer}: correlation {value:.3f}")
+    _say(options, f"{options.output}: {report['steps']} steps")
     return report
 
 
@@ -175,8 +221,18 @@ def export(options: argparse.Namespace) -> Report:
     _check_style_output(options.output)
     from plugin import training
 
-    report = training.export_checkpoint(options.checkpoint, _card(options, options.output.stem), options.output)
+    report = training.export_checkpoint(options.checkpoint, _cards(options, [options.output.stem]), options.output)
     _say(options, f"{options.output}: differs from PyTorch by at most {report['difference']:.1e}")
+    return report
+
+
+def import_(options: argparse.Namespace) -> Report:
+    """A network made elsewhere to a style file."""
+    _check_style_output(options.output)
+    from plugin import training
+
+    report = training.import_network(options.source, _cards(options, [options.output.stem]), options.output)
+    _say(options, f"{options.output}: {report['layout']}, differs from it by at most {report['difference']:.1e}")
     return report
 
 
@@ -235,17 +291,24 @@ def parser() -> argparse.ArgumentParser:
     defaults, training = RenderSettings(), TrainSettings()
 
     def command(function: Callable[[argparse.Namespace], Report], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(function.__name__, help=text, description=text)
+        sub = commands.add_parser(function.__name__.rstrip("_"), help=text, description=text)
         sub.set_defaults(command=function)
         sub.add_argument("--json", action="store_true", help="print one JSON object on standard output")
         return sub
 
-    def number(sub: argparse.ArgumentParser, name: str, low: float, high: float, default: float, text: str) -> None:
-        kind = type(default)
+    def number(
+        sub: argparse.ArgumentParser,
+        name: str,
+        low: float,
+        high: float,
+        default: float,
+        text: str,
+        preset: bool = False,
+    ) -> None:
         sub.add_argument(
             name,
-            type=_within(kind, low, high),
-            default=default,
+            type=_within(type(default), low, high),
+            default=None if preset else default,
             metavar="N",
             help=f"{text} ({low:g}-{high:g}, default {default:g})",
         )
@@ -257,8 +320,20 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--device", choices=DEVICES, default="auto", help="what computes (default auto)")
 
     def objective(sub: argparse.ArgumentParser, values: ObjectiveSettings) -> None:
-        sub.add_argument("--features", default="vgg19", metavar="NET", help="vgg19, vgg16 or a weights file")
+        sub.add_argument(
+            "--features",
+            default="auto",
+            metavar="NET",
+            help="compact, vgg19, vgg16, a weights file, or several joined by + "
+            "(default auto: vgg19 if it is on disk, else compact)",
+        )
         sub.add_argument("--pooling", choices=POOLINGS, default="max")
+        sub.add_argument(
+            "--reference-photos",
+            type=Path,
+            metavar="PLACE",
+            help="scale the feature network to a mean activation of 1 over these photos, a folder or a tar",
+        )
         for name, layers in (("content", values.content_layers), ("style", values.style_layers)):
             sub.add_argument(
                 f"--{name}-layers",
@@ -266,9 +341,9 @@ def parser() -> argparse.ArgumentParser:
                 metavar="LAYERS",
                 help=f"layers of the {name} loss, with commas (default {','.join(layers)})",
             )
-        number(sub, "--content-weight", 0.0, 1e6, values.content_weight, "how much the photo counts")
-        number(sub, "--style-weight", 0.0, 1e6, values.style_weight, "how much the painting counts")
-        number(sub, "--tv-weight", 0.0, 1e6, values.tv_weight, "how much smoothness counts")
+        number(sub, "--content-weight", 0.0, 1e6, values.content_weight, "how much the photo counts", preset=True)
+        number(sub, "--style-weight", 0.0, 1e6, values.style_weight, "how much the painting counts", preset=True)
+        number(sub, "--tv-weight", 0.0, 1e6, values.tv_weight, "how much smoothness counts", preset=True)
 
     def card(sub: argparse.ArgumentParser) -> None:
         for name, text in (
@@ -279,27 +354,40 @@ def parser() -> argparse.ArgumentParser:
             ("name", "name for --style (made from the title if not given)"),
         ):
             sub.add_argument(f"--{name}", default="", metavar="TEXT", help=text)
+        sub.add_argument("--cards", type=Path, metavar="FILE.toml", help="the same of several styles: [[style]] each")
 
     sub = command(apply, "Paint a photo in a bundled or own style.")
     picture(sub)
-    sub.add_argument("--style", required=True, metavar="STYLE", help="a style's name, or an .onnx style file")
+    sub.add_argument(
+        "--style",
+        required=True,
+        metavar="STYLE",
+        help="a style's name, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file",
+    )
 
     sub = command(render, "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what there is).")
     picture(sub)
     sub.add_argument("--style-image", type=Path, required=True, metavar="PAINTING")
-    number(sub, "--size", 64, 8192, defaults.size, "pixels of the result's longer side")
-    number(sub, "--iterations", 1, 100000, defaults.iterations, "steps of the optimiser")
-    number(sub, "--style-scale", 0.1, 10.0, defaults.style_scale, "size of the strokes")
-    sub.add_argument("--optimizer", choices=OPTIMIZERS, default=defaults.optimizer)
-    number(sub, "--learning-rate", 1e-5, 10.0, defaults.learning_rate, "step of Adam")
+    sub.add_argument("--preset", choices=PRESETS, default="default", help="settings to begin with")
+    number(sub, "--size", 64, 8192, defaults.size, "pixels of the result's longer side", preset=True)
+    number(sub, "--iterations", 1, 100000, defaults.iterations, "steps of the optimiser", preset=True)
+    number(sub, "--style-scale", 0.1, 10.0, defaults.style_scale, "size of the strokes", preset=True)
+    sub.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default {defaults.optimizer})")
+    number(sub, "--learning-rate", 1e-5, 10.0, defaults.learning_rate, "step of Adam", preset=True)
     objective(sub, defaults.objective)
 
     sub = command(
-        train, "Train a fast style from a painting (needs PyTorch; Ctrl-C keeps it, the same command resumes)."
+        train,
+        "Train a fast style from a painting, or several (needs PyTorch; Ctrl-C keeps it, the same command resumes).",
     )
-    sub.add_argument("painting", type=Path, metavar="PAINTING")
+    sub.add_argument("paintings", type=Path, nargs="+", metavar="PAINTING", help="several share one network")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx", help="the style file")
-    sub.add_argument("--photos", type=Path, required=True, metavar="PLACE", help="a folder or a tar of training photos")
+    sub.add_argument(
+        "--photos",
+        type=Path,
+        metavar="PLACE",
+        help="a folder or a tar of training photos; without it, the network learns from shapes drawn at random",
+    )
     sub.add_argument("--device", choices=DEVICES, default="auto")
     sub.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with what another training learned")
     number(sub, "--steps", 1, 10**7, training.steps, "training steps in all")
@@ -314,8 +402,46 @@ def parser() -> argparse.ArgumentParser:
     objective(sub, training.objective)
     card(sub)
 
+    sub = command(
+        distill,
+        "Train a small feature network from a large one (needs PyTorch; Ctrl-C keeps it, the same command resumes).",
+    )
+    slim = DistillSettings()
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="the weights file")
+    sub.add_argument("--teacher", required=True, metavar="NET", help="the network to predict, as for --features")
+    sub.add_argument("--photos", type=Path, required=True, metavar="PLACE", help="a folder or a tar of photos")
+    sub.add_argument("--paintings", type=Path, required=True, metavar="PLACE", help="a folder or a tar of paintings")
+    sub.add_argument("--start-from", type=Path, metavar="FILE", help="begin with what another training learned")
+    sub.add_argument("--held-out", type=Path, metavar="PLACE", help="photos to measure the agreement on at the end")
+    sub.add_argument("--device", choices=DEVICES, default="auto")
+    sub.add_argument(
+        "--channels",
+        type=_channels,
+        default=slim.channels,
+        metavar="N,N,N,N,N",
+        help=f"of the five blocks (default {','.join(map(str, slim.channels))})",
+    )
+    number(sub, "--gram-weight", 0.0, 1e3, slim.gram_weight, "how much the Gram matrices count")
+    number(sub, "--steps", 1, 10**7, slim.steps, "training steps in all")
+    number(sub, "--batch", 4, 1024, slim.batch, "pictures a step")
+    number(sub, "--crop", 32, 1024, slim.crop, "pixels of a training picture's side")
+    number(sub, "--learning-rate", 1e-6, 1.0, slim.learning_rate, "step of AdamW")
+    sub.add_argument("--mixed-precision", action="store_true", help="bfloat16: faster on newer processors and GPUs")
+    number(sub, "--seed", 0, 2**31 - 1, slim.seed, "start of all randomness")
+
     sub = command(export, "Make a style file from a training checkpoint (needs PyTorch).")
     sub.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    card(sub)
+
+    sub = command(import_, "Make a style file from a fast-style network of another project (needs PyTorch).")
+    sub.add_argument(
+        "source",
+        type=Path,
+        metavar="FILE",
+        help="a state dict of PyTorch's fast_neural_style, an .npz of the variables of TensorFlow's "
+        "fast-style-transfer, or an ONNX network for RGB in 0..255",
+    )
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
     card(sub)
 
@@ -337,23 +463,54 @@ def _within(kind: type, low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def _card(options: argparse.Namespace, title: str):
+def _channels(text: str) -> tuple[int, ...]:
+    values = tuple(int(part) if part.isdigit() else 0 for part in text.split(","))
+    if len(values) != 5 or min(values) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not five whole numbers with commas")
+    return values
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """The options of these names that were given; the others are left to the preset."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def _cards(options: argparse.Namespace, titles: list[str]):
+    """What the style file says of each style: from ``--cards``, or of one from ``--title`` and the others.
+
+    ``titles`` are those of styles of which nothing is said.
+    """
     from export.to_onnx import StyleCard
 
-    return StyleCard(options.title or title, options.artist, options.year, options.licence, options.name)
+    if options.cards is None:
+        given = (options.artist, options.year, options.licence, options.name)
+        if len(titles) == 1:
+            return [StyleCard(options.title or titles[0], *given)]
+        if any((options.title, *given)):
+            raise StyleError("--title and the like are for one style; describe several in a file for --cards.")
+        return [StyleCard(title) for title in titles]
+    try:
+        entries = tomllib.loads(options.cards.read_text(encoding="utf-8"))["style"]
+        return [StyleCard(**{key: str(value) for key, value in entry.items()}) for entry in entries]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise StyleError(
+            f"{options.cards} cannot be used ({error}); give a TOML file with a [[style]] for each style that has a "
+            "title and perhaps an artist, a year, a licence and a name."
+        ) from error
 
 
 def _objective(options: argparse.Namespace, defaults: ObjectiveSettings) -> ObjectiveSettings:
     style_layers = tuple(options.style_layers or defaults.style_layers)
+    named = (options.content_layers or []) + (options.style_layers or [])
     return replace(
         defaults,
         content_layers=tuple(options.content_layers or defaults.content_layers),
         style_layers=style_layers,
         # Weights belong to the layers that they were chosen for.
         style_layer_weights=defaults.style_layer_weights if style_layers == defaults.style_layers else (),
-        content_weight=options.content_weight,
-        style_weight=options.style_weight,
-        tv_weight=options.tv_weight,
+        # Who names a layer means that one.
+        nearby_layers=tuple(layer for layer in defaults.nearby_layers if layer not in named),
+        **_given(options, ("content_weight", "style_weight", "tv_weight")),
     )
 
 
@@ -402,6 +559,34 @@ def _bar(total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
             bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True)
         bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
         bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+@contextmanager
+def _stages() -> Iterator[Callable[[str, float], None]]:
+    """Gives a function to call with a stage and its fraction: a bar for whatever takes long before the first step.
+
+    A stage that never gets beyond 0 shows nothing.
+    """
+    from tqdm import tqdm
+
+    bar: tqdm | None = None
+    shown = ""
+
+    def show(stage: str, fraction: float) -> None:
+        nonlocal bar, shown
+        if bar is not None and stage != shown:
+            bar.close()
+            bar = None
+        if bar is None and fraction:
+            bar, shown = tqdm(total=100, desc=stage, bar_format="{l_bar}{bar}| {elapsed}<{remaining}"), stage
+        if bar is not None:
+            bar.update(100 * fraction - bar.n)
 
     try:
         yield show

@@ -62,7 +62,8 @@ def _feature_networks() -> list[str]:
     from nst_core import weights
 
     found = weights.available()
-    return [
-        f"{name}: {found.get(name) or f'not on disk, fetched on first use ({download.mebibytes} MiB)'}"
+    missing = {
+        name: f"not on disk, fetched on first use ({download.size / 2**20:.0f} MiB)"
         for name, download in weights.DOWNLOADS.items()
-    ]
+    } | {"compact": "missing; run install.py again"}
+    return [f"{name}: {found.get(name) or advice}" for name, advice in missing.items()]

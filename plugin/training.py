@@ -1,8 +1,10 @@
-"""From a painting's file to a style file: what `neural-style train` and `neural-style export` do."""
+"""From files to trained files: what `neural-style train`, `export`, `import` and `distill` do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,12 +12,16 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from export.to_onnx import StyleCard, export_style
+from export.foreign import import_style
+from export.to_onnx import StyleCard, check_cards, export_styles
+from nst_core.dead_leaves import DeadLeaves
 from nst_core.devices import choose_device
-from nst_core.photos import Photos
-from nst_core.settings import TrainSettings
+from nst_core.distill import DistillProgress, agreement, distill, save_compact
+from nst_core.downloads import DownloadProgress
+from nst_core.photos import Photos, PictureSource
+from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings
 from nst_core.train import TrainProgress, bytes_per_pixel, load_checkpoint, train
-from nst_core.weights import load_features
+from nst_core.weights import available, load_features
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import network_input
 from plugin.picture_files import read_picture
@@ -23,54 +29,111 @@ from plugin.picture_files import read_picture
 THUMBNAIL_PHOTO = "chelsea.jpg"
 
 
-def train_style(
-    painting: Path,
-    photos: Path,
+def train_styles(
+    paintings: Sequence[Path],
+    photos: Path | None,
     output: Path,
     settings: TrainSettings,
-    card: StyleCard,
+    cards: Sequence[StyleCard],
     progress: Callable[[TrainProgress], bool],
+    stage: Callable[[str, float], None],
     *,
     features: str,
     pooling: str,
     device: str,
     start: Path | None = None,
+    reference_photos: Path | None = None,
 ) -> dict[str, Any]:
     """Train, keeping ``output`` with the endings .checkpoint and .losses.csv beside it up to date, and export.
 
-    A checkpoint that is there is resumed; a new one begins with the network of the checkpoint ``start``.
-    Raises StyleError, in one sentence, for whatever cannot be read or written.
+    ``stage`` is told what takes long before the first step, and its fraction. Without
+    ``photos`` it learns from pictures made up. A checkpoint that is there is resumed; a new one begins with the network
+    of the checkpoint ``start``. Raises StyleError, in one sentence, for whatever cannot be read or written.
     """
-    name = card.slug  # an unusable one is told before the training, not after
-    style = torch.from_numpy(network_input(read_picture(painting).picture)).permute(2, 0, 1)[None]
+    check_cards(cards, len(paintings))  # told before the training, not after
     chosen = choose_device(device)
-    network = load_features(features, pooling)
-    pixels = max(settings.batch * settings.crop**2, settings.style_size**2)
-    check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
-    source = Photos(photos, settings.crop)
-    base = load_checkpoint(start) if start else None
+    styles = [_tensor(painting).to(chosen) for painting in paintings]
     checkpoint, log = output.with_suffix(".checkpoint"), LossLog(output.with_suffix(".losses.csv"))
     resumed = checkpoint.exists()
+    if resumed and features == "auto" and load_checkpoint(checkpoint).feature_network in available():
+        # What is on disk may have changed since; what was begun goes on.
+        features = load_checkpoint(checkpoint).feature_network
+    network = load_features(features, pooling, reference_photos, _fetching(features, stage))
+    pixels = max(settings.batch * settings.crop**2, settings.style_size**2)
+    check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
+    source: PictureSource = Photos(photos, settings.crop) if photos else DeadLeaves()
+    base = load_checkpoint(start) if start else None
 
     def record(step: TrainProgress) -> bool:
         log.add(step)
         return progress(step)
 
     with log:
-        done = train(style.to(chosen), source, network, settings, record, checkpoint, base)
-    difference = export_style(done, card, sample_photo(), output)
+        done = train(styles, source, network, settings, record, checkpoint, base)
+    difference = export_styles(done, cards, sample_photo(), output)
     return {
         "output": str(output),
-        "style": name,
+        "styles": [card.slug for card in cards],
         "steps": done.step,
         "resumed": resumed,
         "feature_network": done.feature_network,
         "photos": len(source),
-        "photos_skipped": source.skipped,
+        "photos_skipped": list(source.skipped),
         "checkpoint": str(checkpoint),
         "losses": str(log.path),
         "difference": difference,
     }
+
+
+def _fetching(features: str, stage: Callable[[str, float], None]) -> DownloadProgress:
+    def tell(done: int, total: int) -> bool:
+        stage(f"Fetching {features}", done / total)
+        return True
+
+    return tell
+
+
+def distill_features(
+    photos: Path,
+    paintings: Path,
+    output: Path,
+    settings: DistillSettings,
+    progress: Callable[[DistillProgress], bool],
+    stage: Callable[[str, float], None],
+    *,
+    teacher: str,
+    device: str,
+    start: Path | None,
+    held_out: Path | None,
+) -> dict[str, Any]:
+    """Train a slim feature network, keeping ``output`` with the ending .checkpoint beside it up to date, and save it.
+
+    A checkpoint that is there is resumed; a new one begins with the network in the file ``start``. With ``held_out``,
+    photos that it has not seen, the report says how well it agrees with its teacher on them. Raises StyleError, in one
+    sentence, for whatever cannot be read or written.
+    """
+    chosen = choose_device(device)
+    network = load_features(teacher, progress=_fetching(teacher, stage))
+    sources = Photos(photos, settings.crop), Photos(paintings, settings.crop)
+    unseen = Photos(held_out, settings.crop) if held_out else None
+    base = load_features(str(start)) if start else None
+    student, steps = distill(network, *sources, settings, progress, output.with_suffix(".checkpoint"), chosen, base)
+    made = {
+        "teacher": network.name,
+        "steps": str(steps),
+        "settings": json.dumps(asdict(settings)),
+        "photos": str(len(sources[0])),
+        "paintings": str(len(sources[1])),
+    }
+    save_compact(student, output, made)
+    report: dict[str, Any] = {"output": str(output), "steps": steps, "teacher": network.name}
+    if unseen:
+        # As saved, in half precision.
+        saved = load_features(str(output)).to(chosen)
+        pictures = (unseen.whole(i) for i in range(len(unseen)))
+        found = agreement(saved, network, (picture.to(chosen) for picture in pictures), GATYS_STYLE_LAYERS)
+        report["agreement"] = {layer: round(value, 4) for layer, value in found.items()}
+    return report
 
 
 class LossLog:
@@ -99,11 +162,24 @@ class LossLog:
         print(step.step, *(f"{value:.6f}" for value in step.losses.values()), sep=",", file=self._file)
 
 
-def export_checkpoint(checkpoint: Path, card: StyleCard, output: Path) -> dict[str, Any]:
+def export_checkpoint(checkpoint: Path, cards: Sequence[StyleCard], output: Path) -> dict[str, Any]:
     """Make the style file ``output`` from a checkpoint."""
     done = load_checkpoint(checkpoint)
-    difference = export_style(done, card, sample_photo(), output)
-    return {"output": str(output), "style": card.slug, "steps": done.step, "difference": difference}
+    difference = export_styles(done, cards, sample_photo(), output)
+    names = [card.slug for card in cards]
+    return {"output": str(output), "styles": names, "steps": done.step, "difference": difference}
+
+
+def import_network(source: Path, cards: Sequence[StyleCard], output: Path) -> dict[str, Any]:
+    """Make the style file ``output`` from a network made elsewhere, of one style."""
+    check_cards(cards, 1)
+    (card,) = cards
+    done = import_style(source, card, sample_photo(), output)
+    return {"output": str(output), "styles": [card.slug], "layout": done.layout, "difference": done.difference}
+
+
+def _tensor(painting: Path) -> torch.Tensor:
+    return torch.from_numpy(network_input(read_picture(painting).picture)).permute(2, 0, 1)[None]
 
 
 def sample_photo() -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,10 @@ TORCH_ADVICE = (
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration."""
+    """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration.
+
+    ``notes`` are sentences on settings that were fitted to the feature network.
+    """
 
     pixels: np.ndarray
     device: str
@@ -35,6 +39,7 @@ class Rendered:
     iterations: int
     losses: list[Mapping[str, float]]
     seconds: dict[str, float]
+    notes: list[str]
 
 
 def require_torch() -> None:
@@ -49,8 +54,9 @@ def render(
     settings: RenderSettings = RenderSettings(),
     progress: ProgressCallback = ignore,
     *,
-    features: str = "vgg19",
+    features: str = "auto",
     pooling: str = "max",
+    reference_photos: Path | None = None,
     strength: float = 100.0,
     device: str = "auto",
     keep_size: bool = False,
@@ -58,17 +64,24 @@ def render(
     """Paint ``picture`` in the style of ``style_picture``.
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
-    then computed at ``settings.size`` and enlarged. Where ``progress`` returns False, the render stops and keeps what
-    it has. Raises StyleError if PyTorch or the feature weights are missing, or memory is.
+    then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
+    feature network (see nst_core/weights.py). Where ``progress`` returns False, the render stops and keeps what it
+    has. Raises StyleError if PyTorch or the feature weights are missing, or memory is.
     """
     require_torch()
     check_strength(strength)
-    from nst_core import devices, optimize, pictures, weights
+    from nst_core import devices, objective, optimize, pictures, weights
 
     clock = Stopwatch()
     progress(Progress("Loading the feature network", 0.0))
     chosen = devices.choose_device(device)
-    network = weights.load_features(features, pooling).to(chosen)
+
+    def fetching(done: int, total: int) -> bool:
+        return progress(Progress(f"Fetching {features}", done / total))
+
+    network = weights.load_features(features, pooling, reference_photos, fetching).to(chosen)
+    fitted, notes = objective.fitted(settings.objective, network)
+    settings = replace(settings, objective=fitted)
     need = optimize.memory(network, settings, picture.height, picture.width)
     check_memory(*need, chosen.type == "cuda", "A render at this size")
     clock.lap("load")
@@ -95,7 +108,7 @@ def render(
     styled = pictures.resized(done.image, picture.height, picture.width)
     result = composite(picture, _array(styled), strength)
     clock.lap("composite")
-    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds)
+    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds, notes)
 
 
 def _scaled(picture: Picture, height: int, width: int) -> Picture:

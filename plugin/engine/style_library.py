@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import difflib
-from dataclasses import dataclass
+import json
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
@@ -13,14 +15,15 @@ from nst_core.errors import StyleError
 from plugin.engine import paths
 
 PREFIX = "neural_style."
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Style:
-    """One style file, described by its own metadata.
+    """One style of a style file, described by the file's own metadata.
 
     Attributes:
+        index, count: which of the file's styles this is, and how many it has.
         name: the slug that scripts and ``--style`` use.
         thumbnail: a small JPEG.
         multiple_of, minimum_size: what the network wants of a picture's height and width, in pixels.
@@ -29,6 +32,8 @@ class Style:
     """
 
     path: Path
+    index: int
+    count: int
     name: str
     title: str
     artist: str
@@ -38,11 +43,11 @@ class Style:
     multiple_of: int
     minimum_size: int
     bytes_per_pixel: int
-    trained: dict[str, str]
+    trained: dict[str, str] = field(hash=False)
 
 
-def read_style(path: Path) -> Style:
-    """Read the description of a style file. Raises StyleError if it is none."""
+def read_styles(path: Path) -> list[Style]:
+    """Read the descriptions in a style file, of one style or more. Raises StyleError if it is none."""
     if not path.is_file():
         raise StyleError(f"There is no style file {path}; check its name.")
     try:
@@ -57,19 +62,29 @@ def read_style(path: Path) -> Style:
     try:
         if int(entries["format"]) > FORMAT_VERSION:
             raise StyleError(f"{path} was made by a newer version of Neural Style; update this one.")
+        if int(entries["format"]) < FORMAT_VERSION:
+            raise StyleError(f"{path} was made by an older version of Neural Style; train or import it again.")
         step, minimum, memory = (int(entries[key]) for key in ("multiple_of", "minimum_size", "bytes_per_pixel"))
         if min(step, minimum, memory) < 1:
             raise ValueError("a size below 1")
-        return Style(
-            path=path,
-            thumbnail=base64.b64decode(entries["thumbnail"]),
-            multiple_of=step,
-            minimum_size=minimum,
-            bytes_per_pixel=memory,
-            trained={k.removeprefix("trained."): v for k, v in entries.items() if k.startswith("trained.")},
-            **{key: entries[key] for key in ("name", "title", "artist", "year", "licence")},
-        )
-    except (KeyError, ValueError) as error:
+        cards = json.loads(entries["styles"])
+        if not cards:
+            raise ValueError("no style")
+        return [
+            Style(
+                path=path,
+                index=index,
+                count=len(cards),
+                thumbnail=base64.b64decode(card["thumbnail"]),
+                multiple_of=step,
+                minimum_size=minimum,
+                bytes_per_pixel=memory,
+                trained={k.removeprefix("trained."): v for k, v in entries.items() if k.startswith("trained.")},
+                **{key: str(card[key]) for key in ("name", "title", "artist", "year", "licence")},
+            )
+            for index, card in enumerate(cards)
+        ]
+    except (KeyError, TypeError, ValueError) as error:
         raise StyleError(f"The description in {path} is damaged ({error}); copy or export the file again.") from error
 
 
@@ -82,16 +97,15 @@ class Library:
 
 
 def read_library() -> Library:
-    """What is in the style folders; a user's file hides a bundled one of the same name."""
-    styles, left_out = {}, []
+    """What is in the style folders; a user's style hides a bundled one of the same name."""
+    styles: dict[str, Style] = {}
+    left_out = []
     for folder in (paths.bundled_styles_folder(), paths.user_styles_folder()):
         for path in sorted(folder.glob("*.onnx")):
             try:
-                style = read_style(path)
+                styles |= {style.name: style for style in read_styles(path)}
             except StyleError as error:
                 left_out.append(str(error))  # one bad file must not hide the others
-            else:
-                styles[style.name] = style
     return Library(dict(sorted(styles.items(), key=lambda item: item[1].title.casefold())), left_out)
 
 
@@ -100,11 +114,32 @@ def list_styles() -> list[Style]:
     return list(read_library().styles.values())
 
 
-def find_style(name: str) -> Style:
-    """The style called ``name``, or the one in the file ``name``. Raises StyleError naming the close ones."""
-    if name.lower().endswith(".onnx"):
-        return read_style(Path(name))
-    styles = read_library().styles
+def find_styles(text: str) -> dict[Style, float]:
+    """The styles that ``text`` names, with their shares, which sum to 1.
+
+    ``text`` is a style's name, a style file (then its first style), or a mixture: ``great-wave:0.6,udnie:0.4``. Raises
+    StyleError if a name is unknown (it tells the close ones) or a share is no positive number.
+    """
+    if text.lower().endswith(".onnx"):
+        return {read_styles(Path(text))[0]: 1.0}
+    library = read_library().styles
+    weights: dict[Style, float] = {}
+    for part in text.split(","):
+        name, _, share = part.strip().partition(":")
+        style = _named(name, library)
+        try:
+            weights[style] = weights.get(style, 0.0) + float(share or 1.0)
+        except ValueError:
+            raise StyleError(
+                f"{share!r} is no share of a style; mix them like this: great-wave:0.6,udnie:0.4"
+            ) from None
+    if not all(0 < weight < math.inf for weight in weights.values()):
+        raise StyleError(f"The shares of the styles in {text!r} must be above 0; leave out what is not wanted.")
+    total = sum(weights.values())
+    return {style: weight / total for style, weight in weights.items()}
+
+
+def _named(name: str, styles: dict[str, Style]) -> Style:
     if name in styles:
         return styles[name]
     if not styles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from plugin.engine.provider import CUDA, Provider, choose_provider, open_session
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import Style
 
-# The picture, what the network sees of it, what comes back, and the mixture of both, beside the network's own needs.
-PICTURE_BYTES_PER_PIXEL = 80
+# The picture, what the network sees of it, what comes back, and the mixtures, beside the network's own needs.
+PICTURE_BYTES_PER_PIXEL = 96
 
 
 @dataclass(frozen=True)
@@ -43,35 +44,40 @@ class Stylized:
 
 def stylize(
     picture: Picture,
-    style: Style,
+    styles: Mapping[Style, float],
     settings: StylizeSettings = StylizeSettings(),
     progress: ProgressCallback = ignore,
 ) -> Stylized:
-    """Paint ``picture`` in a trained style; any size from 1x1 up.
+    """Paint ``picture`` in a trained style, or in a mixture of several; any size from 1x1 up.
 
-    Raises StyleError if it would not fit into memory or the style file does not run.
+    ``styles`` gives each style's share; the shares sum to 1. Styles of one file are mixed inside its network, which
+    paints in a manner of its own between them; of styles in several files the results are mixed.
+
+    Raises StyleError if it would not fit into memory or a style file does not run.
     """
     clock = Stopwatch()
     progress(Progress("Preparing", 0.0))
-    provider = choose_provider(settings.device, style.path)
-    height, width = network_size(picture.height, picture.width, style)
-    if provider.name == CUDA:
-        check_memory(height * width, style.bytes_per_pixel, on_gpu=True)
-        check_memory(height * width, PICTURE_BYTES_PER_PIXEL, on_gpu=False)
-    else:
-        check_memory(height * width, PICTURE_BYTES_PER_PIXEL + style.bytes_per_pixel, on_gpu=False)
-    grow = [(0, height - picture.height), (0, width - picture.width), (0, 0)]
-    # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
-    padded = np.pad(network_input(picture), grow, mode="symmetric")
+    files: dict[Path, list[Style]] = {}
+    for style in styles:
+        files.setdefault(style.path, []).append(style)
+    provider = choose_provider(settings.device, next(iter(files)))
+    _check_memory(picture, styles, provider)
+    rgb = network_input(picture)
+    painted = np.zeros_like(rgb)
     clock.lap("prepare")
-    progress(Progress("Loading the style", 0.1))
-    session = _session(style.path, style.path.stat().st_mtime_ns, provider)
-    clock.lap("load")
-    progress(Progress("Painting", 0.2))
-    styled = run_network(session, padded)[: picture.height, : picture.width]
-    clock.lap("inference")
-    progress(Progress("Finishing", 0.9))
-    pixels = composite(picture, styled, settings.strength)
+    for number, (path, members) in enumerate(files.items()):
+        progress(Progress("Loading the style", 0.1 + 0.8 * number / len(files)))
+        session = _session(path, path.stat().st_mtime_ns, provider)
+        clock.lap("load")
+        progress(Progress("Painting", 0.2 + 0.8 * number / len(files)))
+        share = sum(styles[style] for style in members)
+        weights = np.zeros((1, members[0].count), np.float32)
+        for style in members:
+            weights[0, style.index] = styles[style] / share
+        painted += share * _paint(session, rgb, members[0], weights)
+        clock.lap("inference")
+    progress(Progress("Finishing", 0.95))
+    pixels = composite(picture, painted, settings.strength)
     clock.lap("composite")
     progress(Progress("Done", 1.0))
     return Stylized(pixels, provider, clock.seconds)
@@ -84,16 +90,42 @@ def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
     return height, width
 
 
-def run_network(session: ort.InferenceSession, rgb: np.ndarray) -> np.ndarray:
-    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails."""
-    image = np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)
+def run_network(session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails.
+
+    ``weights`` are the shares of the file's styles, [1, styles]; a network of one style takes none.
+    """
+    inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}
+    if weights.size > 1:
+        inputs["style_weights"] = weights
     try:
-        (styled,) = session.run(["styled"], {"image": image})
+        (styled,) = session.run(["styled"], inputs)
     except Exception as error:  # the runtime's own exception classes share no base but this
         raise StyleError(
             f"ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU."
         ) from error
     return styled[0].transpose(1, 2, 0)
+
+
+def _paint(session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray) -> np.ndarray:
+    """``run_network`` for any size: [H, W, 3] to [H, W, 3]."""
+    height, width = rgb.shape[:2]
+    wanted = network_size(height, width, style)
+    # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
+    padded = np.pad(rgb, [(0, wanted[0] - height), (0, wanted[1] - width), (0, 0)], mode="symmetric")
+    return run_network(session, padded, weights)[:height, :width]
+
+
+def _check_memory(picture: Picture, styles: Iterable[Style], provider: Provider) -> None:
+    """Raise StyleError if the network that needs most would not fit beside the pictures."""
+    network, (height, width) = max(
+        (style.bytes_per_pixel, network_size(picture.height, picture.width, style)) for style in styles
+    )
+    if provider.name == CUDA:
+        check_memory(height * width, network, on_gpu=True)
+        check_memory(height * width, PICTURE_BYTES_PER_PIXEL, on_gpu=False)
+    else:
+        check_memory(height * width, PICTURE_BYTES_PER_PIXEL + network, on_gpu=False)
 
 
 @functools.lru_cache(maxsize=4)

@@ -3,6 +3,7 @@ import io
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -13,7 +14,7 @@ from nst_core.errors import StyleError  # noqa: E402
 from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.train import Checkpoint  # noqa: E402
 from nst_core.transformer import TransformerNetwork  # noqa: E402
-from plugin.engine.style_library import read_style  # noqa: E402
+from plugin.engine.style_library import read_styles  # noqa: E402
 
 CARD = to_onnx.StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -23,13 +24,13 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 def checkpoint() -> Checkpoint:
     torch.manual_seed(0)
     network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1))
-    return Checkpoint(TrainSettings(), 7, network, {}, "vgg19", "ab" * 32, 12, 0)
+    return Checkpoint(TrainSettings(), 7, network, {}, "vgg19", ("ab" * 32,), 12, 0)
 
 
 @pytest.fixture(scope="module")
 def exported(checkpoint, tmp_path_factory):
     path = tmp_path_factory.mktemp("styles") / "test.onnx"
-    return path, to_onnx.export_style(checkpoint, CARD, PHOTO, path)
+    return path, to_onnx.export_styles(checkpoint, [CARD], PHOTO, path)
 
 
 def test_the_file_computes_what_the_network_does(exported):
@@ -47,7 +48,7 @@ def test_the_contract_of_the_graph(exported):
 
 
 def test_the_file_describes_itself(exported):
-    style = read_style(exported[0])
+    (style,) = read_styles(exported[0])
     assert (style.name, style.title, style.artist, style.year) == ("test-style-no-1", CARD.title, "Somebody", "1900")
     assert style.licence == "public domain" and style.minimum_size == 8 and style.bytes_per_pixel == 112
     assert style.trained["steps"] == "7" and style.trained["feature_network"] == "vgg19"
@@ -63,13 +64,13 @@ def test_no_path_of_this_machine_is_in_the_file(exported):
 def test_an_export_that_differs_is_refused(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(to_onnx, "TOLERANCE", 0.0)  # no export is exact to the last bit
     with pytest.raises(StyleError, match="differs from PyTorch"):
-        to_onnx.export_style(checkpoint, CARD, PHOTO, tmp_path / "x.onnx")
+        to_onnx.export_styles(checkpoint, [CARD], PHOTO, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(checkpoint, tmp_path):
     with pytest.raises(StyleError, match="cannot be written"):
-        to_onnx.export_style(checkpoint, CARD, PHOTO, tmp_path / "no" / "x.onnx")
+        to_onnx.export_styles(checkpoint, [CARD], PHOTO, tmp_path / "no" / "x.onnx")
 
 
 @pytest.mark.parametrize("title", ["", "???", "日本"])
@@ -77,3 +78,45 @@ def test_a_title_without_a_slug_needs_a_name(title):
     with pytest.raises(StyleError, match="--name"):
         _ = to_onnx.StyleCard(title).slug
     assert dataclasses.replace(CARD, title=title, name="my-style").slug == "my-style"
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    """Three styles in one file."""
+    torch.manual_seed(0)
+    network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1, styles=3))
+    for name, table in network.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(table, 0.5)
+    checkpoint = Checkpoint(TrainSettings(network=network.settings), 7, network, {}, "vgg19", ("ab",) * 3, 12, 0)
+    path = tmp_path_factory.mktemp("styles") / "three.onnx"
+    cards = [to_onnx.StyleCard(f"Number {n}") for n in (1, 2, 3)]
+    return checkpoint, path, to_onnx.export_styles(checkpoint, cards, PHOTO, path)
+
+
+def test_several_styles_share_a_file(collection):
+    _, path, difference = collection
+    assert difference <= to_onnx.TOLERANCE
+    styles = read_styles(path)
+    assert [(s.name, s.index, s.count) for s in styles] == [(f"number-{n + 1}", n, 3) for n in range(3)]
+    assert len({s.thumbnail for s in styles}) == 3
+    model = onnx.load(path)
+    assert [v.name for v in model.graph.input] == ["image", "style_weights"]
+
+
+def test_without_weights_the_first_style_is_painted(collection):
+    _, path, _ = collection
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).random((1, 3, 40, 56), np.float32)
+    first, third = np.eye(3, dtype=np.float32)[[0]], np.eye(3, dtype=np.float32)[[2]]
+    (default,) = session.run(None, {"image": image})
+    (named,) = session.run(None, {"image": image, "style_weights": first})
+    (other,) = session.run(None, {"image": image, "style_weights": third})
+    assert np.array_equal(default, named) and np.abs(default - other).max() > 0.01
+
+
+def test_each_style_is_described_once(collection, tmp_path):
+    checkpoint = collection[0]
+    for cards, reason in (([CARD] * 2, "3 styles, and 2 were described"), ([CARD] * 3, "same name")):
+        with pytest.raises(StyleError, match=reason):
+            to_onnx.export_styles(checkpoint, cards, PHOTO, tmp_path / "x.onnx")

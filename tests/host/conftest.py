@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 import shutil
 import sys
@@ -115,14 +116,17 @@ def negative_style() -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     thumbnail = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(thumbnail, "JPEG")
-    description = {
-        "format": "1",
+    card = {
         "name": "negative",
         "title": "Negative",
         "artist": "Nobody & Co.",
         "year": "2025",
         "licence": "CC0-1.0",
         "thumbnail": base64.b64encode(thumbnail.getvalue()).decode(),
+    }
+    description = {
+        "format": "2",
+        "styles": json.dumps([card]),
         "multiple_of": "4",
         "minimum_size": "8",
         "bytes_per_pixel": "100",

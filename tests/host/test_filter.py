@@ -16,7 +16,7 @@ from PIL import Image
 
 from nst_core.settings import RenderSettings
 from plugin.engine.picture import Picture
-from plugin.engine.style_library import find_style
+from plugin.engine.style_library import find_styles
 from plugin.engine.stylize import StylizeSettings, stylize
 from tests.conftest import SAMPLES
 from tests.host.conftest import unavailable
@@ -205,9 +205,9 @@ def test_the_bundled_style_is_the_default_and_paints_as_the_engine_does(session)
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     image, layer = session.call("new_image", pixels=before, alpha=False)
     result = session.call("run", image=image, drawables=[layer])
-    style = find_style("great-wave")
-    assert session.call("state", image=image)["layers"] == [f"{style.title} 100 %", "photo"]
-    painted = stylize(Picture(before), style).pixels
+    styles = find_styles("great-wave")
+    assert session.call("state", image=image)["layers"] == ["The Great Wave off Kanagawa 100 %", "photo"]
+    painted = stylize(Picture(before), styles).pixels
     assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
     session.call("delete", image=image)
 

@@ -81,3 +81,26 @@ def test_slim_network_agrees_with_the_true_one(assets, read_photo):
         a, b = (v - v.mean(1, keepdim=True) for v in (a, b))
         correlation = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-12)
         assert correlation.median() > least, layer
+
+
+def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_weights):
+    deep = weights.load_features(str(slim_weights))
+    shallow = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    both = features.CombinedNetwork([shallow, deep])
+    assert both.name == "true+slim"
+    image = torch.rand(1, 3, 32, 32)
+    found = both(image, GATYS_STYLE_LAYERS)
+    for layer, network in zip(GATYS_STYLE_LAYERS, (shallow, shallow, deep, deep, deep), strict=True):
+        torch.testing.assert_close(found[layer], network(image, [layer])[layer])
+    assert both(image, ["relu3_1"]).keys() == {"relu3_1"}
+    assert both.bytes_per_pixel(["relu1_1", "relu5_1"]) > deep.bytes_per_pixel(["relu5_1"])
+
+
+def test_a_combined_network_refuses_what_none_has(slim_weights):
+    both = features.CombinedNetwork(
+        [features.vgg("true", random_vgg("vgg19", 1), "vgg19"), weights.load_features(str(slim_weights))]
+    )
+    with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu1_2, relu2_1, relu3_1, relu4_1, relu5_1"):
+        both(torch.rand(1, 3, 32, 32), ["relu4_2"])
+    with pytest.raises(StyleError, match="no layer 'relu4_2'"):
+        both.bytes_per_pixel(["relu1_1", "relu4_2"])

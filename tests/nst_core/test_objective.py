@@ -5,9 +5,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.errors import StyleError  # noqa: E402
-from nst_core.objective import Objective  # noqa: E402
+from nst_core.objective import Objective, fitted  # noqa: E402
 from nst_core.pictures import resized  # noqa: E402
-from nst_core.settings import ObjectiveSettings  # noqa: E402
+from nst_core.settings import PRESETS, ObjectiveSettings  # noqa: E402
 from nst_core.weights import load_features  # noqa: E402
 
 
@@ -19,7 +19,7 @@ def network(slim_weights):
 @pytest.mark.parametrize("centred", [True, False])
 def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(network, centred):
     picture, other = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64) ** 3
-    objective = Objective(network, ObjectiveSettings(centred=centred), picture)
+    objective = Objective(network, ObjectiveSettings(centred=centred), [picture])
     own = objective(picture, objective.content_targets(picture))
     assert own["style"] < 1e-8 and own["content"] < 1e-8
     far = objective(other, objective.content_targets(picture))
@@ -34,7 +34,7 @@ def test_weights_keep_their_meaning_across_sizes(network):
     for scale in (1, 3):
         # The same texture over more pixels.
         style, photo = (v.repeat(1, 1, scale, scale) for v in (small_style, small))
-        objective = Objective(network, ObjectiveSettings(), style)
+        objective = Objective(network, ObjectiveSettings(), [style])
         found.append(objective(photo, objective.content_targets(style))["total"].item())
     assert found[1] == pytest.approx(found[0], rel=0.1)
 
@@ -42,9 +42,23 @@ def test_weights_keep_their_meaning_across_sizes(network):
 def test_a_layer_that_is_not_there_is_refused_at_once(network):
     settings = dataclasses.replace(ObjectiveSettings(), content_layers=("relu4_2",))
     with pytest.raises(StyleError, match="relu4_2"):
-        Objective(network, settings, torch.rand(1, 3, 32, 32))
+        Objective(network, settings, [torch.rand(1, 3, 32, 32)])
 
 
 def test_resizing_keeps_the_range():
     image = torch.rand(1, 3, 20, 30).round()
     assert resized(image, 55, 13).min() >= 0 and resized(image, 55, 13).max() <= 1
+
+
+def test_a_preset_settles_for_a_nearby_layer_and_says_so(network):
+    settings = PRESETS["gatys-2017"].objective
+    fitting, notes = fitted(settings, network)
+    assert fitting.content_layers == ("relu4_1",) and fitting.style_layers == settings.style_layers
+    assert notes == ["slim has no relu4_2; relu4_1 takes its place."]
+
+
+def test_a_layer_that_was_asked_for_by_name_is_not_replaced(network):
+    settings = ObjectiveSettings(content_layers=("relu4_2",))
+    assert fitted(settings, network) == (settings, [])
+    with pytest.raises(StyleError, match="relu4_2"):
+        Objective(network, settings, [torch.rand(1, 3, 64, 64)])

@@ -3,7 +3,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.settings import TransformerSettings  # noqa: E402
-from nst_core.transformer import TransformerNetwork  # noqa: E402
+from nst_core.transformer import ConditionalInstanceNorm, TransformerNetwork  # noqa: E402
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 14), (8, 33), (64, 64), (37, 51)])
@@ -25,10 +25,10 @@ def test_receptive_radius(end_kernel):
     """A changed pixel reaches just so far, once instance norm's statistics are held fixed."""
     settings = TransformerSettings(width=4, residual_blocks=2, end_kernel=end_kernel)
     torch.manual_seed(0)
-    network = TransformerNetwork(settings).train().double()
+    network = TransformerNetwork(settings).eval().double()
     for module in network.modules():
-        if isinstance(module, torch.nn.InstanceNorm2d):
-            module.forward = lambda x: x  # type: ignore[method-assign]
+        if isinstance(module, ConditionalInstanceNorm):
+            module.forward = lambda x, style_weights: x  # type: ignore[method-assign]
     image = torch.rand(1, 3, 160, 160, dtype=torch.double)
     reach = 0
     for middle in range(80, 84):  # the network halves twice: the place among four pixels matters
@@ -38,3 +38,60 @@ def test_receptive_radius(end_kernel):
             moved = (network(changed) - network(image)).abs().sum((0, 1)).nonzero()
         reach = max(reach, int((moved - middle).abs().max()))
     assert reach == settings.receptive_radius
+
+
+@pytest.fixture
+def network():
+    """Three styles with random scales and shifts."""
+    torch.manual_seed(0)
+    network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1, styles=3)).eval()
+    for name, table in network.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(table, 0.5)
+    return network
+
+
+def test_each_style_paints_in_its_own_way_and_the_first_is_the_default(network):
+    image = torch.rand(1, 3, 20, 24)
+    with torch.no_grad():
+        one, two, three = (network(image, weights) for weights in torch.eye(3).split(1))
+        assert torch.equal(network(image), one)
+        assert (one - two).abs().max() > 0.01 and (two - three).abs().max() > 0.01
+        # Each picture of a batch may have its own.
+        torch.testing.assert_close(network(image.repeat(3, 1, 1, 1), torch.eye(3)), torch.cat([one, two, three]))
+
+
+def test_a_mixture_lies_between_its_styles(network):
+    image = torch.rand(1, 3, 20, 24)
+    with torch.no_grad():
+        ends = [network(image, torch.eye(3)[i : i + 1]) for i in (0, 1)]
+        steps = [network(image, torch.tensor([[1 - t, t, 0.0]])) for t in (0.0, 0.01, 0.99, 1.0)]
+    torch.testing.assert_close(steps[0], ends[0])
+    torch.testing.assert_close(steps[3], ends[1])
+    assert (steps[1] - ends[0]).abs().max() < 0.2 * (ends[1] - ends[0]).abs().max()
+
+
+def test_starting_from_another_network_keeps_what_it_learned(network):
+    image = torch.rand(1, 3, 20, 24)
+    same, one = (TransformerNetwork(TransformerSettings(4, 1, styles=n)).eval() for n in (3, 1))
+    same.start_from(network)
+    one.start_from(network)
+    with torch.no_grad():
+        assert torch.equal(same(image, torch.eye(3)[1:2]), network(image, torch.eye(3)[1:2]))
+        torch.testing.assert_close(one(image), network(image, torch.full((1, 3), 1 / 3)))
+
+
+def test_a_gradient_comes_out_without_steps():
+    """A slow change of brightness has no energy at the four pixels that the network upsamples by."""
+    torch.manual_seed(1)
+    network = TransformerNetwork(TransformerSettings(width=8, residual_blocks=1))
+    ramp = torch.linspace(0.2, 0.8, 256).expand(1, 3, 64, 256)
+
+    def steps(image):
+        line = image[0, :, 32, 32:224].mean(0)
+        line = line - torch.nn.functional.avg_pool1d(line[None, None], 9, 1, 4)[0, 0]
+        return torch.fft.rfft(line[8:-8] * torch.hann_window(176))[44].abs().item()
+
+    with torch.no_grad():
+        rough, smooth = steps(network.train()(ramp)), steps(network.eval()(ramp))
+    assert smooth < 0.3 * rough, (smooth, rough)

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from nst_core import weights  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
+from nst_core.settings import GATYS_STYLE_LAYERS  # noqa: E402
 
 
 @pytest.fixture
@@ -16,6 +17,25 @@ def hub(tmp_path, monkeypatch):
     """An empty torch.hub folder."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def compact(tmp_path, monkeypatch):
+    """A compact network in the place of our own, tiny and random, in half precision."""
+    from safetensors.torch import save_file
+
+    state, into = {}, 3
+    for block, count in enumerate((2, 2, 4, 4, 1), 1):
+        for number in range(1, count + 1):
+            state[f"conv{block}_{number}.weight"] = torch.randn(6, into, 3, 3).half()
+            state[f"conv{block}_{number}.bias"] = torch.zeros(6).half()
+            into = 6
+        state[f"head{block}_1.weight"] = torch.randn(12, 6, 1, 1).half()
+        state[f"head{block}_1.bias"] = torch.zeros(12).half()
+    path = tmp_path / "compact.safetensors"
+    save_file(state, path, {"layout": "compact"})
+    monkeypatch.setattr(weights, "COMPACT", path)
+    return path
 
 
 @pytest.fixture
@@ -35,17 +55,56 @@ def server(tmp_path):
 
 def test_weights_are_fetched_once_and_checked(hub, server, monkeypatch):
     url, file = server
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
-    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download(url, sha256, 1))
-    assert weights.available() == {}
-    assert list(weights.load_features("vgg19").convolutions) == ["conv1_1"]
+    size, sha256 = file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()
+    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download(url, sha256, size))
+    assert "vgg19" not in weights.available()
+    seen = []
+    network = weights.load_features("vgg19", progress=lambda done, total: not seen.append((done, total)))
+    assert list(network.convolutions) == ["conv1_1"] and network.name == "vgg19" and seen[-1] == (size, size)
     assert weights.available()["vgg19"] == hub / "vgg19.pth"
     file.unlink()
     weights.load_features("vgg19")  # from the disk now
 
 
+def test_auto_is_vgg19_if_it_is_there_else_compact(hub, server, compact, monkeypatch):
+    """It fetches nothing."""
+    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download("http://127.0.0.1:9/vgg19.pth", "00", 1))
+    assert weights.load_features("auto").name == "compact"
+    hub.mkdir(parents=True)
+    server[1].rename(hub / "vgg19.pth")
+    assert weights.load_features("auto").name == "vgg19"
+
+
+def test_compact_comes_with_the_package_and_answers_for_five_layers(hub, compact):
+    assert weights.available() == {"compact": compact}
+    network = weights.load_features("compact", "average")
+    assert (network.name, network.pooling) == ("compact-average", "average")
+    found = network(torch.rand(1, 3, 32, 32), GATYS_STYLE_LAYERS)
+    assert [value.dtype for value in found.values()] == [torch.float32] * 5
+
+
+def test_a_missing_compact_network_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "COMPACT", tmp_path / "compact.safetensors")
+    with pytest.raises(StyleError, match=r"compact\.safetensors is missing; install Neural Style again\.$"):
+        weights.load_features("compact")
+
+
+def test_joined_sources_share_the_layers_out(compact, slim_weights):
+    network = weights.load_features(f"{slim_weights}+compact")
+    assert network.name == "slim+compact"
+    assert [n.name for n in network.networks] == ["slim", "compact"]
+
+
+def test_a_file_may_have_a_plus_in_its_name(tmp_path, slim_weights):
+    path = tmp_path / "c++" / "a+b.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(slim_weights.read_bytes())
+    assert weights.load_features(str(path)).name == "a+b"
+
+
 def test_a_wrong_checksum_leaves_nothing(hub, server, monkeypatch):
-    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download(server[0], "00000000", 1))
+    url, file = server
+    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download(url, "00000000", file.stat().st_size))
     with pytest.raises(StyleError, match="could not be fetched"):
         weights.load_features("vgg19")
     assert list(hub.iterdir()) == []
@@ -53,7 +112,7 @@ def test_a_wrong_checksum_leaves_nothing(hub, server, monkeypatch):
 
 def test_offline_says_which_file_to_put_where(hub, monkeypatch):
     # Port 9 of this machine refuses: what an offline machine's user sees.
-    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download("http://127.0.0.1:9/vgg19.pth", "00", 548))
+    monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download("http://127.0.0.1:9/vgg19.pth", "00", 548 << 20))
     with pytest.raises(StyleError) as error:
         weights.load_features("vgg19")
     text = str(error.value)

@@ -1,11 +1,15 @@
 """The command line as people use it: in a process of its own."""
 
+import hashlib
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +162,68 @@ def test_render(run, sample, samples, slim_weights):
     assert found["feature_network"] == "slim" and found["iterations"] == 5 and found["losses"]["total"] > 0
 
 
+@pytest.mark.parametrize("features", [[], ["--features", "compact"]])
+def test_a_render_needs_no_download(run, sample, samples, features, monkeypatch):
+    """With no weights on disk the default is the network that comes with the project."""
+    monkeypatch.setenv("TORCH_HOME", str(run.folder / "torch"))
+    size = ["--size", 64, "--iterations", 3]
+    found = report(
+        run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *features, "--json")
+    )
+    assert found["feature_network"] == "compact" and not (run.folder / "torch").exists()
+
+
+def test_a_fetch_is_shown_and_checked(run, sample, tmp_path):
+    """From a server of this machine: a VGG-19 that ends after its first convolution."""
+    torch = pytest.importorskip("torch")
+    content = tmp_path / "vgg19.pth"
+    torch.save({"features.0.weight": torch.rand(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}, content)
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/vgg19.pth"
+        download = (url, hashlib.sha256(content.read_bytes()).hexdigest(), content.stat().st_size)
+        probe = (
+            "import sys; from nst_core import weights; from plugin.cli import main\n"
+            f"weights.DOWNLOADS['vgg19'] = weights.Download(*{download!r})\n"
+            "sys.exit(main(sys.argv[1:]))"
+        )
+        size = ["--size", "64", "--iterations", "2", "--content-layers", "relu1_1", "--style-layers", "relu1_1"]
+        command = ["render", sample, "--style-image", sample, "-o", "o.png", "--features", "vgg19", *size]
+        done = subprocess.run(
+            [sys.executable, "-c", probe, *command],
+            cwd=run.folder,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"TORCH_HOME": str(tmp_path / "torch"), "PYTHONPATH": str(Path.cwd())},
+        )
+        server.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert "Fetching vgg19" in done.stderr and "100%" in done.stderr
+    assert (tmp_path / "torch/hub/checkpoints/vgg19.pth").is_file()
+
+
+def test_a_preset_fits_itself_to_the_network(run, sample, samples):
+    command = ["render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", "--features", "compact"]
+    command += ["--preset", "gatys-2017", "--size", 64, "--iterations", 2]
+    done = run(*command)
+    assert "compact has no relu4_2; relu4_1 takes its place." in done.stdout and done.returncode == 0
+    assert run(*command, "--style-layers", "relu1_1,relu2_1").returncode == 0
+    refused = run(*command, "--content-layers", "relu4_2")
+    assert refused.returncode == 2 and "relu4_1" in refused.stderr
+
+
+def test_distill(run, slim_weights, photos_folder):
+    """A tiny network from a tiny teacher; the second call finds it done."""
+    places = ["--photos", photos_folder, "--paintings", photos_folder, "--held-out", photos_folder]
+    size = ["--channels", "4,4,4,4,4", "--batch", 4, "--crop", 48]
+    command = ["distill", "--teacher", slim_weights, "-o", "mine.safetensors", *places, *size, "--json"]
+    found = report(run(*command, "--steps", 3))
+    assert found["steps"] == 3 and found["teacher"] == "slim" and len(found["agreement"]) == 5
+    again = report(run(*command, "--steps", 3))
+    assert again == found
+
+
 def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
     process = run(
         "render",
@@ -228,11 +294,11 @@ def test_no_network_names_the_file_and_its_place(run, sample):
     """Whether the download is refused or cut off, the sentence says where the weights go."""
     probe = (
         "import sys; from nst_core import weights; from plugin.cli import main\n"
-        "weights.DOWNLOADS['vgg19'] = weights.Download('http://127.0.0.1:9/vgg19-dcbb9e9d.pth', 'dcbb9e9d', 548)\n"
+        "weights.DOWNLOADS['vgg19'] = weights.Download('http://127.0.0.1:9/vgg19-dcbb9e9d.pth', 'dcbb9e9d', 10**9)\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", probe, "render", sample, "--style-image", sample, "-o", "o.png"],
+        [sys.executable, "-c", probe, "render", sample, "--style-image", sample, "-o", "o.png", "--features", "vgg19"],
         cwd=run.folder,
         capture_output=True,
         text=True,
@@ -276,3 +342,39 @@ def test_train_export_apply(run, sample, samples, slim_weights, photos_folder):
     own.mkdir(parents=True)
     (run.folder / "mine.onnx").rename(own / "mine.onnx")
     assert report(run("apply", sample, "--style", "mine", "-o", "o.png", "--json"))["style"] == "mine"
+
+
+def test_several_paintings_share_one_network(run, sample, samples, slim_weights, photos_folder):
+    (run.folder / "cards.toml").write_text(
+        '[[style]]\ntitle = "Coffee"\nartist = "A"\n[[style]]\ntitle = "Lift-off"\nname = "rocket"\n'
+    )
+    command = ["train", samples / "coffee.jpg", samples / "rocket.jpg", "-o", "two.onnx", "--photos", photos_folder]
+    command += ["--features", slim_weights, "--batch", 2, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 3]
+    assert report(run(*command, "--cards", "cards.toml", "--json"))["styles"] == ["coffee", "rocket"]
+    own = run.folder.parent / "home" / "neural-style" / "styles"
+    own.mkdir(parents=True)
+    (run.folder / "two.onnx").rename(own / "two.onnx")
+    listed = {style["name"]: style["title"] for style in report(run("styles", "--json"))["styles"]}
+    assert listed["coffee"] == "Coffee" and listed["rocket"] == "Lift-off"
+    mixture = "coffee:1,rocket:2,great-wave:1"
+    assert report(run("apply", sample, "--style", mixture, "-o", "o.png", "--json"))["style"] == (
+        "coffee:0.25,rocket:0.5,great-wave:0.25"
+    )
+    one = ["export", "two.checkpoint", "-o", "again.onnx", "--title", "Only one"]
+    refused = run(*one)
+    assert refused.returncode == 2 and "2 styles, and 1 were described" in refused.stderr
+
+
+def test_a_training_without_photos_makes_up_its_own(run, samples, slim_weights):
+    command = ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, "--json"]
+    command += ["--batch", 1, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 2]
+    found = report(run(*command))
+    assert found["photos"] == 0 and found["steps"] == 2 and (run.folder / "mine.onnx").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[[style]]\nartist = 'A'", "[[style]]\ntitle = 1\nsize = 2", "style = 3", "\xff"])
+def test_cards_that_cannot_be_used_are_refused(run, samples, slim_weights, photos_folder, text):
+    (run.folder / "cards.toml").write_text(text, encoding="latin-1")
+    command = ["train", samples / "coffee.jpg", samples / "rocket.jpg", "-o", "two.onnx", "--photos", photos_folder]
+    done = run(*command, "--features", slim_weights, "--cards", "cards.toml")
+    assert done.returncode == 2 and "cards.toml cannot be used" in done.stderr and done.stderr.count("\n") == 1

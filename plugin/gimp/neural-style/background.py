@@ -28,12 +28,17 @@ def run(work: Callable[[ProgressCallback], T], title: str) -> T:
 
     def tick() -> bool:
         # Every tick talks to GIMP, changed or not: if GIMP has died, that ends this process too.
-        if latest and latest[0].iterations:
-            at = latest[0]
-            Gimp.progress_set_text(f"{title}: iteration {at.iteration} of {at.iterations}")
+        at = latest[0] if latest else None
+        if at is None:
+            text = title
+        elif at.iterations:
+            text = f"{title}: iteration {at.iteration} of {at.iterations}"
+        else:
+            text = f"{title}: {at.stage[0].lower()}{at.stage[1:]}"
+        Gimp.progress_set_text(text)
+        if at is not None and at.fraction:
             Gimp.progress_update(at.fraction)
         else:
-            Gimp.progress_set_text(f"{title}: {latest[0].stage.lower()}" if latest else title)
             Gimp.progress_pulse()
         return GLib.SOURCE_CONTINUE
 

@@ -14,7 +14,7 @@ from gi.repository import GdkPixbuf, Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E
 from plugin.engine.style_library import Style, list_styles  # noqa: E402
 
 THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 64, 48
-FEATURE_NETWORKS = ("vgg19", "vgg16")
+FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
 
 
 def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:

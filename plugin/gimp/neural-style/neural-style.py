@@ -80,7 +80,11 @@ def _add_arguments(procedure: Gimp.Procedure) -> None:
     )
     procedure.add_int_argument("iterations", "I_terations", "Steps of the painting", 1, 5000, 200, flags)
     procedure.add_string_argument(
-        "features", "_Feature network", "vgg19, vgg16 or a safetensors file with their weights", "vgg19", flags
+        "features",
+        "_Feature network",
+        "compact, vgg19, vgg16, a file with weights, or auto: vgg19 if it is on disk, else compact",
+        "auto",
+        flags,
     )
     procedure.add_layer_return_value("layer", "Layer", "The first new or changed layer", True, flags)
 

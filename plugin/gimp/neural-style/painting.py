@@ -97,12 +97,13 @@ def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
 
 
 def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
-    from plugin.engine.style_library import find_style
+    from plugin.engine.style_library import find_styles
     from plugin.engine.stylize import StylizeSettings, stylize
 
-    style = find_style(config.get_property("style") or "")
+    styles = find_styles(config.get_property("style") or "")
     settings = StylizeSettings(strength=config.get_property("strength"))
-    return style.title, lambda picture, report: stylize(picture, style, settings, report).pixels
+    title = " + ".join(style.title for style in styles)
+    return title, lambda picture, report: stylize(picture, styles, settings, report).pixels
 
 
 def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:

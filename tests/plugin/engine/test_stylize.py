@@ -1,18 +1,20 @@
+import json
 import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from nst_core.errors import StyleError
 from plugin.engine import memory, provider, stylize
 from plugin.engine.picture import Picture
-from plugin.engine.style_library import find_style
+from plugin.engine.style_library import PREFIX, find_styles, read_styles
 
 
 @pytest.fixture(scope="module")
 def style():
-    return find_style("great-wave")
+    return find_styles("great-wave")
 
 
 def picture(height: int, width: int) -> Picture:
@@ -57,15 +59,15 @@ def test_it_says_who_ran_it_and_how_long(style):
 
 
 def test_without_a_gpu_the_reason_is_told(style):
-    if provider.cuda_trouble(style.path) is None:
+    if provider.cuda_trouble(next(iter(style)).path) is None:
         pytest.skip("this machine has a GPU that works")
-    assert provider.choose_provider("auto", style.path) == provider.Provider(
-        provider.CPU, provider.cuda_trouble(style.path)
+    assert provider.choose_provider("auto", next(iter(style)).path) == provider.Provider(
+        provider.CPU, provider.cuda_trouble(next(iter(style)).path)
     )
     with pytest.raises(StyleError, match="GPU cannot be used"):
-        provider.choose_provider("cuda", style.path)
+        provider.choose_provider("cuda", next(iter(style)).path)
     with pytest.raises(StyleError, match="auto, cuda, cpu"):
-        provider.choose_provider("tpu", style.path)
+        provider.choose_provider("tpu", next(iter(style)).path)
 
 
 def test_a_picture_too_large_is_one_sentence(style, monkeypatch):
@@ -84,11 +86,12 @@ def test_the_memory_estimate_holds(style):
     """The peak of a real run stays below the estimate, and the estimate is not idle either."""
     script = """
 import numpy as np
+import onnx
 from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
-from plugin.engine.style_library import find_style
+from plugin.engine.style_library import PREFIX, find_styles, read_styles
 from plugin.engine.stylize import stylize
-style = find_style("great-wave")
+style = find_styles("great-wave")
 stylize(Picture(np.zeros((64, 64, 4), np.float32)), style)
 picture = Picture(np.random.default_rng(0).random((1536, 1536, 4), np.float32))
 before = peak_rss_mib()
@@ -96,7 +99,7 @@ stylize(picture, style)
 print((peak_rss_mib() - before) * 2**20 / 1536**2)
 """
     peak = float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
-    estimate = style.bytes_per_pixel + stylize.PICTURE_BYTES_PER_PIXEL
+    estimate = next(iter(style)).bytes_per_pixel + stylize.PICTURE_BYTES_PER_PIXEL
     assert 0.4 * estimate < peak <= estimate
 
 
@@ -104,7 +107,48 @@ def test_the_fast_path_never_imports_torch():
     script = (
         "import sys, numpy as np\n"
         "from plugin.engine import stylize, style_library, picture, render\n"
-        "stylize.stylize(picture.Picture(np.zeros((9, 9, 4), np.float32)), style_library.find_style('great-wave'))\n"
+        "stylize.stylize(picture.Picture(np.zeros((9, 9, 4), np.float32)), style_library.find_styles('great-wave'))\n"
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.fixture
+def dimmers(tmp_path):
+    """Three styles in two files: they dim the picture to 20 %, 80 % and 50 %."""
+    for name, factors in (("two", (0.2, 0.8)), ("one", (0.5,))):
+        table = onnx.numpy_helper.from_array(np.array(factors, np.float32)[:, None], "factors")
+        default = onnx.numpy_helper.from_array(np.eye(1, len(factors), dtype=np.float32), "style_weights")
+        size = [1, 3, "height", "width"]
+        image, styled = (
+            onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, size) for n in ("image", "styled")
+        )
+        weights = onnx.helper.make_tensor_value_info("style_weights", onnx.TensorProto.FLOAT, [1, len(factors)])
+        nodes = [
+            onnx.helper.make_node("MatMul", ["style_weights", "factors"], ["factor"]),
+            onnx.helper.make_node("Mul", ["image", "factor"], ["styled"]),
+        ]
+        inputs = [image, weights] if len(factors) > 1 else [image]
+        graph = onnx.helper.make_graph(nodes, name, inputs, [styled], [table, default])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+        cards = [
+            dict.fromkeys(("title", "artist", "year", "licence", "thumbnail"), "") | {"name": f"{name}-{n}"}
+            for n in range(len(factors))
+        ]
+        rules = {"format": "2", "multiple_of": "4", "minimum_size": "8", "bytes_per_pixel": "24"}
+        properties = rules | {"styles": json.dumps(cards)}
+        onnx.helper.set_model_props(model, {PREFIX + key: value for key, value in properties.items()})
+        onnx.save(model, tmp_path / f"{name}.onnx")
+    return [style for name in ("two", "one") for style in read_styles(tmp_path / f"{name}.onnx")]
+
+
+@pytest.mark.parametrize(
+    ("shares", "factor"),
+    [((1, 0, 0), 0.2), ((0, 1, 0), 0.8), ((0.5, 0.5, 0), 0.5), ((0.25, 0.25, 0.5), 0.5), ((0, 0.4, 0.6), 0.62)],
+)
+def test_a_mixture_takes_each_style_by_its_share(dimmers, noise, shares, factor):
+    """Within one file and across files."""
+    noise[..., 3] = 1
+    mixture = {style: share for style, share in zip(dimmers, shares, strict=True) if share}
+    done = stylize.stylize(Picture(noise), mixture)
+    np.testing.assert_allclose(done.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)
