@@ -224,8 +224,8 @@ def _gram_loss(found: Tensor, wanted: Tensor) -> Tensor:
     """
     found, wanted = F.relu(found), F.relu(wanted)
     mean = wanted.mean((2, 3), keepdim=True)
-    target = gram_matrix(wanted - mean)
-    return (gram_matrix(found - mean) - target).square().sum() / target.square().sum()
+    target = gram_matrix(wanted, mean)
+    return (gram_matrix(found, mean) - target).square().sum() / target.square().sum()
 
 
 def _on_teachers_scale(student: VGGNetwork, scales: dict[str, Tensor]) -> VGGNetwork:

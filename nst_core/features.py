@@ -152,13 +152,14 @@ class VGGNetwork(FeatureNetwork):
             if place[0] != block:
                 x, block = self._pool(x), place[0]
             before = module(x)
-            x = F.relu(before)
+            # In place where nobody asks for what was before: a tensor less to write.
+            x = F.relu(before, inplace=bool(self.heads) or conv not in wanted)
             if {conv, "relu" + place} & wanted:
                 answer = self.heads[conv](x) if self.heads else before
                 if conv in wanted:
                     found[conv] = answer
                 if "relu" + place in wanted:
-                    found["relu" + place] = F.relu(answer) if self.heads else x
+                    found["relu" + place] = F.relu(answer, inplace=conv not in wanted) if self.heads else x
             if place == last:
                 return found
         raise AssertionError("check() admits only layers of this network")

@@ -99,4 +99,4 @@ class Objective:
 
 def _grams(features: Mapping[str, Tensor], means: Mapping[str, Tensor], centred: bool) -> dict[str, Tensor]:
     """Gram matrices of the layers in ``means``, which are subtracted first if ``centred``."""
-    return {k: losses.gram_matrix(features[k] - mean if centred else features[k]) for k, mean in means.items()}
+    return {layer: losses.gram_matrix(features[layer], mean if centred else None) for layer, mean in means.items()}

@@ -145,7 +145,7 @@ def test_offline_says_which_file_to_put_where(hub, server, monkeypatch):
         fetch(Download(f"{NOWHERE}/weights.pth", SHA256, 548 * 2**20))
     text = str(error.value)
     assert "weights.pth (548 MiB)" in text and f"{NOWHERE}/weights.pth" in text and str(hub / "weights.pth") in text
-    assert "404" in text and "--features compact" in text and "\n" not in text
+    assert "404" in text and "feature network compact" in text and "\n" not in text
     assert list(hub.iterdir()) == []
 
 

@@ -43,6 +43,17 @@ def test_the_keys_are_torchvisions_own():
     torch.testing.assert_close(network(image, ["relu4_3"])["relu4_3"], expected)
 
 
+@pytest.mark.parametrize("heads", [False, True])
+def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, heads):
+    network = weights.load_features(str(slim_weights)) if heads else features.vgg("x", random_vgg("vgg19", 2), "vgg19")
+    image = torch.rand(1, 3, 32, 32)
+    both = network(image, ["conv2_1", "relu2_1"])
+    assert both["conv2_1"].min() < 0
+    torch.testing.assert_close(both["relu2_1"], both["conv2_1"].relu())
+    for layer in both:
+        torch.testing.assert_close(network(image, [layer])[layer], both[layer])
+
+
 def test_average_pooling_averages():
     state = random_vgg("vgg19", 2)
     image = torch.rand(1, 3, 16, 16)

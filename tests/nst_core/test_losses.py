@@ -15,6 +15,17 @@ def test_gram_matrix_does_not_depend_on_the_picture_size():
     torch.testing.assert_close(losses.gram_matrix(features), losses.gram_matrix(features.tile(1, 1, 3, 2)))
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_centred_gram_matrix_and_its_gradient_are_those_of_the_features_less_the_centre(batch):
+    features, centre = torch.rand(2, 5, 6, 7, requires_grad=True), torch.rand(batch, 5, 1, 1)
+    plain = (features - centre).flatten(2)
+    expected, found = plain @ plain.transpose(1, 2) / 42, losses.gram_matrix(features, centre)
+    torch.testing.assert_close(found, expected)
+    weights = torch.rand(2, 5, 5)  # not symmetrical
+    gradients = [torch.autograd.grad((g * weights).sum(), features, retain_graph=True)[0] for g in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_relative_error_has_no_units():
     target, value = torch.rand(2, 3, 4), torch.rand(2, 3, 4)
     error = losses.relative_square_error(value, target)
