@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +28,7 @@ from nst_core.settings import (
     TrainSettings,
     TransformerSettings,
 )
+from plugin.terminal import bar, interruptible, stages, training_bar
 
 Report = dict[str, Any]
 
@@ -95,7 +94,7 @@ def render(options: argparse.Namespace) -> Report:
     preset = PRESETS[options.preset]
     names = ("size", "style_scale", "optimizer", "iterations", "learning_rate")
     settings = replace(preset, objective=_objective(options, preset.objective), **_given(options, names))
-    with _interruptible() as interrupted, _stages() as stage, _bar(settings.iterations) as show:
+    with interruptible() as interrupted, stages() as stage, bar(settings.iterations) as show:
 
         def progress(step) -> bool:
             stage(step.stage, 0.0 if step.iteration else step.fraction)
@@ -150,13 +149,7 @@ def train(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with _interruptible() as interrupted, _stages() as stage, _bar(settings.steps) as show:
-
-        def progress(step) -> bool:
-            stop = interrupted()
-            show(step.step, step.losses)
-            return not stop
-
+    with training_bar(settings.steps) as (progress, stage):
         report = training.train_styles(
             options.paintings,
             options.photos,
@@ -191,13 +184,7 @@ def distill(options: argparse.Namespace) -> Report:
 
     names = ("channels", "steps", "batch", "crop", "gram_weight", "learning_rate", "mixed_precision", "seed")
     settings = DistillSettings(**{name: getattr(options, name) for name in names})
-    with _interruptible() as interrupted, _stages() as stage, _bar(settings.steps) as show:
-
-        def progress(step) -> bool:
-            stop = interrupted()
-            show(step.step, step.losses)
-            return not stop
-
+    with training_bar(settings.steps) as (progress, stage):
         report = training.distill_features(
             options.photos,
             options.paintings,
@@ -544,81 +531,6 @@ def _report(options: argparse.Namespace, pixels, seconds: dict[str, float]) -> R
         "peak_rss_mib": round(peak_rss_mib(), 1),
         "torch_loaded": "torch" in sys.modules,
     }
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """A progress bar with losses. It appears with the first step: what goes wrong before is one sentence alone."""
-    from tqdm import tqdm
-
-    bar: tqdm | None = None
-
-    def show(done: int, losses: Mapping[str, float]) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True)
-        bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
-        bar.update(done - bar.n)
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.close()
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str, float], None]]:
-    """Gives a function to call with a stage and its fraction: a bar for whatever takes long before the first step.
-
-    A stage that never gets beyond 0 shows nothing.
-    """
-    from tqdm import tqdm
-
-    bar: tqdm | None = None
-    shown = ""
-
-    def show(stage: str, fraction: float) -> None:
-        nonlocal bar, shown
-        if bar is not None and stage != shown:
-            bar.close()
-            bar = None
-        if bar is None and fraction:
-            bar, shown = tqdm(total=100, desc=stage, bar_format="{l_bar}{bar}| {elapsed}<{remaining}"), stage
-        if bar is not None:
-            bar.update(100 * fraction - bar.n)
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.close()
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Gives a function to call after every step, before it is shown, which says whether Ctrl-C was pressed.
-
-    Before the first step there is nothing to keep, so Ctrl-C is the usual there; so is a second one.
-    """
-    asked = running = False
-
-    def ask(signum: int, frame: object) -> None:
-        nonlocal asked
-        if asked or not running:
-            raise KeyboardInterrupt
-        asked = True
-
-    def interrupted() -> bool:
-        nonlocal running
-        running = True
-        return asked
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 if __name__ == "__main__":

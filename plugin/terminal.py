@@ -1,0 +1,96 @@
+"""What a terminal shows of long work, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def training_bar(steps: int) -> Iterator[tuple[Callable[[Any], bool], Callable[[str, float], None]]]:
+    """Gives the two callbacks of a training: its progress, stopped by Ctrl-C, and the stages before the first step."""
+    with interruptible() as interrupted, stages() as stage, bar(steps) as show:
+
+        def progress(step: Any) -> bool:
+            stop = interrupted()
+            show(step.step, step.losses)
+            return not stop
+
+        yield progress, stage
+
+
+@contextmanager
+def bar(total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """A progress bar with losses. It appears with the first step: what goes wrong before is one sentence alone."""
+    from tqdm import tqdm
+
+    bar: tqdm | None = None
+
+    def show(done: int, losses: Mapping[str, float]) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True)
+        bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, float], None]]:
+    """Gives a function to call with a stage and its fraction: a bar for whatever takes long before the first step.
+
+    A stage that never gets beyond 0 shows nothing.
+    """
+    from tqdm import tqdm
+
+    bar: tqdm | None = None
+    shown = ""
+
+    def show(stage: str, fraction: float) -> None:
+        nonlocal bar, shown
+        if bar is not None and stage != shown:
+            bar.close()
+            bar = None
+        if bar is None and fraction:
+            bar, shown = tqdm(total=100, desc=stage, bar_format="{l_bar}{bar}| {elapsed}<{remaining}"), stage
+        if bar is not None:
+            bar.update(100 * fraction - bar.n)
+
+    try:
+        yield show
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Gives a function to call after every step, before it is shown, which says whether Ctrl-C was pressed.
+
+    Before the first step there is nothing to keep, so Ctrl-C is the usual there; so is a second one.
+    """
+    asked = running = False
+
+    def ask(signum: int, frame: object) -> None:
+        nonlocal asked
+        if asked or not running:
+            raise KeyboardInterrupt
+        asked = True
+
+    def interrupted() -> bool:
+        nonlocal running
+        running = True
+        return asked
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
