@@ -62,13 +62,13 @@ def distill(
     """
     teacher.check(CONV_LAYERS)
     layout = torch.channels_last
-    teacher = teacher.to(device).to(memory_format=layout)
+    teacher = teacher.to(device)
     saved = _load(path, settings, teacher.name) if path.exists() else None
     scales = saved["scales"] if saved else _scales(teacher, photos, settings, device)
     scales = {layer: scale.to(device) for layer, scale in scales.items()}
     torch.manual_seed(settings.seed)
     student = new_network(settings, {layer: scale.numel() for layer, scale in scales.items()})
-    student = student.to(device).to(memory_format=layout).train()
+    student = student.to(device).train()
     optimizer = torch.optim.AdamW(student.parameters(), settings.learning_rate)
     first = 0
     if start is not None:

@@ -33,7 +33,9 @@ class _CentredGram(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         flat, centre = ctx.saved_tensors
         both = gradient + gradient.transpose(1, 2)
-        return torch.baddbmm((-both @ centre).to(flat.dtype), both.to(flat.dtype), flat), None
+        offset = (-both @ centre).to(flat.dtype).transpose(1, 2)
+        # Written pixel by pixel, the order that a network with its channels last wants its gradient in.
+        return torch.baddbmm(offset, flat.transpose(1, 2), both.to(flat.dtype)).transpose(1, 2), None
 
 
 def gram_matrix(features: Tensor, centre: Tensor | None = None) -> Tensor:
