@@ -23,8 +23,9 @@ from nst_core.files import written_whole
 from nst_core.losses import gram_matrix
 from nst_core.photos import PictureSource
 from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings
+from nst_core.student_renders import StudentRenders
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 CONV_LAYERS = tuple(layer.replace("relu", "conv") for layer in GATYS_STYLE_LAYERS)
 # The smallest crop of a photo, as a share of its short side: fine detail at full sharpness, and whole scenes.
 LEAST_CROP = 0.35
@@ -61,7 +62,13 @@ def distill(
     another shape, or the teacher lacks a layer.
     """
     teacher.check(CONV_LAYERS)
-    layout = torch.channels_last
+    if settings.first_layer not in GATYS_STYLE_LAYERS:
+        raise StyleError(
+            f"There is no layer {settings.first_layer!r} to learn; choose from {', '.join(GATYS_STYLE_LAYERS)}."
+        )
+    layers = CONV_LAYERS[GATYS_STYLE_LAYERS.index(settings.first_layer) :]
+    if layers != CONV_LAYERS and start is None:
+        raise StyleError(f"What comes before {settings.first_layer} is to stay as it is; give a network to start from.")
     teacher = teacher.to(device)
     saved = _load(path, settings, teacher.name) if path.exists() else None
     scales = saved["scales"] if saved else _scales(teacher, photos, settings, device)
@@ -69,13 +76,16 @@ def distill(
     torch.manual_seed(settings.seed)
     student = new_network(settings, {layer: scale.numel() for layer, scale in scales.items()})
     student = student.to(device).train()
-    optimizer = torch.optim.AdamW(student.parameters(), settings.learning_rate)
+    learning = _freeze_before(student, layers[0])
+    optimizer = torch.optim.AdamW(learning, settings.learning_rate)
     first = 0
+    renders = StudentRenders(photos, paintings, settings, device)
     if start is not None:
         _start_from(student, start, scales)
     if saved:
         student.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
+        renders.load_state_dict(saved["renders"])
         first = saved["step"]
 
     def save(step: int) -> None:
@@ -87,6 +97,7 @@ def distill(
             "scales": scales,
             "network": student.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "renders": renders.state_dict(),
         }
         try:
             with written_whole(path) as partial:
@@ -101,20 +112,22 @@ def distill(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step - 1)
         try:
-            batch = pictures_of_step(photos, paintings, settings, step).to(device, memory_format=layout)
+            batch = pictures_of_step(photos, paintings, settings, step).to(device)
+            batch = torch.cat([batch, renders.of_step(step, _on_teachers_scale(student, scales))])
+            batch = batch.contiguous(memory_format=torch.channels_last)
         except StyleError:
             save(step - 1)
             raise
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
             with torch.no_grad():
-                wanted = {layer: value / scales[layer] for layer, value in teacher(batch, CONV_LAYERS).items()}
-            found = student(batch, CONV_LAYERS)
-            losses = {layer: _feature_loss(found[layer], wanted[layer]) for layer in CONV_LAYERS}
-            gram = torch.stack([_gram_loss(found[layer], wanted[layer]) for layer in CONV_LAYERS]).sum()
+                wanted = {layer: value / scales[layer] for layer, value in teacher(batch, layers).items()}
+            found = student(batch, layers)
+            losses = {layer: _feature_loss(found[layer], wanted[layer]) for layer in layers}
+            gram = torch.stack([_gram_loss(found[layer], wanted[layer], scales[layer]) for layer in layers]).sum()
             total = torch.stack([*losses.values()]).sum() + settings.gram_weight * gram
         total.backward()
-        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         values = {layer.replace("conv", "relu"): loss.item() for layer, loss in losses.items()}
         go_on = progress(DistillProgress(step, settings.steps, values | {"gram": gram.item()}))
@@ -217,15 +230,29 @@ def _feature_loss(found: Tensor, wanted: Tensor) -> Tensor:
     return (F.leaky_relu(found, LEAK) - F.leaky_relu(wanted, LEAK)).square().mean()
 
 
-def _gram_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """How wrong the centred Gram matrices are that a render would be judged by, over the whole batch.
+def _gram_loss(found: Tensor, wanted: Tensor, scale: Tensor) -> Tensor:
+    """How wrong the centred Gram matrices are that a render would be judged by: on the teacher's scale, as a render's.
 
-    Picture by picture, a flat one, whose matrix is next to nothing, would outweigh all others.
+    Each picture's error is divided by its own matrix and by that of the mean picture: by its own alone, a flat one,
+    whose matrix is next to nothing, would outweigh all others.
     """
     found, wanted = F.relu(found), F.relu(wanted)
     mean = wanted.mean((2, 3), keepdim=True)
-    target = gram_matrix(wanted, mean)
-    return (gram_matrix(found, mean) - target).square().sum() / target.square().sum()
+    scale = scale.flatten()
+    gram, target = (scale[:, None] * scale * gram_matrix(value, mean) for value in (found, wanted))
+    size = target.square().sum((1, 2))
+    return 2 * ((gram - target).square().sum((1, 2)) / (size + size.mean())).mean()
+
+
+def _freeze_before(student: VGGNetwork, first: str) -> list[nn.Parameter]:
+    """Leave what the layers before ``first`` need without gradient; the parameters that are left to learn."""
+    before = [layer for layer in CONV_LAYERS if layer < first]
+    for layer in before:
+        student.heads[layer].requires_grad_(False)
+    for layer, convolution in student.convolutions.items():
+        if before and layer <= before[-1]:
+            convolution.requires_grad_(False)
+    return [parameter for parameter in student.parameters() if parameter.requires_grad]
 
 
 def _on_teachers_scale(student: VGGNetwork, scales: dict[str, Tensor]) -> VGGNetwork:

@@ -123,6 +123,7 @@ class TrainSettings:
 
     Attributes:
         steps: updates in all; the learning rate falls linearly to nothing over the last ``cooldown`` of them.
+        minutes: a budget in place of ``steps``, which is 0 then until it is known how many fit (see ``train``).
         batch, crop: photos a step, and their height and width in pixels.
         style_size: the style picture is scaled to about this many pixels squared: larger means larger strokes.
         shift: the result is cropped by 0 to this many pixels before it is judged. Without it the network learns
@@ -140,6 +141,7 @@ class TrainSettings:
     )
     network: TransformerSettings = field(default_factory=TransformerSettings)
     steps: int = 2000
+    minutes: float | None = None
     batch: int = 4
     crop: int = 256
     style_size: int = 512
@@ -151,6 +153,8 @@ class TrainSettings:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update ``step`` (0-based)."""
+        if not self.steps:
+            return self.learning_rate  # the end is far
         return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
 
 
@@ -163,7 +167,9 @@ class DistillSettings:
         steps: updates in all; after ``warmup`` of them at a growing learning rate it falls along half a cosine
             (Loshchilov and Hutter 2016, arXiv 1608.03983).
         batch, crop: pictures a step, and their height and width in pixels.
-        gram_weight: how much the Gram matrices count beside the features of all five layers.
+        rendered: pictures that the network itself is painting, learned from beside the ``batch``.
+        gram_weight: how much the Gram matrices count beside the features.
+        first_layer: the first layer to learn; those before it, and the convolutions that they need, stay as they are.
     """
 
     channels: tuple[int, int, int, int, int] = (16, 32, 80, 128, 192)
@@ -171,7 +177,9 @@ class DistillSettings:
     warmup: int = 100
     batch: int = 8
     crop: int = 128
+    rendered: int = 2
     gram_weight: float = 0.2
+    first_layer: str = GATYS_STYLE_LAYERS[0]
     learning_rate: float = 2e-3
     mixed_precision: bool = False
     seed: int = 0

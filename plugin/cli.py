@@ -12,13 +12,14 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nst_core.errors import StyleError
 from nst_core.settings import (
     DEVICES,
+    GATYS_STYLE_LAYERS,
     OPTIMIZERS,
     POOLINGS,
     PRESETS,
@@ -182,7 +183,7 @@ def distill(options: argparse.Namespace) -> Report:
     check_folder(options.output)
     from plugin import training
 
-    names = ("channels", "steps", "batch", "crop", "gram_weight", "learning_rate", "mixed_precision", "seed")
+    names = {field.name for field in fields(DistillSettings)} & vars(options).keys()
     settings = DistillSettings(**{name: getattr(options, name) for name in names})
     with training_bar(settings.steps) as (progress, stage):
         report = training.distill_features(
@@ -412,6 +413,13 @@ def parser() -> argparse.ArgumentParser:
     number(sub, "--steps", 1, 10**7, slim.steps, "training steps in all")
     number(sub, "--batch", 4, 1024, slim.batch, "pictures a step")
     number(sub, "--crop", 32, 1024, slim.crop, "pixels of a training picture's side")
+    number(sub, "--rendered", 0, 1024, slim.rendered, "pictures a step, besides, that the network itself is painting")
+    sub.add_argument(
+        "--first-layer",
+        choices=GATYS_STYLE_LAYERS,
+        default=slim.first_layer,
+        help="the first to learn; what comes before it stays as --start-from has it",
+    )
     number(sub, "--learning-rate", 1e-6, 1.0, slim.learning_rate, "step of AdamW")
     sub.add_argument("--mixed-precision", action="store_true", help="bfloat16: faster on newer processors and GPUs")
     number(sub, "--seed", 0, 2**31 - 1, slim.seed, "start of all randomness")

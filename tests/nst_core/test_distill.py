@@ -10,6 +10,7 @@ from nst_core import distill, features, weights  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.photos import Photos  # noqa: E402
 from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
+from nst_core.student_renders import LEAST_CROP, ROUND, StudentRenders  # noqa: E402
 
 SETTINGS = DistillSettings(channels=(4, 6, 8, 8, 8), steps=6, batch=4, crop=48)
 
@@ -96,6 +97,25 @@ def test_half_the_pictures_are_photos_and_a_quarter_between(photos_folder, tmp_p
     assert (red[4:6] == 0).all() and (red[:4] > 0.1).all() and (red[6:] > 0).all()
 
 
+def test_the_network_learns_from_what_it_paints_itself(slim_weights, photos_folder):
+    """The pictures start as photos, come nearer to the student's objective step by step, and are replaced in time."""
+    student, photos = weights.load_features(str(slim_weights)), Photos(photos_folder, 48)
+    settings = replace(SETTINGS, rendered=3, seed=5)
+    renders = StudentRenders(photos, photos, settings, torch.device("cpu"))
+    pictures = [renders.of_step(step, student) for step in range(1, ROUND + 2)]
+    assert pictures[0].shape == (3, 3, 48, 48)
+    assert min(picture.min() for picture in pictures) >= 0 and max(picture.max() for picture in pictures) <= 1
+    first, second = (photos.batch(number, 3, 48, 6, LEAST_CROP) for number in (0, 1))
+    moved = [(picture - first).abs().mean() for picture in pictures[:ROUND]]
+    assert 0 < moved[0] < 0.021 and moved[-1] > 2 * moved[0]
+    assert (pictures[ROUND] - second).abs().max() < 0.021
+
+
+def test_without_renders_there_are_none(run):
+    _, step, _ = run(replace(SETTINGS, rendered=0, steps=1))
+    assert step == 1
+
+
 def test_agreement_counts_dead_channels_as_none(slim_weights):
     teacher = weights.load_features(str(slim_weights))
     pictures = [torch.rand(1, 3, 32, 32) for _ in range(2)]
@@ -119,6 +139,28 @@ def test_a_training_may_start_from_anothers_result(run, slim_weights, photos_fol
     assert sum(seen[0].values()) < 0.5 * sum(losses[0].values())
     with pytest.raises(StyleError, match="another shape"):
         go(replace(SETTINGS, channels=(6, 6, 8, 8, 8), seed=8))
+
+
+def test_what_comes_before_the_first_layer_to_learn_stays(run, slim_weights, photos_folder, tmp_path):
+    first, _, _ = run()
+    distill.save_compact(first, tmp_path / "first.safetensors", {})
+    start = weights.load_features(str(tmp_path / "first.safetensors"))
+    teacher, photos = weights.load_features(str(slim_weights)), Photos(photos_folder, 48)
+    later, path, seen = replace(SETTINGS, first_layer="relu4_1"), tmp_path / "later.checkpoint", []
+    student, _ = distill.distill(teacher, photos, photos, later, lambda s: not seen.append(s.losses), path, start=start)
+    assert set(seen[0]) == {"relu4_1", "relu5_1", "gram"}
+    picture = torch.rand(1, 3, 64, 64)
+    for layer in GATYS_STYLE_LAYERS:
+        before, after = (network(picture, [layer])[layer] for network in (start, student))
+        changed = (after - before).abs().max() / before.abs().max()
+        assert changed > 1e-3 if layer >= "relu4_1" else changed < 1e-5, layer
+
+
+def test_a_first_layer_asks_for_a_network_that_has_the_others(run):
+    with pytest.raises(StyleError, match="give a network to start from"):
+        run(replace(SETTINGS, first_layer="relu4_1"))
+    with pytest.raises(StyleError, match="no layer 'relu4_2' to learn; choose from relu1_1, "):
+        run(replace(SETTINGS, first_layer="relu4_2"))
 
 
 def test_a_result_that_cannot_be_written_is_one_sentence(run, tmp_path, full_disk):
