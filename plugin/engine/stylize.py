@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from nst_core.errors import StyleError
+from plugin.engine.detail import enlarged, resized
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
@@ -24,13 +26,23 @@ PICTURE_BYTES_PER_PIXEL = 96
 
 @dataclass(frozen=True)
 class StylizeSettings:
-    """Strength in percent, 0 (the photo) to 100 (the style), and the device: ``auto``, ``cuda`` or ``cpu``."""
+    """How to paint. Raises StyleError for a value out of range.
+
+    Attributes:
+        strength: in percent, 0 (the photo) to 100 (the style).
+        stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
+            so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
+        device: ``auto``, ``cuda`` or ``cpu``.
+    """
 
     strength: float = 100.0
+    stroke_size: float = 100.0
     device: str = "auto"
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
+        if not 50 <= self.stroke_size <= 200:
+            raise StyleError(f"The stroke size is {self.stroke_size:g} %; give one from 50 to 200.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +73,10 @@ def stylize(
     for style in styles:
         files.setdefault(style.path, []).append(style)
     provider = choose_provider(settings.device, next(iter(files)))
-    _check_memory(picture, styles, provider)
+    _check_memory(picture, styles, settings, provider)
     rgb = network_input(picture)
-    painted = np.zeros_like(rgb)
+    seen = resized(rgb, *_seen_size(picture, settings))
+    painted = np.zeros_like(seen)
     clock.lap("prepare")
     for number, (path, members) in enumerate(files.items()):
         progress(Progress("Loading the style", 0.1 + 0.8 * number / len(files)))
@@ -74,9 +87,12 @@ def stylize(
         weights = np.zeros((1, members[0].count), np.float32)
         for style in members:
             weights[0, style.index] = styles[style] / share
-        painted += share * _paint(session, rgb, members[0], weights)
+        painted += share * _paint(session, seen, members[0], weights)
         clock.lap("inference")
     progress(Progress("Finishing", 0.95))
+    if seen.shape != rgb.shape:
+        painted = enlarged(painted, seen, rgb) if settings.stroke_size > 100 else resized(painted, *rgb.shape[:2])
+        clock.lap("resize")
     pixels = composite(picture, painted, settings.strength)
     clock.lap("composite")
     progress(Progress("Done", 1.0))
@@ -116,16 +132,26 @@ def _paint(session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights
     return run_network(session, padded, weights)[:height, :width]
 
 
-def _check_memory(picture: Picture, styles: Iterable[Style], provider: Provider) -> None:
+def _seen_size(picture: Picture, settings: StylizeSettings) -> tuple[int, int]:
+    """Height and width at which the network paints strokes of the size asked for."""
+    scale = 100.0 / settings.stroke_size
+    return max(1, round(picture.height * scale)), max(1, round(picture.width * scale))
+
+
+def _check_memory(picture: Picture, styles: Iterable[Style], settings: StylizeSettings, provider: Provider) -> None:
     """Raise StyleError if the network that needs most would not fit beside the pictures."""
-    network, (height, width) = max(
-        (style.bytes_per_pixel, network_size(picture.height, picture.width, style)) for style in styles
-    )
+    pixels = picture.height * picture.width
+    seen = _seen_size(picture, settings)
+    painted_pixels = {style: math.prod(network_size(*seen, style)) for style in styles}
+    # Both for each pixel of the picture, which is what the user knows.
+    network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
+    pictures = math.ceil(PICTURE_BYTES_PER_PIXEL * max(pixels, *painted_pixels.values()) / pixels)
+    at_size = "" if settings.stroke_size == 100 else f" at a stroke size of {settings.stroke_size:g} %"
     if provider.name == CUDA:
-        check_memory(height * width, network, on_gpu=True)
-        check_memory(height * width, PICTURE_BYTES_PER_PIXEL, on_gpu=False)
+        check_memory(pixels, network, on_gpu=True, subject=f"The picture{at_size}")
+        check_memory(pixels, pictures, on_gpu=False, subject=f"The picture{at_size}")
     else:
-        check_memory(height * width, PICTURE_BYTES_PER_PIXEL + network, on_gpu=False)
+        check_memory(pixels, pictures + network, on_gpu=False, subject=f"The picture{at_size}")
 
 
 @functools.lru_cache(maxsize=4)

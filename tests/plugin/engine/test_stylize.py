@@ -8,6 +8,7 @@ import pytest
 
 from nst_core.errors import StyleError
 from plugin.engine import memory, provider, stylize
+from plugin.engine.detail import resized
 from plugin.engine.picture import Picture
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
 
@@ -23,9 +24,10 @@ def picture(height: int, width: int) -> Picture:
     return Picture(pixels)
 
 
+@pytest.mark.parametrize("stroke_size", [50, 100, 137.5, 200])
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (3, 5), (7, 8), (9, 9), (64, 64), (97, 61), (211, 40)])
-def test_any_size_and_aspect(style, size):
-    done = stylize.stylize(picture(*size), style)
+def test_any_size_and_aspect(style, size, stroke_size):
+    done = stylize.stylize(picture(*size), style, stylize.StylizeSettings(stroke_size=stroke_size))
     assert done.pixels.shape == (*size, 4) and done.pixels.dtype == np.float32
     assert np.isfinite(done.pixels).all() and done.pixels.min() >= 0 and done.pixels.max() <= 1
 
@@ -37,8 +39,12 @@ def test_it_paints(style, noise):
     assert np.array_equal(stylize.stylize(Picture(noise), style).pixels, done.pixels)  # and does the same again
 
 
-def test_alpha_stays(style, noise):
-    assert np.array_equal(stylize.stylize(Picture(noise), style).pixels[..., 3], noise[..., 3])
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_alpha_stays_and_what_nobody_sees_stays(style, noise, stroke_size):
+    done = stylize.stylize(Picture(noise), style, stylize.StylizeSettings(stroke_size=stroke_size))
+    assert np.array_equal(done.pixels[..., 3], noise[..., 3])
+    hidden = noise[..., 3] == 0
+    assert hidden.any() and np.array_equal(done.pixels[hidden], noise[hidden])
 
 
 def test_strength(style, noise):
@@ -50,6 +56,56 @@ def test_strength(style, noise):
     np.testing.assert_allclose(half, (whole + noise) / 2, atol=1e-6)
     with pytest.raises(StyleError, match="from 0 to 100"):
         stylize.StylizeSettings(strength=101)
+
+
+def blots() -> np.ndarray:
+    """Random soft blots, without a detail that would change with the size: float32 [256, 256, 4]."""
+    pixels = resized(np.random.default_rng(0).random((32, 32, 4), np.float32), 256, 256)
+    pixels[..., 3] = 1
+    return pixels
+
+
+def frequency(pixels: np.ndarray) -> float:
+    """The centroid of the power spectrum, in cycles per pixel."""
+    grey = pixels[..., :3].mean(2)
+    power = np.abs(np.fft.fft2((grey - grey.mean()) * np.outer(*[np.hanning(extent) for extent in grey.shape]))) ** 2
+    return float((power * np.hypot(*np.meshgrid(*[np.fft.fftfreq(e) for e in grey.shape]))).sum() / power.sum())
+
+
+def test_the_stroke_size_changes_the_strokes(style):
+    found = [
+        frequency(stylize.stylize(Picture(blots()), style, stylize.StylizeSettings(stroke_size=size)).pixels)
+        for size in (50, 100, 200)
+    ]
+    assert found[0] > 1.25 * found[1] and found[1] > 1.25 * found[2]
+
+
+def test_large_strokes_are_more_than_an_enlargement(style):
+    """A step in the photo is steeper than in the small painting enlarged."""
+    pixels = np.ones((160, 160, 4), np.float32)
+    pixels[:, :75, :3] = 0.05
+    large = stylize.stylize(Picture(pixels), style, stylize.StylizeSettings(stroke_size=200)).pixels
+    small = stylize.stylize(Picture(resized(pixels, 80, 80)), style).pixels
+    inner = (slice(20, -20), slice(65, 85), slice(0, 3))
+    steepest, plainly = (
+        np.abs(np.diff(painted[inner], axis=1)).max((1, 2)).mean() for painted in (large, resized(small, 160, 160))
+    )
+    assert steepest > 1.25 * plainly
+
+
+def test_the_trained_stroke_size_is_the_bare_network(style, noise):
+    noise[..., 3] = 1
+    done = stylize.stylize(Picture(noise), style, stylize.StylizeSettings(stroke_size=100, device="cpu"))
+    (chosen,) = style
+    session = provider.open_session(chosen.path, done.provider)
+    bare = stylize.run_network(session, noise[..., :3], np.ones((1, 1), np.float32))
+    assert np.array_equal(done.pixels[..., :3], bare)
+
+
+@pytest.mark.parametrize("stroke_size", [49.9, 200.1, 0, -100, float("nan"), float("inf")])
+def test_a_stroke_size_out_of_range_is_refused(stroke_size):
+    with pytest.raises(StyleError, match="from 50 to 200"):
+        stylize.StylizeSettings(stroke_size=stroke_size)
 
 
 def test_it_says_who_ran_it_and_how_long(style):
@@ -76,30 +132,45 @@ def test_a_picture_too_large_is_one_sentence(style, monkeypatch):
         stylize.stylize(picture(500, 500), style)
 
 
+def test_memory_is_that_of_the_size_at_which_the_network_works(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 356 * 2**20)
+    stylize.stylize(picture(300, 400), style, stylize.StylizeSettings(stroke_size=100))
+    with pytest.raises(StyleError, match=r"at a stroke size of 50 % has 0\.1 megapixels.*at most 0\.0 megapixels"):
+        stylize.stylize(picture(300, 400), style, stylize.StylizeSettings(stroke_size=50))
+    with pytest.raises(StyleError, match=r"The picture has 0\.2 megapixels"):
+        stylize.stylize(picture(480, 480), style)
+    stylize.stylize(picture(480, 480), style, stylize.StylizeSettings(stroke_size=200))
+
+
 def test_progress_runs_to_the_end(style):
     seen = []
     stylize.stylize(picture(16, 16), style, progress=lambda p: seen.append(p.fraction) or True)
     assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1
 
 
-def test_the_memory_estimate_holds(style):
+@pytest.mark.parametrize(("stroke_size", "side"), [(50, 768), (100, 1536), (200, 1536)])
+def test_the_memory_estimate_holds(style, stroke_size, side):
     """The peak of a real run stays below the estimate, and the estimate is not idle either."""
     script = """
+import sys
 import numpy as np
 import onnx
 from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
-from plugin.engine.stylize import stylize
-style = find_styles("great-wave")
-stylize(Picture(np.zeros((64, 64, 4), np.float32)), style)
-picture = Picture(np.random.default_rng(0).random((1536, 1536, 4), np.float32))
+from plugin.engine.stylize import StylizeSettings, stylize
+style, settings, side = find_styles("great-wave"), StylizeSettings(stroke_size=float(sys.argv[1])), int(sys.argv[2])
+stylize(Picture(np.zeros((64, 64, 4), np.float32)), style, settings)
+picture = Picture(np.random.default_rng(0).random((side, side, 4), np.float32))
 before = peak_rss_mib()
-stylize(picture, style)
-print((peak_rss_mib() - before) * 2**20 / 1536**2)
+stylize(picture, style, settings)
+print((peak_rss_mib() - before) * 2**20 / side**2)
 """
-    peak = float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
-    estimate = next(iter(style)).bytes_per_pixel + stylize.PICTURE_BYTES_PER_PIXEL
+    command = [sys.executable, "-c", script, str(stroke_size), str(side)]
+    peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    seen = (100 / stroke_size) ** 2
+    estimate = next(iter(style)).bytes_per_pixel * seen + stylize.PICTURE_BYTES_PER_PIXEL * max(1, seen)
+    print(stroke_size, peak, estimate)
     assert 0.4 * estimate < peak <= estimate
 
 
