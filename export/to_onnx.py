@@ -77,7 +77,8 @@ def export_styles(checkpoint: Checkpoint, cards: Sequence[StyleCard], photo: np.
     origin = {
         "steps": checkpoint.step,
         "earlier_steps": checkpoint.earlier_steps,
-        "settings": checkpoint.settings,
+        "started_from": checkpoint.started_from,
+        "settings": json.dumps(asdict(checkpoint.settings)),
         "feature_network": checkpoint.feature_network,
         "style_sha256": " ".join(checkpoint.style_sha256),
         "photos": checkpoint.photos,

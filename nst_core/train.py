@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import torch
@@ -22,15 +23,24 @@ from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSetti
 from nst_core.transformer import TransformerNetwork
 
 CHECKPOINT_FORMAT = 2
+WARM_UP = 3  # steps that take longer than those that follow
+MEASURED = 0.05  # of a budget in minutes, before the steps that fit into it are counted
 
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """Reported after every step: weighted losses by name."""
+    """Reported after every step.
+
+    Attributes:
+        step, steps: how many are done, and how many there are; 0 while that is not known yet.
+        losses: weighted, by name.
+        paintings: from time to time the preview photos in every style, [styles, N, 3, h, w] (see ``train``).
+    """
 
     step: int
     steps: int
     losses: dict[str, float]
+    paintings: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,28 @@ class Checkpoint:
     style_sha256: tuple[str, ...]
     photos: int
     earlier_steps: int
+    started_from: str = ""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A trained network that another training may begin with.
+
+    Attributes:
+        steps: how many it has learned in all.
+        names: of its styles, in order; or of the file, where they have none.
+        rows: for each new style which of the network's it begins as; None is as ``TransformerNetwork.start_from`` says.
+    """
+
+    network: TransformerNetwork
+    steps: int
+    names: tuple[str, ...]
+    rows: tuple[int, ...] | None = None
+
+    @property
+    def title(self) -> str:
+        """What a training began with: each name once."""
+        return ", ".join(dict.fromkeys(self.names if self.rows is None else (self.names[row] for row in self.rows)))
 
 
 def train(
@@ -54,7 +86,8 @@ def train(
     settings: TrainSettings,
     progress: Callable[[TrainProgress], bool],
     path: Path,
-    start: Checkpoint | None = None,
+    start: Base | None = None,
+    preview: Tensor | None = None,
     save_every: int = 100,
 ) -> Checkpoint:
     """Train towards ``styles`` (each [1, 3, h, w], RGB, sRGB-encoded 0..1) and keep the checkpoint ``path`` up to date.
@@ -64,8 +97,15 @@ def train(
 
     If ``path`` exists, training goes on from it: the result is the same as without the break. Else it begins with the
     weights of ``start``, if given: a network that has learned other styles, or these with other weights of the losses,
-    learns much sooner. Stops after the step for which ``progress`` returns False. Raises StyleError if the checkpoint
-    is another run's, or ``start`` of another shape.
+    learns much sooner. Stops after the step for which ``progress`` returns False. Every ``save_every`` steps, when the
+    checkpoint is written, ``progress`` gets the photos ``preview`` ([N, 3, h, w]) in every style, if they are given.
+    Raises StyleError if the checkpoint is another run's, or ``start`` of another shape.
+
+    With a budget in minutes, the time of the first steps decides once and for all how many there are to be; the
+    checkpoint keeps that number. So the learning rate falls as it does with that many ``steps``, the network is the
+    same to the bit (if they are more than a handful), and a second sitting ends where the first would have, however
+    fast it is. Another budget for a checkpoint that has one changes the number in proportion; for one that has none,
+    it is counted from there.
     """
     device = styles[0].device
     # Channels last is a sixth faster on a CPU and what tensor cores want.
@@ -73,20 +113,26 @@ def train(
     features = features.to(device)
     styles = [resized_to_area(style, settings.style_size) for style in styles]
     objective = Objective(features, settings.objective, styles)
+    preview = None if preview is None else preview.to(device)
     torch.manual_seed(settings.seed)
     network = TransformerNetwork(settings.network).to(device).to(memory_format=layout).train()
     optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
     style_sha256 = tuple(hashlib.sha256(style.cpu().numpy().tobytes()).hexdigest() for style in styles)
-    first, earlier_steps = 0, 0
-    if start is not None:
-        if replace(start.settings.network, styles=len(styles)) != settings.network:
-            raise StyleError(f"The network to start from is {start.settings.network}; train with the same shape.")
-        network.start_from(start.network)
-        earlier_steps = start.step + start.earlier_steps
+    first, earlier_steps, started_from = 0, 0, ""
+    if settings.minutes:
+        settings = replace(settings, steps=0)
     if path.exists():
         earlier = load_checkpoint(path)
+        if settings.minutes and earlier.settings.minutes:
+            steps = round(earlier.settings.steps * (settings.minutes / earlier.settings.minutes))
+            settings = replace(settings, steps=steps)
         # How far and how fast may change from one sitting to the next; what is learned may not.
-        before = replace(earlier.settings, steps=settings.steps, mixed_precision=settings.mixed_precision)
+        before = replace(
+            earlier.settings,
+            steps=settings.steps,
+            minutes=settings.minutes,
+            mixed_precision=settings.mixed_precision,
+        )
         if len(photos) == 0 and earlier.photos:
             raise StyleError(f"{path} is from a training with photos; give them again.")
         if (before, earlier.style_sha256, earlier.feature_network) != (settings, style_sha256, features.name):
@@ -96,14 +142,28 @@ def train(
             )
         network.load_state_dict(earlier.network.state_dict())
         optimizer.load_state_dict(earlier.optimizer)
-        first, earlier_steps = earlier.step, earlier.earlier_steps
+        first, earlier_steps, started_from = earlier.step, earlier.earlier_steps, earlier.started_from
+    elif start is not None:
+        if replace(start.network.settings, styles=len(styles)) != settings.network:
+            raise StyleError(f"The network to start from is {start.network.settings}; train with the same shape.")
+        network.start_from(start.network, start.rows)
+        earlier_steps, started_from = start.steps, start.title
 
     def checkpoint(step: int) -> Checkpoint:
         return Checkpoint(
-            settings, step, network, optimizer.state_dict(), features.name, style_sha256, len(photos), earlier_steps
+            settings,
+            step,
+            network,
+            optimizer.state_dict(),
+            features.name,
+            style_sha256,
+            len(photos),
+            earlier_steps,
+            started_from,
         )
 
-    for step in range(first, settings.steps):
+    step, go_on, moments = first, True, [monotonic()]
+    while go_on and (step < settings.steps or (settings.minutes and not settings.steps)):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step)
         try:
@@ -119,13 +179,61 @@ def train(
             losses = objective(styled, objective.content_targets(batch[..., y:, x:]), which)
         losses["total"].backward()
         optimizer.step()
-        done = step + 1
-        go_on = progress(TrainProgress(done, settings.steps, {k: v.item() for k, v in losses.items()}))
-        if done % save_every == 0 or done == settings.steps or not go_on:
-            save_checkpoint(checkpoint(done), path)
-        if not go_on:
-            return checkpoint(done)
-    return checkpoint(max(first, settings.steps))
+        step += 1
+        found = {name: value.item() for name, value in losses.items()}
+        if settings.minutes and not settings.steps:
+            moments.append(monotonic())
+            settings = replace(settings, steps=fitting(60 * settings.minutes, moments, first))
+        paintings = paint(network, preview) if preview is not None and step % save_every == 0 else None
+        go_on = progress(TrainProgress(step, settings.steps, found, paintings))
+        if step % save_every == 0 or step == settings.steps or not go_on:
+            save_checkpoint(checkpoint(step), path)
+    return checkpoint(step)
+
+
+def fitting(seconds: float, moments: Sequence[float], before: int = 0) -> int:
+    """How many steps a budget is good for, ``before`` among them, or 0 while too few of them tell.
+
+    ``moments``, in seconds, are when the first step began and when each one ended.
+    """
+    spent, measured = moments[-1] - moments[0], len(moments) - 1 - WARM_UP
+    if measured < 1 or spent < MEASURED * seconds:
+        return 0
+    pace = (moments[-1] - moments[WARM_UP]) / measured
+    return before + len(moments) - 1 + max(0, int((seconds - spent) / pace))
+
+
+@torch.no_grad()
+def paint(network: TransformerNetwork, photos: Tensor) -> Tensor:
+    """``photos`` ([N, 3, h, w]) in each style as it is for use, not for training: [styles, N, 3, h, w] in 0..1."""
+    training = network.training
+    network.eval()
+    choices = torch.eye(network.settings.styles, device=photos.device).split(1)
+    paintings = [network(photos, choice) for choice in choices]
+    network.train(training)
+    return torch.stack(paintings)
+
+
+@torch.no_grad()
+def nearest(
+    bases: Sequence[Base], styles: Sequence[Tensor], photo: Tensor, features: FeatureNetwork, settings: TrainSettings
+) -> Base:
+    """The one of ``bases`` to begin with, and in its ``rows`` the nearest of its styles to each of ``styles``.
+
+    That is the one whose painting of ``photo`` ([1, 3, h, w]) has the least style loss of the training to come. Of
+    several networks it is the one with the least sum over ``styles``. Each picture is RGB, sRGB-encoded 0..1.
+    """
+    styles = [resized_to_area(style, settings.style_size) for style in styles]
+    objective = Objective(features.to(photo.device), settings.objective, styles)
+    content = objective.content_targets(photo)
+    which = torch.arange(len(styles), device=photo.device).split(1)
+    found = []
+    for base in bases:
+        paintings = paint(base.network.to(photo.device), photo)
+        losses = torch.tensor([[objective(painting, content, one)["style"] for painting in paintings] for one in which])
+        least, rows = losses.min(1)
+        found.append((least.sum().item(), replace(base, rows=tuple(rows.tolist()))))
+    return min(found, key=lambda one: one[0])[1]
 
 
 def turns(step: int, batch: int, styles: int, seed: int) -> np.ndarray:
@@ -152,6 +260,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "style_sha256": checkpoint.style_sha256,
         "photos": checkpoint.photos,
         "earlier_steps": checkpoint.earlier_steps,
+        "started_from": checkpoint.started_from,
     }
     try:
         with written_whole(path) as partial:
@@ -177,6 +286,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         names = ("step", "optimizer", "feature_network", "style_sha256", "photos", "earlier_steps")
         rest = {name: saved[name] for name in names}
         rest["style_sha256"] = tuple(rest["style_sha256"])
+        # Files made before the name was noted are as good.
+        rest["started_from"] = saved.get("started_from", "another training" if rest["earlier_steps"] else "")
         if saved["format"] != CHECKPOINT_FORMAT:
             raise ValueError(saved["format"])
     except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -98,15 +100,17 @@ class TransformerNetwork(nn.Module):
         y = 0.5 + torch.tanh(x) * (150 / 255)
         return y if self.training else y.clamp(0, 1)
 
-    def start_from(self, other: TransformerNetwork) -> None:
+    def start_from(self, other: TransformerNetwork, rows: Sequence[int] | None = None) -> None:
         """Take over what ``other``, of the same shape, has learned.
 
-        With as many styles, all of it. With another number, every style begins half-way between all of ``other``'s.
-        Raises RuntimeError if the shapes differ.
+        ``rows`` says for each style which of ``other``'s it begins as. Without it every style begins as the one of the
+        same number or, where ``other`` has more or fewer, half-way between all of them. Raises RuntimeError if the
+        shapes differ.
         """
         state = other.state_dict()
-        if other.settings.styles != self.settings.styles:
-            tables = [name for name in state if name.endswith(("norm.scale", "norm.shift"))]
-            for name in tables:
+        for name in (name for name in state if name.endswith(("norm.scale", "norm.shift"))):
+            if rows is not None:
+                state[name] = state[name][list(rows)]
+            elif other.settings.styles != self.settings.styles:
                 state[name] = state[name].mean(0, keepdim=True).repeat(self.settings.styles, 1)
         self.load_state_dict(state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 
 @contextmanager
@@ -15,23 +15,31 @@ def training_bar(steps: int) -> Iterator[tuple[Callable[[Any], bool], Callable[[
 
         def progress(step: Any) -> bool:
             stop = interrupted()
-            show(step.step, step.losses)
+            show(step.step, step.losses, step.steps)
             return not stop
 
         yield progress, stage
 
 
+class Show(Protocol):
+    """What to call after a step."""
+
+    def __call__(self, done: int, losses: Mapping[str, float], total: int | None = None) -> None:
+        """``total`` is how many steps there are, if that may have changed; 0 while nobody knows."""
+
+
 @contextmanager
-def bar(total: int) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+def bar(total: int) -> Iterator[Show]:
     """A progress bar with losses. It appears with the first step: what goes wrong before is one sentence alone."""
     from tqdm import tqdm
 
     bar: tqdm | None = None
 
-    def show(done: int, losses: Mapping[str, float]) -> None:
+    def show(done: int, losses: Mapping[str, float], total: int | None = total) -> None:
         nonlocal bar
         if bar is None:
-            bar = tqdm(total=total, initial=done - 1, unit="it", dynamic_ncols=True)
+            bar = tqdm(total=total or None, initial=done - 1, unit="it", dynamic_ncols=True)
+        bar.total = total or None
         bar.set_postfix({name: f"{value:.4f}" for name, value in losses.items()}, refresh=False)
         bar.update(done - bar.n)
 

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 import torch
+from PIL import Image
 
 from export.foreign import import_style
+from export.from_onnx import read_base
 from export.to_onnx import StyleCard, check_cards, export_styles
 from nst_core.dead_leaves import DeadLeaves
 from nst_core.devices import choose_device
 from nst_core.distill import DistillProgress, agreement, distill, save_compact
 from nst_core.downloads import DownloadProgress
+from nst_core.errors import StyleError
+from nst_core.features import FeatureNetwork
+from nst_core.files import written_whole
 from nst_core.photos import Photos, PictureSource
-from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings
-from nst_core.train import TrainProgress, bytes_per_pixel, load_checkpoint, train
+from nst_core.pictures import resized, resized_to_long_side
+from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings, TransformerSettings
+from nst_core.train import Base, TrainProgress, bytes_per_pixel, load_checkpoint, nearest, paint, train
 from nst_core.weights import available, load_features
+from plugin.engine import paths
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import network_input
 from plugin.picture_files import read_picture
 
 THUMBNAIL_PHOTO = "chelsea.jpg"
+TRIAL_SIDE = 256  # longer side in pixels of the photo by whose paintings the nearest style is found
+PREVIEW_SIDE = 256
+PREVIEW_TRAINING_PHOTOS = 3  # beside our own
+PREVIEW_STYLES = 12
 
 
 def train_styles(
@@ -42,19 +54,24 @@ def train_styles(
     pooling: str,
     device: str,
     start: Path | None = None,
+    from_scratch: bool = False,
     reference_photos: Path | None = None,
 ) -> dict[str, Any]:
-    """Train, keeping ``output`` with the endings .checkpoint and .losses.csv beside it up to date, and export.
+    """Train, keeping ``output`` with the endings .checkpoint, .losses.csv and .preview.jpg up to date, and export.
 
-    ``stage`` is told what takes long before the first step, and its fraction. Without
-    ``photos`` it learns from pictures made up. A checkpoint that is there is resumed; a new one begins with the network
-    of the checkpoint ``start``. Raises StyleError, in one sentence, for whatever cannot be read or written.
+    ``stage`` is told what takes long before the first step, and its fraction. Without ``photos`` it learns from
+    pictures made up. A checkpoint that is there is resumed; a new one begins with the network in ``start``, a
+    checkpoint or a style file, or else with the nearest of the bundled styles unless it is to be ``from_scratch``. Of a
+    style file too, each new style begins as the nearest one. Raises StyleError, in one sentence, for whatever cannot be
+    read or written.
     """
     check_cards(cards, len(paintings))  # told before the training, not after
     chosen = choose_device(device)
     styles = [_tensor(painting).to(chosen) for painting in paintings]
     checkpoint, log = output.with_suffix(".checkpoint"), LossLog(output.with_suffix(".losses.csv"))
     resumed = checkpoint.exists()
+    if resumed and from_scratch and (began_with := load_checkpoint(checkpoint).started_from):
+        raise StyleError(f"{checkpoint} began with {began_with}, not from scratch; choose another output.")
     if resumed and features == "auto" and load_checkpoint(checkpoint).feature_network in available():
         # What is on disk may have changed since; what was begun goes on.
         features = load_checkpoint(checkpoint).feature_network
@@ -62,14 +79,18 @@ def train_styles(
     pixels = max(settings.batch * settings.crop**2, settings.style_size**2)
     check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
     source: PictureSource = Photos(photos, settings.crop) if photos else DeadLeaves()
-    base = load_checkpoint(start) if start else None
+    base = None if resumed or from_scratch else _base(start, styles, network, settings)
+    pictures, preview = _preview_photos(source, settings.seed).to(chosen), output.with_suffix(".preview.jpg")
 
     def record(step: TrainProgress) -> bool:
         log.add(step)
+        if step.paintings is not None:
+            write_preview(step.paintings, preview)
         return progress(step)
 
     with log:
-        done = train(styles, source, network, settings, record, checkpoint, base)
+        done = train(styles, source, network, settings, record, checkpoint, base, pictures)
+    write_preview(paint(done.network, pictures), preview)
     difference = export_styles(done, cards, sample_photo(), output)
     return {
         "output": str(output),
@@ -81,8 +102,63 @@ def train_styles(
         "photos_skipped": list(source.skipped),
         "checkpoint": str(checkpoint),
         "losses": str(log.path),
+        "preview": str(preview),
+        "started_from": done.started_from,
         "difference": difference,
     }
+
+
+def _base(
+    start: Path | None, styles: Sequence[torch.Tensor], features: FeatureNetwork, settings: TrainSettings
+) -> Base | None:
+    """What a new training begins with: ``start`` or, without it, a bundled network, if one has the shape."""
+    if start is not None and start.suffix.lower() != ".onnx":
+        begun = load_checkpoint(start)
+        return Base(begun.network, begun.step + begun.earlier_steps, (start.name,))
+    bases = bundled_bases(settings.network) if start is None else [read_base(start)]
+    if not bases:
+        return None
+    photo = resized_to_long_side(_as_tensor(sample_photo()), TRIAL_SIDE).to(styles[0].device)
+    return nearest(bases, styles, photo, features, settings)
+
+
+def bundled_bases(shape: TransformerSettings) -> list[Base]:
+    """The bundled networks that were trained here and have this shape, whatever their number of styles."""
+    bases = []
+    for path in sorted(paths.bundled_styles_folder().glob("*.onnx")):
+        try:
+            base = read_base(path)
+        except StyleError:  # imported
+            continue
+        if replace(base.network.settings, styles=shape.styles) == shape:
+            bases.append(base)
+    return bases
+
+
+def _preview_photos(source: PictureSource, seed: int) -> torch.Tensor:
+    """Our own photo and the first to learn from, the same in every sitting: squares, [N, 3, side, side]."""
+    own = _as_tensor(sample_photo())
+    side = min(own.shape[-2:])
+    y, x = ((extent - side) // 2 for extent in own.shape[-2:])
+    square = resized(own[..., y : y + side, x : x + side], PREVIEW_SIDE, PREVIEW_SIDE)
+    return torch.cat([square, source.batch(0, PREVIEW_TRAINING_PHOTOS, PREVIEW_SIDE, seed)])
+
+
+def write_preview(paintings: torch.Tensor, path: Path) -> None:
+    """Write a JPEG with a row for each of the first styles and a column for each photo, whole or not at all.
+
+    ``paintings`` is [styles, N, 3, h, w] in 0..1. Raises StyleError if it cannot be written.
+    """
+    rows = paintings[:PREVIEW_STYLES].permute(0, 3, 1, 4, 2)
+    styles, height, photos, width, _ = rows.shape
+    grid = (rows.reshape(styles * height, photos * width, 3) * 255).round().byte()
+    encoded = io.BytesIO()  # Pillow itself does not notice when a disk takes only part of a file
+    Image.fromarray(grid.cpu().numpy()).save(encoded, "JPEG", quality=90)
+    try:
+        with written_whole(path) as partial:
+            partial.write_bytes(encoded.getvalue())
+    except OSError as error:
+        raise StyleError(f"{path} cannot be written ({error.strerror}); free some space and resume.") from error
 
 
 def _fetching(features: str, stage: Callable[[str, float], None]) -> DownloadProgress:
@@ -180,6 +256,11 @@ def import_network(source: Path, cards: Sequence[StyleCard], output: Path) -> di
 
 def _tensor(painting: Path) -> torch.Tensor:
     return torch.from_numpy(network_input(read_picture(painting).picture)).permute(2, 0, 1)[None]
+
+
+def _as_tensor(photo: np.ndarray) -> torch.Tensor:
+    """uint8 [H, W, 3] to float32 [1, 3, H, W] in 0..1."""
+    return torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
 
 
 def sample_photo() -> np.ndarray:

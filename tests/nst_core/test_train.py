@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import pytest
 
@@ -8,7 +9,17 @@ from nst_core.dead_leaves import DeadLeaves  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.photos import Photos  # noqa: E402
 from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.train import load_checkpoint, save_checkpoint, train, turns  # noqa: E402
+from nst_core.train import (  # noqa: E402
+    Base,
+    fitting,
+    load_checkpoint,
+    nearest,
+    paint,
+    save_checkpoint,
+    train,
+    turns,
+)
+from nst_core.transformer import TransformerNetwork  # noqa: E402
 from nst_core.weights import load_features  # noqa: E402
 
 SETTINGS = TrainSettings(
@@ -19,17 +30,32 @@ STYLE = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def run(slim_weights, photos_folder):
-    def go(path, settings=SETTINGS, styles=(STYLE,), stop_after=10**9, start=None):
+    def go(path, settings=SETTINGS, styles=(STYLE,), stop_after=10**9, start=None, preview=None, steps=None):
+        """``steps`` takes what is reported after each one."""
         losses = []
 
         def progress(step):
             losses.append(step.losses["total"])
+            if steps is not None:
+                steps.append(step)
             return step.step < stop_after
 
-        return train(styles, Photos(photos_folder, 48), go.features, settings, progress, path, start), losses
+        photos = Photos(photos_folder, 48)
+        done = train(styles, photos, go.features, settings, progress, path, start, preview, save_every=5)
+        return done, losses
 
     go.features = load_features(str(slim_weights))
     return go
+
+
+def base(done):
+    return Base(done.network, done.step + done.earlier_steps, ("first",))
+
+
+def same(one, other) -> bool:
+    """Whether two networks are equal to the bit."""
+    states = one.network.state_dict(), other.network.state_dict()
+    return all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
@@ -38,8 +64,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
     assert load_checkpoint(tmp_path / "parts").step == 5
     parts, rest = run(tmp_path / "parts")
     assert first + rest == whole_losses and len(rest) == 7
-    for name, value in whole.network.state_dict().items():
-        assert torch.equal(value, parts.network.state_dict()[name]), name
+    assert same(whole, parts)
 
 
 def test_it_learns(run, tmp_path, samples, read_photo):
@@ -65,15 +90,17 @@ def test_more_steps_may_follow_but_nothing_else_may_change(run, tmp_path):
         run(tmp_path / "c", styles=[STYLE.flip(1)])
 
 
-def test_a_training_may_start_from_another(run, tmp_path):
-    first, losses = run(tmp_path / "first", dataclasses.replace(SETTINGS, steps=60, learning_rate=5e-3))
+def test_a_training_may_start_from_another(run, tmp_path, samples, read_photo):
+    styles = [read_photo(samples / "coffee.jpg", 90)]
+    first, losses = run(tmp_path / "first", dataclasses.replace(SETTINGS, steps=60, learning_rate=5e-3), styles)
     objective = dataclasses.replace(SETTINGS.objective, content_weight=1.0)
     other = dataclasses.replace(SETTINGS, steps=2, objective=objective)
-    done, started = run(tmp_path / "second", other, start=first)
-    assert done.earlier_steps == 60 and load_checkpoint(tmp_path / "second").earlier_steps == 60
-    assert started[0] < losses[0]
+    done, started = run(tmp_path / "second", other, styles, start=base(first))
+    kept = load_checkpoint(tmp_path / "second")
+    assert (done.earlier_steps, done.started_from) == (kept.earlier_steps, kept.started_from) == (60, "first")
+    assert started[0] < 0.5 * losses[0]
     with pytest.raises(StyleError, match="same shape"):
-        run(tmp_path / "third", dataclasses.replace(SETTINGS, network=TransformerSettings(width=8)), start=first)
+        run(tmp_path / "third", dataclasses.replace(SETTINGS, network=TransformerSettings(width=8)), start=base(first))
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(run, tmp_path, full_disk):
@@ -119,8 +146,19 @@ def test_one_network_learns_several_styles(run, tmp_path, samples, read_photo):
 def test_a_new_style_may_start_from_a_network_of_several(run, tmp_path):
     network = dataclasses.replace(SETTINGS.network, styles=2)
     several, _ = run(tmp_path / "several", dataclasses.replace(SETTINGS, network=network), [STYLE, STYLE.flip(2)])
-    done, _ = run(tmp_path / "one", dataclasses.replace(SETTINGS, steps=1), start=several)
+    done, _ = run(tmp_path / "one", dataclasses.replace(SETTINGS, steps=1), start=base(several))
     assert done.earlier_steps == 12 and done.settings.network.styles == 1
+
+
+def test_checkpoints_from_before_the_base_was_noted_load(run, tmp_path):
+    run(tmp_path / "c", stop_after=2)
+    saved = torch.load(tmp_path / "c", weights_only=True)
+    for name in ("started_from", "minutes"):
+        (saved if name in saved else saved["settings"]).pop(name)
+    torch.save(saved, tmp_path / "c")
+    assert run(tmp_path / "c")[0].started_from == ""
+    torch.save(saved | {"earlier_steps": 9}, tmp_path / "c")
+    assert load_checkpoint(tmp_path / "c").started_from == "another training"
 
 
 def test_a_training_with_photos_does_not_go_on_without(run, tmp_path):
@@ -128,3 +166,71 @@ def test_a_training_with_photos_does_not_go_on_without(run, tmp_path):
     features = run.features
     with pytest.raises(StyleError, match="give them again"):
         train([STYLE], DeadLeaves(), features, SETTINGS, lambda _: True, tmp_path / "c")
+
+
+def test_a_preview_is_painted_from_time_to_time_and_changes_nothing(run, tmp_path, samples, read_photo):
+    photos = read_photo(samples / "chelsea.jpg", 64)[..., :40].repeat(3, 1, 1, 1)
+    steps = []
+    watched, losses = run(tmp_path / "watched", preview=photos, steps=steps)
+    alone, losses_alone = run(tmp_path / "alone")
+    assert losses == losses_alone and same(watched, alone) and watched.network.training
+    assert [step.step for step in steps if step.paintings is not None] == [5, 10]
+    stopped, _ = run(tmp_path / "stopped", stop_after=10)
+    assert torch.equal(steps[9].paintings, paint(stopped.network, photos))
+    assert steps[9].paintings.shape == (1, *photos.shape) and 0 <= steps[9].paintings.min() <= 1
+
+
+def test_the_steps_that_fit_into_a_budget():
+    assert fitting(100, [0, 2, 4, 6]) == 0  # the first are slow
+    assert fitting(1000, [0, 2, 4, 6, 7]) == 0  # too little of the budget to tell
+    assert fitting(100, [0, 2, 4, 6, 7, 8]) == 5 + 92
+    assert fitting(100, [0, 2, 4, 6, 7, 8], before=10) == 10 + 5 + 92
+    assert fitting(3, [0, 2, 4, 6, 7]) == 4  # already used up
+
+
+@pytest.fixture
+def second_a_step(monkeypatch):
+    """A clock by which every step takes a second."""
+    monkeypatch.setattr("nst_core.train.monotonic", itertools.count().__next__)
+
+
+def test_a_budget_in_minutes_becomes_a_number_of_steps(run, tmp_path, second_a_step):
+    """The learning rate comes down at its end, as with as many steps."""
+    budget, steps = dataclasses.replace(SETTINGS, minutes=0.3), []
+    done, _ = run(tmp_path / "minutes", budget, steps=steps)
+    assert [step.steps for step in steps] == [0] * 3 + [18] * 15 and done.step == 18
+    assert same(done, run(tmp_path / "steps", dataclasses.replace(SETTINGS, steps=18))[0])
+    # The same command again adds nothing; twice the budget is twice the steps.
+    again, more = run(tmp_path / "minutes", budget)
+    assert more == [] and same(again, done)
+    assert run(tmp_path / "minutes", dataclasses.replace(budget, minutes=0.6))[0].step == 36
+
+
+def test_a_budget_goes_on_after_a_break(run, tmp_path, second_a_step):
+    budget = dataclasses.replace(SETTINGS, minutes=0.3)
+    run(tmp_path / "c", budget, stop_after=2)  # before it is known how many steps fit
+    assert load_checkpoint(tmp_path / "c").settings.steps == 0
+    run(tmp_path / "c", budget, stop_after=12)
+    assert load_checkpoint(tmp_path / "c").settings.steps == 2 + 18
+    done, rest = run(tmp_path / "c", budget)
+    assert len(rest) == 8 and same(done, run(tmp_path / "whole", dataclasses.replace(SETTINGS, steps=20))[0])
+    # After a training by steps, it is counted from there.
+    run(tmp_path / "s", dataclasses.replace(SETTINGS, steps=5))
+    assert run(tmp_path / "s", budget)[0].step == 5 + 18
+
+
+def test_the_nearest_style_is_the_one_that_paints_alike(run, samples, read_photo):
+    """Given paintings by one of the networks, it is found, with the styles that they were painted in."""
+    photo, bases = read_photo(samples / "chelsea.jpg", 64), []
+    for number in range(2):
+        torch.manual_seed(number)
+        network = TransformerNetwork(dataclasses.replace(SETTINGS.network, styles=3))
+        for name, table in network.named_parameters():
+            if "norm" in name:
+                torch.nn.init.normal_(table, 0.5)
+        bases.append(Base(network, 100 * number, tuple("abc")))
+    settings = dataclasses.replace(SETTINGS, style_size=52)  # about that of the photo
+    for base, names in ((bases[1], "ca"), (bases[0], "b")):
+        paintings = paint(base.network, photo)
+        found = nearest(bases, [paintings["abc".index(name)] for name in names], photo, run.features, settings)
+        assert (found.network, found.title) == (base.network, ", ".join(names))

@@ -81,6 +81,15 @@ def test_starting_from_another_network_keeps_what_it_learned(network):
         torch.testing.assert_close(one(image), network(image, torch.full((1, 3), 1 / 3)))
 
 
+def test_each_style_may_start_from_any_of_another_network(network):
+    image = torch.rand(1, 3, 20, 24)
+    two = TransformerNetwork(TransformerSettings(4, 1, styles=2)).eval()
+    two.start_from(network, rows=(2, 0))
+    with torch.no_grad():
+        for weights, row in zip(torch.eye(2).split(1), (2, 0), strict=True):
+            assert torch.equal(two(image, weights), network(image, torch.eye(3)[row : row + 1]))
+
+
 def test_a_gradient_comes_out_without_steps():
     """A slow change of brightness has no energy at the four pixels that the network upsamples by."""
     torch.manual_seed(1)

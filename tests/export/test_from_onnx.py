@@ -1,0 +1,86 @@
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from export.foreign_networks import ZeroToOne  # noqa: E402
+from export.from_onnx import read_base  # noqa: E402
+from export.measure import measure  # noqa: E402
+from export.to_onnx import Reference, StyleCard, export_styles, in_torch, to_onnx, write_styles  # noqa: E402
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.train import Checkpoint  # noqa: E402
+from nst_core.transformer import TransformerNetwork  # noqa: E402
+from plugin.engine.paths import bundled_styles_folder  # noqa: E402
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+CARDS = [StyleCard(f"Number {n}") for n in (1, 2, 3)]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    """Makes a style file of a network with random scales and shifts; returns both."""
+
+    def make(settings, learned=True):
+        torch.manual_seed(0)
+        network = TransformerNetwork(settings)
+        for name, table in network.named_parameters():
+            if "norm" in name and learned:
+                torch.nn.init.normal_(table, 0.5)
+        done = Checkpoint(TrainSettings(network=settings), 7, network, {}, "slim", ("ab",), 12, 30, "another")
+        path = tmp_path / "style.onnx"
+        export_styles(done, CARDS[: settings.styles], PHOTO, path)
+        return network, path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TransformerSettings(width=4, residual_blocks=1),
+        TransformerSettings(width=5, residual_blocks=2, end_kernel=9, styles=3),
+        TransformerSettings(width=4, residual_blocks=0, end_kernel=3, styles=2),
+    ],
+)
+def test_a_style_file_gives_its_network_back_to_the_bit(exported, settings):
+    network, path = exported(settings)
+    base = read_base(path)
+    assert base.network.settings == settings and base.steps == 37
+    assert base.names == tuple(card.slug for card in CARDS[: settings.styles])
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, base.network.state_dict()[name]), name
+
+
+def test_tensors_that_the_exporter_made_one_of_are_told_apart(exported):
+    """Scales and shifts that have not been learned yet are all alike."""
+    network, path = exported(TransformerSettings(width=4, residual_blocks=1, styles=2), learned=False)
+    assert len(onnx.load(path).graph.initializer) < len(network.state_dict()) + 19
+    assert read_base(path).network.state_dict().keys() == network.state_dict().keys()
+
+
+def test_the_bundled_style_can_be_a_base():
+    base = read_base(bundled_styles_folder() / "great-wave.onnx")
+    assert base.network.settings == TransformerSettings() and base.names == ("great-wave",)
+
+
+def test_a_network_that_computes_something_else_is_refused(exported):
+    """Its tensors are those of ours; that the result is cut off at 0.6 only shows in what it paints."""
+    _, path = exported(TransformerSettings(width=4, residual_blocks=1))
+    model = onnx.load(path)
+    (clip,) = (node for node in model.graph.node if node.op_type == "Clip")
+    (limit,) = (tensor for tensor in model.graph.initializer if tensor.name == clip.input[2])
+    limit.CopyFrom(onnx.numpy_helper.from_array(np.array(0.6, np.float32), limit.name))
+    onnx.save(model, path)
+    with pytest.raises(StyleError, match="not trained by this program"):
+        read_base(path)
+
+
+def test_a_network_from_elsewhere_is_refused(tmp_path):
+    network = ZeroToOne(torch.nn.Conv2d(3, 3, 3, padding=1)).eval()
+    model, path = to_onnx(network), tmp_path / "imported.onnx"
+    reference = Reference("PyTorch's", in_torch(network))
+    write_styles(model, CARDS[:1], measure(model), {"imported_from": "x"}, PHOTO, path, reference)
+    with pytest.raises(StyleError, match="not trained by this program"):
+        read_base(path)
