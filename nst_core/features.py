@@ -62,6 +62,11 @@ class FeatureNetwork(nn.Module, ABC):
     def layers(self) -> list[str]:
         """Every layer that can be asked for, in order: ``conv1_1``, ``relu1_1``, ``conv1_2`` ..."""
 
+    @property
+    @abstractmethod
+    def distilled(self) -> bool:
+        """Whether it predicts another network's features, by heads, instead of having its own."""
+
     @abstractmethod
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
         """Memory that ``layers`` of one picture and their gradient take, per input pixel."""
@@ -120,6 +125,10 @@ class VGGNetwork(FeatureNetwork):
     @property
     def layers(self) -> list[str]:
         return [kind + conv[4:] for conv in (self.heads or self.convolutions) for kind in ("conv", "relu")]
+
+    @property
+    def distilled(self) -> bool:
+        return bool(self.heads)
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
         # Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so
@@ -185,6 +194,10 @@ class CombinedNetwork(FeatureNetwork):
     @property
     def layers(self) -> list[str]:
         return sorted({layer for network in self.parts for layer in network.layers}, key=lambda name: name[4:])
+
+    @property
+    def distilled(self) -> bool:
+        return any(network.distilled for network in self.parts)
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
         return sum(network.bytes_per_pixel(share) for network, share in self._shares(layers))

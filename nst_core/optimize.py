@@ -12,8 +12,9 @@ from torch import Tensor
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.objective import SMALLEST_SIDE, Objective
-from nst_core.pictures import resized_to_area, resized_to_long_side
+from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.settings import OPTIMIZERS, RenderSettings
+from nst_core.views import random_view
 
 LBFGS_HISTORY = 20
 
@@ -35,8 +36,16 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
     within a seventh.
     """
     pixels = settings.size**2 * min(height, width) / max(height, width) * max(1.0, settings.style_scale**2)
-    pictures = 10 + (2 * LBFGS_HISTORY if settings.optimizer == "lbfgs" else 2)  # float32 RGB, 12 bytes a pixel each
+    history = 2 * LBFGS_HISTORY if optimizer_for(features, settings) == "lbfgs" else 2
+    pictures = 10 + history  # float32 RGB, 12 bytes a pixel each
     return round(pixels), round(1.15 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
+
+
+def optimizer_for(features: FeatureNetwork, settings: RenderSettings) -> str:
+    """``lbfgs`` or ``adam``: which of them ``settings`` name or mean by ``auto``. Raises StyleError for another one."""
+    if settings.optimizer not in OPTIMIZERS:
+        raise StyleError(f"There is no optimiser {settings.optimizer!r}; choose from {', '.join(OPTIMIZERS)}.")
+    return ("adam" if features.distilled else "lbfgs") if settings.optimizer == "auto" else settings.optimizer
 
 
 def render(
@@ -45,14 +54,18 @@ def render(
     features: FeatureNetwork,
     settings: RenderSettings,
     progress: Callable[[RenderProgress], bool],
+    initial: Tensor | None = None,
 ) -> RenderProgress:
     """Paint ``photo`` in the style of ``style`` (both [1, 3, h, w], RGB, sRGB-encoded 0..1), starting from the photo.
+
+    ``initial``, a picture like these, is started from in its place, such as noise or an earlier result; it is scaled
+    to the size of the result.
 
     Returns the last progress, whose ``image`` is the result. Stops after the iteration for which ``progress`` returns
     False. Raises StyleError for an unknown optimiser or layer, or a photo too narrow.
     """
-    if settings.optimizer not in OPTIMIZERS:
-        raise StyleError(f"There is no optimiser {settings.optimizer!r}; choose from {', '.join(OPTIMIZERS)}.")
+    adam = optimizer_for(features, settings) == "adam"
+    shift = settings.shift if adam else 0
     photo = resized_to_long_side(photo, settings.size)
     h, w = photo.shape[-2:]
     if min(h, w) < SMALLEST_SIDE:
@@ -60,31 +73,43 @@ def render(
             f"At a size of {settings.size} the photo is {w}x{h} pixels, and its shorter side needs {SMALLEST_SIDE}; "
             "give a larger size or a less narrow photo."
         )
-    objective = Objective(features, settings.objective, [resized_to_area(style, settings.style_scale * (h * w) ** 0.5)])
+    style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
+    objective = Objective(features, settings.objective, [style])
+    mirrored = Objective(features, settings.objective, [style.flip(3)]) if shift else objective
     targets = objective.content_targets(photo)
+    start = photo if initial is None else resized(initial, h, w)
     # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
-    image = photo.clone(memory_format=torch.contiguous_format).requires_grad_(True)
+    image = start.clone(memory_format=torch.contiguous_format).requires_grad_(True)
     # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
     # iteration a call of step() is one evaluation, and the history lives on from call to call.
     optimizer: torch.optim.Optimizer
-    if settings.optimizer == "lbfgs":
+    if adam:
+        optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
+    else:
         optimizer = torch.optim.LBFGS(
             [image], lr=1.0, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=0.0, tolerance_change=0.0
         )
-    else:
-        optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
     losses: dict[str, Tensor] = {}
+
+    def judged(iteration: int) -> dict[str, Tensor]:
+        if not shift:
+            return objective(image, targets)
+        view = random_view(shift, settings.seed, iteration)
+        judge = mirrored if view.mirrored else objective
+        return judge(view.of(image), judge.content_targets(view.of(photo)))
 
     def closure() -> float:
         optimizer.zero_grad()
-        losses.update(objective(image, targets))
+        losses.update(judged(done.iteration))
         losses["total"].backward()
         return losses["total"].item()
 
-    done = RenderProgress(0, settings.iterations, {}, photo)
+    done = RenderProgress(0, settings.iterations, {}, start)
     for iteration in range(1, settings.iterations + 1):
+        if adam:
+            optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1)
         optimizer.step(closure)
-        if settings.optimizer == "adam":
+        if adam:
             # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
             with torch.no_grad():
                 image.clamp_(0, 1)

@@ -10,7 +10,7 @@ from math import cos, pi
 
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 POOLINGS = ("max", "average")
-OPTIMIZERS = ("lbfgs", "adam")
+OPTIMIZERS = ("auto", "lbfgs", "adam")
 DEVICES = ("auto", "cuda", "cpu")
 
 
@@ -57,16 +57,29 @@ class RenderSettings:
     Attributes:
         size: pixels of the result's longer side; the photo is scaled to it, down or up.
         style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
+        optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; or ``auto``:
+            Adam for features that were distilled, else L-BFGS. Distilled features agree with VGG's on pictures, not
+            on the patterns to which L-BFGS leads where they stay the same.
         iterations: evaluations of the objective and its gradient; one step each.
-        learning_rate: Adam's step in units of the 0..1 range; L-BFGS takes its steps whole.
+        learning_rate: Adam's step in units of the 0..1 range, which falls linearly to nothing over the last half of the
+            iterations; L-BFGS takes its steps whole.
+        shift: for Adam, the picture is moved by 0 to this many pixels and, every other time, mirrored before it is
+            judged (see views.py); 0 for neither.
+        seed: of these moves.
     """
 
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     size: int = 512
     style_scale: float = 1.0
-    optimizer: str = "lbfgs"
+    optimizer: str = "auto"
     iterations: int = 200
     learning_rate: float = 0.03
+    shift: int = 16
+    seed: int = 0
+
+    def learning_rate_at(self, iteration: int) -> float:
+        """The learning rate of an iteration (0-based)."""
+        return self.learning_rate * min(1.0, 2 * (1 - iteration / self.iterations))
 
 
 # ``gatys-2017`` has the layers, the plain Gram matrices and the 500 steps of the authors' own notebook
@@ -78,6 +91,7 @@ PRESETS = {
         objective=ObjectiveSettings(
             content_layers=("relu4_2",), centred=False, nearby_layers=("relu4_2",), content_weight=0.3, tv_weight=0.0
         ),
+        optimizer="lbfgs",
         iterations=500,
     ),
 }
@@ -123,7 +137,7 @@ class TrainSettings:
 
     Attributes:
         steps: updates in all; the learning rate falls linearly to nothing over the last ``cooldown`` of them.
-        minutes: a budget in place of ``steps``, which is 0 then until it is known how many fit (see ``train``).
+        minutes: a budget in place of ``steps``, which ``train`` then works out itself; 0 until it has.
         batch, crop: photos a step, and their height and width in pixels.
         style_size: the style picture is scaled to about this many pixels squared: larger means larger strokes.
         shift: the result is cropped by 0 to this many pixels before it is judged. Without it the network learns

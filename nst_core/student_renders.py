@@ -15,12 +15,14 @@ from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.objective import Objective
 from nst_core.photos import PictureSource
-from nst_core.settings import DistillSettings, ObjectiveSettings
+from nst_core.settings import DistillSettings, ObjectiveSettings, RenderSettings
+from nst_core.views import random_view
 
 # From a photo to a picture that has most of its style.
 ROUND = 60
 LEARNING_RATE = 0.02
 LEAST_CROP = 0.6
+SHIFT = RenderSettings().shift
 
 
 class StudentRenders:
@@ -50,13 +52,15 @@ class StudentRenders:
         )
         if before == 0:
             self._restart(photos)
+        # As a render sees them; what a network only gets wrong in one view misleads none.
+        view = random_view(SHIFT, settings.seed, step)
         try:
-            objective = Objective(student, ObjectiveSettings(), paintings.split(1))
+            objective = Objective(student, ObjectiveSettings(), view.of(paintings).split(1))
         except StyleError:  # a crop that is all of one colour
             return photos
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.mixed_precision):
             which = torch.arange(count, device=self.device)
-            loss = objective(self.image, objective.content_targets(photos), which)["total"]
+            loss = objective(view.of(self.image), objective.content_targets(view.of(photos)), which)["total"]
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

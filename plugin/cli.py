@@ -70,7 +70,7 @@ def apply(options: argparse.Namespace) -> Report:
     styles = find_styles(options.style)
     check_output(options.output)
     source = read_picture(options.photo)
-    done = stylize(source.picture, styles, StylizeSettings(options.strength, options.device))
+    done = stylize(source.picture, styles, StylizeSettings(options.strength, options.stroke_size, options.device))
     write_picture(source, done.pixels, options.output)
     titles = " + ".join(style.title for style in styles)
     _say(
@@ -93,7 +93,7 @@ def render(options: argparse.Namespace) -> Report:
     check_output(options.output)
     source, style = read_picture(options.photo), read_picture(options.style_image)
     preset = PRESETS[options.preset]
-    names = ("size", "style_scale", "optimizer", "iterations", "learning_rate")
+    names = ("size", "style_scale", "optimizer", "iterations", "learning_rate", "shift")
     settings = replace(preset, objective=_objective(options, preset.objective), **_given(options, names))
     with interruptible() as interrupted, stages() as stage, bar(settings.iterations) as show:
 
@@ -142,7 +142,7 @@ def train(options: argparse.Namespace) -> Report:
     settings = TrainSettings(
         objective=_objective(options, TrainSettings().objective),
         network=TransformerSettings(options.width, end_kernel=options.end_kernel, styles=len(options.paintings)),
-        steps=options.steps,
+        **_given(options, ("steps", "minutes")),
         batch=options.batch,
         crop=options.crop,
         style_size=options.style_size,
@@ -164,12 +164,17 @@ def train(options: argparse.Namespace) -> Report:
             reference_photos=options.reference_photos,
             device=options.device,
             start=options.start_from,
+            from_scratch=options.from_scratch,
         )
     learned_from = f"{report['photos']} photos" if report["photos"] else "shapes drawn at random, for want of --photos"
+    began = f"beginning with {report['started_from']}" if report["started_from"] else "from scratch"
+    if not (report["started_from"] or report["resumed"] or options.from_scratch):
+        began += " (no bundled style has a network of this shape)"
     _say(
         options,
-        f"{options.output}: {report['steps']} steps on {learned_from}, with the features of "
-        f"{report['feature_network']}; go on with the same command and a larger --steps",
+        f"{options.output}: {report['steps']} steps {began}, on {learned_from}, with the features of "
+        f"{report['feature_network']}; go on with the same command and a larger "
+        f"{'--minutes' if options.minutes else '--steps'}",
     )
     return report
 
@@ -285,7 +290,7 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     def number(
-        sub: argparse.ArgumentParser,
+        sub: argparse._ActionsContainer,
         name: str,
         low: float,
         high: float,
@@ -352,6 +357,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="STYLE",
         help="a style's name, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file",
     )
+    number(sub, "--stroke-size", 50.0, 200.0, 100.0, "size of the strokes, in percent of the trained size")
 
     sub = command(render, "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what there is).")
     picture(sub)
@@ -360,8 +366,13 @@ def parser() -> argparse.ArgumentParser:
     number(sub, "--size", 64, 8192, defaults.size, "pixels of the result's longer side", preset=True)
     number(sub, "--iterations", 1, 100000, defaults.iterations, "steps of the optimiser", preset=True)
     number(sub, "--style-scale", 0.1, 10.0, defaults.style_scale, "size of the strokes", preset=True)
-    sub.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default {defaults.optimizer})")
+    sub.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="(default auto: adam for compact and other features that were distilled, else lbfgs)",
+    )
     number(sub, "--learning-rate", 1e-5, 10.0, defaults.learning_rate, "step of Adam", preset=True)
+    number(sub, "--shift", 0, 16, defaults.shift, "pixels by which Adam moves the picture between steps", preset=True)
     objective(sub, defaults.objective)
 
     sub = command(
@@ -377,8 +388,22 @@ def parser() -> argparse.ArgumentParser:
         help="a folder or a tar of training photos; without it, the network learns from shapes drawn at random",
     )
     sub.add_argument("--device", choices=DEVICES, default="auto")
-    sub.add_argument("--start-from", type=Path, metavar="CHECKPOINT", help="begin with what another training learned")
-    number(sub, "--steps", 1, 10**7, training.steps, "training steps in all")
+    begin = sub.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="FILE",
+        help="begin with this style file or checkpoint (default: the bundled style that is nearest to the painting)",
+    )
+    begin.add_argument("--from-scratch", action="store_true", help="begin with a network that has learned nothing")
+    budget = sub.add_mutually_exclusive_group()
+    number(budget, "--steps", 1, 10**7, training.steps, "training steps in all", preset=True)
+    budget.add_argument(
+        "--minutes",
+        type=_within(float, 0.01, 1e5),
+        metavar="N",
+        help="as many steps as fit into this time (0.01-100000, instead of --steps)",
+    )
     number(sub, "--batch", 1, 256, training.batch, "photos a step")
     number(sub, "--crop", 64, 1024, training.crop, "pixels of a training photo's side")
     number(sub, "--style-size", 64, 4096, training.style_size, "size of the painting in pixels: larger, larger strokes")

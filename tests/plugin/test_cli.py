@@ -75,6 +75,16 @@ def test_strength_zero_gives_the_photo(run, sample):
         assert np.abs(np.array(out).astype(int) - np.array(photo)).max() <= 1  # JPEG decoders differ by one
 
 
+def test_the_stroke_size_changes_the_picture(run, sample):
+    painted = []
+    for size in (50, 100, 200):
+        report(run("apply", sample, "--style", "great-wave", "-o", "out.png", "--stroke-size", size, "--json"))
+        with Image.open(run.folder / "out.png") as image:
+            assert image.size == SAMPLE_PIXELS
+            painted.append(np.array(image).astype(int))
+    assert np.abs(painted[0] - painted[1]).mean() > 3 and np.abs(painted[2] - painted[1]).mean() > 3
+
+
 def test_styles_and_doctor(run):
     assert "great-wave" in [style["name"] for style in report(run("styles", "--json"))["styles"]]
     assert "Hokusai" in run("styles").stdout
@@ -93,6 +103,8 @@ BAD = {
     "no format": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.what"],
     "strength": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.png", "--strength", "900"],
     "strength nan": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.png", "--strength", "nan"],
+    "stroke size": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.png", "--stroke-size", "49"],
+    "stroke size nan": ["apply", "fine.jpg", "--style", "great-wave", "-o", "o.png", "--stroke-size", "nan"],
     "no command": [],
     "unknown option": ["styles", "--what"],
     "style image": ["render", "fine.jpg", "--style-image", "text.jpg", "-o", "o.png"],
@@ -115,6 +127,9 @@ BAD = {
     ],
     "name too long": ["apply", 300 * "x" + ".jpg", "--style", "great-wave", "-o", "o.png"],
     "not onnx ending": ["export", "missing", "-o", "x.bin"],
+    "two bases": ["train", "fine.jpg", "-o", "x.onnx", "--from-scratch", "--start-from", "x.checkpoint"],
+    "two budgets": ["train", "fine.jpg", "-o", "x.onnx", "--steps", "2000", "--minutes", "1"],
+    "base that is no style": ["train", "fine.jpg", "-o", "x.onnx", "--features", "SLIM", "--start-from", "text.onnx"],
     "no photos": ["train", "fine.jpg", "-o", "x.onnx", "--photos", "missing", "--features", "SLIM"],
 }
 
@@ -370,6 +385,23 @@ def test_a_training_without_photos_makes_up_its_own(run, samples, slim_weights):
     command += ["--batch", 1, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 2]
     found = report(run(*command))
     assert found["photos"] == 0 and found["steps"] == 2 and (run.folder / "mine.onnx").exists()
+
+
+def test_a_training_begins_with_the_nearest_bundled_style(run, samples, slim_weights):
+    """Ours has a network of the default width, and none is there for another one."""
+    command = ["train", samples / "coffee.jpg", "--features", slim_weights, "--batch", 1, "--crop", 64]
+    command += ["--style-size", 64, "--steps", 1]
+    assert "1 steps beginning with great-wave" in run(*command, "-o", "near.onnx").stdout
+    narrow = run(*command, "-o", "narrow.onnx", "--width", 4).stdout
+    assert "from scratch (no bundled style has a network of this shape)" in narrow
+
+
+def test_a_training_with_a_budget_in_minutes(run, samples, slim_weights):
+    command = ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, "--minutes", 0.02]
+    done = run(*command, "--batch", 1, "--crop", 64, "--style-size", 64, "--width", 4)
+    assert done.returncode == 0 and "larger --minutes" in done.stdout
+    rows = (run.folder / "mine.losses.csv").read_text().splitlines()[1:]
+    assert f"{len(rows)} steps" in done.stdout and f"{len(rows)}/{len(rows)}" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", "[[style]]\nartist = 'A'", "[[style]]\ntitle = 1\nsize = 2", "style = 3", "\xff"])

@@ -1,0 +1,578 @@
+"""How good the trained styles are: what each is worth in iterations of a render, and what spoils a picture.
+
+    python -m benchmarks.quality ASSETS OUT
+
+ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does. OUT gets quality.md, which goes to
+standard output too, quality.svg, and raw/ with a file for each photo in each style. An interrupted run goes on where it
+was; what has changed since (a style, a painting, the features, the settings) is measured anew. Remove raw/ after a
+change to what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from nst_core.devices import choose_device
+from nst_core.errors import StyleError
+from nst_core.features import FeatureNetwork
+from nst_core.files import written_whole
+from nst_core.losses import LEVEL
+from nst_core.objective import Objective
+from nst_core.optimize import RenderProgress, render
+from nst_core.photos import Photos
+from nst_core.pictures import resized_to_area, resized_to_long_side
+from nst_core.settings import DEVICES, ObjectiveSettings, RenderSettings
+from nst_core.weights import load_features
+from plugin.engine.picture import Picture, network_input
+from plugin.engine.style_library import Style, find_styles, list_styles
+from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.picture_files import read_picture
+
+# The files in ASSETS/styles of the styles that come with Neural Style.
+PAINTINGS = {
+    "great-wave": "wave.jpg",
+    "udnie": "udnie.jpg",
+    "rain-princess": "rain_princess.jpg",
+    "la-muse": "la_muse.jpg",
+    "the-scream": "the_scream.jpg",
+    "shipwreck": "wreck.jpg",
+    "starry-night": "starry_night.jpg",
+    "composition-vii": "composition_vii.jpg",
+    "edtaonisl": "edtaonisl.jpg",
+    "metzinger": "delaunay_metzinger.jpg",
+    "woman-with-hat": "woman_with_hat.jpg",
+    "wheat-field": "vangogh_wheatfield.jpg",
+}
+STARTS = ("noise", "photo")
+PHOTOS_ON_CPU = 8
+BLOCK = 32  # pixels of a side where the checkerboard is looked for
+FLAT_SHARE = 0.25
+STRIP = 4  # pixels that are the border
+SMALLEST_SIDE = 48  # pixels of a photo: both find enough to look at
+
+Record = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    try:
+        if importlib.util.find_spec("matplotlib") is None:
+            raise StyleError("The plot needs matplotlib; install it with pip.")
+        subjects = read_subjects(options)
+        records = measure_all(subjects, options)
+        report = text(records, options)
+        write(options.out / "quality.md", lambda path: path.write_text(report, encoding="utf-8"))
+        write(options.out / "quality.svg", lambda path: plot(records, path))
+        print(report)
+    except StyleError as error:
+        print(f"quality: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("quality: stopped; the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("assets", type=Path, metavar="ASSETS")
+    found.add_argument("out", type=Path, metavar="OUT")
+    found.add_argument(
+        "--style", action="append", metavar="STYLE", help="a name or a file; once for each (default all)"
+    )
+    found.add_argument(
+        "--painting",
+        action="append",
+        default=[],
+        type=name_and_file,
+        metavar="NAME=FILE",
+        help="the painting of a style that does not come with Neural Style",
+    )
+    found.add_argument(
+        "--photos",
+        type=positive,
+        metavar="N",
+        help=f"how many held-out photos (default {PHOTOS_ON_CPU} on a CPU, all on a GPU)",
+    )
+    found.add_argument("--size", type=positive, default=256, help="longest side of a photo in pixels (default 256)")
+    found.add_argument(
+        "--iterations",
+        type=counts,
+        default=(10, 25, 50, 100, 200),
+        metavar="N,N,...",
+        help="after how many the render is judged (default 10,25,50,100,200)",
+    )
+    found.add_argument("--device", choices=DEVICES, default="auto")
+    return found
+
+
+def positive(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError(value)
+    return number
+
+
+def counts(value: str) -> tuple[int, ...]:
+    return tuple(sorted({positive(part) for part in value.split(",")}))
+
+
+def name_and_file(value: str) -> tuple[str, Path]:
+    name, file = value.split("=", 1)
+    return name, Path(file)
+
+
+# ---- what is measured -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A style and what it was trained towards: its painting ([1, 3, h, w] in 0..1), and by which losses."""
+
+    style: Style
+    painting: Tensor
+    features: FeatureNetwork
+    objective: ObjectiveSettings
+    style_size: int
+
+
+def read_subjects(options: argparse.Namespace) -> list[Subject]:
+    """The styles that were asked for. Raises StyleError if what one was trained with is not said or not there."""
+    device = choose_device(options.device)
+    styles = [style for name in options.style for style in find_styles(name)] if options.style else list_styles()
+    files = {name: options.assets / "styles" / file for name, file in PAINTINGS.items()}
+    files |= dict(options.painting)
+    networks: dict[str, FeatureNetwork] = {}
+    subjects = []
+    for style in styles:
+        objective, style_size = trained_with(style)
+        if style.name not in files:
+            raise StyleError(f"The painting of {style.name} is not known; give it with --painting {style.name}=FILE.")
+        name = style.trained["feature_network"]
+        if name not in networks:
+            networks[name] = load_named(name, options.assets / "weights").to(device)
+        pixels = network_input(read_picture(files[style.name]).picture)
+        painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
+        subjects.append(Subject(style, painting, networks[name], objective, style_size))
+    return subjects
+
+
+def trained_with(style: Style) -> tuple[ObjectiveSettings, int]:
+    """The objective and the size of the painting that a style was trained with, from its description.
+
+    Raises StyleError if the description does not have them, as with a style that was imported.
+    """
+    try:
+        given = json.loads(style.trained["settings"])
+        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in given["objective"].items()}
+        return ObjectiveSettings(**lists), int(given["style_size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StyleError(f"{style.name} does not say how it was trained; choose others with --style.") from error
+
+
+def load_named(name: str, weights: Path) -> FeatureNetwork:
+    """The feature network that a style's description names; its files are in the folder ``weights``."""
+    files = {path.stem: path for path in sorted(weights.glob("*.*"))}
+    parts = [part.removesuffix("-average") for part in name.split("+")]
+    pooling = "average" if name.endswith("-average") else "max"
+    return load_features("+".join(str(files.get(part, part)) for part in parts), pooling)
+
+
+def measure_all(subjects: Sequence[Subject], options: argparse.Namespace) -> list[Record]:
+    """A record for each photo in each style; all styles of a photo before the next photo."""
+    device = choose_device(options.device)
+    photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_SIDE)
+    count = options.photos or (PHOTOS_ON_CPU if device.type == "cpu" else len(photos))
+    pairs = [(number, subject) for number in chosen(len(photos), count) for subject in subjects]
+    return [
+        measure(subject, number, reduced(photos.whole(number), options.size).to(device), options)
+        for number, subject in tqdm(pairs, unit="picture")
+    ]
+
+
+def measure(subject: Subject, number: int, photo: Tensor, options: argparse.Namespace) -> Record:
+    """The record of one photo in one style."""
+
+    def anew() -> Record:
+        found = scores(subject, photo, options.iterations, seed=number)
+        return {"style": subject.style.name, "title": subject.style.title, "photo": number} | found
+
+    path = options.out / "raw" / subject.style.name / f"{number:03}.json"
+    return kept(path, fingerprint(subject, photo, options.iterations), anew)
+
+
+def reduced(photo: Tensor, size: int) -> Tensor:
+    """The photo with its longer side at most ``size``. Raises StyleError if that leaves too little."""
+    photo = resized_to_long_side(photo, min(size, max(photo.shape[-2:])))
+    if min(photo.shape[-2:]) < SMALLEST_SIDE:
+        raise StyleError(f"At a size of {size} a photo is narrower than {SMALLEST_SIDE} pixels; give a larger --size.")
+    return photo
+
+
+def chosen(available: int, count: int) -> list[int]:
+    """The indices of ``count`` photos, evenly spread, always the same."""
+    count = min(count, available)
+    return [number * available // count for number in range(count)]
+
+
+def kept(path: Path, key: str, measure: Callable[[], Record]) -> Record:
+    """The record in ``path`` if it was measured under this key; else a new one, written there."""
+    if path.exists():
+        record = json.loads(path.read_text())
+        if record["key"] == key:
+            return record
+    record = {"key": key} | measure()
+    write(path, lambda partial: partial.write_text(json.dumps(record, indent=1)))
+    return record
+
+
+def write(path: Path, content: Callable[[Path], object]) -> None:
+    """Have ``content`` write ``path``, whole or not at all. Raises StyleError if it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial:
+            content(partial)
+    except OSError as error:
+        raise StyleError(f"{path} cannot be written ({error.strerror}); mend that or choose another place.") from error
+
+
+def fingerprint(subject: Subject, photo: Tensor, iterations: Sequence[int]) -> str:
+    """A digest of all that a record depends on."""
+    digest = hashlib.sha256(subject.style.path.read_bytes())
+    digest.update(repr((subject.style.index, subject.objective, subject.style_size, tuple(iterations))).encode())
+    for value in (photo, subject.painting, *subject.features.state_dict().values()):
+        digest.update(value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def scores(subject: Subject, photo: Tensor, iterations: Sequence[int], seed: int) -> Record:
+    """The scores of the fast result and of renders of ``photo`` ([1, 3, H, W], 0..1).
+
+    ``fast`` is the objective of the fast result, ``render`` that of the renders from each of STARTS after each of
+    ``iterations``, and ``look`` what ``look`` says of the fast result and of the render from the photo.
+    """
+    objective = Objective(subject.features, subject.objective, [resized_to_area(subject.painting, subject.style_size)])
+    targets = objective.content_targets(photo)
+
+    def judge(image: Tensor) -> float:
+        with torch.no_grad():
+            return objective(image, targets)["total"].item()
+
+    noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed)).to(photo.device)
+    starts = dict(zip(STARTS, (noise, photo), strict=True))
+    fast = painted(subject.style, photo)
+    found = {start: rendered(subject, photo, initial, iterations, judge) for start, initial in starts.items()}
+    return {
+        "iterations": list(iterations),
+        "fast": judge(fast),
+        "render": {start: values for start, (values, _) in found.items()},
+        "look": {"fast": look(fast, photo), "render": look(found["photo"][1], photo)},
+    }
+
+
+def painted(style: Style, photo: Tensor) -> Tensor:
+    """The fast result as anybody gets it: [1, 3, H, W] to the same."""
+    rgb = photo[0].permute(1, 2, 0).cpu().numpy()
+    picture = Picture(np.dstack([rgb, np.ones_like(rgb[..., :1])]))
+    pixels = stylize(picture, {style: 1.0}, StylizeSettings(device="cpu")).pixels
+    return torch.from_numpy(pixels[..., :3]).permute(2, 0, 1)[None].contiguous().to(photo.device)
+
+
+def rendered(
+    subject: Subject, photo: Tensor, initial: Tensor, iterations: Sequence[int], judge: Callable[[Tensor], float]
+) -> tuple[list[float], Tensor]:
+    """What ``judge`` says after each of ``iterations`` of plain L-BFGS, and the last picture.
+
+    An iteration is one evaluation of the objective and its gradient. The picture is judged as it would be kept, with
+    its values clipped to 0..1, where the network's are too.
+    """
+    values = []
+
+    def progress(step: RenderProgress) -> bool:
+        if step.iteration in iterations:
+            values.append(judge(step.image))
+        return True
+
+    height, width = photo.shape[-2:]
+    settings = RenderSettings(
+        objective=subject.objective,
+        size=max(height, width),
+        style_scale=subject.style_size / (height * width) ** 0.5,
+        optimizer="lbfgs",
+        iterations=max(iterations),
+    )
+    done = render(photo, subject.painting, subject.features, settings, progress, initial)
+    return values, done.image
+
+
+# ---- the scores -------------------------------------------------------------------------------------------------
+
+
+def worth(fast: float, iterations: Sequence[int], objectives: Sequence[float]) -> float:
+    """How many iterations bring the objective down to ``fast``.
+
+    Between the measured points the logarithm of the objective is taken to be linear in the logarithm of the iterations,
+    and a picture once reached is kept, should a later one be worse. 0 if less than the first point, infinite if
+    more than the last: nothing was measured there.
+    """
+    best = np.minimum.accumulate(objectives)
+    if fast > best[0]:
+        return 0.0
+    if fast < best[-1]:
+        return math.inf
+    return float(np.exp(np.interp(-np.log(fast), -np.log(best), np.log(iterations))))
+
+
+def look(result: Tensor, photo: Tensor) -> dict[str, float]:
+    """The scores that ask for no feature network; both pictures are [1, 3, H, W] in 0..1."""
+    result, photo = result[0].cpu(), photo[0].cpu()
+    return {
+        "checkerboard": checkerboard(result, photo),
+        "border": border(result, photo),
+        "ssim": ssim(luminance(result), luminance(photo)),
+    }
+
+
+def checkerboard(result: Tensor, photo: Tensor) -> float:
+    """How much of what is left to see in flat areas is a pattern of period two or four pixels: 0 for none, at most 1.
+
+    Upsampling twice by two leaves patterns whose frequencies in x and y are near multiples of a quarter of a cycle a
+    pixel (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), while the spectrum of strokes and grain falls
+    smoothly. So this is the energy around those fifteen frequencies beyond what a smooth spectrum would have there,
+    divided by all energy but that of the mean and the slowest change. The smooth spectrum is the geometric mean over a
+    ring around each, since the logarithm of a power law of frequency is harmonic.
+
+    The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), of that FLAT_SHARE of
+    them where ``photo`` varies least. A pattern of less than an 8-bit level cannot be seen and counts little.
+
+    Both pictures are [3, H, W] in 0..1, at least BLOCK pixels a side.
+    """
+    flatness = blocks(photo).var((2, 3)).sum(0)
+    flat = blocks(result)[:, flatness.argsort()[: max(1, round(FLAT_SHARE * len(flatness)))]]
+    window = torch.hann_window(BLOCK)
+    window = window[:, None] * window
+    windowed = (flat - flat.mean((2, 3), keepdim=True)) * window
+    # Scaled so that it sums to the variance in a block, the three channels together.
+    spectrum = torch.fft.fft2(windowed).abs().square().sum(0).mean(0) / (BLOCK**4 * window.square().mean())
+    # The 7x7 bins around each of the sixteen frequencies, the mean among them: [4, 4, 7, 7].
+    around = F.pad(spectrum[None, None], (3,) * 4, mode="circular")[0, 0].unfold(0, 7, BLOCK // 4)
+    around = around.unfold(1, 7, BLOCK // 4)
+    ring = F.pad(torch.zeros(5, 5), (1,) * 4, value=1.0).bool()
+    smooth = around[..., ring].clamp_min(1e-12).log().mean(2).exp()
+    excess = (around[..., 1:6, 1:6] - smooth[..., None, None]).sum((2, 3))
+    slow = around[0, 0, 2:5, 2:5].sum()
+    return max(0.0, ((excess.sum() - excess[0, 0]) / (spectrum.sum() - slow + LEVEL**2)).item())
+
+
+def blocks(picture: Tensor) -> Tensor:
+    """[3, H, W] to blocks that overlap by half, [3, n, BLOCK, BLOCK]."""
+    return picture.unfold(1, BLOCK, BLOCK // 2).unfold(2, BLOCK, BLOCK // 2).flatten(1, 2)
+
+
+def border(result: Tensor, photo: Tensor) -> float:
+    """How far the outermost pixels differ from those inside: 1 or less as lines inside do, more for a halo.
+
+    Each side is judged by ``jump``, in the result and in the change from ``photo`` to it, and the smaller counts: a
+    halo shows in both, a frame that the photo had in one of them, whether the style kept it or not. The index is the
+    root mean square over the sides.
+
+    Both pictures are [3, H, W] in 0..1, at least 12 STRIP pixels a side.
+    """
+    squares = [min(jump(picture, side) for picture in (result, result - photo)) for side in range(4)]
+    return math.sqrt(sum(squares) / 4)
+
+
+def jump(picture: Tensor, side: int) -> float:
+    """How far [3, H, W] differs at a side (0 to 3) from what is behind, beside such differences inside; squared.
+
+    The mean and the deviation of each channel are taken in strips of STRIP pixels, from the border to the middle, and
+    each strip is compared with the mean of the two behind it. The square of that for the outermost strip is divided by
+    its mean from the third on, since a halo may be two strips wide, and averaged over channels, mean and deviation.
+    Differences below an 8-bit level cannot be seen and count little.
+    """
+    turned = torch.rot90(picture, side, (1, 2))
+    count = turned.shape[1] // 2 // STRIP
+    parts = turned[:, : count * STRIP].unflatten(1, (count, STRIP))
+    strips = torch.cat([parts.mean((2, 3)), parts.std((2, 3))])
+    steps = (strips[:, :-2] - (strips[:, 1:-1] + strips[:, 2:]) / 2).square()
+    return (steps[:, 0] / (steps[:, 2:].mean(1) + LEVEL**2)).mean().item()
+
+
+def luminance(picture: Tensor) -> Tensor:
+    """Luma (ITU-R BT.601) of [3, H, W]: [H, W]."""
+    return torch.einsum("chw,c->hw", picture, picture.new_tensor([0.299, 0.587, 0.114]))
+
+
+def ssim(a: Tensor, b: Tensor) -> float:
+    """Mean structural similarity of two pictures [H, W] in 0..1: 1 for equal ones (Wang et al. 2004).
+
+    Their window, a Gaussian of deviation 1.5 within 11x11 pixels, and their constants.
+    """
+    a, b = a.double(), b.double()  # the variances are small differences
+    line = torch.exp(-(torch.arange(11, dtype=torch.float64) - 5).square() / (2 * 1.5**2))
+    window = (line[:, None] * line / line.sum() ** 2)[None, None]
+
+    def mean(values: Tensor) -> Tensor:
+        return F.conv2d(values[None, None], window)
+
+    mean_a, mean_b, c1, c2 = mean(a), mean(b), 0.01**2, 0.03**2
+    covariance = mean(a * b) - mean_a * mean_b
+    variances = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
+    values = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    return (values / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))).mean().item()
+
+
+# ---- the report -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A style over all its photos: means of the objectives, medians of ``look``, and the worth from each of STARTS.
+
+    The worth is that of the mean objectives, with the least and the most of single photos.
+    """
+
+    title: str
+    iterations: Sequence[int]
+    fast: float
+    render: dict[str, np.ndarray]
+    worth: dict[str, tuple[float, float, float]]
+    look: dict[str, dict[str, float]]
+
+
+def summaries(records: Sequence[Record]) -> list[Summary]:
+    """One for each style in the records."""
+    styles: dict[str, list[Record]] = {}
+    for record in records:
+        styles.setdefault(record["style"], []).append(record)
+    return [summary(members) for members in styles.values()]
+
+
+def summary(records: Sequence[Record]) -> Summary:
+    """Of the records of one style."""
+    iterations = records[0]["iterations"]
+    fast = float(np.mean([record["fast"] for record in records]))
+    curves = {start: np.mean([record["render"][start] for record in records], 0) for start in STARTS}
+    worths = {}
+    for start in STARTS:
+        single = [worth(record["fast"], iterations, record["render"][start]) for record in records]
+        worths[start] = (worth(fast, iterations, curves[start]), min(single), max(single))
+    seen = {
+        picture: {name: float(np.median([record["look"][picture][name] for record in records])) for name in values}
+        for picture, values in records[0]["look"].items()
+    }
+    return Summary(records[0]["title"], iterations, fast, curves, worths, seen)
+
+
+def text(records: Sequence[Record], options: argparse.Namespace) -> str:
+    """The tables and what they say, as Markdown."""
+    found = summaries(records)
+    last = options.iterations[-1]
+    photos = len({record["photo"] for record in records})
+    return f"""# How good the styles are
+
+Measured on {photos} held-out photo{"s" * (photos > 1)} of at most {options.size} pixels a side by
+`benchmarks/quality.py`, with the features, the weights and the size of the painting that each style was trained with.
+
+{worth_table(found)}
+
+- *Objective*: of the fast result, the mean over the photos.
+- *Worth*: so many iterations of a render by plain L-BFGS reach the same mean objective, from noise and from the
+  photo; in brackets the least and the most of single photos. An iteration is one evaluation of the objective and its
+  gradient.
+
+{look_table(found)}
+
+Medians over the photos; in brackets the same of the render from the photo after {last} iterations.
+
+- *Checkerboard*: how much of what is left to see in flat areas is a pattern of period two or four pixels; 0 is clean.
+- *Border*: how far the outermost {STRIP} pixels differ from those inside; up to 1 is as lines inside differ from each
+  other, more is a halo.
+- *SSIM*: structural similarity of the luminance to the photo's (Wang et al. 2004); 1 would be the photo.
+
+The mean objective of the renders:
+
+{curve_table(found)}
+
+![Objective against iterations for each style](quality.svg)
+"""
+
+
+def worth_table(found: Sequence[Summary]) -> str:
+    rows = [[s.title, f"{s.fast:.3f}", *(in_words(s.worth[start], s.iterations) for start in STARTS)] for s in found]
+    return table(["style", "objective", *(f"worth, from {where(start)}" for start in STARTS)], rows)
+
+
+def look_table(found: Sequence[Summary]) -> str:
+    formats = {"checkerboard": ".1%", "border": ".2f", "ssim": ".2f"}
+    rows = [
+        [s.title, *(f"{s.look['fast'][n]:{form}} ({s.look['render'][n]:{form}})" for n, form in formats.items())]
+        for s in found
+    ]
+    return table(["style", "checkerboard", "border", "SSIM"], rows)
+
+
+def curve_table(found: Sequence[Summary]) -> str:
+    rows = [[s.title, where(start), *(f"{value:.3f}" for value in s.render[start])] for s in found for start in STARTS]
+    return table(["style", "from", *map(str, found[0].iterations)], rows)
+
+
+def where(start: str) -> str:
+    return {"noise": "noise", "photo": "the photo"}[start]
+
+
+def in_words(values: tuple[float, float, float], iterations: Sequence[int]) -> str:
+    """``38 (<10 to 61)``, of a worth and the least and the most of single photos."""
+
+    def word(value: float) -> str:
+        if value == 0:
+            return f"<{iterations[0]}"
+        return f">{iterations[-1]}" if math.isinf(value) else f"{value:.0f}"
+
+    middle, least, most = map(word, values)
+    return f"{middle} ({least} to {most})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def plot(records: Sequence[Record], path: Path) -> None:
+    """Objective against iterations, a panel for each style, with the fast result as a level line."""
+    from matplotlib.figure import Figure
+
+    found = summaries(records)
+    columns = min(3, len(found))
+    rows = -(-len(found) // columns)
+    figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flatten()
+    for panel, style in zip(panels, found, strict=False):
+        for start in STARTS:
+            panel.loglog(style.iterations, style.render[start], marker="o", markersize=3, label=f"from {where(start)}")
+        panel.axhline(style.fast, color="black", linestyle="--", label="fast")
+        panel.set(title=style.title, xlabel="iterations of L-BFGS", ylabel="objective")
+        panel.set_xticks(style.iterations, [str(number) for number in style.iterations])
+        panel.xaxis.minorticks_off()
+    panels[0].legend()
+    for panel in panels[len(found) :]:
+        panel.set_axis_off()
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

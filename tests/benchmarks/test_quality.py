@@ -1,0 +1,299 @@
+import math
+import shutil
+import tarfile
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import onnx
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmarks import quality  # noqa: E402
+from export.to_onnx import StyleCard, export_styles  # noqa: E402
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.losses import total_variation  # noqa: E402
+from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.train import Checkpoint  # noqa: E402
+from nst_core.transformer import TransformerNetwork  # noqa: E402
+from plugin.engine.style_library import PREFIX  # noqa: E402
+
+SETTINGS = TrainSettings(
+    objective=ObjectiveSettings(content_layers=("relu3_1",), content_weight=0.5, tv_weight=7.0), style_size=80
+)
+
+
+def waves(height, width, period_x, period_y):
+    """A pattern between -1 and 1, [3, height, width]."""
+    y, x = torch.arange(height) + 0.5, torch.arange(width) + 0.5
+    across, down = (torch.cos(2 * math.pi * v / period) for v, period in ((x, period_x), (y, period_y)))
+    pattern = across[None, :] * down[:, None]
+    return (pattern / pattern.abs().max()).expand(3, -1, -1)
+
+
+@pytest.fixture
+def photo():
+    """Flat at the top and rough at the bottom, with slow changes everywhere: [3, 128, 160]."""
+    generator = torch.Generator().manual_seed(0)
+    slow = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5, generator=generator), (128, 160), mode="bicubic")[0]
+    rough = torch.rand(3, 128, 160, generator=generator) * torch.linspace(-0.5, 0.5, 128).clamp(min=0)[:, None]
+    return 0.4 + 0.05 * slow + 0.3 * rough
+
+
+# ---- the pictures' own scores -----------------------------------------------------------------------------------
+
+
+def grain(photo, amount, seed=1):
+    return amount * torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def strokes(photo, amount, seed=1):
+    """Grain without what is finer than strokes."""
+    found = grain(photo, amount, seed)
+    for _ in range(4):
+        found = 1.6 * torch.nn.functional.avg_pool2d(found, 3, 1, 1)
+    return found
+
+
+def halos(photo, width):
+    """White along each side in turn, and along all of them."""
+    frame = torch.ones_like(photo)
+    frame[:, width:-width, width:-width] = 0
+    sides = torch.zeros(4, *photo.shape)
+    sides[0, :, :width] = sides[1, :, -width:] = sides[2, ..., :width] = sides[3, ..., -width:] = 1
+    return [*sides, frame]
+
+
+@pytest.mark.parametrize("change", [lambda p: 0 * p, lambda p: grain(p, 0.02), lambda p: strokes(p, 0.05)])
+def test_strokes_and_grain_are_no_checkerboard(photo, change):
+    assert quality.checkerboard(photo + change(photo), photo) < 0.03
+    assert quality.checkerboard(torch.full_like(photo, 0.3), photo) == 0
+
+
+@pytest.mark.parametrize("periods", [(2, 2), (2, 4), (4, 4), (4, math.inf), (math.inf, 2)])
+def test_a_checkerboard_is_found_whatever_else_there_is(photo, periods):
+    pattern = waves(128, 160, *periods) if 2 not in periods else signs(*periods)
+    assert quality.checkerboard(photo + 0.05 * pattern, photo) > 0.4
+    assert quality.checkerboard(photo + strokes(photo, 0.05) + 0.05 * pattern, photo) > 0.2
+    weaker, stronger = (quality.checkerboard(photo + a * pattern, photo) for a in (0.01, 0.02))
+    assert 0.03 < weaker < stronger
+
+
+def signs(period_x, period_y):
+    """Squares or lines of -1 and 1, [3, 128, 160]."""
+    across, down = (
+        torch.ones(n) if math.isinf(p) else 1.0 - 2 * (torch.arange(n) // (p // 2) % 2)
+        for n, p in ((160, period_x), (128, period_y))
+    )
+    return (across[None, :] * down[:, None]).expand(3, -1, -1)
+
+
+def test_a_checkerboard_in_one_colour_counts_too(photo):
+    pattern = 0.05 * signs(2, 2) * torch.tensor([1.0, 0.0, -0.6])[:, None, None]
+    assert quality.checkerboard(photo + pattern, photo) > 0.4
+
+
+def test_only_flat_areas_are_searched(photo):
+    pattern = 0.05 * signs(2, 2)
+    pattern[:, :72] = 0
+    assert quality.checkerboard(photo + pattern, photo) < 0.03
+
+
+def test_a_picture_without_a_halo_has_a_border_like_its_inside(photo):
+    assert quality.border(photo, photo) == 0
+    found = [quality.border(photo + strokes(photo, 0.1, seed), photo) for seed in range(12)]
+    assert 0.8 < np.mean(np.square(found)) ** 0.5 < 1.3
+
+
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_a_halo_is_found_at_every_side(photo, width):
+    styled = photo + strokes(photo, 0.05)
+    clean = quality.border(styled, photo)
+    *sides, frame = halos(photo, width)
+    for side in sides:
+        assert quality.border(styled + 0.1 * side, photo) > 1.5 * clean
+    assert quality.border(styled - 0.1 * frame, photo) > 2 * clean
+    smooth = styled * (1 - frame) + styled.mean((1, 2), keepdim=True) * frame  # no strokes there
+    assert quality.border(smooth, photo) > 1.4 * clean
+
+
+def test_a_frame_that_the_photo_had_is_no_halo(photo):
+    framed = photo * (1 - halos(photo, 4)[-1])
+    change = strokes(photo, 0.1)
+    clean = quality.border(photo + change, photo)
+    assert quality.border(framed + change, framed) == pytest.approx(clean, rel=0.4)  # kept
+    assert quality.border(photo + change, framed) == pytest.approx(clean, rel=0.4)  # painted over
+
+
+def test_ssim_is_that_of_wang(photo):
+    a, b = quality.luminance(photo), quality.luminance(photo.flip(2))
+    assert quality.ssim(a, a) == pytest.approx(1)
+    # Flat pictures leave the term of the means alone.
+    flat = quality.ssim(torch.full((20, 20), 0.4), torch.full((20, 20), 0.7))
+    assert flat == pytest.approx((2 * 0.4 * 0.7 + 1e-4) / (0.4**2 + 0.7**2 + 1e-4), abs=1e-4)
+    # One window, by the paper's formula (13) in double precision.
+    x, y = (v[:11, :11].double().numpy() for v in (a, b))
+    rows = np.arange(11) - 5
+    w = np.exp(-(rows[:, None] ** 2 + rows**2) / 4.5)
+    w /= w.sum()
+    mx, my = (w * x).sum(), (w * y).sum()
+    vx, vy, cov = (w * (x - mx) ** 2).sum(), (w * (y - my) ** 2).sum(), (w * (x - mx) * (y - my)).sum()
+    expected = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+    assert quality.ssim(a[:11, :11], b[:11, :11]) == pytest.approx(expected, abs=1e-4)
+
+
+# ---- what a network is worth ------------------------------------------------------------------------------------
+
+
+def test_worth_between_the_points():
+    iterations = (10, 25, 50, 100, 200)
+    power_law = [7 * n**-0.5 for n in iterations]
+    for n in (10.01, 17, 50, 60, 199):
+        assert quality.worth(7 * n**-0.5, iterations, power_law) == pytest.approx(n)
+
+
+def test_worth_is_honest_at_both_ends():
+    iterations, objectives = (10, 25, 50), (3.0, 2.0, 1.0)
+    assert quality.worth(3.1, iterations, objectives) == 0
+    assert quality.worth(0.9, iterations, objectives) == math.inf
+    assert quality.in_words((0, 0, math.inf), iterations) == "<10 (<10 to >50)"
+    assert quality.in_words((31.4, 0, 40), iterations) == "31 (<10 to 40)"
+
+
+def test_worth_where_the_render_gets_worse_again():
+    assert quality.worth(1.5, (10, 20, 40, 80), (3.0, 1.0, 2.0, 0.5)) < 20
+
+
+# ---- the whole run ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def assets_folder(slim_weights, photos_folder, samples, tmp_path_factory):
+    """What the benchmark reads, small, and a style file "small" that says it was trained with SETTINGS."""
+    folder = tmp_path_factory.mktemp("assets")
+    for name in ("weights", "photos", "styles"):
+        (folder / name).mkdir()
+    shutil.copy(slim_weights, folder / "weights")
+    shutil.copy(samples / "coffee.jpg", folder / "styles")
+    with tarfile.open(folder / "photos" / "holdout.tar", "w") as tar:
+        for path in sorted(photos_folder.iterdir())[:5]:
+            tar.add(path, path.name)
+    describe(folder / "small.onnx", slim_weights.stem, SETTINGS)
+    return folder
+
+
+def describe(path, features, settings):
+    """Write a style file of a tiny network that says it was trained like this."""
+    shape = TransformerSettings(width=4, residual_blocks=1)
+    done = Checkpoint(replace(SETTINGS, network=shape), 7, TransformerNetwork(shape), {}, features, ("ab",), 12, 0)
+    export_styles(done, [StyleCard("Small")], np.zeros((40, 50, 3), np.uint8), path)
+    if settings != SETTINGS:
+        model = onnx.load(path)
+        entries = {entry.key: entry.value for entry in model.metadata_props}
+        onnx.helper.set_model_props(model, entries | {f"{PREFIX}trained.settings": settings})
+        onnx.save(model, path)
+
+
+@pytest.fixture
+def options(assets_folder, tmp_path):
+    def parsed(*more, photos=1):
+        given = [assets_folder, tmp_path / "out", "--style", assets_folder / "small.onnx", "--photos", photos]
+        given += ["--painting", f"small={assets_folder}/styles/coffee.jpg", "--size", 64, "--device", "cpu"]
+        return [str(value) for value in (*given, "--iterations", "2,6", *more)]
+
+    return parsed
+
+
+def measured(arguments):
+    chosen = quality.parser().parse_args(arguments)
+    return quality.measure_all(quality.read_subjects(chosen), chosen)
+
+
+def test_the_settings_are_those_of_the_training(options):
+    (subject,) = quality.read_subjects(quality.parser().parse_args(options()))
+    assert (subject.objective, subject.style_size) == (SETTINGS.objective, 80)
+    assert subject.features.name == "slim" and subject.painting.shape[:2] == (1, 3)
+
+
+def test_the_objective_is_that_of_the_training(options, photo):
+    """With all but one weight at 0, it is what the one loss says of the picture."""
+    (subject,) = quality.read_subjects(quality.parser().parse_args(options()))
+    smooth = replace(subject.objective, content_weight=0.0, style_weight=0.0)
+    photo = torch.nn.functional.interpolate(photo[None], (48, 64), mode="area")
+    found = quality.scores(replace(subject, objective=smooth), photo, (1,), seed=0)
+    assert found["fast"] == pytest.approx(7 * total_variation(quality.painted(subject.style, photo)).item(), rel=1e-4)
+    both = quality.scores(subject, photo, (1, 8), seed=0)
+    assert both["fast"] > found["fast"]
+    for curve in both["render"].values():
+        assert curve[1] < curve[0]
+    # White noise has neither the photo's content nor its smoothness.
+    assert both["render"]["noise"][0] > 1.5 * both["render"]["photo"][0]
+
+
+def test_an_interrupted_run_goes_on(options, tmp_path, monkeypatch):
+    whole = quality.scores
+    taken = []
+
+    def interrupted(subject, photo, iterations, seed):
+        taken.append(seed)
+        if len(taken) == 2:
+            raise KeyboardInterrupt
+        return whole(subject, photo, iterations, seed)
+
+    monkeypatch.setattr(quality, "scores", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measured(options(photos=2))
+    assert taken == [0, 2]
+    assert [path.name for path in (tmp_path / "out/raw/small").iterdir()] == ["000.json"]
+    records = measured(options(photos=2))
+    assert taken == [0, 2, 2] and [record["photo"] for record in records] == [0, 2]
+    assert measured(options(photos=2)) == records and len(taken) == 3
+
+
+def test_what_has_changed_is_measured_anew(options, assets_folder):
+    (first,) = measured(options())
+    (second,) = measured([*options(), "--iterations", "1"])
+    assert second["iterations"] == [1] and second["fast"] == pytest.approx(first["fast"])
+    (third,) = measured([*options(), "--painting", f"small={assets_folder}/photos/../styles/coffee.jpg"])
+    assert third["key"] == first["key"]  # the same painting by another path
+    (fourth,) = measured([*options(), "--size", "80"])
+    assert fourth["fast"] != first["fast"]
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path, full_disk):
+    path = tmp_path / "folder" / "record.json"
+    with full_disk(), pytest.raises(StyleError, match=r"record.json cannot be written"):
+        quality.write(path, lambda partial: partial.write_text("x" * 5000))
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_report_and_the_plot(options, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    quality.main(options(photos=2))
+    text = (tmp_path / "out/quality.md").read_text()
+    assert text in capsys.readouterr().out
+    assert "2 held-out photos of at most 64 pixels" in text and "| style | from | 2 | 6 |" in text
+    rows = [line for line in text.splitlines() if line.startswith("| Small |")]
+    assert len(rows) == 4  # worth, look, and the renders from noise and from the photo
+    plot = ElementTree.parse(tmp_path / "out/quality.svg").getroot()
+    assert plot.tag.endswith("svg")
+
+
+def test_bad_input_is_one_sentence(options, assets_folder, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+
+    def said(arguments):
+        with pytest.raises(SystemExit) as end:
+            quality.main(arguments)
+        assert end.value.code == 2
+        return capsys.readouterr().err
+
+    unknown = [argument for argument in options() if not argument.startswith("small=") and argument != "--painting"]
+    assert "give it with --painting small=FILE" in said(unknown)
+    for wrong in ("layout", "[]", '{"objective": {"size": 3}, "style_size": 3}', '{"objective": {}}'):
+        describe(tmp_path / "odd.onnx", "slim", wrong)
+        assert "small does not say how it was trained" in said([*options(), "--style", str(tmp_path / "odd.onnx")])
+    describe(tmp_path / "odd.onnx", "another", SETTINGS)
+    assert "There is no feature network 'another'" in said([*options(), "--style", str(tmp_path / "odd.onnx")])
+    assert "invalid" in said([*options(), "--iterations", "0"]) and "invalid" in said([*options(), "--photos", "x"])
