@@ -17,6 +17,8 @@ from nst_core.settings import OPTIMIZERS, RenderSettings
 from nst_core.views import random_view
 
 LBFGS_HISTORY = 20
+# A longer memory than Adam's own for the gradient, since each view has another, and a shorter one for its size.
+ADAM_BETAS = (0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def render(
     # iteration a call of step() is one evaluation, and the history lives on from call to call.
     optimizer: torch.optim.Optimizer
     if adam:
-        optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
+        optimizer = torch.optim.Adam([image], settings.learning_rate, betas=ADAM_BETAS)
     else:
         optimizer = torch.optim.LBFGS(
             [image], lr=1.0, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=0.0, tolerance_change=0.0

@@ -61,8 +61,8 @@ class RenderSettings:
             Adam for features that were distilled, else L-BFGS. Distilled features agree with VGG's on pictures, not
             on the patterns to which L-BFGS leads where they stay the same.
         iterations: evaluations of the objective and its gradient; one step each.
-        learning_rate: Adam's step in units of the 0..1 range, which falls linearly to nothing over the last half of the
-            iterations; L-BFGS takes its steps whole.
+        learning_rate: Adam's first step in units of the 0..1 range, which falls linearly to nothing; L-BFGS takes its
+            steps whole.
         shift: for Adam, the picture is moved by 0 to this many pixels and, every other time, mirrored before it is
             judged (see views.py); 0 for neither.
         seed: of these moves.
@@ -72,14 +72,14 @@ class RenderSettings:
     size: int = 512
     style_scale: float = 1.0
     optimizer: str = "auto"
-    iterations: int = 200
+    iterations: int = 300
     learning_rate: float = 0.03
     shift: int = 16
     seed: int = 0
 
     def learning_rate_at(self, iteration: int) -> float:
         """The learning rate of an iteration (0-based)."""
-        return self.learning_rate * min(1.0, 2 * (1 - iteration / self.iterations))
+        return self.learning_rate * (1 - iteration / self.iterations)
 
 
 # ``gatys-2017`` has the layers, the plain Gram matrices and the 500 steps of the authors' own notebook
