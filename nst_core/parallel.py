@@ -150,6 +150,5 @@ def _others_needed() -> Iterator[None]:
         yield
     except RuntimeError as error:  # a connection that is closed, above all
         raise FailedElsewhere(
-            f"The other processes of the training cannot be reached ({str(error).splitlines()[0]}); give the same "
-            "command again."
+            "The other processes of the training cannot be reached; see what they say and give the same command again."
         ) from error
