@@ -29,11 +29,12 @@ from nst_core.settings import (
     TrainSettings,
     TransformerSettings,
 )
-from plugin.terminal import bar, interruptible, stages, training_bar
+from plugin.terminal import bar, interruptible, one_voice, stages, training_bar
 
 Report = dict[str, Any]
 
 
+@one_voice()
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for a cancelled run, 141 for a closed pipe."""
     options = parser().parse_args(arguments)
@@ -137,6 +138,7 @@ def render(options: argparse.Namespace) -> Report:
 def train(options: argparse.Namespace) -> Report:
     """From a painting to a style file, by way of a checkpoint that a second call resumes; Ctrl-C keeps it."""
     _check_style_output(options.output)
+    from nst_core import parallel
     from plugin import training
 
     settings = TrainSettings(
@@ -150,7 +152,7 @@ def train(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with training_bar(settings.steps) as (progress, stage):
+    with parallel.joined(options.device), training_bar(settings.steps) as (progress, stage):
         report = training.train_styles(
             options.paintings,
             options.photos,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,11 +56,11 @@ def peak_rss_mib() -> float:
 
 
 def gpu_memory() -> int | None:
-    """Free bytes of the first NVIDIA GPU, or None if its driver does not tell."""
+    """Free bytes of the first NVIDIA GPU, or of the one that ``torchrun`` gave this process; None if untold."""
     command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        return int(answer.stdout.splitlines()[0]) * 2**20
+        return int(answer.stdout.splitlines()[int(os.environ.get("LOCAL_RANK", "0"))]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 

@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ SAMPLE_PIXELS = (451, 300)
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs ``neural-style`` in an empty folder with an empty home."""
+    """Runs ``neural-style`` in an empty folder with an empty home, several processes of it by ``torchrun``."""
     environment = os.environ | {
         "HOME": str(tmp_path / "home"),
         "NEURAL_STYLE_HOME": str(tmp_path / "home" / "neural-style"),
@@ -31,8 +32,9 @@ def run(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
 
-    def go(*arguments, start=False):
-        command = [sys.executable, "-m", "plugin.cli", *map(str, arguments)]
+    def go(*arguments, start=False, processes=1):
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "plugin.cli", *map(str, arguments)]
         keywords = {
             "cwd": folder,
             "env": environment,
@@ -284,6 +286,43 @@ def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
     assert interrupt_after_first_step(again) == 0
     steps = [row.split(",")[0] for row in (run.folder / "mine.losses.csv").read_text().splitlines()[1:]]
     assert steps == [str(n + 1) for n in range(json.loads(again.stdout.read())["steps"])]
+
+
+@pytest.fixture
+def shared_training(samples, slim_weights):
+    command = ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, "--device", "cpu"]
+    return [*command, "--batch", 2, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 100000, "--json"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_a_training_by_two_processes(run, shared_training):
+    """A process alone goes on from there."""
+    torch = pytest.importorskip("torch")
+    process = run(*shared_training, start=True, processes=2)
+    interrupt_after_first_step(process)
+    # The rest has half a minute before torchrun ends it, which is too little for the style file on a busy machine.
+    steps = torch.load(run.folder / "mine.checkpoint", weights_only=True)["step"]
+    assert 0 < steps < 100000
+    again = report(run(*shared_training, "--steps", steps + 1))
+    assert again["resumed"] and again["steps"] == steps + 1
+    rows = (run.folder / "mine.losses.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == [str(n + 1) for n in range(again["steps"])]
+
+
+@pytest.mark.slow
+def test_an_error_in_one_process_ends_all_with_its_sentence(run, shared_training, photos_folder):
+    """A photo that is damaged comes up in the second one's share of the third step."""
+    torch = pytest.importorskip("torch")
+    from nst_core.photos import Photos
+
+    folder = run.folder / "photos"
+    shutil.copytree(photos_folder, folder)
+    name, _ = Photos(folder, 64)._readers[Photos(folder, 64)._index(0, 5)]
+    (folder / name).write_bytes((folder / name).read_bytes()[:3000])
+    done = run(*shared_training, "--photos", folder, processes=2)
+    assert done.stderr.count(f"neural-style: The photo {name} in {folder} is damaged") == 1 and not done.stdout
+    assert done.stderr.count("exitcode  : 2") == 2
+    assert torch.load(run.folder / "mine.checkpoint", weights_only=True)["step"] == 2
 
 
 def test_ctrl_c_before_there_is_anything_cancels(run, sample, slim_weights):
