@@ -27,10 +27,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.yardstick import numbers, positive, table, write
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
-from nst_core.files import written_whole
 from nst_core.losses import LEVEL
 from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, render
@@ -111,24 +111,13 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--size", type=positive, default=256, help="longest side of a photo in pixels (default 256)")
     found.add_argument(
         "--iterations",
-        type=counts,
+        type=numbers,
         default=(10, 25, 50, 100, 200),
         metavar="N,N,...",
         help="after how many the render is judged (default 10,25,50,100,200)",
     )
     found.add_argument("--device", choices=DEVICES, default="auto")
     return found
-
-
-def positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError(value)
-    return number
-
-
-def counts(value: str) -> tuple[int, ...]:
-    return tuple(sorted({positive(part) for part in value.split(",")}))
 
 
 def name_and_file(value: str) -> tuple[str, Path]:
@@ -257,16 +246,6 @@ def kept(path: Path, key: str, measure: Callable[[], Record]) -> Record:
     record = {"key": key, **measure()}
     write(path, lambda partial: partial.write_text(json.dumps(record, indent=1)))
     return record
-
-
-def write(path: Path, content: Callable[[Path], object]) -> None:
-    """Have ``content`` write ``path``, whole or not at all. Raises StyleError if it cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial:
-            content(partial)
-    except OSError as error:
-        raise StyleError(f"{path} cannot be written ({error.strerror}); mend that or choose another place.") from error
 
 
 def fingerprint(subject: Subject, photo: Tensor) -> str:
@@ -558,11 +537,6 @@ def in_words(values: tuple[float, float, float], iterations: Sequence[int]) -> s
 
     middle, least, most = map(word, values)
     return f"{middle} ({least} to {most})"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def plot(records: Sequence[Record], path: Path) -> None:
