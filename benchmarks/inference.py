@@ -52,7 +52,7 @@ from nst_core.errors import StyleError
 from nst_core.settings import TrainSettings, TransformerSettings
 from nst_core.train import Checkpoint
 from nst_core.transformer import TransformerNetwork
-from plugin.engine.provider import CPU, CUDA, Provider, choose_provider, open_session, session_options
+from plugin.engine.provider import CPU, CUDA, Provider, choose_provider, open_session, run_options, session_options
 from plugin.engine.style_library import find_styles, list_styles
 
 CLASSIC = TransformerSettings(width=32, end_kernel=9)
@@ -293,12 +293,12 @@ def open_way(way: Way, path: Path, size: int, device: torch.device, threads: int
     picture = sample(size)
     if way.runtime == ONNX_RUNTIME:
         provider = Provider(CUDA if device.type == "cuda" else CPU, "")
-        options = session_options()
+        options = session_options(provider)
         options.intra_op_num_threads = threads
         session = open_session(path, provider, options)
         if way.how == "bound":
             return bound(session, picture, device)
-        return lambda: session.run(["styled"], {"image": picture})[0]
+        return lambda: session.run(["styled"], {"image": picture}, run_options(session))[0]
     torch.set_num_threads(threads)
     # Tensor cores want channels last; on a CPU our network took an eighth longer so, for its norms turn them back.
     order = torch.channels_last if device.type == "cuda" else torch.contiguous_format
@@ -321,7 +321,7 @@ def bound(session: ort.InferenceSession, picture: np.ndarray, device: torch.devi
     binding.bind_output("styled", device.type, 0)
 
     def paint() -> Any:
-        session.run_with_iobinding(binding)
+        session.run_with_iobinding(binding, run_options(session))
         binding.synchronize_outputs()
         return binding.get_outputs()[0]
 
@@ -330,7 +330,7 @@ def bound(session: ort.InferenceSession, picture: np.ndarray, device: torch.devi
 
 def placement(path: Path, provider: Provider, folder: Path) -> dict[str, dict[str, int]]:
     """Where the nodes ran that computed a small picture: how many of each kind, by provider, from a profile."""
-    options = session_options()
+    options = session_options(provider)
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "profile")
     session = open_session(path, provider, options)

@@ -120,9 +120,10 @@ class TransformerSettings:
         """Memory that ONNX Runtime takes at its peak on a CPU, per input pixel.
 
         At the last doubling 2w channels stand side by side with their padded copy and the w channels of the
-        convolution, in float32: 20w bytes. Two fifths more cover the runtime's own workspace (measured at 1024x1024).
+        convolution, in float32: 20w bytes. Seven tenths more cover the runtime's own workspace and its arena, which
+        grows by doubling (measured at 768x768 to 1536x1536).
         """
-        return 28 * self.width
+        return 34 * self.width
 
     @property
     def receptive_radius(self) -> int:
