@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.errors import StyleError
+from nst_core.recipes import Recipe
 from nst_core.settings import RenderSettings
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
@@ -30,12 +31,14 @@ TORCH_ADVICE = (
 class Rendered:
     """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration.
 
-    ``notes`` are sentences on settings that were fitted to the feature network.
+    ``recipe`` is what was done in the end, and ``notes`` are sentences on what in it was fitted to the feature network
+    or the memory, or why the render ended early.
     """
 
     pixels: np.ndarray
     device: str
     feature_network: str
+    recipe: Recipe
     iterations: int
     losses: list[Mapping[str, float]]
     seconds: dict[str, float]
@@ -60,13 +63,15 @@ def render(
     strength: float = 100.0,
     device: str = "auto",
     keep_size: bool = False,
+    initial: Picture | None = None,
 ) -> Rendered:
     """Paint ``picture`` in the style of ``style_picture``.
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
-    feature network (see nst_core/weights.py). Where ``progress`` returns False, the render stops and keeps what it
-    has. Raises StyleError if PyTorch or the feature weights are missing, or memory is.
+    feature network (see nst_core/weights.py). ``initial`` is a picture to start from in place of ``settings.start``.
+    Where ``progress`` returns False, the render stops and keeps what it has. Raises StyleError if PyTorch or the
+    feature weights are missing, or memory is.
     """
     require_torch()
     check_strength(strength)
@@ -101,14 +106,17 @@ def render(
         )
 
     photo, style = (_tensor(network_input(p)).to(chosen) for p in (picture, style_picture))
-    done = optimize.render(photo, style, network, settings, report)
+    start = None if initial is None else _tensor(network_input(initial)).to(chosen)
+    done = optimize.render(photo, style, network, settings, report, start)
+    notes += [done.note] if done.note else []
     clock.lap("render")
     if not keep_size:
         picture = _scaled(picture, *done.image.shape[-2:])
     styled = pictures.resized(done.image, picture.height, picture.width)
     result = composite(picture, _array(styled), strength)
     clock.lap("composite")
-    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds, notes)
+    recipe = Recipe(settings, weights.named(features), pooling)
+    return Rendered(result, str(chosen), network.name, recipe, done.iteration, history, clock.seconds, notes)
 
 
 def _scaled(picture: Picture, height: int, width: int) -> Picture:
