@@ -19,6 +19,7 @@ from nst_core.settings import RenderSettings
 from nst_core.views import random_view
 
 LBFGS_HISTORY = 20
+SMALLEST_GRADIENT = 1e-30
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,7 @@ def render(
         average = _Average(settings.average)
         for iteration in range(stage.first, stage.last + 1):
             if kind != "lbfgs":
-                rate = settings.learning_rate_at(iteration - 1, total)
-                # A relative loss has gradients that shrink as the picture grows; Adam does not mind.
-                optimizer.param_groups[0]["lr"] = rate * image.numel() if kind == "sgd" else rate
+                optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1, total)
             losses = _step(optimizer, image, judge, iteration)
             if not isfinite(losses["total"]):
                 return _without_loss(good, iteration)
@@ -215,6 +214,9 @@ def _step(optimizer: torch.optim.Optimizer, image: Tensor, judge: _Judge, iterat
         optimizer.zero_grad()
         losses.update(judge(image, iteration - 1))
         losses["total"].backward()
+        if isinstance(optimizer, torch.optim.SGD) and image.grad is not None:
+            # The gradient falls by a thousand times in a few steps, and with it would every step.
+            image.grad /= image.grad.square().mean().sqrt() + SMALLEST_GRADIENT
         return losses["total"].item()
 
     optimizer.step(closure)

@@ -27,7 +27,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "iterations": (1, 100000),
     "first_iterations": (0, 100000),
     "style_scale": (0.1, 10.0),
-    "learning_rate": (1e-5, 1e4),
+    "learning_rate": (1e-5, 10.0),
     "average": (0.0, 0.9999),
     "shift": (0, 16),
     "seed": (0, 2**31 - 1),
@@ -128,12 +128,12 @@ class RenderSettings:
         style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
         start: the picture to begin with: the photo (``content``), ``noise`` or the ``style``.
         optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; ``sgd``,
-            plain gradient descent; or ``auto``: Adam for features that were distilled, else L-BFGS. Distilled features
+            gradient descent; or ``auto``: Adam for features that were distilled, else L-BFGS. Distilled features
             agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay the same.
         iterations: evaluations of the objective and its gradient at each size; one step each.
         first_iterations: the same at the first of several sizes; 0 for as many as at the others.
-        learning_rate: Adam's step in units of the 0..1 range. That of gradient descent is what a pixel moves for a
-            gradient as large as that of a loss of 1 would be, shared out over all pixels. L-BFGS takes its steps whole.
+        learning_rate: Adam's step in units of the 0..1 range; gradient descent's is its root mean square over the
+            pixels, whatever the length of the gradient. L-BFGS takes its steps whole.
         schedule: how the learning rate changes over all iterations: ``linear``, to nothing over the last half;
             ``constant``; or ``step``, to a tenth after each third.
         average: the result is the exponential moving average of the pictures, with this decay; 0 for the last one.

@@ -25,7 +25,7 @@ def pictures():
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "w2"])
-@pytest.mark.parametrize(("optimizer", "learning_rate"), [("lbfgs", 1.0), ("adam", 0.01), ("sgd", 0.05)])
+@pytest.mark.parametrize(("optimizer", "learning_rate"), [("lbfgs", 1.0), ("adam", 0.01), ("sgd", 0.02)])
 def test_the_loss_falls_and_every_iteration_is_reported(network, pictures, optimizer, learning_rate, style_loss):
     seen = []
     objective = ObjectiveSettings(style_loss=style_loss)
@@ -95,7 +95,7 @@ def test_from_coarse_to_fine(network, pictures, optimizer):
     assert [tuple(p.image.shape[-2:]) for p in seen] == 8 * [(34, 45)] + 6 * [(48, 64)]
     # The second size begins with what the first one made, not with the photo.
     carried = resized(seen[7].image, 48, 64)
-    assert (seen[8].image - carried).abs().mean() < 0.5 * (seen[8].image - pictures[0]).abs().mean()
+    assert (seen[8].image - carried).abs().mean() < 0.7 * (seen[8].image - pictures[0]).abs().mean()
     assert done.image.shape == pictures[0].shape
 
 

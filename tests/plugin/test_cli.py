@@ -240,7 +240,8 @@ def test_a_preset_fits_itself_to_the_network(run, sample, samples):
 
 def test_a_result_tells_how_to_repeat_it(run, sample, samples):
     (run.folder / "mine.toml").write_text(
-        'size = 64\niterations = 3\nstart = "noise"\n[objective]\nstyle_layers = "relu1_1=0.5,relu2_1"\ncontent_weight = 1\n'
+        'size = 64\niterations = 3\nstart = "noise"\n'
+        '[objective]\nstyle_layers = "relu1_1=0.5,relu2_1"\ncontent_weight = 1\n'
     )
     pictures = [sample, "--style-image", samples / "rocket.jpg"]
     options = [
