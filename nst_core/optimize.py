@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.objective import SMALLEST_SIDE, Objective
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
+from nst_core.render_checkpoint import RenderCheckpoint, load_checkpoint, origin_of, save_checkpoint
 from nst_core.settings import RenderSettings
 from nst_core.views import random_view
 
@@ -91,6 +93,8 @@ def render(
     settings: RenderSettings,
     progress: Callable[[RenderProgress], bool],
     initial: Tensor | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 100,
 ) -> RenderProgress:
     """Paint ``photo`` in the style of ``style`` (both [1, 3, h, w], RGB, sRGB-encoded 0..1).
 
@@ -100,6 +104,10 @@ def render(
     Returns the last progress, whose ``image`` is the result. Stops after the iteration for which ``progress`` returns
     False, and, with a ``note``, where the loss is no longer a number: then the result is the last picture whose loss
     was one. Raises StyleError for an unknown layer, a photo too narrow, or a loss that never was a number.
+
+    The file ``checkpoint``, if named, is written after every ``checkpoint_every`` iterations and where ``progress``
+    stops the render. If it is there already, the render goes on from it: on a CPU the result is the same to the bit as
+    without the break. Raises StyleError if it is of another render. Once the result is safe, remove it.
     """
     stages = scales(settings, *photo.shape[-2:])
     kind, total = optimizer_for(features, settings), stages[-1].last
@@ -107,7 +115,11 @@ def render(
     start = _start(judge.photo, style, settings) if initial is None else initial
     good = done = RenderProgress(0, total, {}, resized(start, *judge.photo.shape[-2:]))
     optimizer: torch.optim.Optimizer | None = None
+    origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
+    saved = load_checkpoint(checkpoint, origin) if checkpoint and checkpoint.exists() else None
     for stage in stages:
+        if saved is not None and saved.iteration > stage.last:
+            continue
         if stage is not stages[0]:
             judge = _Judge(photo, style, features, settings, stage.size, kind)
         # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
@@ -115,7 +127,13 @@ def render(
         image.requires_grad_(True)
         optimizer = _optimizer(kind, image, settings, optimizer)
         average = _Average(settings.average)
-        for iteration in range(stage.first, stage.last + 1):
+        if saved is not None:
+            image.data.copy_(saved.variable)
+            optimizer.load_state_dict(saved.optimizer)
+            average.sum, average.count = saved.average, saved.averaged
+            good = done = RenderProgress(saved.iteration, total, saved.losses, saved.picture.to(image.device))
+            saved = None
+        for iteration in range(max(stage.first, done.iteration + 1), stage.last + 1):
             if kind != "lbfgs":
                 optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1, total)
             losses = _step(optimizer, image, judge, iteration)
@@ -127,7 +145,11 @@ def render(
                     # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
                     image.clamp_(0, 1)
                 done = RenderProgress(iteration, total, losses, average.with_(image).clamp(0, 1))
-            if not progress(done):
+            go_on = progress(done)
+            if checkpoint and iteration < total and (iteration % checkpoint_every == 0 or not go_on):
+                state = losses, done.image, image.detach(), average.sum, average.count, optimizer.state_dict()
+                save_checkpoint(RenderCheckpoint(origin, iteration, *state), checkpoint)
+            if not go_on:
                 return done
     return done
 

@@ -113,6 +113,7 @@ def render(options: argparse.Namespace) -> Report:
     recipe, others = _recipe(options)
     source, style = read_picture(options.photo), read_picture(options.style_image)
     initial = read_picture(Path(others["initial"])).picture if others["initial"] else None
+    checkpoint = options.output.with_suffix(".checkpoint") if options.checkpoint_every else None
     with interruptible() as interrupted, stages() as stage, bar(recipe.settings.iterations) as show:
 
         def progress(step) -> bool:
@@ -134,6 +135,8 @@ def render(options: argparse.Namespace) -> Report:
             strength=others["strength"],
             device=options.device,
             initial=initial,
+            checkpoint=checkpoint,
+            checkpoint_every=options.checkpoint_every,
         )
     record = {
         "recipe": as_data(done.recipe),
@@ -142,6 +145,8 @@ def render(options: argparse.Namespace) -> Report:
         **others,
     }
     write_picture(source, done.pixels, options.output, record)
+    if checkpoint and done.finished:
+        checkpoint.unlink(missing_ok=True)
     for note in done.notes:
         _say(options, note)
     _say(
@@ -410,6 +415,14 @@ def parser() -> argparse.ArgumentParser:
         help="(default auto: adam for compact and other features that were distilled, else lbfgs)",
     )
     sub.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes (default linear, to nothing)")
+    number(
+        sub,
+        "--checkpoint-every",
+        0,
+        100000,
+        0,
+        "iterations between two checkpoints, beside the output, from which the same command goes on; 0 for none",
+    )
     objective(sub, defaults.objective)
     sub.set_defaults(strength=None, features=None, pooling=None)
 

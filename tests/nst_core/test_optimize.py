@@ -234,3 +234,61 @@ def test_it_looks_like_both(assets, read_photo):
     )
     assert seen[-1].losses["style"] < 0.25 * seen[0].losses["style"]
     assert seen[-1].losses["content"] < 0.3  # 0.3 would be no content at all
+
+
+RESUMED = {
+    "lbfgs": {"optimizer": "lbfgs"},
+    "adam": {"optimizer": "adam", "average": 0.9, "shift": 5, "start": "noise"},
+    "sgd": {"optimizer": "sgd"},
+}
+
+
+@pytest.mark.parametrize("stop", [2, 6, 9])
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_resumed_render_is_an_uninterrupted_one_to_the_bit(network, pictures, tmp_path, name, stop):
+    """Stopped within the first size, at its end and within the second, by the second checkpoint or by the caller."""
+    settings = RenderSettings(size=64, coarsest=45, iterations=6, **RESUMED[name])
+    whole, seen = render(*pictures, network, settings, lambda p: True), []
+    path = tmp_path / "a.checkpoint"
+    render(*pictures, network, settings, lambda p: p.iteration < stop, None, path, 100)
+    assert path.exists()
+    done = render(*pictures, network, settings, lambda p: seen.append(p) or True, None, path, 100)
+    assert [p.iteration for p in seen] == list(range(stop + 1, 13))
+    assert torch.equal(done.image, whole.image) and done.losses == whole.losses
+
+
+def test_checkpoints_come_every_so_many_iterations(network, pictures, tmp_path):
+    path, found = tmp_path / "a.checkpoint", []
+    settings = RenderSettings(size=64, optimizer="adam", iterations=7)
+
+    def progress(step):
+        # Those of the steps before this one.
+        found.append(torch.load(path, weights_only=True)["iteration"] if path.exists() else 0)
+        return True
+
+    render(*pictures, network, settings, progress, None, path, 3)
+    assert found == [0, 0, 0, 3, 3, 3, 6]
+    assert [one.name for one in tmp_path.iterdir()] == ["a.checkpoint"]
+
+
+def test_a_checkpoint_of_another_render_is_refused(network, pictures, tmp_path):
+    path = tmp_path / "a.checkpoint"
+    settings = RenderSettings(size=64, optimizer="adam", iterations=4)
+    render(*pictures, network, settings, lambda p: False, None, path)
+    other = replace(settings, seed=3, objective=replace(settings.objective, tv_weight=0.5))
+    with pytest.raises(StyleError, match=r"whose tv_weight \(0.3 there, 0.5 here\), seed \(0 there, 3 here\) differ;"):
+        render(*pictures, network, other, lambda p: True, None, path)
+    with pytest.raises(StyleError, match="whose style picture differs;"):
+        render(pictures[0], pictures[1].flip(3), network, settings, lambda p: True, None, path)
+    with pytest.raises(StyleError, match="whose picture to start from differs;"):
+        render(*pictures, network, settings, lambda p: True, pictures[1], path)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(StyleError, match="not a checkpoint of a render"):
+        render(*pictures, network, settings, lambda p: True, None, path)
+
+
+def test_a_full_disk_is_one_sentence(network, pictures, tmp_path, full_disk):
+    settings = RenderSettings(size=64, optimizer="adam", iterations=4)
+    with full_disk(), pytest.raises(StyleError, match="cannot be written"):
+        render(*pictures, network, settings, lambda p: True, None, tmp_path / "a.checkpoint", 1)
+    assert not list(tmp_path.iterdir())
