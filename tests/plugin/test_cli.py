@@ -112,6 +112,16 @@ BAD = {
     "style image": ["render", "fine.jpg", "--style-image", "text.jpg", "-o", "o.png"],
     "features": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--features", "missing.safetensors"],
     "size": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--size", "1"],
+    "like a plain picture": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--like", "fine.jpg"],
+    "like and preset": [
+        *("render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png"),
+        *("--like", "fine.jpg", "--preset", "crowson"),
+    ],
+    "settings not toml": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--settings", "text.jpg"],
+    "no settings": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--settings", "missing.toml"],
+    "contradiction": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--coarsest", "600"],
+    "layer weight": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--style-layers", "relu1_1=x"],
+    "no start": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--init", "missing.png"],
     "no checkpoint": ["export", "missing", "-o", "x.onnx"],
     "no checkpoint but a picture": ["export", "fine.jpg", "-o", "x.onnx"],
     "unusable name": ["train", "fine.jpg", "-o", "x.onnx", "--photos", ".", "--features", "SLIM", "--name", "My Style"],
@@ -228,6 +238,50 @@ def test_a_preset_fits_itself_to_the_network(run, sample, samples):
     assert run(*command, "--style-layers", "relu1_1,relu2_1").returncode == 0
     refused = run(*command, "--content-layers", "relu4_2")
     assert refused.returncode == 2 and "relu4_1" in refused.stderr
+
+
+def test_a_result_tells_how_to_repeat_it(run, sample, samples):
+    (run.folder / "mine.toml").write_text(
+        'size = 64\niterations = 3\nstart = "noise"\n'
+        '[objective]\nstyle_layers = "relu1_1=0.5,relu2_1"\ncontent_weight = 1\n'
+    )
+    pictures = [sample, "--style-image", samples / "rocket.jpg"]
+    options = [
+        "--preset",
+        "owl",
+        "--settings",
+        "mine.toml",
+        "--features",
+        "compact",
+        "--iterations",
+        2,
+        "--strength",
+        80,
+    ]
+    found = report(run("render", *pictures, *options, "-o", "a.png", "--json"))
+    recipe = found["recipe"]
+    assert (recipe["size"], recipe["iterations"], recipe["start"]) == (64, 2, "noise")
+    assert recipe["optimizer"] == "adam" and recipe["shift"] == 0 and recipe["features"] == "compact"  # the preset's
+    assert recipe["objective"]["style_layers"] == ["relu1_1", "relu2_1"]
+    assert recipe["objective"]["style_layer_weights"] == [0.5, 1.0] and recipe["objective"]["content_weight"] == 1
+    again = report(run("render", *pictures, "--like", "a.png", "-o", "b.jpg", "--json"))
+    assert again["recipe"] == recipe
+    report(run("render", *pictures, "--like", "b.jpg", "-o", "c.png", "--json"))
+    assert (run.folder / "c.png").read_bytes() == (run.folder / "a.png").read_bytes()
+    (run.folder / "mine.toml").write_text("sise = 3")
+    refused = run("render", *pictures, "--settings", "mine.toml", "-o", "o.png")
+    assert refused.returncode == 2 and refused.stderr.startswith("neural-style: mine.toml: there is no setting 'sise'")
+
+
+def test_a_render_starts_from_a_picture(run, sample, samples):
+    pictures = [sample, "--style-image", samples / "rocket.jpg", "--features", "compact", "--optimizer", "adam"]
+    still = ["--size", 64, "--iterations", 1, "--learning-rate", 1e-5]
+    report(run("render", *pictures, *still, "--init", samples / "coffee.jpg", "-o", "a.png", "--json"))
+    report(run("render", sample, "--style-image", samples / "rocket.jpg", "--like", "a.png", "-o", "b.png", "--json"))
+    with Image.open(run.folder / "a.png") as image, Image.open(samples / "coffee.jpg") as start:
+        found, expected = np.array(image).astype(int), np.array(start.resize(image.size, Image.Resampling.BICUBIC))
+    assert np.abs(found - expected).mean() < 5
+    assert (run.folder / "a.png").read_bytes() == (run.folder / "b.png").read_bytes()
 
 
 def test_distill(run, slim_weights, photos_folder):
