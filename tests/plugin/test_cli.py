@@ -317,6 +317,20 @@ def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
     assert Image.open(run.folder / "o.png").size == (128, 85)
 
 
+def test_a_render_that_was_stopped_goes_on(run, sample, slim_weights):
+    command = ["render", sample, "--style-image", sample, "-o", "o.png", "--features", slim_weights, "--size", 64]
+    command += ["--checkpoint-every", 100000, "--iterations", 100000]
+    process = run(*command, start=True)
+    assert interrupt_after_first_step(process) == 0
+    assert (run.folder / "o.checkpoint").exists()
+    refused = run(*command, "--seed", 1)
+    assert refused.returncode == 2 and "seed (0 there, 1 here) differs" in refused.stderr
+    again = run(*command, start=True)
+    assert interrupt_after_first_step(again) == 0 and "Resumed after iteration" in again.stdout.read()
+    short = run(*command[:-1], 2, "-o", "p.png")
+    assert short.returncode == 0 and not (run.folder / "p.checkpoint").exists()
+
+
 def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
     command = [
         "train",
