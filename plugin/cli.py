@@ -70,7 +70,8 @@ def apply(options: argparse.Namespace) -> Report:
     styles = find_styles(options.style)
     check_output(options.output)
     source = read_picture(options.photo)
-    done = stylize(source.picture, styles, StylizeSettings(options.strength, options.stroke_size, options.device))
+    settings = StylizeSettings(options.strength, options.stroke_size, options.keep_colors, options.device)
+    done = stylize(source.picture, styles, settings)
     write_picture(source, done.pixels, options.output)
     titles = " + ".join(style.title for style in styles)
     _say(
@@ -114,6 +115,7 @@ def render(options: argparse.Namespace) -> Report:
             pooling=options.pooling,
             reference_photos=options.reference_photos,
             strength=options.strength,
+            keep_colors=options.keep_colors,
             device=options.device,
         )
     write_picture(source, done.pixels, options.output)
@@ -310,6 +312,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("photo", type=Path, metavar="PHOTO", help="the picture to paint")
         sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where the result goes")
         number(sub, "--strength", 0.0, 100.0, 100.0, "percent of the style in the result")
+        sub.add_argument("--keep-colors", action="store_true", help="paint the luminance only, in the photo's colours")
         sub.add_argument("--device", choices=DEVICES, default="auto", help="what computes (default auto)")
 
     def objective(sub: argparse.ArgumentParser, values: ObjectiveSettings) -> None:

@@ -58,6 +58,7 @@ def render(
     pooling: str = "max",
     reference_photos: Path | None = None,
     strength: float = 100.0,
+    keep_colors: bool = False,
     device: str = "auto",
     keep_size: bool = False,
 ) -> Rendered:
@@ -65,7 +66,8 @@ def render(
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
-    feature network (see nst_core/weights.py). Where ``progress`` returns False, the render stops and keeps what it
+    feature network (see nst_core/weights.py), ``strength`` and ``keep_colors`` what of the painting the result takes
+    (see picture.composite). Where ``progress`` returns False, the render stops and keeps what it
     has. Raises StyleError if PyTorch or the feature weights are missing, or memory is.
     """
     require_torch()
@@ -106,7 +108,7 @@ def render(
     if not keep_size:
         picture = _scaled(picture, *done.image.shape[-2:])
     styled = pictures.resized(done.image, picture.height, picture.width)
-    result = composite(picture, _array(styled), strength)
+    result = composite(picture, _array(styled), strength, keep_colors)
     clock.lap("composite")
     return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds, notes)
 

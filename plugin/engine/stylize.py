@@ -32,11 +32,13 @@ class StylizeSettings:
         strength: in percent, 0 (the photo) to 100 (the style).
         stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
             so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
+        keep_colors: only the luminance is painted; the colours stay those of the photo.
         device: ``auto``, ``cuda`` or ``cpu``.
     """
 
     strength: float = 100.0
     stroke_size: float = 100.0
+    keep_colors: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -93,7 +95,7 @@ def stylize(
     if seen.shape != rgb.shape:
         painted = enlarged(painted, seen, rgb) if settings.stroke_size > 100 else resized(painted, *rgb.shape[:2])
         clock.lap("resize")
-    pixels = composite(picture, painted, settings.strength)
+    pixels = composite(picture, painted, settings.strength, settings.keep_colors)
     clock.lap("composite")
     progress(Progress("Done", 1.0))
     return Stylized(pixels, provider, clock.seconds)

@@ -38,11 +38,12 @@ def describe() -> dict[str, Any]:
     """What GIMP knows of the filter."""
     procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
     config = procedure.create_config()
+    names = ("style", "strength", "stroke-size", "keep-colors", "size", "iterations")
     return {
         "menu_paths": procedure.get_menu_paths(),
         "menu_label": procedure.get_menu_label(),
         "image_types": procedure.get_image_types(),
-        "defaults": {name: config.get_property(name) for name in ("style", "strength", "size", "iterations")},
+        "defaults": {name: config.get_property(name) for name in names},
     }
 
 
@@ -55,6 +56,7 @@ def new_image(
     offset: tuple[int, int] = (0, 0),
     in_group: bool = False,
     profile: str = "new_rgb_srgb",
+    resolution: tuple[float, float] = (72.0, 72.0),
     display: bool = False,
 ) -> tuple[int, int]:
     """An image with one layer of these pixels ([H, W, 4], sRGB-encoded); the ids of both.
@@ -67,6 +69,7 @@ def new_image(
     )
     if base == "RGB":
         image.set_color_profile(getattr(Gimp.ColorProfile, profile)())
+    image.set_resolution(*resolution)
     kind = getattr(Gimp.ImageType, base + ("A" if alpha else "") + "_IMAGE")
     parent = None
     if in_group:
@@ -197,6 +200,7 @@ def facts(layer: int) -> dict[str, Any]:
     parent = item.get_parent()
     return {
         "name": item.get_name(),
+        "image": item.get_image().get_id(),
         "offset": tuple(item.get_offsets()[1:]),
         "size": (item.get_width(), item.get_height()),
         "parent": parent.get_id() if parent else None,
@@ -206,10 +210,14 @@ def facts(layer: int) -> dict[str, Any]:
 
 
 def state(image: int) -> dict[str, Any]:
-    """The image's precision, selected layers and names of the top layers, from the top."""
+    """What the image is, its selected layers, and the names of the top layers, from the top."""
     whole = Gimp.Image.get_by_id(image)
+    profile = whole.get_color_profile()
     return {
+        "size": (whole.get_width(), whole.get_height()),
         "precision": whole.get_precision().value_nick,
+        "profile": profile and profile.get_label(),
+        "resolution": whole.get_resolution()[1:],
         "selected": [layer.get_id() for layer in whole.get_selected_layers()],
         "layers": [layer.get_name() for layer in whole.get_layers()],
     }

@@ -67,7 +67,8 @@ def test_the_filter_is_in_the_menu(session):
 
 def test_defaults_are_the_engines(session):
     defaults = session.call("describe")["defaults"]
-    assert defaults["strength"] == StylizeSettings().strength
+    for name in ("strength", "stroke-size", "keep-colors"):
+        assert defaults[name] == getattr(StylizeSettings(), name.replace("-", "_"))
     assert defaults["size"] == RenderSettings().size
     assert defaults["iterations"] == RenderSettings().iterations
     assert defaults["style"] == "great-wave"
@@ -209,6 +210,63 @@ def test_the_bundled_style_is_the_default_and_paints_as_the_engine_does(session)
     assert session.call("state", image=image)["layers"] == ["The Great Wave off Kanagawa 100 %", "photo"]
     painted = stylize(Picture(before), styles).pixels
     assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
+    session.call("delete", image=image)
+
+
+@pytest.mark.parametrize(("base", "precision"), [("RGB", "U16_LINEAR"), ("GRAY", "U8_NON_LINEAR")])
+def test_a_new_image_is_like_the_old_one(session, base, precision):
+    image, layer = session.call(
+        "new_image",
+        pixels=some_pixels(base == "GRAY"),
+        base=base,
+        precision=precision,
+        canvas=(100, 80),
+        offset=(33, 21),
+        profile="new_rgb_adobe",
+        resolution=(200.0, 100.0),
+    )
+    session.call("select", image=image, rectangle=(33 + 20, 21 + 5, 15, 10))
+    kept, raw, before = session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer)
+    result = session.call("run", image=image, drawables=[layer], style="negative", output="image")
+    assert result["status"] == "success", result["message"]
+    assert session.call("state", image=image) == kept and (raw_pixels(session, layer) == raw).all()
+    new = session.call("facts", layer=result["layer"])
+    assert new["image"] != image
+    assert (new["size"], new["offset"]) == ((WIDTH, HEIGHT), (0, 0))
+    assert session.call("layer_mask", layer=result["layer"]) is None
+    state = session.call("state", image=new["image"])
+    assert state == kept | {"layers": [new["name"]], "selected": [result["layer"]], "size": (WIDTH, HEIGHT)}
+    expected = before.copy()
+    inside = in_rectangle(before.shape, (20, 5, 15, 10))
+    expected[inside] = negative(before)[inside]
+    assert np.abs(pixels(session, result["layer"]) - expected).max() < (2e-3 if base == "RGB" else ROUNDING["U8"])
+    session.call("delete", image=image)
+    session.call("delete", image=new["image"])
+
+
+def test_several_layers_are_one_new_image(session):
+    image, first = session.call("new_image", pixels=some_pixels(), offset=(-5, 3))
+    second = session.call("add_layer", image=image, pixels=some_pixels()[::-1, :17], name="second")
+    result = session.call("run", image=image, drawables=[first, second], style="negative", output="image")
+    assert result["status"] == "success", result["message"]
+    new = session.call("facts", layer=result["layer"])
+    assert (new["position"], new["offset"], new["size"]) == (1, (0, 3), (WIDTH, HEIGHT))
+    state = session.call("state", image=new["image"])
+    assert (len(state["layers"]), state["size"]) == (2, (WIDTH, HEIGHT + 3))
+    session.call("delete", image=image)
+    session.call("delete", image=new["image"])
+
+
+def test_stroke_size_and_kept_colours_are_the_engines(session):
+    with Image.open(SAMPLES / "chelsea.jpg") as photo:
+        photo.thumbnail((130, 130))
+        before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
+    image, layer = session.call("new_image", pixels=before, alpha=False)
+    for settings in (StylizeSettings(stroke_size=150), StylizeSettings(keep_colors=True)):
+        arguments = {"stroke_size": settings.stroke_size, "keep_colors": settings.keep_colors}
+        result = session.call("run", image=image, drawables=[layer], **arguments)
+        painted = stylize(Picture(before), find_styles("great-wave"), settings).pixels
+        assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
     session.call("delete", image=image)
 
 

@@ -64,9 +64,26 @@ def _add_arguments(procedure: Gimp.Procedure) -> None:
     procedure.add_double_argument(
         "strength", "Stren_gth", "How much of the style, in percent: 0 is the photo", 0.0, 100.0, 100.0, flags
     )
+    procedure.add_double_argument(
+        "stroke-size",
+        "Strok_e size",
+        "Size of the strokes, in percent of what the style was trained to paint; not for a style picture",
+        50.0,
+        200.0,
+        100.0,
+        flags,
+    )
+    procedure.add_boolean_argument(
+        "keep-colors",
+        "_Keep the photo's colours",
+        "Only the luminance is painted, the colours stay those of the photo",
+        False,
+        flags,
+    )
     output = Gimp.Choice.new()
     output.add("layer", 0, "New layer above", "The layer stays as it is")
     output.add("in-place", 1, "Change the layer", "The layer itself is painted over")
+    output.add("image", 2, "New image", "This image stays as it is")
     procedure.add_choice_argument("output", "O_utput", "Where the painting goes", output, "layer", flags)
     # Defaults as in nst_core.settings.RenderSettings, which cannot be imported yet.
     procedure.add_int_argument(
@@ -115,6 +132,8 @@ def run(
         import painting
 
         layers = painting.paint(image, drawables, config)
+        if run_mode != Gimp.RunMode.NONINTERACTIVE and config.get_property("output") == "image":
+            Gimp.Display.new(layers[0].get_image())
     except StyleError as error:
         return _failed(procedure, str(error))
     except Exception as error:  # anything that gets past here reaches the user without a word

@@ -26,7 +26,8 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
 
     Raises StyleError, the image untouched, if the settings or the drawables do not allow it.
     """
-    in_place = config.get_property("output") == "in-place"
+    output = config.get_property("output")
+    in_place = output == "in-place"
     if not drawables:
         raise StyleError("No layer is selected; select the layer to paint.")
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
@@ -35,7 +36,7 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
     # Before the first pixel is read: a picture can be too large for the reading itself.
     check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
     title, painter = _iterative(config) if config.get_property("style-image") else _fast(config)
-    pictures = [pixels.read_layer(layer) for layer in layers]
+    pictures = [pixels.read_layer(layer, with_selection=output == "image") for layer in layers]
     painted = background.run(lambda report: _paint_all(pictures, painter, report), title)
 
     for layer, picture in zip(layers, pictures, strict=True):
@@ -46,6 +47,8 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
 
     # Everything is computed: only now the image changes.
     name = f"{title} {config.get_property('strength'):g} %"
+    if output == "image":
+        return pixels.write_new_image(layers, name, painted)
     image.undo_group_start()
     try:
         if in_place:
@@ -101,7 +104,11 @@ def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     from plugin.engine.stylize import StylizeSettings, stylize
 
     styles = find_styles(config.get_property("style") or "")
-    settings = StylizeSettings(strength=config.get_property("strength"))
+    settings = StylizeSettings(
+        strength=config.get_property("strength"),
+        stroke_size=config.get_property("stroke-size"),
+        keep_colors=config.get_property("keep-colors"),
+    )
     title = " + ".join(style.title for style in styles)
     return title, lambda picture, report: stylize(picture, styles, settings, report).pixels
 
@@ -113,12 +120,11 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     file = config.get_property("style-image")
     style_picture = pixels.read_file(file)
     settings = RenderSettings(size=config.get_property("size"), iterations=config.get_property("iterations"))
-    features, strength = config.get_property("features") or "", config.get_property("strength")
+    names = ("features", "strength", "keep-colors")
+    options = {name.replace("-", "_"): config.get_property(name) for name in names}
 
     def painter(picture: Picture, report: ProgressCallback) -> np.ndarray:
-        return render(
-            picture, style_picture, settings, report, features=features, strength=strength, keep_size=True
-        ).pixels
+        return render(picture, style_picture, settings, report, keep_size=True, **options).pixels
 
     return PurePath(file.get_basename()).stem, painter
 
