@@ -119,21 +119,30 @@ def run(
         installation.connect()
     except installation.InstallationError as error:
         return _failed(procedure, str(error))
+    import background
+
     from nst_core.errors import StyleError
 
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
+        watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
             import dialog
 
-            if not dialog.ask(procedure, config):
+            if not dialog.ask(procedure, config, drawables):
                 return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+            if config.get_property("style-image"):
+                import watch
+
+                watcher = watch.Watch(drawables, config)
         import painting
 
-        layers = painting.paint(image, drawables, config)
+        layers = painting.paint(image, drawables, config, watcher)
         if run_mode != Gimp.RunMode.NONINTERACTIVE and config.get_property("output") == "image":
             Gimp.Display.new(layers[0].get_image())
+    except background.Cancelled:
+        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     except StyleError as error:
         return _failed(procedure, str(error))
     except Exception as error:  # anything that gets past here reaches the user without a word

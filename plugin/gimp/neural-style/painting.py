@@ -21,10 +21,16 @@ from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL
 Painter = Callable[[Picture, ProgressCallback], np.ndarray]
 
 
-def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.ProcedureConfig) -> list[Gimp.Layer]:
+def paint(
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None = None,
+) -> list[Gimp.Layer]:
     """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers.
 
-    Raises StyleError, the image untouched, if the settings or the drawables do not allow it.
+    Raises StyleError, the image untouched, if the settings or the drawables do not allow it, and background.Cancelled
+    if ``watcher`` wants it no more.
     """
     output = config.get_property("output")
     in_place = output == "in-place"
@@ -37,7 +43,7 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
     check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
     title, painter = _iterative(config) if config.get_property("style-image") else _fast(config)
     pictures = [pixels.read_layer(layer, with_selection=output == "image") for layer in layers]
-    painted = background.run(lambda report: _paint_all(pictures, painter, report), title)
+    painted = background.run(lambda report: _paint_all(pictures, painter, report), title, watcher)
 
     for layer, picture in zip(layers, pictures, strict=True):
         # GIMP was not blocked all that time.
@@ -132,7 +138,7 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
 def _paint_all(pictures: Sequence[Picture], painter: Painter, report: ProgressCallback) -> list[np.ndarray]:
     def part(index: int) -> ProgressCallback:
         def forward(progress: Progress) -> bool:
-            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures)))
+            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures), part=index))
 
         return forward
 
