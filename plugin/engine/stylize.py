@@ -49,11 +49,23 @@ class StylizeSettings:
 
 @dataclass(frozen=True, eq=False)
 class Stylized:
-    """The result: float32 pixels [H, W, 4] like the picture's, what ran it, and seconds by stage."""
+    """The result: float32 pixels [H, W, 4] like the picture's, what ran it, and seconds by stage.
+
+    ``notes`` are sentences that the user should hear, once.
+    """
 
     pixels: np.ndarray
     provider: Provider
     seconds: dict[str, float]
+
+    @property
+    def notes(self) -> list[str]:
+        if not self.provider.fell_back:
+            return []
+        return [
+            f"The graphics card could not be used ({self.provider.reason}), so that the processor paints, which is "
+            "slower; updating the card's driver may help."
+        ]
 
 
 def stylize(

@@ -54,7 +54,7 @@ def test_a_person_at_the_screen(gimp, screen, home, artifacts, tmp_path):
         screen.keys("alt+y", "Home", "alt+g", "ctrl+a", "5", "0", "Tab")
         screen.shoot(artifacts / "filter-dialog-changed.png")
         screen.keys("alt+p")
-        until(layers, ["Negative 50 %", "photo"])
+        until(layers, ["Neural Style: Negative, 50 %", "photo"])
         screen.shoot(artifacts / "filter-new-layer.png")
         undo()
         until(layers, ["photo"])
@@ -63,7 +63,7 @@ def test_a_person_at_the_screen(gimp, screen, home, artifacts, tmp_path):
         # With last values: the style and the strength of the dialog.
         result = session.call("run", image=image, drawables=[layer], run_mode="WITH_LAST_VALS")
         assert result["status"] == "success"
-        assert layers() == ["Negative 50 %", "photo"]
+        assert layers() == ["Neural Style: Negative, 50 %", "photo"]
         undo()
         until(layers, ["photo"])
 

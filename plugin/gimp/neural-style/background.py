@@ -1,8 +1,9 @@
-"""Long computations beside a living main loop."""
+"""Long computations beside a living main loop, and what the user hears of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -30,6 +31,16 @@ class Watcher(Protocol):
 
     def close(self) -> None:
         """The work is over."""
+
+
+def tell_once(sentences: Iterable[str]) -> None:
+    """Tell the user each sentence, unless it was told since GIMP was started."""
+    for sentence in sentences:
+        # Parasites of GIMP itself that are not persistent last as long as GIMP does.
+        name = f"neural-style-told-{zlib.crc32(sentence.encode())}"
+        if Gimp.get_parasite(name) is None:
+            Gimp.attach_parasite(Gimp.Parasite.new(name, 0, sentence.encode()))
+            Gimp.message(sentence)
 
 
 def run(work: Callable[[ProgressCallback], T], title: str, watcher: Watcher | None = None) -> T:

@@ -15,21 +15,30 @@ from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
 from preview_pane import PreviewPane  # noqa: E402
 from proxy import read_proxy  # noqa: E402
 from style_picture import style_picture  # noqa: E402
+from watch import Watch  # noqa: E402
 
 from nst_core.errors import StyleError  # noqa: E402
 from plugin.engine.render import TORCH_ADVICE, require_torch  # noqa: E402
-from plugin.engine.style_library import read_library  # noqa: E402
+from plugin.engine.style_library import Library, Style, find_styles, read_library  # noqa: E402
 
 SPACING = 12
 
 
-def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, drawables: Sequence[Gimp.Drawable]) -> bool:
-    """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled."""
+def ask(
+    procedure: Gimp.Procedure,
+    config: Gimp.ProcedureConfig,
+    drawables: Sequence[Gimp.Drawable],
+    with_selection: bool = True,
+) -> bool:
+    """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled.
+
+    ``with_selection`` is whether the selection decides where the style goes.
+    """
     if not drawables:
         raise StyleError("No layer is selected; select the layer to paint.")
     GimpUi.init("neural-style")
     library = read_library()
-    pane = PreviewPane(config, read_proxy(drawables[0]))
+    pane = PreviewPane(config, read_proxy(drawables[0], with_selection))
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     try:
         dialog.set_ok_label("_Paint")
@@ -43,13 +52,13 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, drawables: Sequ
         _lay_out(dialog, pane.widget, choice, pages)
 
         def follow(*_: object) -> None:
-            style, remark = library.styles.get(config.get_property("style")), ""
-            if pages.get_visible_child() is own:
-                style, remark = None, _about_picture(config)
-            ready = style is not None or config.get_property("style-image") is not None
+            from_picture = pages.get_visible_child() is own
+            styles = {} if from_picture else _chosen(config, library)
+            remark = _about_picture(config) if from_picture else ""
+            ready = bool(styles) or config.get_property("style-image") is not None
             dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and remark != TORCH_ADVICE)
-            dialog.set_sensitive("stroke-size", style is not None, None, None, False)
-            pane.follow(style, remark)
+            dialog.set_sensitive("stroke-size", not from_picture, None, None, False)
+            pane.follow(styles, remark)
 
         for name in ("style", "style-image", "stroke-size", "strength", "keep-colors"):
             config.connect(f"notify::{name}", follow)
@@ -59,6 +68,25 @@ def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, drawables: Sequ
     finally:
         pane.close()
         dialog.destroy()
+
+
+def watcher(
+    config: Gimp.ProcedureConfig, drawables: Sequence[Gimp.Drawable], with_selection: bool = True
+) -> Watch | None:
+    """A window to watch the painting in, if it takes long. Call it after ``ask``, which begins with the interface."""
+    if config.get_property("style-image") is None:
+        return None
+    return Watch([read_proxy(drawable, with_selection) for drawable in drawables], config)
+
+
+def _chosen(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
+    name = config.get_property("style") or ""
+    if name in library.styles:
+        return {library.styles[name]: 1.0}
+    try:
+        return find_styles(name)  # a mixture, or a file from elsewhere, that a script has given
+    except StyleError:
+        return {}
 
 
 def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Widget, pages: Gtk.Widget) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from gi.repository import Gdk, GdkPixbuf, Gimp, GLib, Gtk, Pango
 
-from plugin.engine.style_library import Library, Style
+from nst_core.errors import StyleError
+from plugin.engine.style_library import Library, Style, find_styles
 
 TILE_WIDTH, THUMBNAIL_HEIGHT = 112, 75
 TILES_PER_ROW, GALLERY_HEIGHT = 3, 280
@@ -27,9 +28,11 @@ def gallery(config: Gimp.ProcedureConfig, library: Library, accept: Callable[[],
     ``accept`` is called when a style is double-clicked, or chosen and Enter pressed.
     """
     styles = list(library.styles.values())
-    # A style of the last run may be gone by now.
-    if styles and config.get_property("style") not in library.styles:
-        config.set_property("style", styles[0].name)
+    try:
+        find_styles(config.get_property("style") or "")
+    except StyleError:  # a style of the last run may be gone by now
+        if styles:
+            config.set_property("style", styles[0].name)
 
     grid = Gtk.FlowBox(
         selection_mode=Gtk.SelectionMode.BROWSE,

@@ -52,17 +52,29 @@ def _get(buffer: Gegl.Buffer, x: int, y: int, width: int, height: int, form: str
 
 def read_file(file: Gio.File) -> Picture:
     """What is visible in any picture file that GIMP opens. Raises StyleError if it opens none."""
-    name = file.get_path() or file.get_uri()
-    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
-    if image is None:
-        reason = Gimp.get_pdb().get_last_error()
-        raise StyleError(f"GIMP cannot open the style picture {name} ({reason.rstrip('.')}); choose another one.")
+    image = load(file)
     try:
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
         return Picture(_read(visible))
     finally:
         image.delete()
+
+
+def load(file: Gio.File) -> Gimp.Image:
+    """The image in any file that GIMP opens. Raises StyleError if it opens none."""
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    if image is None:
+        name, reason = file.get_path() or file.get_uri(), _last_error()
+        raise StyleError(f"GIMP cannot open the picture {name} ({reason}); choose another one.")
+    return image
+
+
+def save(image: Gimp.Image, file: Gio.File) -> None:
+    """Export in the format of the file's ending. Raises StyleError if GIMP cannot."""
+    if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None):
+        name, reason = file.get_basename(), _last_error()
+        raise StyleError(f"GIMP cannot save {name} ({reason}); choose another format or folder.")
 
 
 def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[np.ndarray]) -> list[Gimp.Layer]:
@@ -103,8 +115,7 @@ def write_in_place(layer: Gimp.Layer, pixels: np.ndarray) -> None:
     _set(layer.get_shadow_buffer(), pixels)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
-        reason = Gimp.get_pdb().get_last_error()
-        raise StyleError(f"GIMP does not let the layer {layer.get_name()!r} be changed ({reason.rstrip('.')}).")
+        raise StyleError(f"GIMP does not let the layer {layer.get_name()!r} be changed ({_last_error()}).")
     layer.update(0, 0, layer.get_width(), layer.get_height())
 
 
@@ -121,6 +132,31 @@ def write_above(layer: Gimp.Layer, name: str, pixels: np.ndarray) -> Gimp.Layer:
         new.set_edit_mask(False)
     new.update(0, 0, new.get_width(), new.get_height())
     return new
+
+
+def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: np.ndarray, replace: bool) -> Gimp.Layer:
+    """A copy of the painting ``layer`` with other pixels, those of ``source``, in its place or over it."""
+    image = layer.get_image()
+    # A copy, and not the layer itself: what is written into that respects the selection.
+    new = layer.copy()
+    image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
+    _, x, y = source.get_offsets()
+    _, old_x, old_y = new.get_offsets()
+    height, width = pixels.shape[:2]
+    if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
+        new.resize(width, height, old_x - x, old_y - y)
+    _set(new.get_buffer(), pixels)
+    new.update(0, 0, width, height)
+    if replace:
+        tattoo = layer.get_tattoo()
+        image.remove_layer(layer)
+        # Of this painting another one may have been made.
+        new.set_tattoo(tattoo)
+    return new
+
+
+def _last_error() -> str:
+    return Gimp.get_pdb().get_last_error().rstrip(".")
 
 
 def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, pixels: np.ndarray) -> Gimp.Layer:

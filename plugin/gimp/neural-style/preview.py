@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from gi.repository import GLib
@@ -15,8 +15,8 @@ from plugin.engine.stylize import Stylized, StylizeSettings, stylize
 
 KEPT = 32
 
-Wish = tuple[Style, float]
-"""A style and the size of its strokes in percent."""
+Wish = tuple[tuple[tuple[Style, float], ...], float]
+"""Styles with their shares, and the size of the strokes in percent."""
 
 
 class Preview:
@@ -45,9 +45,9 @@ class Preview:
     def busy(self) -> bool:
         return self._running is not None
 
-    def wish(self, style: Style, stroke_size: float) -> None:
+    def wish(self, styles: Mapping[Style, float], stroke_size: float) -> None:
         """Paint this, or show it at once if it has been painted before."""
-        self._wish, self.trouble = (style, stroke_size), ""
+        self._wish, self.trouble = (tuple(styles.items()), stroke_size), ""
         if self._wish in self._painted:
             self.painting = self._painted[self._wish]
             self._painted.move_to_end(self._wish)
@@ -63,9 +63,9 @@ class Preview:
 
     def _start(self, wish: Wish) -> None:
         self._running = wish
-        style, stroke_size = wish
+        styles, stroke_size = wish
         settings = StylizeSettings(stroke_size=stroke_size)
-        future = self._thread.submit(stylize, self._picture, {style: 1.0}, settings)
+        future = self._thread.submit(stylize, self._picture, dict(styles), settings)
         future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
 
     def _done(self, wish: Wish, future: Future[Stylized]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from gi.repository import Gimp, GLib, Gtk
 from preview import Preview
@@ -21,7 +23,7 @@ class PreviewPane:
 
     def __init__(self, config: Gimp.ProcedureConfig, proxy: Proxy) -> None:
         self._config, self._proxy = config, proxy
-        self._style: Style | None = None
+        self._styles: Mapping[Style, float] = {}
         self._idle = 0
         self._preview = Preview(proxy.picture, self._changed)
         self._view = SplitView("Preview: the photo on the left, the painting on the right")
@@ -45,16 +47,16 @@ class PreviewPane:
         self.widget.pack_start(self._note, False, False, 0)
         self.widget.show_all()
 
-    def follow(self, style: Style | None, remark: str) -> None:
-        """Show this style with the settings of ``config``; without one the photo alone, and the remark."""
-        self._style = style
-        if style is None:
+    def follow(self, styles: Mapping[Style, float], remark: str) -> None:
+        """Show these styles with the settings of ``config``; without any the photo alone, and the remark."""
+        self._styles = styles
+        if not styles:
             self._view.show_pictures(self._proxy.picture.pixels, None)
             self._spinner.stop()
             self._status.set_text(remark)
             self._note.set_text("")
         else:
-            self._preview.wish(style, self._config.get_property("stroke-size"))
+            self._preview.wish(styles, self._config.get_property("stroke-size"))
 
     def close(self) -> None:
         """Stop following; call it before the widget goes."""
@@ -69,7 +71,7 @@ class PreviewPane:
 
     def _show(self) -> bool:
         self._idle = 0
-        if self._style is None:
+        if not self._styles:
             return GLib.SOURCE_REMOVE
         (self._spinner.start if self._preview.busy else self._spinner.stop)()
         if self._preview.trouble:

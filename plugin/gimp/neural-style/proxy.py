@@ -35,15 +35,18 @@ class Proxy:
         return self.picture.width < self.full_size[0]
 
 
-def read_proxy(drawable: Gimp.Drawable) -> Proxy:
-    """The layer that ``drawable`` is, or is the mask of, with at most PROXY_PIXELS. Cheap even for a large one."""
+def read_proxy(drawable: Gimp.Drawable, with_selection: bool = True) -> Proxy:
+    """The layer that ``drawable`` is, or is the mask of, with at most PROXY_PIXELS. Cheap even for a large one.
+
+    ``with_selection`` is whether the selection decides where the style goes.
+    """
     layer = Gimp.Layer.from_mask(drawable) if drawable.is_layer_mask() else drawable
     width, height = layer.get_width(), layer.get_height()
     scale = min(1.0, (PROXY_PIXELS / (width * height)) ** 0.5, LONGEST_SIDE / max(width, height))
     pixels = _seen(layer, scale)
     mask = None
     image = layer.get_image()
-    if not Gimp.Selection.is_empty(image):
+    if with_selection and not Gimp.Selection.is_empty(image):
         _, x, y = layer.get_offsets()
         buffer = image.get_selection().get_buffer()
         mask = _read(buffer, x, y, width, height, scale, "Y float", 1)[..., 0]

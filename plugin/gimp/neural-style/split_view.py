@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import gi
 import numpy as np
-
-gi.require_version("Gdk", "3.0")
-gi.require_version("Gtk", "3.0")
-
-from gi.repository import Gdk, GdkPixbuf, GLib, Gtk  # noqa: E402
+from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
 
 CHECK_SIZE, CHECKS = 8, (0.6, 0.4)
 KEY_STEP = 0.05

@@ -5,20 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import gi
 import numpy as np
+from gi.repository import Gimp, GimpUi, Gtk
+from proxy import Proxy
+from split_view import SplitView
 
-gi.require_version("Gdk", "3.0")
-gi.require_version("GimpUi", "3.0")
-gi.require_version("Gtk", "3.0")
-
-from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
-from proxy import read_proxy  # noqa: E402
-from split_view import SplitView  # noqa: E402
-
-from plugin.engine.detail import resized  # noqa: E402
-from plugin.engine.picture import composite  # noqa: E402
-from plugin.engine.progress import Progress  # noqa: E402
+from plugin.engine.detail import resized
+from plugin.engine.picture import composite
+from plugin.engine.progress import Progress
 
 STOP = 1
 
@@ -26,9 +20,9 @@ STOP = 1
 class Watch:
     """A watcher (see background.py) with a window."""
 
-    def __init__(self, drawables: Sequence[Gimp.Drawable], config: Gimp.ProcedureConfig) -> None:
+    def __init__(self, proxies: Sequence[Proxy], config: Gimp.ProcedureConfig) -> None:
         self.stopped = self.cancelled = False
-        self._proxies = [read_proxy(drawable) for drawable in drawables]
+        self._proxies = proxies
         self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
         self._seen: Progress | None = None
         self._began = 0.0
