@@ -86,10 +86,10 @@ def child(parent: int, script: str) -> psutil.Process | None:
     )
 
 
-def until(condition, seconds: float = 60):
-    """The condition's first true value."""
+def until(condition, seconds: float = 60, told=lambda: "it did not happen"):
+    """The condition's first true value; ``told`` explains a failure."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, told()
         time.sleep(0.05)
     return value

@@ -152,6 +152,7 @@ def test_several_layers_are_one_new_image(session):
     assert result["status"] == "success", result["message"]
     new = session.call("facts", layer=result["layer"])
     assert (new["position"], new["offset"], new["size"]) == (1, (0, 3), (WIDTH, HEIGHT))
+    assert session.call("facts", layer=result["layers"][1])["position"] == 0
     state = session.call("state", image=new["image"])
     assert (len(state["layers"]), state["size"]) == (2, (WIDTH, HEIGHT + 3))
     session.call("delete", image=image)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.filter_checks import assert_refused, need_torch, raw_pixels, some_pixels
+from tests.host.gimp import Session
 
 
 @dataclass(frozen=True)
@@ -121,3 +122,39 @@ def test_a_broken_installation_is_named(session, variables, change, words):
     finally:
         record.write_text(whole, encoding="utf-8")
     session.call("delete", image=image)
+
+
+def test_what_went_wrong_is_in_the_log(session, variables):
+    """An unexpected error names the log, which tells it in full."""
+    log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
+    module = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "painting.py")
+    whole = module.read_text(encoding="utf-8")
+    image, layer = session.call("new_image", pixels=some_pixels())
+    assert_refused(session.call("run", image=image, drawables=[layer], style="negativ"), "'negativ'")
+    assert "did you mean negative" in log.read_text(encoding="utf-8")
+    try:
+        module.write_text(whole.replace("def paint(", "def paint(\n    absent, ", 1), encoding="utf-8")
+        result = session.call("run", image=image, drawables=[layer], style="negative")
+        assert_refused(result, "failed unexpectedly", "TypeError", str(log))
+    finally:
+        module.write_text(whole, encoding="utf-8")
+    last = log.read_text(encoding="utf-8").split("\n\n")[-2]
+    assert last.splitlines()[0].count(", ") == 3 and "GIMP 3." in last and "Traceback" in last and "TypeError" in last
+    session.call("delete", image=image)
+
+
+def test_a_large_log_makes_way(session, variables):
+    log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
+    log.write_bytes(b"x" * (2**20 + 1))
+    image, _ = session.call("new_image", pixels=some_pixels())
+    assert_refused(session.call("run", image=image, drawables=[], style="negative"), "select")
+    assert log.stat().st_size < 1000
+    session.call("delete", image=image)
+
+
+def test_what_the_user_should_hear_is_told_once(gimp, variables, tmp_path):
+    with Session(gimp.console, variables, tmp_path / "gimp.log") as session:
+        for sentence in ("The card rests.", "The card rests.", "The card broke."):
+            session.call("tell_once", sentence=sentence)
+        log = session.log()
+    assert (log.count("The card rests."), log.count("The card broke.")) == (1, 1)

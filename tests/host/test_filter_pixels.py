@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
-    RECTANGLE,
+    HEIGHT,
     ROUNDING,
+    WIDTH,
     assert_refused,
     in_rectangle,
     negative,
@@ -17,44 +22,113 @@ from tests.host.filter_checks import (
     to_linear,
 )
 
+FACTORS = {
+    "base": ("RGB", "GRAY"),
+    "precision": (
+        "U8_NON_LINEAR",
+        "U8_LINEAR",
+        "U16_NON_LINEAR",
+        "U16_LINEAR",
+        "U32_NON_LINEAR",
+        "U32_LINEAR",
+        "HALF_NON_LINEAR",
+        "HALF_LINEAR",
+        "FLOAT_NON_LINEAR",
+        "FLOAT_LINEAR",
+    ),
+    "alpha": (False, True),
+    "selection": ("none", "hard", "feathered", "empty"),
+    "output": ("layer", "in-place", "image"),
+    "place": ("canvas", "larger", "beyond"),
+}
+# Of the canvas, and of the layer in it.
+PLACES = {
+    "canvas": ((WIDTH, HEIGHT), (0, 0)),
+    "larger": ((20, 18), (-9, -8)),
+    "beyond": ((100, 80), (-7, 60)),
+}
 
-@pytest.mark.parametrize(
-    ("base", "precision", "alpha"),
-    [
-        ("RGB", "U8_NON_LINEAR", True),
-        ("RGB", "U8_NON_LINEAR", False),
-        ("RGB", "U16_NON_LINEAR", False),
-        ("RGB", "U16_LINEAR", True),
-        ("RGB", "U32_NON_LINEAR", True),
-        ("RGB", "HALF_LINEAR", True),
-        ("RGB", "FLOAT_LINEAR", False),
-        ("RGB", "FLOAT_NON_LINEAR", True),
-        ("GRAY", "U8_NON_LINEAR", False),
-        ("GRAY", "U16_NON_LINEAR", True),
-        ("GRAY", "FLOAT_LINEAR", True),
-    ],
-)
-def test_in_place_changes_only_the_selection(session, base, precision, alpha):
+
+def all_pairs() -> list[dict]:
+    """Few cases in which every two values of different factors come together: the greedy way."""
+    cases = [dict(zip(FACTORS, values, strict=True)) for values in itertools.product(*FACTORS.values())]
+
+    def pairs(case: dict) -> set:
+        return set(itertools.combinations(case.items(), 2))
+
+    wanted, chosen = set().union(*map(pairs, cases)), []
+    while wanted:
+        chosen.append(max(cases, key=lambda case: len(pairs(case) & wanted)))
+        wanted -= pairs(chosen[-1])
+    return chosen
+
+
+@pytest.mark.parametrize("case", all_pairs(), ids=lambda case: "-".join(map(str, case.values())))
+def test_every_kind_of_image_selection_and_output(session, case):
+    grey, precision, output = case["base"] == "GRAY", case["precision"], case["output"]
+    canvas, offset = PLACES[case["place"]]
     image, layer = session.call(
-        "new_image", pixels=some_pixels(base == "GRAY", alpha), base=base, precision=precision, alpha=alpha
+        "new_image",
+        pixels=some_pixels(grey, case["alpha"]),
+        base=case["base"],
+        precision=precision,
+        alpha=case["alpha"],
+        canvas=canvas,
+        offset=offset,
     )
-    session.call("select", image=image, rectangle=RECTANGLE)
-    state, raw, before = (session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer))
+    if case["selection"] == "empty":
+        session.call("select", image=image, rectangle=(5000, 5000, 10, 10))
+    elif case["selection"] != "none":
+        x, y = max(offset[0], 0) + 2, max(offset[1], 0) + 2
+        session.call("select", image=image, rectangle=(x, y, 16, 14), feather=6.0 * (case["selection"] == "feathered"))
+    selected = case["selection"] in ("hard", "feathered")
+    mask = session.call("selection", drawable=layer) if selected else np.ones((HEIGHT, WIDTH), np.float32)
+    assert selected == (mask.min() == 0) and mask.max() > 0.9
+    state, raw, before = session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer)
+    place = session.call("facts", layer=layer)
 
-    result = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
+    result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
 
-    assert (result["status"], result["layer"]) == ("success", layer)
-    assert session.call("state", image=image) == state
-    raw_after, after = raw_pixels(session, layer), pixels(session, layer)
-    inside = in_rectangle(before.shape, RECTANGLE)
-    assert (raw_after[~inside] == raw[~inside]).all()
-    assert (after[..., 3] == before[..., 3]).all()
-    hidden = inside & (before[..., 3] == 0)
-    assert hidden.any() == alpha
-    expected = negative(before)[inside]
+    assert result["status"] == "success", result["message"]
+    painted = result["layer"]
+    after, facts = pixels(session, painted), session.call("facts", layer=painted)
     rounding = next((most for kind, most in ROUNDING.items() if precision.startswith(kind)), 2e-6)
-    assert np.abs(after[inside] - expected).max() <= rounding
-    assert np.abs(after[inside] - before[inside]).max() > 0.5
+    visible = before[..., 3] > 0
+    if output == "layer":
+        full = np.ones_like(mask, bool)
+        given = session.call("layer_mask", layer=painted)
+        assert given is None if not selected else (given == mask).all()
+        assert facts == place | {"name": facts["name"]}
+    else:
+        full = mask > 0.999
+    assert (after[..., 3] == before[..., 3]).all()
+    assert np.abs(after - negative(before))[full & visible].max() <= rounding
+    assert np.abs(after - before)[full & visible].max() > 0.5
+    assert np.abs(after - before)[~visible | ((mask == 0) & ~full)].max(initial=0) <= rounding
+    if output == "in-place":
+        assert painted == layer and session.call("state", image=image) == state
+        assert (raw_pixels(session, layer) == raw)[mask == 0].all()
+    else:
+        assert (raw_pixels(session, layer) == raw).all()
+    if output == "image":
+        assert session.call("state", image=image) == state
+        assert (facts["size"], facts["offset"]) == ((WIDTH, HEIGHT), (0, 0))
+        session.call("delete", image=facts["image"])
+    session.call("delete", image=image)
+
+
+def test_what_is_beside_the_selection_is_seen_too(session):
+    """A painted part is the same as in the whole picture painted."""
+    with Image.open(SAMPLES / "chelsea.jpg") as photo:
+        photo.thumbnail((120, 120))
+        before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
+    image, layer = session.call("new_image", pixels=before, alpha=False)
+    whole = pixels(session, session.call("run", image=image, drawables=[layer])["layer"])
+    session.call("select", image=image, rectangle=(40, 30, 30, 25))
+    session.call("run", image=image, drawables=[layer], output="in-place")
+    inside = in_rectangle(before.shape, (40, 30, 30, 25))
+    after = pixels(session, layer)
+    assert (after[inside] == whole[inside]).all() and np.abs(after - before)[inside].mean() > 0.05
     session.call("delete", image=image)
 
 

@@ -235,7 +235,9 @@ def _array(layers: list[Gimp.Layer]) -> GObject.Value:
     """An array of layers, which Python cannot make but GIMP can be asked for: that of the selected layers."""
     image = layers[0].get_image()
     selected = image.get_selected_layers()
-    image.set_selected_layers(layers)
+    # GIMP keeps them in the opposite order, and takes the same layers in another order for no change.
+    image.set_selected_layers(layers[:1])
+    image.set_selected_layers(layers[::-1])
     asked = Gimp.get_pdb().lookup_procedure("gimp-image-get-selected-layers")
     config = asked.create_config()
     config.set_property("image", image)
