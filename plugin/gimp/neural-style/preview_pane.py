@@ -10,7 +10,7 @@ from preview import Preview
 from proxy import Proxy
 from split_view import SplitView
 
-from plugin.engine.picture import composite
+from plugin.engine.picture import Picture, composite
 from plugin.engine.provider import CUDA, Provider
 from plugin.engine.style_library import Style
 
@@ -25,7 +25,8 @@ class PreviewPane:
         self._config, self._proxy = config, proxy
         self._styles: Mapping[Style, float] = {}
         self._idle = 0
-        self._preview = Preview(proxy.picture, self._changed)
+        # Without the selection, which the mixing adds.
+        self._preview = Preview(Picture(proxy.picture.pixels), self._changed)
         self._view = SplitView("Preview: the photo on the left, the painting on the right")
         self._view.set_size_request(proxy.picture.width, proxy.picture.height)
         self._view.show_pictures(proxy.picture.pixels, None)

@@ -10,7 +10,7 @@ from pixels import FORMAT
 
 from plugin.engine.picture import Picture
 
-# A style shall show up within 300 ms on two cores: the bundled ones paint about half a megapixel a second on each.
+# A style shall show up within 300 ms on two cores, where a megapixel takes about a second, and loading a part of that.
 PROXY_PIXELS = 160_000
 LONGEST_SIDE = 560
 
