@@ -25,7 +25,7 @@ class Watch:
         self._proxies = proxies
         self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
         self._seen: Progress | None = None
-        self._began = 0.0
+        self._began, self._first = 0.0, 0
         self._view = SplitView("The photo on the left, the painting as it develops on the right")
         self._view.show_pictures(self._proxies[0].picture.pixels, None)
         self._bar = Gtk.ProgressBar()
