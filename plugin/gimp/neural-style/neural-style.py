@@ -134,11 +134,16 @@ def paint(
     """The filter: ask if interactive, and paint."""
 
     def work() -> list[GObject.Value] | None:
-        if run_mode == Gimp.RunMode.INTERACTIVE and not _ask(procedure, config):
-            return None
+        watcher = None
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            import dialog
+
+            if not dialog.ask(procedure, config, drawables):
+                return None
+            watcher = dialog.watcher(config, drawables)
         import painting
 
-        layers = painting.paint(image, drawables, config)
+        layers = painting.paint(image, drawables, config, watcher)
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
             Gimp.Display.new(layers[0].get_image())
         return [_array(layers)]
@@ -160,13 +165,16 @@ def paint_again(
         import painting
 
         layer, source, record = painting.find_painting(image, drawables)
+        watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
+            import dialog
             import records
 
             records.recall(record.settings, config)
-            if not _ask(procedure, config):
+            if not dialog.ask(procedure, config, [source], with_selection=False):
                 return None
-        return [_array([painting.paint_again(layer, source, record, config)])]
+            watcher = dialog.watcher(config, [source], with_selection=False)
+        return [_array([painting.paint_again(layer, source, record, config, watcher)])]
 
     return _answer(procedure, work)
 
@@ -182,12 +190,6 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
     return _answer(procedure, work)
 
 
-def _ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
-    import dialog
-
-    return dialog.ask(procedure, config)
-
-
 def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | None]) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
@@ -195,12 +197,16 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | 
     except installation.InstallationError as error:
         log.write(str(error))
         return _failed(procedure, str(error))
+    import background
+
     from nst_core.errors import StyleError
 
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
         values = work()
+    except background.Cancelled:
+        values = None
     except StyleError as error:
         log.write(str(error))
         return _failed(procedure, str(error))

@@ -23,10 +23,16 @@ from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL
 Painter = Callable[[Picture, ProgressCallback], tuple[np.ndarray, list[str]]]
 
 
-def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.ProcedureConfig) -> list[Gimp.Layer]:
+def paint(
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None = None,
+) -> list[Gimp.Layer]:
     """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers.
 
-    Raises StyleError, the image untouched, if the settings or the drawables do not allow it.
+    Raises StyleError, the image untouched, if the settings or the drawables do not allow it, and background.Cancelled
+    if ``watcher`` wants it no more.
     """
     output = config.get_property("output")
     in_place = output == "in-place"
@@ -39,7 +45,7 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.Pr
             raise StyleError(
                 f"The selection does not touch the layer {layer.get_name()!r}; move or remove the selection."
             )
-    title, painted = _painted(layers, config, with_selection=output == "image")
+    title, painted = _painted(layers, config, watcher, with_selection=output == "image")
     for layer in layers:
         _paintable(layer, in_place)  # GIMP was not blocked all that time
 
@@ -88,14 +94,18 @@ def find_painting(
 
 
 def paint_again(
-    layer: Gimp.Layer, source: Gimp.Layer, record: records.Record, config: Gimp.ProcedureConfig
+    layer: Gimp.Layer,
+    source: Gimp.Layer,
+    record: records.Record,
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None = None,
 ) -> Gimp.Layer:
     """Paint ``source`` as it is now, in one undo step, in the place of the painting ``layer`` or over it.
 
     Takes what ``find_painting`` gives and returns the new layer. Raises StyleError, the image untouched, if the
-    settings or the layers do not allow it.
+    settings or the layers do not allow it, and background.Cancelled if ``watcher`` wants it no more.
     """
-    title, (painted,) = _painted([source], config)
+    title, (painted,) = _painted([source], config, watcher)
     if not layer.is_valid():
         raise StyleError("The painting was removed while it was painted anew; run the filter again.")
     name = _name(title, config)
@@ -120,14 +130,17 @@ def choose_painter(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
 
 
 def _painted(
-    layers: Sequence[Gimp.Layer], config: Gimp.ProcedureConfig, with_selection: bool = False
+    layers: Sequence[Gimp.Layer],
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None,
+    with_selection: bool = False,
 ) -> tuple[str, list[np.ndarray]]:
     """The title of the style, and the painted pixels of each layer; the image is only read."""
     # Before the first pixel is read: a picture can be too large for the reading itself.
     check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
     title, painter = choose_painter(config)
     pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
-    painted, notes = background.run(lambda report: _paint_all(pictures, painter, report), title)
+    painted, notes = background.run(lambda report: _paint_all(pictures, painter, report), title, watcher)
     background.tell_once(notes)
     for layer, picture in zip(layers, pictures, strict=True):
         if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
@@ -225,7 +238,7 @@ def _paint_all(
 ) -> tuple[list[np.ndarray], list[str]]:
     def part(index: int) -> ProgressCallback:
         def forward(progress: Progress) -> bool:
-            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures)))
+            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures), part=index))
 
         return forward
 
