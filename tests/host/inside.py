@@ -181,11 +181,6 @@ def do(item: int, method: str, arguments: list[Any]) -> None:
     getattr(Gimp.Item.get_by_id(item), method)(*arguments)
 
 
-def select_layer(image: int, layer: int) -> None:
-    """Make this the selected layer."""
-    Gimp.Image.get_by_id(image).set_selected_layers([Gimp.Item.get_by_id(layer)])
-
-
 def remove(layer: int) -> None:
     """Remove a layer from its image."""
     item = Gimp.Item.get_by_id(layer)
