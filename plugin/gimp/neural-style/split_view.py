@@ -68,9 +68,9 @@ class SplitView(Gtk.EventBox):
         self._split = min(1.0, max(0.0, split))
         self._redraw()
 
-    def _drag(self, _: Gtk.Widget, event: Gdk.Event) -> bool:
+    def _drag(self, _: Gtk.Widget, event: Gdk.EventButton | Gdk.EventMotion) -> bool:
         self.grab_focus()
-        self._move_to(event.get_coords()[1] / max(1, self.get_allocated_width()))
+        self._move_to(event.x / max(1, self.get_allocated_width()))
         return Gdk.EVENT_STOP
 
     def _key(self, _: Gtk.Widget, event: Gdk.EventKey) -> bool:
