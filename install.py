@@ -278,8 +278,8 @@ def uninstall() -> None:
     """Remove the filter, the command and the environment; the user's own styles stay."""
     for gimp in hosts.find_gimps():
         plug_ins = gimp.profile / "plug-ins"
-        for found in [*plug_ins.glob(NAME), *plug_ins.glob(f".{NAME}-*")]:
-            if found.is_symlink():
+        for found in [*plug_ins.glob(NAME), *plug_ins.glob(f".{NAME}-*"), *gimp.profile.glob(f"{NAME}.log")]:
+            if found.is_symlink() or found.is_file():
                 found.unlink()
             else:
                 shutil.rmtree(found)

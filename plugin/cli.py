@@ -90,7 +90,8 @@ def apply(options: argparse.Namespace) -> Report:
     styles = find_styles(options.style)
     check_output(options.output)
     source = read_picture(options.photo)
-    done = stylize(source.picture, styles, StylizeSettings(options.strength, options.stroke_size, options.device))
+    settings = StylizeSettings(options.strength, options.stroke_size, bool(options.keep_colors), options.device)
+    done = stylize(source.picture, styles, settings)
     write_picture(source, done.pixels, options.output)
     titles = " + ".join(style.title for style in styles)
     _say(
@@ -134,6 +135,7 @@ def render(options: argparse.Namespace) -> Report:
             pooling=recipe.pooling,
             reference_photos=Path(others["reference_photos"]) if others["reference_photos"] else None,
             strength=others["strength"],
+            keep_colors=others["keep_colors"],
             device=options.device,
             initial=initial,
             checkpoint=checkpoint,
@@ -343,6 +345,11 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("photo", type=Path, metavar="PHOTO", help="the picture to paint")
         sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where the result goes")
         number(sub, "--strength", 0.0, 100.0, 100.0, "percent of the style in the result")
+        sub.add_argument(
+            "--keep-colors",
+            action=argparse.BooleanOptionalAction,
+            help="paint the luminance only, in the photo's colours",
+        )
         sub.add_argument("--device", choices=DEVICES, default="auto", help="what computes (default auto)")
 
     def objective(sub: argparse.ArgumentParser, values: ObjectiveSettings) -> None:
@@ -575,16 +582,21 @@ def _cards(options: argparse.Namespace, titles: list[str]):
 def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Any]]:
     """What a preset, a file or an earlier result says, with the options that were given in its place.
 
-    Beside it, what else a result records: the strength, and the names of the picture to start from and of the reference
-    photos, or None.
+    Beside it, what else a result records: the strength, whether the colours stay, and the names of the picture to start
+    from and of the reference photos, or None.
     """
-    others: dict[str, Any] = {"strength": 100.0, "initial": None, "reference_photos": None}
+    others: dict[str, Any] = {"strength": 100.0, "keep_colors": False, "initial": None, "reference_photos": None}
     if options.like is not None:
         from plugin.picture_files import read_record
 
         record = read_record(options.like)
         base = from_data(record.get("recipe", {}), source=f"{options.like}: ")
-        kinds: dict[str, tuple[type, ...]] = {"strength": (int, float), "initial": (str,), "reference_photos": (str,)}
+        kinds: dict[str, tuple[type, ...]] = {
+            "strength": (int, float),
+            "keep_colors": (bool,),
+            "initial": (str,),
+            "reference_photos": (str,),
+        }
         others |= {name: record[name] for name, kind in kinds.items() if isinstance(record.get(name), kind)}
     else:
         base = PRESETS[options.preset or "default"]
@@ -601,6 +613,8 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Any]]:
         others["initial"] = options.init
     if options.strength is not None:
         others["strength"] = options.strength
+    if options.keep_colors is not None:
+        others["keep_colors"] = options.keep_colors
     if options.reference_photos is not None:
         others["reference_photos"] = str(options.reference_photos)
     return from_data(given | {"objective": _given(options, OBJECTIVE_OPTIONS)}, base), others

@@ -258,6 +258,7 @@ def test_uninstall_keeps_own_styles_and_strange_things(home, environment):
     for profile in profiles:
         install.register(profile, STATE)
         (profile / "plug-ins/other").mkdir()
+        (profile / "neural-style.log").write_text("")
     install.link_command()
     paths.user_styles_folder().mkdir()
     (paths.user_styles_folder() / "mine.onnx").write_text("")
@@ -265,6 +266,7 @@ def test_uninstall_keeps_own_styles_and_strange_things(home, environment):
     assert (done.returncode, done.stderr) == (0, "")
     assert str(paths.user_styles_folder()) in done.stdout
     assert [path.name for profile in profiles for path in (profile / "plug-ins").iterdir()] == ["other", "other"]
+    assert not any((profile / "neural-style.log").exists() for profile in profiles)
     assert list((home / ".local/bin").iterdir()) == []
     assert [path.name for path in paths.data_folder().rglob("*")] == ["styles", "mine.onnx"]
     assert call("uninstall").returncode == 0

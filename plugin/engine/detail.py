@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+from plugin.engine.picture import LUMA
+
 # Side of the cells, in pixels of the painting, in each of which the painting is compared with what was painted.
 CELL = 4
 # Variance of luminance, that of a contrast of about 3 %, below which an area of the photo counts as flat.

@@ -8,6 +8,8 @@ import numpy as np
 
 from nst_core.errors import StyleError
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -59,11 +61,12 @@ def network_input(picture: Picture) -> np.ndarray:
     return rgb * alpha + mean.astype(np.float32) * (1 - alpha)
 
 
-def composite(picture: Picture, styled: np.ndarray, strength: float) -> np.ndarray:
-    """Mix the styled RGB ([H, W, 3]) into the picture: float32 [H, W, 4].
+def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors: bool = False) -> np.ndarray:
+    """Mix the styled RGB ([H, W, 3], in 0..1) into the picture: float32 [H, W, 4].
 
-    ``strength`` is in percent: 0 gives the picture, 100 the style. Alpha stays; where the mask or alpha is 0, the
-    pixel stays to the bit. Cheap, and apart from the network, so a slider may call it again and again.
+    ``strength`` is in percent: 0 gives the picture, 100 the style. With ``keep_colors`` only the luminance is the
+    style's (see ``recoloured``). Alpha stays; where the mask or alpha is 0, the pixel stays to the bit. Cheap, and
+    apart from the network, so a slider may call it again and again.
     """
     amount = np.full(picture.pixels.shape[:2], strength / 100.0, np.float32)
     if picture.mask is not None:
@@ -72,5 +75,26 @@ def composite(picture: Picture, styled: np.ndarray, strength: float) -> np.ndarr
     out = picture.pixels.copy()
     changed = amount > 0
     weight = amount[changed][:, None]
-    out[changed, :3] = picture.pixels[changed, :3] * (1 - weight) + styled[changed] * weight
+    photo, paint = picture.pixels[changed, :3], styled[changed]
+    if keep_colors:
+        paint = recoloured(photo, paint)
+    out[changed, :3] = photo * (1 - weight) + paint * weight
     return out
+
+
+def recoloured(photo: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """The luminance of ``painted`` and the colours of ``photo``, both sRGB-encoded [..., 3]: float32 in 0..1.
+
+    This is the luminance-only transfer of Gatys et al., "Preserving Color in Neural Artistic Style Transfer" (2016,
+    arXiv 1606.05897), section 4. As there, the colour space is YIQ, whose luminance is a weighted sum of the encoded
+    channels: what a channel has more or less than that is colour, so that a slider pays for one sum and no
+    conversion, and greys stay grey. Where a colour does not exist at the new luminance it fades towards grey, which
+    keeps its hue; clipping the channels would change it.
+    """
+    photo = np.clip(np.nan_to_num(photo), 0.0, 1.0)
+    luma = (painted @ LUMA)[..., None].clip(0.0, 1.0)
+    colour = photo - (photo @ LUMA)[..., None]
+    room = np.where(colour > 0, 1.0 - luma, luma)
+    # 1 where every channel fits; a channel without colour always does.
+    fits = np.min(room / np.maximum(np.abs(colour), np.maximum(room, 1e-12)), axis=-1, keepdims=True)
+    return np.clip(luma + colour * fits, 0.0, 1.0).astype(np.float32)

@@ -18,6 +18,7 @@ class Progress:
         iteration, iterations: of an iterative render, else 0.
         losses: weighted losses by name, of an iterative render.
         preview: RGB [h, w, 3] in 0..1 as it stands, of an iterative render.
+        part: which of several pictures is being painted, from 0.
     """
 
     stage: str
@@ -26,6 +27,7 @@ class Progress:
     iterations: int = 0
     losses: Mapping[str, float] = field(default_factory=dict)
     preview: np.ndarray | None = None
+    part: int = 0
 
 
 ProgressCallback = Callable[[Progress], bool]

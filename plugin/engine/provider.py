@@ -19,10 +19,14 @@ CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 @dataclass(frozen=True)
 class Provider:
-    """An execution provider by ONNX Runtime's name, and in one phrase why it is this one."""
+    """An execution provider by ONNX Runtime's name, and in one phrase why it is this one.
+
+    ``fell_back`` is True where the CPU stands in for a GPU that is there, with a runtime for it, and does not work.
+    """
 
     name: str
     reason: str
+    fell_back: bool = False
 
 
 def choose_provider(device: str, model: Path) -> Provider:
@@ -36,7 +40,7 @@ def choose_provider(device: str, model: Path) -> Provider:
         return Provider(CUDA, "an NVIDIA GPU ran a trial picture")
     if device == "cuda":
         raise StyleError(f"The GPU cannot be used: {trouble}. Mend that, or choose the device cpu.")
-    return Provider(CPU, trouble)
+    return Provider(CPU, trouble, fell_back=CUDA in ort.get_available_providers() and nvidia_driver())
 
 
 @functools.cache

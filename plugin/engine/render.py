@@ -64,6 +64,7 @@ def render(
     pooling: str = "max",
     reference_photos: Path | None = None,
     strength: float = 100.0,
+    keep_colors: bool = False,
     device: str = "auto",
     keep_size: bool = False,
     initial: Picture | None = None,
@@ -74,8 +75,8 @@ def render(
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
-    feature network (see nst_core/weights.py). ``initial`` is a picture to start from in place of ``settings.start``.
-    Where ``progress`` returns False, the render stops and keeps what it has. Where memory is short, the next smaller
+    feature network (see nst_core/weights.py), ``strength`` and ``keep_colors`` what of the painting the result takes
+    (see picture.composite). ``initial`` is a picture to start from in place of ``settings.start``. Where ``progress`` returns False, the render stops and keeps what it has. Where memory is short, the next smaller
     size that fits takes the place of ``settings.size``. ``checkpoint`` is written every ``checkpoint_every``
     iterations, or gone on from (see nst_core/optimize.py). Raises StyleError if PyTorch or the feature weights are
     missing, or memory even for the smallest size.
@@ -134,7 +135,7 @@ def render(
     if not keep_size:
         picture = _scaled(picture, *done.image.shape[-2:])
     styled = pictures.resized(done.image, picture.height, picture.width)
-    result = composite(picture, _array(styled), strength)
+    result = composite(picture, _array(styled), strength, keep_colors)
     clock.lap("composite")
     finished = done.iteration == done.iterations
     recipe = Recipe(settings, weights.named(features), pooling)

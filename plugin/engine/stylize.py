@@ -32,11 +32,13 @@ class StylizeSettings:
         strength: in percent, 0 (the photo) to 100 (the style).
         stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
             so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
+        keep_colors: only the luminance is painted; the colours stay those of the photo.
         device: ``auto``, ``cuda`` or ``cpu``.
     """
 
     strength: float = 100.0
     stroke_size: float = 100.0
+    keep_colors: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -47,11 +49,23 @@ class StylizeSettings:
 
 @dataclass(frozen=True, eq=False)
 class Stylized:
-    """The result: float32 pixels [H, W, 4] like the picture's, what ran it, and seconds by stage."""
+    """The result: float32 pixels [H, W, 4] like the picture's, what ran it, and seconds by stage.
+
+    ``notes`` are sentences that the user should hear, once.
+    """
 
     pixels: np.ndarray
     provider: Provider
     seconds: dict[str, float]
+
+    @property
+    def notes(self) -> list[str]:
+        if not self.provider.fell_back:
+            return []
+        return [
+            f"The graphics card could not be used ({self.provider.reason}), so that the processor paints, which is "
+            "slower; updating the card's driver may help."
+        ]
 
 
 def stylize(
@@ -93,7 +107,7 @@ def stylize(
     if seen.shape != rgb.shape:
         painted = enlarged(painted, seen, rgb) if settings.stroke_size > 100 else resized(painted, *rgb.shape[:2])
         clock.lap("resize")
-    pixels = composite(picture, painted, settings.strength)
+    pixels = composite(picture, painted, settings.strength, settings.keep_colors)
     clock.lap("composite")
     progress(Progress("Done", 1.0))
     return Stylized(pixels, provider, clock.seconds)

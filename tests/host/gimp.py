@@ -168,6 +168,16 @@ class Screen:
         self._do("xdotool", "key", "--delay", "250", *keys)
         time.sleep(0.3)
 
+    def type(self, text: str) -> None:
+        """Type a text, slowly enough for fields that complete it."""
+        self._do("xdotool", "type", "--delay", "120", text)
+        time.sleep(0.5)
+
+    def click(self, x: int, y: int) -> None:
+        """Move the mouse there and press its first button."""
+        self._do("xdotool", "mousemove", str(x), str(y), "click", "1")
+        time.sleep(0.3)
+
     def shoot(self, file: Path) -> None:
         """Save what the screen shows as a PNG file."""
         self._do("scrot", "--overwrite", str(file))

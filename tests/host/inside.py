@@ -4,8 +4,10 @@ plain values; images, layers and other items go by their GIMP ids.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from multiprocessing.connection import Listener
+from pathlib import Path
 from typing import Any
 
 import gi
@@ -34,15 +36,19 @@ def serve(address: str) -> None:
             connection.send(answer)
 
 
-def describe() -> dict[str, Any]:
-    """What GIMP knows of the filter."""
-    procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
+def describe(procedure: str = PROCEDURE) -> dict[str, Any]:
+    """What GIMP knows of a procedure."""
+    procedure = Gimp.get_pdb().lookup_procedure(procedure)
     config = procedure.create_config()
+    names = ("style", "strength", "stroke-size", "keep-colors", "size", "iterations")
     return {
+        "help": procedure.get_help(),
+        "arguments": {argument.name: argument.blurb for argument in procedure.get_arguments()},
+        "returns": {value.name: value.blurb for value in procedure.get_return_values()},
         "menu_paths": procedure.get_menu_paths(),
         "menu_label": procedure.get_menu_label(),
         "image_types": procedure.get_image_types(),
-        "defaults": {name: config.get_property(name) for name in ("style", "strength", "size", "iterations")},
+        "defaults": {name: config.get_property(name) for name in names if config.find_property(name)},
     }
 
 
@@ -55,6 +61,7 @@ def new_image(
     offset: tuple[int, int] = (0, 0),
     in_group: bool = False,
     profile: str = "new_rgb_srgb",
+    resolution: tuple[float, float] = (72.0, 72.0),
     display: bool = False,
 ) -> tuple[int, int]:
     """An image with one layer of these pixels ([H, W, 4], sRGB-encoded); the ids of both.
@@ -67,6 +74,7 @@ def new_image(
     )
     if base == "RGB":
         image.set_color_profile(getattr(Gimp.ColorProfile, profile)())
+    image.set_resolution(*resolution)
     kind = getattr(Gimp.ImageType, base + ("A" if alpha else "") + "_IMAGE")
     parent = None
     if in_group:
@@ -139,25 +147,60 @@ def select(image: int, rectangle: tuple[int, int, int, int], feather: float = 0.
         Gimp.Selection.feather(whole, feather)
 
 
-def run(image: int, drawables: list[int], run_mode: str = "NONINTERACTIVE", **arguments: Any) -> dict[str, Any]:
-    """Call the filter, underscores in the arguments' names for hyphens: its status, message and layer."""
-    procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE)
-    config = procedure.create_config()
+def run(
+    image: int, drawables: list[int], run_mode: str = "NONINTERACTIVE", procedure: str = PROCEDURE, **arguments: Any
+) -> dict[str, Any]:
+    """Call a procedure on layers, underscores in its arguments' names for hyphens: its status, message and layers."""
+    called = Gimp.get_pdb().lookup_procedure(procedure)
+    config = called.create_config()
     config.set_property("run-mode", getattr(Gimp.RunMode, run_mode))
     config.set_property("image", Gimp.Image.get_by_id(image))
     config.set_core_object_array("drawables", [Gimp.Item.get_by_id(drawable) for drawable in drawables])
-    for name, value in arguments.items():
-        if name == "style_image":
-            value = Gio.File.new_for_path(value)
-        config.set_property(name.replace("_", "-"), value)
+    _set_arguments(config, arguments)
+    result = called.run(config)
+    status, message = result.index(0), Gimp.get_pdb().get_last_error()
+    worked = status == Gimp.PDBStatusType.SUCCESS
+    layers = [layer.get_id() for layer in result.get_core_object_array(1)] if worked else [None]
+    return {"status": status.value_nick, "message": message, "layers": layers, "layer": layers[0]}
+
+
+def run_folder(**arguments: Any) -> dict[str, Any]:
+    """Call the batch procedure: its status, message, and what it returns."""
+    procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE + "-folder")
+    config = procedure.create_config()
+    _set_arguments(config, arguments)
     result = procedure.run(config)
-    status = result.index(0)
-    layer = result.index(1) if status == Gimp.PDBStatusType.SUCCESS else None
-    return {
-        "status": status.value_nick,
-        "message": Gimp.get_pdb().get_last_error(),
-        "layer": layer.get_id() if layer else None,
-    }
+    status, message = result.index(0), Gimp.get_pdb().get_last_error()
+    worked = status == Gimp.PDBStatusType.SUCCESS
+    painted, skipped = (list(result.index(position)) for position in (1, 2)) if worked else (None, None)
+    return {"status": status.value_nick, "message": message, "painted": painted, "skipped": skipped}
+
+
+def do(item: int, method: str, arguments: list[Any]) -> None:
+    """Call a method of an item."""
+    getattr(Gimp.Item.get_by_id(item), method)(*arguments)
+
+
+def remove(layer: int) -> None:
+    """Remove a layer from its image."""
+    item = Gimp.Item.get_by_id(layer)
+    item.get_image().remove_layer(item)
+
+
+def save_and_load(image: int, path: str) -> tuple[int, list[int]]:
+    """The image as it comes back from an XCF file, and its layers."""
+    file = Gio.File.new_for_path(path)
+    Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, Gimp.Image.get_by_id(image), file, None)
+    loaded = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    return loaded.get_id(), [layer.get_id() for layer in loaded.get_layers()]
+
+
+def tell_once(sentence: str) -> None:
+    """What the filter does with a sentence that the user should hear."""
+    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    import background
+
+    background.tell_once([sentence])
 
 
 def raw(drawable: int) -> bytes:
@@ -197,19 +240,25 @@ def facts(layer: int) -> dict[str, Any]:
     parent = item.get_parent()
     return {
         "name": item.get_name(),
+        "image": item.get_image().get_id(),
         "offset": tuple(item.get_offsets()[1:]),
         "size": (item.get_width(), item.get_height()),
         "parent": parent.get_id() if parent else None,
         "position": item.get_image().get_item_position(item),
+        "opacity": item.get_opacity(),
         "edits_mask": item.get_mask() is not None and item.get_edit_mask(),
     }
 
 
 def state(image: int) -> dict[str, Any]:
-    """The image's precision, selected layers and names of the top layers, from the top."""
+    """What the image is, its selected layers, and the names of the top layers, from the top."""
     whole = Gimp.Image.get_by_id(image)
+    profile = whole.get_color_profile()
     return {
+        "size": (whole.get_width(), whole.get_height()),
         "precision": whole.get_precision().value_nick,
+        "profile": profile and profile.get_label(),
+        "resolution": whole.get_resolution()[1:],
         "selected": [layer.get_id() for layer in whole.get_selected_layers()],
         "layers": [layer.get_name() for layer in whole.get_layers()],
     }
@@ -218,6 +267,13 @@ def state(image: int) -> dict[str, Any]:
 def delete(image: int) -> None:
     """Forget an image that has no display."""
     Gimp.Image.get_by_id(image).delete()
+
+
+def _set_arguments(config: Gimp.ProcedureConfig, arguments: dict[str, Any]) -> None:
+    for name, value in arguments.items():
+        if name in ("style_image", "folder", "output_folder"):
+            value = Gio.File.new_for_path(value)
+        config.set_property(name.replace("_", "-"), value)
 
 
 def _insert(

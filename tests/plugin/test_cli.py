@@ -87,6 +87,15 @@ def test_the_stroke_size_changes_the_picture(run, sample):
     assert np.abs(painted[0] - painted[1]).mean() > 3 and np.abs(painted[2] - painted[1]).mean() > 3
 
 
+def test_kept_colours(run, sample):
+    options = ("--style", "great-wave", "-o", "out.png", "--keep-colors", "--json")
+    report(run("apply", sample, *options))
+    with Image.open(run.folder / "out.png") as out, Image.open(sample) as photo:
+        painted, before = (np.array(picture.convert("YCbCr")).astype(int) for picture in (out, photo))
+    apart = np.abs(painted - before).mean((0, 1))
+    assert apart[0] > 10 and apart[1:].max() < 3
+
+
 def test_styles_and_doctor(run):
     assert "great-wave" in [style["name"] for style in report(run("styles", "--json"))["styles"]]
     assert "Hokusai" in run("styles").stdout

@@ -6,119 +6,152 @@ from collections.abc import Sequence
 
 import gi
 
+gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from gi.repository import GdkPixbuf, Gimp, GimpUi, GLib, GObject, Gtk  # noqa: E402
+from gallery import gallery  # noqa: E402
+from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
+from preview_pane import PreviewPane  # noqa: E402
+from proxy import read_proxy  # noqa: E402
+from style_picture import style_picture  # noqa: E402
+from watch import Watch  # noqa: E402
 
-from plugin.engine.style_library import Style, list_styles  # noqa: E402
+from nst_core.errors import StyleError  # noqa: E402
+from plugin.engine.render import TORCH_ADVICE, require_torch  # noqa: E402
+from plugin.engine.style_library import Library, Style, find_styles, read_library  # noqa: E402
 
-THUMBNAIL_WIDTH, THUMBNAIL_HEIGHT = 64, 48
-FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
+SPACING = 12
 
 
-def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
-    """Let the user change ``config``. False if the dialog was cancelled."""
+def ask(
+    procedure: Gimp.Procedure,
+    config: Gimp.ProcedureConfig,
+    drawables: Sequence[Gimp.Drawable],
+    with_selection: bool = True,
+) -> bool:
+    """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled.
+
+    ``with_selection`` is whether the selection decides where the style goes.
+    """
+    if not drawables:
+        raise StyleError("No layer is selected; select the layer to paint.")
     GimpUi.init("neural-style")
+    library = read_library()
+    pane = PreviewPane(config, read_proxy(drawables[0], with_selection))
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     try:
         dialog.set_ok_label("_Paint")
-        # GIMP's own rows first: ours take the width of their labels. GIMP's default widgets differ by version.
-        output = dialog.get_widget("output", Gtk.ComboBox)
-        iterations = dialog.get_widget("iterations", GimpUi.LabelSpin)
-        file_row = dialog.get_widget("style-image", GObject.TYPE_NONE)
-        dialog.get_widget("strength", GimpUi.SpinScale)
-        style_row = _row(dialog, "style", "St_yle", _style_combo(config, list_styles()), output.get_label())
-        _row(
-            dialog,
-            "features",
-            "_Feature network",
-            _features_entry(config),
-            iterations.get_label(),
-            file_row.get_label_widget(),
-        )
-        forget = Gtk.Button.new_from_icon_name("edit-clear", Gtk.IconSize.BUTTON)
-        forget.set_tooltip_text("Back to the trained styles")
-        forget.connect("clicked", lambda _: config.set_property("style-image", None))
-        forget.show()
-        file_row.pack_start(forget, False, False, 0)
 
-        render_box = dialog.fill_box("render-box", ["size", "iterations", "features-row"])
-        dialog.fill_box("picture-box", ["style-image", "render-box"])
-        dialog.get_label("picture-title", "In the style of another picture", False, False)
-        frame = dialog.fill_frame("picture-frame", "picture-title", False, "picture-box")
-        frame.set_margin_top(12)
-        dialog.fill(["style-row", "strength", "output", "picture-frame"])
+        def accept() -> None:
+            if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
+                dialog.response(Gtk.ResponseType.OK)
 
-        def follow_style_image(*_: object) -> None:
-            from_picture = config.get_property("style-image") is not None
-            for widget in (render_box, forget):
-                widget.set_sensitive(from_picture)
-            style_row.set_sensitive(not from_picture)
+        trained, own = gallery(config, library, accept), style_picture(dialog, config)
+        choice, pages = _source(config, trained, own)
+        _lay_out(dialog, pane.widget, choice, pages)
 
-        config.connect("notify::style-image", follow_style_image)
-        follow_style_image()
+        def follow(*_: object) -> None:
+            from_picture = pages.get_visible_child() is own
+            styles = {} if from_picture else _chosen(config, library)
+            remark = _about_picture(config) if from_picture else ""
+            ready = bool(styles) or config.get_property("style-image") is not None
+            dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and remark != TORCH_ADVICE)
+            dialog.set_sensitive("stroke-size", not from_picture, None, None, False)
+            pane.follow(styles, remark)
+
+        for name in ("style", "style-image", "stroke-size", "strength", "keep-colors"):
+            config.connect(f"notify::{name}", follow)
+        pages.connect("notify::visible-child", follow)
+        follow()
         return dialog.run()
     finally:
+        pane.close()
         dialog.destroy()
 
 
-def _row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget, *neighbours: Gtk.Label) -> Gtk.Box:
-    """A row called ``name``-row of a widget of ours and its label, as wide as the labels of its neighbours."""
-    label = dialog.get_label(f"{name}-label", text, False, True)
-    label.set_xalign(0)
-    label.set_mnemonic_widget(widget)
-    row = dialog.fill_box(f"{name}-row", [f"{name}-label"])
-    row.set_orientation(Gtk.Orientation.HORIZONTAL)
-    row.set_spacing(6)
-    row.pack_start(widget, True, True, 0)
-    widget.show_all()
-    group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
-    for member in (label, *neighbours):
-        group.add_widget(member)
-    return row
-
-
-def _style_combo(config: Gimp.ProcedureConfig, styles: Sequence[Style]) -> Gtk.ComboBox:
-    store = Gtk.ListStore(str, str, GdkPixbuf.Pixbuf)
-    for style in styles:
-        title, artist = (GLib.markup_escape_text(text) for text in (style.title, style.artist))
-        store.append([style.name, f"<b>{title}</b>\n{artist}", _thumbnail(style)])
-    combo = Gtk.ComboBox(model=store, id_column=0)
-    picture = Gtk.CellRendererPixbuf(width=THUMBNAIL_WIDTH + 6)
-    combo.pack_start(picture, False)
-    combo.add_attribute(picture, "pixbuf", 2)
-    text = Gtk.CellRendererText()
-    combo.pack_start(text, True)
-    combo.add_attribute(text, "markup", 1)
-    # A style of the last run may be gone by now.
-    if styles and config.get_property("style") not in (style.name for style in styles):
-        config.set_property("style", styles[0].name)
-    _bind(config, "style", combo, "active-id")
-    return combo
-
-
-def _thumbnail(style: Style) -> GdkPixbuf.Pixbuf | None:
-    loader = GdkPixbuf.PixbufLoader()
-    try:
-        loader.write(style.thumbnail)
-        loader.close()
-    except GLib.Error:
+def watcher(
+    config: Gimp.ProcedureConfig, drawables: Sequence[Gimp.Drawable], with_selection: bool = True
+) -> Watch | None:
+    """A window to watch the painting in, if it takes long. Call it after ``ask``, which begins with the interface."""
+    if config.get_property("style-image") is None:
         return None
-    whole = loader.get_pixbuf()
-    scale = min(THUMBNAIL_WIDTH / whole.get_width(), THUMBNAIL_HEIGHT / whole.get_height())
-    size = (max(1, round(extent * scale)) for extent in (whole.get_width(), whole.get_height()))
-    return whole.scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
+    return Watch([read_proxy(drawable, with_selection) for drawable in drawables], config)
 
 
-def _features_entry(config: Gimp.ProcedureConfig) -> Gtk.ComboBoxText:
-    combo = Gtk.ComboBoxText.new_with_entry()
-    for name in FEATURE_NETWORKS:
-        combo.append_text(name)
-    _bind(config, "features", combo.get_child(), "text")
-    return combo
+def _chosen(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
+    name = config.get_property("style") or ""
+    if name in library.styles:
+        return {library.styles[name]: 1.0}
+    try:
+        return find_styles(name)  # a mixture, or a file from elsewhere, that a script has given
+    except StyleError:
+        return {}
 
 
-def _bind(config: Gimp.ProcedureConfig, name: str, widget: Gtk.Widget, property: str) -> None:
-    flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
-    config.bind_property(name, widget, property, flags)
+def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Widget, pages: Gtk.Widget) -> None:
+    """The preview on the left; on the right the styles and, under them, the settings of every style."""
+    # GIMP's default widgets differ by version.
+    for name in ("strength", "stroke-size"):
+        dialog.get_widget(name, GimpUi.SpinScale)
+    dialog.get_widget("output", Gtk.ComboBox)
+    controls = dialog.fill_box("controls", ["strength", "stroke-size", "keep-colors", "output"])
+    controls.set_spacing(6)
+    side = dialog.fill_box("side", ["controls"])
+    side.set_spacing(SPACING)
+    side.pack_start(choice, False, False, 0)
+    side.pack_start(pages, True, True, 0)
+    for position, widget in enumerate((choice, pages)):
+        side.reorder_child(widget, position)
+    columns = dialog.fill_box("columns", ["side"])
+    columns.set_orientation(Gtk.Orientation.HORIZONTAL)
+    columns.set_spacing(2 * SPACING)
+    columns.set_child_packing(side, False, False, 0, Gtk.PackType.START)
+    columns.pack_start(preview, True, True, 0)
+    columns.reorder_child(preview, 0)
+    dialog.fill(["columns"])
+
+
+def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) -> tuple[Gtk.Box, Gtk.Stack]:
+    """Two buttons, and the pages that they turn to. ``config``'s style picture follows: without one, it is None."""
+    pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
+    for page in (trained, own):
+        page.show()
+        pages.add(page)
+    pages.show()
+    first = Gtk.RadioButton(label="Tr_ained style", use_underline=True, draw_indicator=False)
+    second = Gtk.RadioButton(label="Style fro_m a picture…", use_underline=True, draw_indicator=False, group=first)
+    buttons = Gtk.Box(homogeneous=True)
+    buttons.get_style_context().add_class("linked")
+    for button in (first, second):
+        buttons.pack_start(button, True, True, 0)
+    buttons.show_all()
+    kept = [config.get_property("style-image")]
+
+    def turn(_: Gtk.Widget) -> None:
+        from_picture = second.get_active()
+        pages.set_visible_child(own if from_picture else trained)
+        file = kept[0] if from_picture else None
+        if file is not config.get_property("style-image"):
+            config.set_property("style-image", file)
+
+    def follow(*_: object) -> None:
+        # None comes from the first button, and when the user asks for other settings, such as the defaults.
+        file = config.get_property("style-image")
+        kept[0] = file or kept[0]
+        (second if file else first).set_active(True)
+
+    second.connect("toggled", turn)
+    config.connect("notify::style-image", follow)
+    follow()
+    return buttons, pages
+
+
+def _about_picture(config: Gimp.ProcedureConfig) -> str:
+    try:
+        require_torch()
+    except StyleError as error:
+        return str(error)
+    if config.get_property("style-image") is None:
+        return "Choose a painting or any other picture whose style you want."
+    return "This is painted step by step, which takes minutes. You see it develop, and can stop when you like it."

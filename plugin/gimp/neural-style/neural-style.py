@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Filters > Artistic > Neural Style… in GIMP 3: the procedure, its run modes, and errors as messages.
+"""Filters > Artistic > Neural Style… in GIMP 3: the procedures, their run modes, and errors as messages.
 
 GIMP starts this file to learn what the filter is called and takes, so only the standard library and gi are imported
 until the filter runs.
@@ -9,87 +9,121 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 
 import gi
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
+import arguments  # noqa: E402
 import installation  # noqa: E402
+import log  # noqa: E402
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 
-PROCEDURE = "plug-in-neural-style"
+FILTER = "plug-in-neural-style"
+AGAIN = "plug-in-neural-style-again"
+FOLDER = "plug-in-neural-style-folder"
+MENU = "<Image>/Filters/Artistic"
 
 
 class NeuralStyle(Gimp.PlugIn):
     """What GIMP asks for."""
 
     def do_query_procedures(self) -> list[str]:
-        return [PROCEDURE]
+        return [FILTER, AGAIN, FOLDER]
 
     def do_set_i18n(self, name: str) -> bool:
         return False
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
-        procedure = Gimp.ImageProcedure.new(self, name, Gimp.PDBProcType.PLUGIN, run, None)
-        procedure.set_image_types("RGB*, GRAY*")
-        procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
-        procedure.set_menu_label("_Neural Style…")
-        procedure.add_menu_path("<Image>/Filters/Artistic")
-        procedure.set_documentation(
-            "Paint the selected layers in the style of a painting",
-            "Paints every selected layer in a trained style or, if a style picture is given, in the style of that "
-            "picture, which takes longer and needs PyTorch. The selection decides where the style goes. Returns the "
-            "first new or changed layer.",
-            name,
-        )
+        procedure = {FILTER: _filter, AGAIN: _again, FOLDER: _folder}[name](self, name)
         procedure.set_attribution("The Neural Style authors", "The Neural Style authors", "2026")
-        _add_arguments(procedure)
         return procedure
 
 
-def _add_arguments(procedure: Gimp.Procedure) -> None:
-    flags = GObject.ParamFlags.READWRITE
-    # A string, not a choice: GIMP remembers the values of a choice, and styles come and go.
-    procedure.add_string_argument("style", "St_yle", "Name of a trained style", "great-wave", flags)
-    procedure.add_file_argument(
-        "style-image",
-        "Style p_icture",
-        "Paint in the style of this picture instead",
-        Gimp.FileChooserAction.OPEN,
-        True,
-        None,
-        flags,
+def _filter(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
+    procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint, None)
+    procedure.set_image_types("RGB*, GRAY*")
+    procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
+    procedure.set_menu_label("_Neural Style…")
+    procedure.add_menu_path(MENU)
+    procedure.set_documentation(
+        "Paint the selected layers in the style of a painting",
+        "Paints every selected layer in a trained style or, if a style picture is given, in the style of that "
+        "picture, which takes longer and needs PyTorch. The selection decides where the style goes. Returns the new "
+        "or changed layers.",
+        name,
     )
-    procedure.add_double_argument(
-        "strength", "Stren_gth", "How much of the style, in percent: 0 is the photo", 0.0, 100.0, 100.0, flags
+    arguments.add_settings(procedure)
+    arguments.add_output(
+        procedure,
+        ("layer", "New layer above", "The layer stays as it is"),
+        ("in-place", "Change the layer", "The layer itself is painted over"),
+        ("image", "New image", "This image stays as it is"),
     )
-    output = Gimp.Choice.new()
-    output.add("layer", 0, "New layer above", "The layer stays as it is")
-    output.add("in-place", 1, "Change the layer", "The layer itself is painted over")
-    procedure.add_choice_argument("output", "O_utput", "Where the painting goes", output, "layer", flags)
-    # Defaults as in nst_core.settings.RenderSettings, which cannot be imported yet.
-    procedure.add_int_argument(
-        "size",
-        "Si_ze (pixels)",
-        "Pixels on the longer side while painting; the result is enlarged",
-        64,
-        4096,
-        512,
-        flags,
+    arguments.add_layers_returned(procedure, "The new or changed layers")
+    return procedure
+
+
+def _again(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
+    procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint_again, None)
+    procedure.set_image_types("RGB*, GRAY*")
+    procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+    procedure.set_menu_label("Neural Style: E_dit Again…")
+    procedure.add_menu_path(MENU)
+    procedure.set_documentation(
+        "Change the settings of a painting that Neural Style made",
+        "For a layer that the filter made above another one: paints that other layer as it is now once more, and puts "
+        "the painting into the place of the old one, whose mask, opacity and mode stay; the selection plays no part. "
+        "The dialog begins with the settings of the old painting. A script gives the settings: those that it leaves "
+        "out have the filter's defaults. Fails if the layer is no such painting or if the layer below it was deleted. "
+        "Returns the new layer.",
+        name,
     )
-    procedure.add_int_argument("iterations", "I_terations", "Steps of the painting", 1, 5000, 300, flags)
+    arguments.add_settings(procedure)
+    arguments.add_output(
+        procedure,
+        ("replace", "Replace the painting", "The new painting takes the place of the old one"),
+        ("layer", "New layer above", "The old painting stays as it is"),
+    )
+    arguments.add_layers_returned(procedure, "The new painting")
+    return procedure
+
+
+def _folder(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
+    procedure = Gimp.Procedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint_folder, None)
+    procedure.set_documentation(
+        "Paint all pictures of a folder in the style of a painting",
+        "Paints every picture in a folder, not in the folders within it, and saves the paintings under the same names "
+        "in another folder. What is visible of a picture is painted. A file that GIMP cannot open or that "
+        "cannot be painted is skipped, and so is a painting that is there already unless overwrite is given. Returns "
+        "the names of the files written and, for each file skipped, a sentence with its name and the reason.",
+        name,
+    )
+    folder = Gimp.FileChooserAction.SELECT_FOLDER
+    arguments.add_file(procedure, "folder", "F_older", "The folder with the pictures", folder)
+    arguments.add_file(procedure, "output-folder", "Output fol_der", "An existing folder for the paintings", folder)
     procedure.add_string_argument(
-        "features",
-        "_Feature network",
-        "compact, vgg19, vgg16, a file with weights, or auto: vgg19 if it is on disk, else compact",
-        "auto",
-        flags,
+        "format",
+        "For_mat",
+        "Ending of the file format to save in, such as png; if empty, each painting has the format of its picture",
+        "",
+        arguments.FLAGS,
     )
-    procedure.add_layer_return_value("layer", "Layer", "The first new or changed layer", True, flags)
+    procedure.add_boolean_argument(
+        "overwrite", "O_verwrite", "Replace files that are in the output folder already", False, arguments.FLAGS
+    )
+    arguments.add_settings(procedure)
+    for value, label, text in (
+        ("painted", "Painted", "Names of the files that were written"),
+        ("skipped", "Skipped", "Which files were skipped, and why"),
+    ):
+        procedure.add_string_array_return_value(value, label, text, arguments.FLAGS)
+    return procedure
 
 
-def run(
+def paint(
     procedure: Gimp.Procedure,
     run_mode: Gimp.RunMode,
     image: Gimp.Image,
@@ -97,39 +131,122 @@ def run(
     config: Gimp.ProcedureConfig,
     data: object,
 ) -> Gimp.ValueArray:
-    """GIMP's call: ask if interactive, paint, and answer with the layer or with one sentence."""
+    """The filter: ask if interactive, and paint."""
+
+    def work() -> list[GObject.Value] | None:
+        watcher = None
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            import dialog
+
+            if not dialog.ask(procedure, config, drawables):
+                return None
+            watcher = dialog.watcher(config, drawables)
+        import painting
+
+        layers = painting.paint(image, drawables, config, watcher)
+        if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
+            Gimp.Display.new(layers[0].get_image())
+        return [_array(layers)]
+
+    return _answer(procedure, work)
+
+
+def paint_again(
+    procedure: Gimp.Procedure,
+    run_mode: Gimp.RunMode,
+    image: Gimp.Image,
+    drawables: list[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    data: object,
+) -> Gimp.ValueArray:
+    """Edit again: ask, beginning with the layer's settings, if interactive, and paint anew."""
+
+    def work() -> list[GObject.Value] | None:
+        import painting
+
+        layer, source, record = painting.find_painting(image, drawables)
+        watcher = None
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            import dialog
+            import records
+
+            records.recall(record.settings, config)
+            if not dialog.ask(procedure, config, [source], with_selection=False):
+                return None
+            watcher = dialog.watcher(config, [source], with_selection=False)
+        return [_array([painting.paint_again(layer, source, record, config, watcher)])]
+
+    return _answer(procedure, work)
+
+
+def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: object) -> Gimp.ValueArray:
+    """The batch procedure."""
+
+    def work() -> list[GObject.Value]:
+        import folders
+
+        return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config)]
+
+    return _answer(procedure, work)
+
+
+def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | None]) -> Gimp.ValueArray:
+    """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
         installation.connect()
     except installation.InstallationError as error:
+        log.write(str(error))
         return _failed(procedure, str(error))
+    import background
+
     from nst_core.errors import StyleError
 
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
-        if run_mode == Gimp.RunMode.INTERACTIVE:
-            import dialog
-
-            if not dialog.ask(procedure, config):
-                return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
-        import painting
-
-        layers = painting.paint(image, drawables, config)
+        values = work()
+    except background.Cancelled:
+        values = None
     except StyleError as error:
+        log.write(str(error))
         return _failed(procedure, str(error))
     except Exception as error:  # anything that gets past here reaches the user without a word
-        traceback.print_exc()
+        log.write(traceback.format_exc())
         text = " ".join(str(error).split())
-        return _failed(procedure, f"Neural Style failed unexpectedly ({type(error).__name__}: {text}).")
+        return _failed(
+            procedure,
+            f"Neural Style failed unexpectedly ({type(error).__name__}: {text}); the details are in {log.place()}.",
+        )
+    if values is None:
+        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     result = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-    result.remove(1)
-    result.insert(1, GObject.Value(Gimp.Layer, layers[0]))
+    for position, value in enumerate(values, 1):
+        result.remove(position)
+        result.insert(position, value)
     return result
 
 
 def _failed(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
     error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence, 0)
     return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, error)
+
+
+def _array(layers: list[Gimp.Layer]) -> GObject.Value:
+    """An array of layers, which Python cannot make but GIMP can be asked for: that of the selected layers."""
+    image = layers[0].get_image()
+    selected = image.get_selected_layers()
+    # GIMP keeps them in the opposite order, and takes the same layers in another order for no change.
+    image.set_selected_layers(layers[:1])
+    image.set_selected_layers(layers[::-1])
+    asked = Gimp.get_pdb().lookup_procedure("gimp-image-get-selected-layers")
+    config = asked.create_config()
+    config.set_property("image", image)
+    answer = asked.run(config)  # must live until its array is copied
+    array = GObject.Value()
+    array.init(GObject.GType.from_name("GimpCoreObjectArray"))
+    array.set_boxed(answer.index(1))
+    image.set_selected_layers(selected)
+    return array
 
 
 Gimp.main(NeuralStyle.__gtype__, sys.argv)

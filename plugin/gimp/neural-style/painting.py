@@ -9,6 +9,7 @@ from pathlib import PurePath
 import background
 import numpy as np
 import pixels
+import records
 from gi.repository import Gimp
 
 from nst_core.errors import StyleError
@@ -18,46 +19,142 @@ from plugin.engine.picture import Picture
 from plugin.engine.progress import Progress, ProgressCallback
 from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL
 
-Painter = Callable[[Picture, ProgressCallback], np.ndarray]
+# The painted pixels, and sentences that the user should hear.
+Painter = Callable[[Picture, ProgressCallback], tuple[np.ndarray, list[str]]]
 
 
-def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], config: Gimp.ProcedureConfig) -> list[Gimp.Layer]:
+def paint(
+    image: Gimp.Image,
+    drawables: Sequence[Gimp.Drawable],
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None = None,
+) -> list[Gimp.Layer]:
     """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers.
 
-    Raises StyleError, the image untouched, if the settings or the drawables do not allow it.
+    Raises StyleError, the image untouched, if the settings or the drawables do not allow it, and background.Cancelled
+    if ``watcher`` wants it no more.
     """
-    in_place = config.get_property("output") == "in-place"
+    output = config.get_property("output")
+    in_place = output == "in-place"
     if not drawables:
         raise StyleError("No layer is selected; select the layer to paint.")
-    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        raise StyleError("An indexed image has too few colours to paint with; choose Image > Mode > RGB first.")
+    _check_colours(image)
     layers = _paintable_layers(drawables, in_place)
-    # Before the first pixel is read: a picture can be too large for the reading itself.
-    check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
-    title, painter = _iterative(config) if config.get_property("style-image") else _fast(config)
-    pictures = [pixels.read_layer(layer) for layer in layers]
-    painted = background.run(lambda report: _paint_all(pictures, painter, report), title)
-
-    for layer, picture in zip(layers, pictures, strict=True):
-        # GIMP was not blocked all that time.
-        if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
-            raise StyleError("The layer was removed or resized while it was being painted; run the filter again.")
-        _paintable(layer, in_place)
+    for layer in layers:
+        if not layer.mask_intersect()[0]:
+            raise StyleError(
+                f"The selection does not touch the layer {layer.get_name()!r}; move or remove the selection."
+            )
+    title, painted = _painted(layers, config, watcher, with_selection=output == "image")
+    for layer in layers:
+        _paintable(layer, in_place)  # GIMP was not blocked all that time
 
     # Everything is computed: only now the image changes.
-    name = f"{title} {config.get_property('strength'):g} %"
+    name = _name(title, config)
+    if output == "image":
+        layers = pixels.write_new_image(layers, name, painted)
+        for layer in layers:
+            records.write(layer, config, None, name)
+        return layers
     image.undo_group_start()
     try:
         if in_place:
             for layer, result in zip(layers, painted, strict=True):
                 pixels.write_in_place(layer, result)
         else:
-            layers = [pixels.write_above(layer, name, result) for layer, result in zip(layers, painted, strict=True)]
+            sources = layers
+            layers = [pixels.write_above(layer, name, result) for layer, result in zip(sources, painted, strict=True)]
+            for layer, source in zip(layers, sources, strict=True):
+                records.write(layer, config, source, name)
             image.set_selected_layers(layers)
     finally:
         image.undo_group_end()
     Gimp.displays_flush()
     return layers
+
+
+def find_painting(
+    image: Gimp.Image, drawables: Sequence[Gimp.Drawable]
+) -> tuple[Gimp.Layer, Gimp.Layer, records.Record]:
+    """The one selected painting, the layer that it was painted from, and how. Raises StyleError without either."""
+    _check_colours(image)
+    layers = _paintable_layers(drawables, in_place=False)
+    if len(layers) != 1:
+        raise StyleError(f"{len(layers)} layers are selected; select the one painting whose settings to change.")
+    (layer,) = layers
+    record = records.read(layer)
+    source = image.get_layer_by_tattoo(record.source) if record.source else None
+    if source is None:
+        raise StyleError(
+            f"The layer from which {layer.get_name()!r} was painted is not in this image; choose "
+            "Filters > Artistic > Neural Style… to paint another layer."
+        )
+    _check_unlocked(layer)
+    return layer, source, record
+
+
+def paint_again(
+    layer: Gimp.Layer,
+    source: Gimp.Layer,
+    record: records.Record,
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None = None,
+) -> Gimp.Layer:
+    """Paint ``source`` as it is now, in one undo step, in the place of the painting ``layer`` or over it.
+
+    Takes what ``find_painting`` gives and returns the new layer. Raises StyleError, the image untouched, if the
+    settings or the layers do not allow it, and background.Cancelled if ``watcher`` wants it no more.
+    """
+    title, (painted,) = _painted([source], config, watcher)
+    if not layer.is_valid():
+        raise StyleError("The painting was removed while it was painted anew; run the filter again.")
+    name = _name(title, config)
+    # A name of the user's own stays.
+    shown = name if layer.get_name().startswith(record.name) else layer.get_name()
+    image = layer.get_image()
+    image.undo_group_start()
+    try:
+        new = pixels.write_again(layer, source, painted, replace=config.get_property("output") == "replace")
+        new.set_name(shown)
+        records.write(new, config, source, name)
+        image.set_selected_layers([new])
+    finally:
+        image.undo_group_end()
+    Gimp.displays_flush()
+    return new
+
+
+def choose_painter(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
+    """The title of the style, and what paints one picture. Raises StyleError if there is no such style."""
+    return _iterative(config) if config.get_property("style-image") else _fast(config)
+
+
+def _painted(
+    layers: Sequence[Gimp.Layer],
+    config: Gimp.ProcedureConfig,
+    watcher: background.Watcher | None,
+    with_selection: bool = False,
+) -> tuple[str, list[np.ndarray]]:
+    """The title of the style, and the painted pixels of each layer; the image is only read."""
+    # Before the first pixel is read: a picture can be too large for the reading itself.
+    check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
+    title, painter = choose_painter(config)
+    pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
+    painted, notes = background.run(lambda report: _paint_all(pictures, painter, report), title, watcher)
+    background.tell_once(notes)
+    for layer, picture in zip(layers, pictures, strict=True):
+        if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
+            raise StyleError("The layer was removed or resized while it was being painted; run the filter again.")
+    return title, painted
+
+
+def _name(title: str, config: Gimp.ProcedureConfig) -> str:
+    return f"Neural Style: {title}, {config.get_property('strength'):g} %"
+
+
+def _check_colours(image: Gimp.Image) -> None:
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        raise StyleError("An indexed image has too few colours to paint with; choose Image > Mode > RGB first.")
 
 
 def _paintable_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
@@ -86,14 +183,18 @@ def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
                 raise StyleError(f"{name!r} is a {what}, which has no pixels of its own to change; {other_output}.")
         if layer.get_filters():
             raise StyleError(f"{name!r} has effects, which would be applied to the paint too; {other_output}.")
-        item = layer
-        while item is not None:
-            if item.get_lock_content():
-                raise StyleError(f"The pixels of {item.get_name()!r} are locked; unlock them, or {other_output}.")
-            item = item.get_parent()
-    if not layer.mask_intersect()[0]:
-        raise StyleError(f"The selection does not touch the layer {name!r}; move or remove the selection.")
+        _check_unlocked(layer)
     return layer
+
+
+def _check_unlocked(layer: Gimp.Layer) -> None:
+    item = layer
+    while item is not None:
+        if item.get_lock_content():
+            raise StyleError(
+                f"The pixels of {item.get_name()!r} are locked; unlock them, or choose the output New layer above."
+            )
+        item = item.get_parent()
 
 
 def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
@@ -101,9 +202,18 @@ def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     from plugin.engine.stylize import StylizeSettings, stylize
 
     styles = find_styles(config.get_property("style") or "")
-    settings = StylizeSettings(strength=config.get_property("strength"))
+    settings = StylizeSettings(
+        strength=config.get_property("strength"),
+        stroke_size=config.get_property("stroke-size"),
+        keep_colors=config.get_property("keep-colors"),
+    )
     title = " + ".join(style.title for style in styles)
-    return title, lambda picture, report: stylize(picture, styles, settings, report).pixels
+
+    def painter(picture: Picture, report: ProgressCallback) -> tuple[np.ndarray, list[str]]:
+        done = stylize(picture, styles, settings, report)
+        return done.pixels, done.notes
+
+    return title, painter
 
 
 def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
@@ -113,21 +223,24 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     file = config.get_property("style-image")
     style_picture = pixels.read_file(file)
     settings = RenderSettings(size=config.get_property("size"), iterations=config.get_property("iterations"))
-    features, strength = config.get_property("features") or "", config.get_property("strength")
+    names = ("features", "strength", "keep-colors")
+    options = {name.replace("-", "_"): config.get_property(name) for name in names}
 
-    def painter(picture: Picture, report: ProgressCallback) -> np.ndarray:
-        return render(
-            picture, style_picture, settings, report, features=features, strength=strength, keep_size=True
-        ).pixels
+    def painter(picture: Picture, report: ProgressCallback) -> tuple[np.ndarray, list[str]]:
+        done = render(picture, style_picture, settings, report, keep_size=True, **options)
+        return done.pixels, done.notes
 
     return PurePath(file.get_basename()).stem, painter
 
 
-def _paint_all(pictures: Sequence[Picture], painter: Painter, report: ProgressCallback) -> list[np.ndarray]:
+def _paint_all(
+    pictures: Sequence[Picture], painter: Painter, report: ProgressCallback
+) -> tuple[list[np.ndarray], list[str]]:
     def part(index: int) -> ProgressCallback:
         def forward(progress: Progress) -> bool:
-            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures)))
+            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures), part=index))
 
         return forward
 
-    return [painter(picture, part(index)) for index, picture in enumerate(pictures)]
+    done = [painter(picture, part(index)) for index, picture in enumerate(pictures)]
+    return [painted for painted, _ in done], [note for _, notes in done for note in notes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from gi.repository import Gegl, Gimp, Gio
@@ -15,41 +15,99 @@ FORMAT = "R'G'B'A float"
 BAND_PIXELS = 2**22
 
 
-def read_layer(layer: Gimp.Layer) -> Picture:
-    """The whole layer as it is seen, with its effects, its selection disregarded."""
+def read_layer(layer: Gimp.Layer, with_selection: bool = False) -> Picture:
+    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted."""
+    mask = _read_selection(layer) if with_selection and not Gimp.Selection.is_empty(layer.get_image()) else None
     if not layer.get_filters():
-        return _read(layer)
+        return Picture(_read(layer), mask)
     copy = layer.copy()
     try:
         copy.merge_filters()
-        return _read(copy)
+        return Picture(_read(copy), mask)
     finally:
         copy.delete()
 
 
-def _read(drawable: Gimp.Drawable) -> Picture:
-    width, height = drawable.get_width(), drawable.get_height()
-    pixels = np.empty((height, width, 4), np.float32)
-    buffer = drawable.get_buffer()
+def _read(drawable: Gimp.Drawable) -> np.ndarray:
+    """[H, W, 4]"""
+    return _get(drawable.get_buffer(), 0, 0, drawable.get_width(), drawable.get_height(), FORMAT, 4)
+
+
+def _read_selection(layer: Gimp.Layer) -> np.ndarray:
+    """[H, W] in 0..1"""
+    _, x, y = layer.get_offsets()
+    buffer = layer.get_image().get_selection().get_buffer()
+    return _get(buffer, x, y, layer.get_width(), layer.get_height(), "Y float", 1)[..., 0]
+
+
+def _get(buffer: Gegl.Buffer, x: int, y: int, width: int, height: int, form: str, channels: int) -> np.ndarray:
+    """[height, width, channels]; zero beyond the buffer."""
+    pixels = np.empty((height, width, channels), np.float32)
     for band in _bands(width, height):
-        data = buffer.get(band, 1.0, FORMAT, Gegl.AbyssPolicy.CLAMP)
-        pixels[band.y : band.y + band.height] = np.frombuffer(data, np.float32).reshape(band.height, width, 4)
-    return Picture(pixels)
+        place = Gegl.Rectangle.new(x, y + band.y, width, band.height)
+        data = np.frombuffer(buffer.get(place, 1.0, form, Gegl.AbyssPolicy.NONE), np.float32)
+        pixels[band.y : band.y + band.height] = data.reshape(band.height, width, channels)
+    return pixels
 
 
 def read_file(file: Gio.File) -> Picture:
     """What is visible in any picture file that GIMP opens. Raises StyleError if it opens none."""
-    name = file.get_path() or file.get_uri()
-    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
-    if image is None:
-        reason = Gimp.get_pdb().get_last_error()
-        raise StyleError(f"GIMP cannot open the style picture {name} ({reason.rstrip('.')}); choose another one.")
+    image = load(file)
     try:
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
-        return _read(visible)
+        return Picture(_read(visible))
     finally:
         image.delete()
+
+
+def load(file: Gio.File) -> Gimp.Image:
+    """The image in any file that GIMP opens. Raises StyleError if it opens none."""
+    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
+    if image is None:
+        name, reason = file.get_path() or file.get_uri(), _last_error()
+        raise StyleError(f"GIMP cannot open the picture {name} ({reason}); choose another one.")
+    return image
+
+
+def save(image: Gimp.Image, file: Gio.File) -> None:
+    """Export in the format of the file's ending. Raises StyleError if GIMP cannot."""
+    if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None):
+        name, reason = file.get_basename(), _last_error()
+        raise StyleError(f"GIMP cannot save {name} ({reason}); choose another format or folder.")
+
+
+def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[np.ndarray]) -> list[Gimp.Layer]:
+    """A new image, just large enough for the paintings of ``layers``, with the precision, profile and resolution of
+    theirs. Returns its layers in the order of ``layers``; they lie over each other as those do.
+    """
+    image = layers[0].get_image()
+    new_image = Gimp.Image.new_with_precision(
+        image.get_width(), image.get_height(), image.get_base_type(), image.get_precision()
+    )
+    profile = image.get_color_profile()
+    if profile is not None:
+        new_image.set_color_profile(profile)
+    _, across, down = image.get_resolution()
+    new_image.set_resolution(across, down)
+    new_image.set_unit(image.get_unit())
+    new_layers = [
+        _new_layer(layer, new_image, name, painting) for layer, painting in zip(layers, paintings, strict=True)
+    ]
+    from_the_bottom = sorted(zip(layers, new_layers, strict=True), key=lambda pair: _path(pair[0]), reverse=True)
+    for layer, new in from_the_bottom:
+        new_image.insert_layer(new, None, 0)
+        new.set_offsets(*layer.get_offsets()[1:])
+    new_image.resize_to_layers()
+    new_image.set_selected_layers(new_layers)
+    new_image.undo_enable()
+    return new_layers
+
+
+def _path(item: Gimp.Item) -> list[int]:
+    """The positions of the groups that hold the item, from the outermost, and its own; the first lies on top."""
+    parent = item.get_parent()
+    return [*(_path(parent) if parent else []), item.get_image().get_item_position(item)]
 
 
 def write_in_place(layer: Gimp.Layer, pixels: np.ndarray) -> None:
@@ -57,17 +115,14 @@ def write_in_place(layer: Gimp.Layer, pixels: np.ndarray) -> None:
     _set(layer.get_shadow_buffer(), pixels)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
-        reason = Gimp.get_pdb().get_last_error()
-        raise StyleError(f"GIMP does not let the layer {layer.get_name()!r} be changed ({reason.rstrip('.')}).")
+        raise StyleError(f"GIMP does not let the layer {layer.get_name()!r} be changed ({_last_error()}).")
     layer.update(0, 0, layer.get_width(), layer.get_height())
 
 
 def write_above(layer: Gimp.Layer, name: str, pixels: np.ndarray) -> Gimp.Layer:
     """A new layer over ``layer`` with these pixels, masked by the selection if there is one."""
     image = layer.get_image()
-    width, height = layer.get_width(), layer.get_height()
-    new = Gimp.Layer.new(image, name, width, height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL)
-    _set(new.get_buffer(), pixels)
+    new = _new_layer(layer, image, name, pixels)
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
     _, x, y = layer.get_offsets()
     new.set_offsets(x, y)
@@ -75,7 +130,40 @@ def write_above(layer: Gimp.Layer, name: str, pixels: np.ndarray) -> Gimp.Layer:
         new.add_mask(new.create_mask(Gimp.AddMaskType.SELECTION))
         # GIMP makes the mask the thing to paint on; people expect the picture.
         new.set_edit_mask(False)
+    new.update(0, 0, new.get_width(), new.get_height())
+    return new
+
+
+def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: np.ndarray, replace: bool) -> Gimp.Layer:
+    """A copy of the painting ``layer`` with other pixels, those of ``source``, in its place or over it."""
+    image = layer.get_image()
+    # A copy, and not the layer itself: what is written into that respects the selection.
+    new = layer.copy()
+    image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
+    _, x, y = source.get_offsets()
+    _, old_x, old_y = new.get_offsets()
+    height, width = pixels.shape[:2]
+    if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
+        new.resize(width, height, old_x - x, old_y - y)
+    _set(new.get_buffer(), pixels)
     new.update(0, 0, width, height)
+    if replace:
+        tattoo = layer.get_tattoo()
+        image.remove_layer(layer)
+        # Of this painting another one may have been made.
+        new.set_tattoo(tattoo)
+    return new
+
+
+def _last_error() -> str:
+    return Gimp.get_pdb().get_last_error().rstrip(".")
+
+
+def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, pixels: np.ndarray) -> Gimp.Layer:
+    """A layer like ``layer`` with alpha and these pixels, for ``image``."""
+    height, width = pixels.shape[:2]
+    new = Gimp.Layer.new(image, name, width, height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL)
+    _set(new.get_buffer(), pixels)
     return new
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nst_core.errors import StyleError
-from plugin.engine.picture import Picture, composite, network_input
+from plugin.engine.picture import LUMA, Picture, composite, network_input, recoloured
 
 
 def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
@@ -58,3 +58,34 @@ def test_what_is_no_picture_is_refused():
         Picture(np.zeros((4, 4, 4), np.float32), np.zeros((4, 5), np.float32))
     with pytest.raises(StyleError, match="empty"):
         Picture(np.zeros((0, 4, 4), np.float32))
+
+
+def test_kept_colours_are_the_photos_and_the_luminance_is_the_paintings(noise):
+    noise[..., 3] = 1
+    photo, styled = noise[..., :3] * 0.2 + 0.4, noise[::-1, ::-1, :3] * 0.2 + 0.4  # so that no colour leaves the gamut
+    kept = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, 100, keep_colors=True)[..., :3]
+    np.testing.assert_allclose(kept @ LUMA, styled @ LUMA, atol=1e-6)
+    # I and Q of YIQ, the two signals that carry the colour (ITU-R BT.601's primaries, NTSC 1953)
+    chroma = np.array([[0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32).T
+    np.testing.assert_allclose(kept @ chroma, photo @ chroma, atol=1e-4)
+    half = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, 50, keep_colors=True)[..., :3]
+    np.testing.assert_allclose(half, (kept + photo) / 2, atol=1e-6)
+
+
+def test_a_kept_colour_that_is_too_strong_fades_and_keeps_its_hue():
+    photo = np.array([[[1, 0, 0], [0, 0, 1], [0, 0.5, 0], [0, 0, 0]]], np.float32)
+    for grey in (0.0, 0.1, 0.5, 0.95, 1.0):
+        kept = recoloured(photo, np.full_like(photo, grey))
+        np.testing.assert_allclose(kept @ LUMA, grey, atol=1e-6)
+        for got, wanted in zip(kept[0], photo[0], strict=True):
+            # The hue is the direction of the colour's distance from grey.
+            direction, wanted = got - got @ LUMA, wanted - wanted @ LUMA
+            assert direction @ wanted >= np.linalg.norm(direction) * np.linalg.norm(wanted) - 1e-6
+
+
+def test_kept_colours_of_a_grey_or_broken_picture_are_grey(noise):
+    grey = np.repeat(noise[..., :1], 3, axis=2)
+    kept = recoloured(grey, noise[..., :3])
+    np.testing.assert_allclose(kept, np.repeat((noise[..., :3] @ LUMA)[..., None], 3, axis=2), atol=1e-6)
+    grey[0, 0] = (np.nan, 9, -3)
+    assert np.isfinite(recoloured(grey, noise[..., :3])).all()

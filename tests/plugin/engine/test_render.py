@@ -113,6 +113,15 @@ def test_the_mask_limits_it(slim_weights, noise):
     assert np.array_equal(done.pixels[:, 20:], noise[:, 20:])
 
 
+def test_kept_colours_are_the_photos(slim_weights, noise):
+    noise[..., 3] = 1
+    noise[..., :3] = noise[..., :1]  # grey
+    style = Picture(np.random.default_rng(1).random((40, 40, 4), np.float32))
+    kept = render(Picture(noise), style, SETTINGS, features=str(slim_weights), keep_size=True, keep_colors=True).pixels
+    np.testing.assert_allclose(kept[..., 0], kept[..., 2], atol=1e-6)
+    assert np.abs(kept - noise).mean() > 0.01
+
+
 @pytest.mark.parametrize("style_scale", [1.0, 3.0])
 def test_the_memory_estimate_holds(slim_weights, style_scale):
     """The peak of a real render stays below the estimate, and the estimate is not idle either."""

@@ -131,13 +131,25 @@ def test_it_says_who_ran_it_and_how_long(style):
 def test_without_a_gpu_the_reason_is_told(style):
     if provider.cuda_trouble(next(iter(style)).path) is None:
         pytest.skip("this machine has a GPU that works")
-    assert provider.choose_provider("auto", next(iter(style)).path) == provider.Provider(
-        provider.CPU, provider.cuda_trouble(next(iter(style)).path)
-    )
+    chosen = provider.choose_provider("auto", next(iter(style)).path)
+    assert (chosen.name, chosen.reason) == (provider.CPU, provider.cuda_trouble(next(iter(style)).path))
     with pytest.raises(StyleError, match="GPU cannot be used"):
         provider.choose_provider("cuda", next(iter(style)).path)
     with pytest.raises(StyleError, match="auto, cuda, cpu"):
         provider.choose_provider("tpu", next(iter(style)).path)
+
+
+def test_a_gpu_that_does_not_work_is_told_and_none_is_not(style, monkeypatch):
+    """As on a machine with a driver and ONNX Runtime for CUDA, but where the trial run does not succeed."""
+    path = next(iter(style)).path
+    monkeypatch.setattr(provider, "cuda_trouble", lambda model: "the trial run on the GPU failed (no memory)")
+    monkeypatch.setattr(provider, "nvidia_driver", lambda: True)
+    monkeypatch.setattr(provider.ort, "get_available_providers", lambda: [provider.CUDA, provider.CPU])
+    (note,) = stylize.stylize(picture(16, 16), style).notes
+    assert "the trial run on the GPU failed (no memory)" in note and note.count(".") == 1
+    assert provider.choose_provider("auto", path).fell_back
+    monkeypatch.setattr(provider, "nvidia_driver", lambda: False)
+    assert stylize.stylize(picture(16, 16), style).notes == []
 
 
 def test_a_picture_too_large_is_one_sentence(style, monkeypatch):

@@ -1,0 +1,74 @@
+"""Every picture of a folder, painted into another one. Needs the engine to be connected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import background
+import painting
+import pixels
+from gi.repository import Gimp, Gio
+
+from nst_core.errors import StyleError
+from nst_core.files import written_whole
+
+
+def paint_folder(config: Gimp.ProcedureConfig) -> tuple[list[str], list[str]]:
+    """Paint as ``config`` says. Returns the names of the files written, and a sentence for each file skipped.
+
+    Raises StyleError, nothing written, if the settings or the folders do not allow any of it.
+    """
+    folder, output = (_folder(config, name) for name in ("folder", "output-folder"))
+    if output.samefile(folder):
+        raise StyleError(f"{output} has the photos themselves; choose another folder for the paintings.")
+    ending = (config.get_property("format") or "").removeprefix(".")
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    if not files:
+        raise StyleError(f"There are no files in {folder}; choose a folder with pictures.")
+    title, painter = painting.choose_painter(config)
+    painted: list[str] = []
+    skipped: list[str] = []
+    for number, file in enumerate(files, 1):
+        target = output / (f"{file.stem}.{ending}" if ending else file.name)
+        try:
+            if target.name in painted:
+                raise StyleError(f"another picture was saved as {target.name}.")
+            if target.exists() and not config.get_property("overwrite"):
+                raise StyleError(f"{target} is there already; give overwrite to replace it.")
+            _paint_file(file, target, painter, f"{title}, {file.name} ({number} of {len(files)})")
+            painted.append(target.name)
+        except StyleError as error:
+            skipped.append(f"{file.name} was skipped: {error}")
+            Gimp.message(skipped[-1])
+    return painted, skipped
+
+
+def _folder(config: Gimp.ProcedureConfig, name: str) -> Path:
+    file = config.get_property(name)
+    path = file.get_path() if file else None
+    if path is None:
+        raise StyleError(f"The argument {name} is missing; give a folder.")
+    if not Path(path).is_dir():
+        raise StyleError(f"There is no folder {path}; make it first or choose another one.")
+    return Path(path)
+
+
+def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str) -> None:
+    image = pixels.load(Gio.File.new_for_path(str(file)))
+    try:
+        if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+            image.convert_rgb()
+        Gimp.Selection.none(image)
+        layers = image.get_layers()
+        plain = len(layers) == 1 and not layers[0].is_group() and not layers[0].get_filters()
+        layer = layers[0] if plain else image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
+        picture = pixels.read_layer(layer)
+        painted, notes = background.run(lambda report: painter(picture, report), title)
+        background.tell_once(notes)
+        pixels.write_in_place(layer, painted)
+        with written_whole(target) as partial:
+            pixels.save(image, Gio.File.new_for_path(str(partial)))
+    except OSError as error:
+        raise StyleError(f"{target} cannot be written ({error.strerror}); choose another folder.") from error
+    finally:
+        image.delete()

@@ -1,0 +1,29 @@
+"""The log file: what went wrong, in full. Standard library and gi only, since it is needed without the engine too."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from gi.repository import Gimp
+
+MOST_BYTES = 2**20
+
+
+def place() -> Path:
+    """In GIMP's profile folder, which is always there."""
+    return Path(Gimp.directory(), "neural-style.log")
+
+
+def write(text: str) -> None:
+    """Add an entry; an old log that has grown large makes way. What cannot be written is printed only."""
+    print(text, file=sys.stderr)
+    python = ".".join(map(str, sys.version_info[:3]))
+    head = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, GIMP {Gimp.version()}, Python {python}, {sys.platform}"
+    try:
+        large = place().is_file() and place().stat().st_size > MOST_BYTES
+        with place().open("w" if large else "a", encoding="utf-8") as log:
+            log.write(f"{head}\n{text.rstrip()}\n\n")
+    except OSError as error:
+        print(f"{place()}: {error}", file=sys.stderr)

@@ -1,0 +1,61 @@
+"""The settings of a painting, kept on its layer: in a parasite, which undo and XCF files keep too."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from arguments import SETTINGS
+from gi.repository import Gimp, Gio
+
+from nst_core.errors import StyleError
+
+PARASITE = "neural-style"
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a layer was painted.
+
+    Attributes:
+        settings: values by the names of ``SETTINGS``; files as URIs.
+        source: GIMP's tattoo, which lasts in XCF files, of the layer in the same image that was painted, or None.
+        name: the name that the painting was given.
+    """
+
+    settings: dict[str, Any]
+    source: int | None
+    name: str
+
+
+def write(layer: Gimp.Layer, config: Gimp.ProcedureConfig, source: Gimp.Layer | None, name: str) -> None:
+    """Keep how ``layer`` was painted from ``source`` of the same image, in place of what was kept before."""
+    settings = {key: config.get_property(key) for key in SETTINGS}
+    settings = {key: value.get_uri() if isinstance(value, Gio.File) else value for key, value in settings.items()}
+    record = {"settings": settings, "source": source.get_tattoo() if source else None, "name": name}
+    flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
+    layer.attach_parasite(Gimp.Parasite.new(PARASITE, flags, json.dumps(record).encode()))
+
+
+def read(layer: Gimp.Layer) -> Record:
+    """What ``write`` kept on the layer. Raises StyleError if it kept nothing."""
+    parasite = layer.get_parasite(PARASITE)
+    if parasite is None:
+        raise StyleError(
+            f"{layer.get_name()!r} is no painting of Neural Style, so there are no settings to edit; select the layer "
+            "of a painting, or choose Filters > Artistic > Neural Style… for a new one."
+        )
+    try:
+        return Record(**json.loads(bytes(parasite.get_data())))
+    except (TypeError, ValueError) as error:
+        raise StyleError(f"The settings on {layer.get_name()!r} cannot be read ({error}); paint it anew.") from error
+
+
+def recall(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:
+    """Put kept settings into ``config``, where it knows them."""
+    for key in settings.keys() & set(SETTINGS):
+        value = settings[key]
+        if key == "style-image" and value is not None:
+            value = Gio.File.new_for_uri(value)
+        config.set_property(key, value)

@@ -1,0 +1,99 @@
+"""The window in which a painting develops: how it looks by now, how far it is, and two ways to end it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from gi.repository import Gimp, GimpUi, Gtk
+from proxy import Proxy
+from split_view import SplitView
+
+from plugin.engine.detail import resized
+from plugin.engine.picture import composite
+from plugin.engine.progress import Progress
+
+STOP = 1
+
+
+class Watch:
+    """A watcher (see background.py) with a window."""
+
+    def __init__(self, proxies: Sequence[Proxy], config: Gimp.ProcedureConfig) -> None:
+        self.stopped = self.cancelled = False
+        self._proxies = proxies
+        self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
+        self._seen: Progress | None = None
+        self._began, self._first = 0.0, 0
+        self._view = SplitView("The photo on the left, the painting as it develops on the right")
+        self._view.show_pictures(self._proxies[0].picture.pixels, None)
+        self._bar = Gtk.ProgressBar()
+        self._text = Gtk.Label(xalign=0)
+        self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
+        GimpUi.window_set_transient(self._dialog)
+        self._dialog.add_button("_Cancel", Gtk.ResponseType.CANCEL)
+        self._stop = self._dialog.add_button("_Stop and keep this", STOP)
+        self._dialog.connect("response", self._end)
+        box = self._dialog.get_content_area()
+        box.set_spacing(12)
+        box.set_border_width(12)
+        for widget in (self._view, self._bar, self._text):
+            box.pack_start(widget, False, False, 0)
+        self._text.set_text("Preparing…")
+        self._stop.set_sensitive(False)
+        self._dialog.show_all()
+
+    def look(self, progress: Progress) -> None:
+        """Show this, if it is new."""
+        if progress is self._seen or self.cancelled:
+            return
+        if progress.iteration and not (self._seen and self._seen.iteration):
+            self._began = time.monotonic()
+            self._first = progress.iteration
+        self._seen = progress
+        if progress.preview is not None:
+            self._show(progress.part, progress.preview)
+        self._bar.set_fraction(progress.fraction)
+        self._text.set_text(self._describe(progress))
+        self._stop.set_sensitive(progress.iteration > 0 and not self.stopped)
+
+    def close(self) -> None:
+        """Close the window."""
+        self._dialog.destroy()
+
+    def _show(self, part: int, preview: np.ndarray) -> None:
+        picture = self._proxies[part].picture
+        painting = resized(preview, picture.height, picture.width)
+        self._view.show_pictures(picture.pixels, composite(picture, painting, self._strength, self._keep_colors))
+
+    def _describe(self, progress: Progress) -> str:
+        if self.stopped:
+            return "Stopping…"
+        if not progress.iteration:
+            return f"{progress.stage}…"
+        text = f"Iteration {progress.iteration} of {progress.iterations}"
+        if "total" in progress.losses:
+            text += f", loss {progress.losses['total']:.3g}"
+        done, left = progress.iteration - self._first, progress.iterations - progress.iteration
+        if done >= 3:
+            text += f", {time_left((time.monotonic() - self._began) / done * left)}"
+        return text
+
+    def _end(self, _: Gtk.Dialog, response: int) -> None:
+        if response == STOP:
+            self.stopped = True
+            self._stop.set_sensitive(False)
+            self._text.set_text("Stopping…")
+        else:
+            self.cancelled = True
+            self._dialog.hide()
+
+
+def time_left(seconds: float) -> str:
+    """Such as "about 20 seconds left", no more exact than it can be known."""
+    if seconds < 10:
+        return "a few seconds left"
+    if seconds < 90:
+        return f"about {round(seconds / 10) * 10} seconds left"
+    return f"about {round(seconds / 60)} minutes left"

@@ -1,0 +1,160 @@
+"""What the filter refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.host.filter_checks import assert_refused, need_torch, raw_pixels, some_pixels
+from tests.host.gimp import Session
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Arguments that cannot work, and what the message must say."""
+
+    arguments: dict
+    words: tuple[str, ...]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal({"style": "negativ"}, ("'negativ'", "did you mean negative")),
+        Refusal({"style": "xyzzy"}, ("'xyzzy'", "choose from", "negative")),
+        Refusal({"style": ""}, ("choose from", "negative")),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_named(session, refusal):
+    image, layer = session.call("new_image", pixels=some_pixels())
+    raw = raw_pixels(session, layer)
+    result = session.call("run", image=image, drawables=[layer], output="in-place", **refusal.arguments)
+    assert_refused(result, *refusal.words)
+    assert (raw_pixels(session, layer) == raw).all()
+    assert session.call("state", image=image)["layers"] == ["photo"]
+    session.call("delete", image=image)
+
+
+def test_a_style_picture_that_is_none_is_named(session):
+    need_torch()
+    image, layer = session.call("new_image", pixels=some_pixels())
+    result = session.call("run", image=image, drawables=[layer], style_image=__file__)
+    assert_refused(result, "cannot open", __file__)
+    session.call("delete", image=image)
+
+
+def test_a_style_picture_that_is_not_there_is_refused_by_gimp(session):
+    image, layer = session.call("new_image", pixels=some_pixels())
+    result = session.call("run", image=image, drawables=[layer], style_image="/no/such/painting.jpg")
+    assert result["status"] == "calling-error"
+    assert session.call("state", image=image)["layers"] == ["photo"]
+    session.call("delete", image=image)
+
+
+def test_a_selection_beside_the_layer_is_an_error(session):
+    image, layer = session.call("new_image", pixels=some_pixels(), canvas=(200, 100))
+    session.call("select", image=image, rectangle=(100, 50, 20, 20))
+    for output in ("layer", "in-place"):
+        result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
+        assert_refused(result, "does not touch", "'photo'")
+    session.call("delete", image=image)
+
+
+def test_a_layer_too_large_is_an_error(session):
+    image, _ = session.call("new_image", pixels=some_pixels())
+    huge = session.call("add_huge_layer", image=image, side=100_000)
+    result = session.call("run", image=image, drawables=[huge], style="negative")
+    assert_refused(result, "10000.0 megapixels", "make it smaller")
+    session.call("delete", image=image)
+
+
+@pytest.mark.parametrize("of", ["layer", "group"])
+def test_locked_pixels_are_an_error(session, of):
+    image, layer = session.call("new_image", pixels=some_pixels(), in_group=of == "group")
+    raw = raw_pixels(session, layer)
+    session.call("lock", item=session.call("facts", layer=layer)["parent"] if of == "group" else layer)
+    result = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
+    assert_refused(result, "locked", "'group'" if of == "group" else "'photo'")
+    assert (raw_pixels(session, layer) == raw).all()
+    session.call("delete", image=image)
+
+
+def test_an_indexed_image_is_an_error(session):
+    image, layer = session.call("new_image", pixels=some_pixels(alpha=False), alpha=False)
+    session.call("make_indexed", image=image)
+    for output in ("layer", "in-place"):
+        result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
+        assert_refused(result, "indexed", "Mode")
+    assert session.call("state", image=image)["layers"] == ["photo"]
+    session.call("delete", image=image)
+
+
+def test_no_layer_is_an_error(session):
+    image, _ = session.call("new_image", pixels=some_pixels())
+    assert_refused(session.call("run", image=image, drawables=[], style="negative"), "select")
+    session.call("delete", image=image)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (None, ("installation.json is missing", "install.py")),
+        ({"python": "3.2"}, ("Python 3.2", "{}.{}".format(*sys.version_info), "install.py")),
+        ({"site_packages": "/no/such/folder"}, ("/no/such/folder", "install.py")),
+        ({"site_packages": None}, ("installation.json", "install.py")),
+    ],
+    ids=str,
+)
+def test_a_broken_installation_is_named(session, variables, change, words):
+    record = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "installation.json")
+    whole = record.read_text(encoding="utf-8")
+    image, layer = session.call("new_image", pixels=some_pixels())
+    try:
+        record.unlink()
+        if change is not None:
+            record.write_text(json.dumps(json.loads(whole) | change), encoding="utf-8")
+        assert_refused(session.call("run", image=image, drawables=[layer], style="negative"), *words)
+    finally:
+        record.write_text(whole, encoding="utf-8")
+    session.call("delete", image=image)
+
+
+def test_what_went_wrong_is_in_the_log(session, variables):
+    """An unexpected error names the log, which tells it in full."""
+    log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
+    module = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "painting.py")
+    whole = module.read_text(encoding="utf-8")
+    image, layer = session.call("new_image", pixels=some_pixels())
+    assert_refused(session.call("run", image=image, drawables=[layer], style="negativ"), "'negativ'")
+    assert "did you mean negative" in log.read_text(encoding="utf-8")
+    try:
+        module.write_text(whole.replace("def paint(", "def paint(\n    absent, ", 1), encoding="utf-8")
+        result = session.call("run", image=image, drawables=[layer], style="negative")
+        assert_refused(result, "failed unexpectedly", "TypeError", str(log))
+    finally:
+        module.write_text(whole, encoding="utf-8")
+    last = log.read_text(encoding="utf-8").split("\n\n")[-2]
+    assert last.splitlines()[0].count(", ") == 3 and "GIMP 3." in last and "Traceback" in last and "TypeError" in last
+    session.call("delete", image=image)
+
+
+def test_a_large_log_makes_way(session, variables):
+    log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
+    log.write_bytes(b"x" * (2**20 + 1))
+    image, _ = session.call("new_image", pixels=some_pixels())
+    assert_refused(session.call("run", image=image, drawables=[], style="negative"), "select")
+    assert log.stat().st_size < 1000
+    session.call("delete", image=image)
+
+
+def test_what_the_user_should_hear_is_told_once(gimp, variables, tmp_path):
+    with Session(gimp.console, variables, tmp_path / "gimp.log") as session:
+        for sentence in ("The card rests.", "The card rests.", "The card broke."):
+            session.call("tell_once", sentence=sentence)
+        log = session.log()
+    assert (log.count("The card rests."), log.count("The card broke.")) == (1, 1)

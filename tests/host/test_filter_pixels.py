@@ -1,0 +1,211 @@
+"""The filter and GIMP's kinds of pixels, layers and selections."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import SAMPLES
+from tests.host.filter_checks import (
+    HEIGHT,
+    ROUNDING,
+    WIDTH,
+    assert_refused,
+    in_rectangle,
+    negative,
+    pixels,
+    raw_pixels,
+    some_pixels,
+    to_linear,
+)
+
+FACTORS = {
+    "base": ("RGB", "GRAY"),
+    "precision": (
+        "U8_NON_LINEAR",
+        "U8_LINEAR",
+        "U16_NON_LINEAR",
+        "U16_LINEAR",
+        "U32_NON_LINEAR",
+        "U32_LINEAR",
+        "HALF_NON_LINEAR",
+        "HALF_LINEAR",
+        "FLOAT_NON_LINEAR",
+        "FLOAT_LINEAR",
+    ),
+    "alpha": (False, True),
+    "selection": ("none", "hard", "feathered", "empty"),
+    "output": ("layer", "in-place", "image"),
+    "place": ("canvas", "larger", "beyond"),
+}
+# Of the canvas, and of the layer in it.
+PLACES = {
+    "canvas": ((WIDTH, HEIGHT), (0, 0)),
+    "larger": ((20, 18), (-9, -8)),
+    "beyond": ((100, 80), (-7, 60)),
+}
+
+
+def all_pairs() -> list[dict]:
+    """Few cases in which every two values of different factors come together: the greedy way."""
+    cases = [dict(zip(FACTORS, values, strict=True)) for values in itertools.product(*FACTORS.values())]
+
+    def pairs(case: dict) -> set:
+        return set(itertools.combinations(case.items(), 2))
+
+    wanted, chosen = set().union(*map(pairs, cases)), []
+    while wanted:
+        chosen.append(max(cases, key=lambda case: len(pairs(case) & wanted)))
+        wanted -= pairs(chosen[-1])
+    return chosen
+
+
+@pytest.mark.parametrize("case", all_pairs(), ids=lambda case: "-".join(map(str, case.values())))
+def test_every_kind_of_image_selection_and_output(session, case):
+    grey, precision, output = case["base"] == "GRAY", case["precision"], case["output"]
+    canvas, offset = PLACES[case["place"]]
+    image, layer = session.call(
+        "new_image",
+        pixels=some_pixels(grey, case["alpha"]),
+        base=case["base"],
+        precision=precision,
+        alpha=case["alpha"],
+        canvas=canvas,
+        offset=offset,
+    )
+    if case["selection"] == "empty":
+        session.call("select", image=image, rectangle=(5000, 5000, 10, 10))
+    elif case["selection"] != "none":
+        x, y = max(offset[0], 0) + 2, max(offset[1], 0) + 2
+        session.call("select", image=image, rectangle=(x, y, 16, 14), feather=4.0 * (case["selection"] == "feathered"))
+    selected = case["selection"] in ("hard", "feathered")
+    mask = session.call("selection", drawable=layer) if selected else np.ones((HEIGHT, WIDTH), np.float32)
+    assert selected == (mask.min() == 0) and mask.max() > 0.9
+    state, raw, before = session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer)
+    place = session.call("facts", layer=layer)
+
+    result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
+
+    assert result["status"] == "success", result["message"]
+    painted = result["layer"]
+    after, facts = pixels(session, painted), session.call("facts", layer=painted)
+    rounding = next((most for kind, most in ROUNDING.items() if precision.startswith(kind)), 2e-6)
+    # Eight linear bits are very coarse in the shadows: what is rounded is linear light.
+    light = to_linear if precision == "U8_LINEAR" else np.positive
+    visible = before[..., 3] > 0
+    if output == "layer":
+        full = np.ones_like(mask, bool)
+        given = session.call("layer_mask", layer=painted)
+        assert given is None if not selected else (given == mask).all()
+        assert facts == place | {"name": facts["name"]}
+    else:
+        full = mask > 0.999
+    assert (after[..., 3] == before[..., 3]).all()
+    apart = np.abs(light(after) - light(negative(before))).max(2)
+    # What little is missing of a soft selection is blended in linear light, of which sRGB's slope is 12.92.
+    assert (apart <= rounding + 12.92 * (1 - mask) * (output != "layer"))[full & visible].all()
+    assert np.abs(after - before)[full & visible].max() > 0.5
+    assert np.abs(light(after) - light(before))[~visible | ((mask == 0) & ~full)].max(initial=0) <= rounding
+    if output == "in-place":
+        assert painted == layer and session.call("state", image=image) == state
+        assert (raw_pixels(session, layer) == raw)[mask == 0].all()
+    else:
+        assert (raw_pixels(session, layer) == raw).all()
+    if output == "image":
+        assert session.call("state", image=image) == state
+        assert (facts["size"], facts["offset"]) == ((WIDTH, HEIGHT), (0, 0))
+        session.call("delete", image=facts["image"])
+    session.call("delete", image=image)
+
+
+def test_what_is_beside_the_selection_is_seen_too(session):
+    """A painted part is the same as in the whole picture painted."""
+    with Image.open(SAMPLES / "chelsea.jpg") as photo:
+        photo.thumbnail((120, 120))
+        before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
+    image, layer = session.call("new_image", pixels=before, alpha=False)
+    whole = pixels(session, session.call("run", image=image, drawables=[layer])["layer"])
+    session.call("select", image=image, rectangle=(40, 30, 30, 25))
+    session.call("run", image=image, drawables=[layer], output="in-place")
+    inside = in_rectangle(before.shape, (40, 30, 30, 25))
+    after = pixels(session, layer)
+    assert (after[inside] == whole[inside]).all() and np.abs(after - before)[inside].mean() > 0.05
+    session.call("delete", image=image)
+
+
+@pytest.mark.parametrize("profile", ["new_rgb_adobe", "new_rgb_srgb_linear"])
+def test_colours_are_those_of_the_images_profile(session, profile):
+    image, layer = session.call("new_image", pixels=some_pixels(), precision="U16_NON_LINEAR", profile=profile)
+    before = pixels(session, layer)
+    assert np.abs(before - some_pixels()).max() < 1e-3
+    kept = raw_pixels(session, layer).view(np.uint16) / 65535
+    assert np.abs(kept - before).max() > 0.1, "the image has the sRGB space"
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    assert np.abs(pixels(session, result["layer"]) - negative(before)).max() < 1e-3
+    session.call("delete", image=image)
+
+
+def test_a_feathered_selection_fades(session):
+    image, layer = session.call("new_image", pixels=some_pixels(alpha=False), precision="FLOAT_LINEAR", alpha=False)
+    session.call("select", image=image, rectangle=(10, 8, 20, 14), feather=8.0)
+    mask, before = session.call("selection", drawable=layer)[..., None], pixels(session, layer)
+    linear = session.call("pixels", drawable=layer, linear=True)
+
+    assert (
+        session.call("run", image=image, drawables=[layer], style="negative", output="in-place")["status"] == "success"
+    )
+
+    assert ((mask > 0.1) & (mask < 0.9)).sum() > 50
+    after = session.call("pixels", drawable=layer, linear=True)
+    whole = to_linear(negative(before)[..., :3])
+    assert np.abs(after[..., :3] - (linear[..., :3] * (1 - mask) + whole * mask)).max() < 2e-3
+    assert (after[mask[..., 0] == 0] == linear[mask[..., 0] == 0]).all()
+    session.call("delete", image=image)
+
+
+def test_a_single_pixel(session):
+    image, layer = session.call("new_image", pixels=np.array([[[0.2, 0.4, 1, 1]]], np.float32))
+    assert (
+        session.call("run", image=image, drawables=[layer], style="negative", output="in-place")["status"] == "success"
+    )
+    assert np.abs(pixels(session, layer)[0, 0] - [0.8, 0.6, 0, 1]).max() <= ROUNDING["U8"]
+    session.call("delete", image=image)
+
+
+@pytest.mark.parametrize("what", ["group", "text", "mask"])
+def test_what_has_no_pixels_of_its_own_gets_a_new_layer_only(session, what):
+    image, layer = session.call("new_image", pixels=some_pixels(), in_group=what == "group")
+    if what == "group":
+        drawable = session.call("facts", layer=layer)["parent"]
+    else:
+        drawable = session.call("add_text", image=image) if what == "text" else session.call("add_mask", layer=layer)
+    shown = layer if what == "mask" else drawable
+    before, layers = pixels(session, shown), session.call("state", image=image)["layers"]
+
+    refused = session.call("run", image=image, drawables=[drawable], style="negative", output="in-place")
+    assert refused["status"] == "execution-error"
+    assert "New layer above" in refused["message"]
+    assert session.call("state", image=image)["layers"] == layers
+    assert (pixels(session, shown) == before).all()
+
+    result = session.call("run", image=image, drawables=[drawable], style="negative")
+    assert result["status"] == "success"
+    assert session.call("state", image=image)["layers"] == ["Neural Style: Negative, 100 %", *layers]
+    assert np.abs(pixels(session, result["layer"]) - negative(before)).max() <= 2 * ROUNDING["U8"]
+    session.call("delete", image=image)
+
+
+def test_effects_are_painted_as_they_are_seen(session):
+    image, layer = session.call("new_image", pixels=some_pixels(alpha=False))
+    before = pixels(session, layer)
+    session.call("add_inversion", layer=layer)
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    # The negative of the negative.
+    assert np.abs(pixels(session, result["layer"]) - before).max() <= 1 / 255
+    in_place = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
+    assert_refused(in_place, "effects", "New layer above")
+    assert (pixels(session, layer) == before).all()
+    session.call("delete", image=image)

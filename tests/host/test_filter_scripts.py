@@ -1,0 +1,108 @@
+"""The filter's procedures in scripts and in batch runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.host.filter_checks import AGAIN, FILTER, FOLDER, RECTANGLE, assert_refused, in_rectangle, some_pixels
+from tests.host.gimp import script_fu
+
+
+def test_script_fu(gimp, variables, tmp_path):
+    photo, painted = tmp_path / "photo.png", tmp_path / "painted.png"
+    pixels = (some_pixels()[..., :3] * 255).round().astype(np.uint8)
+    Image.fromarray(pixels).save(photo)
+    script_fu(
+        gimp,
+        variables,
+        f"""
+        (let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "{photo}")))
+               (layers (car (gimp-image-get-layers image))))
+          (gimp-image-select-rectangle image CHANNEL-OP-REPLACE 5 6 20 11)
+          (plug-in-neural-style #:run-mode RUN-NONINTERACTIVE #:image image #:drawables layers
+                                #:style "negative" #:output "in-place")
+          (gimp-file-save RUN-NONINTERACTIVE image "{painted}" -1))
+        """,
+    )
+    after = np.array(Image.open(painted).convert("RGB"))
+    inside = in_rectangle(pixels.shape, RECTANGLE)
+    assert (after[~inside] == pixels[~inside]).all()
+    assert (after[inside] == 255 - pixels[inside]).all()
+
+
+@pytest.mark.parametrize("procedure", [FILTER, AGAIN, FOLDER])
+def test_every_argument_is_explained(session, procedure):
+    found = session.call("describe", procedure=procedure)
+    settings = {"style", "style-image", "strength", "stroke-size", "keep-colors", "size", "iterations", "features"}
+    others = {"folder", "output-folder", "format", "overwrite"} if procedure == FOLDER else {"output"}
+    assert settings | others <= found["arguments"].keys()
+    assert all(found["arguments"].values()) and all(found["returns"].values()) and found["help"]
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """A folder with photos of several kinds and two files that are none."""
+    folder = tmp_path / "photos"
+    (folder / "inner").mkdir(parents=True)
+    (tmp_path / "paintings").mkdir()
+    photo = Image.fromarray((some_pixels(alpha=False)[..., :3] * 255).round().astype(np.uint8))
+    photo.save(folder / "a.png")
+    photo.convert("L").save(folder / "grey.tif")
+    photo.quantize(16).save(folder / "indexed.gif")
+    photo.save(folder / "b.jpg", quality=95)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "broken.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    photo.save(folder / "inner" / "inner.png")
+    return folder
+
+
+def test_a_folder(session, photos):
+    paintings = photos.parent / "paintings"
+    folders = {"folder": str(photos), "output_folder": str(paintings), "style": "negative"}
+    result = session.call("run_folder", **folders)
+    assert result["status"] == "success", result["message"]
+    assert result["painted"] == ["a.png", "b.jpg", "grey.tif", "indexed.gif"]
+    assert sorted(file.name for file in paintings.iterdir()) == result["painted"]
+    assert [sentence.split()[0] for sentence in result["skipped"]] == ["broken.png", "notes.txt"]
+    for name, most in (("a.png", 0), ("grey.tif", 0), ("b.jpg", 30)):
+        with Image.open(photos / name) as before, Image.open(paintings / name) as after:
+            assert after.mode == before.mode
+            apart = np.abs(255 - np.array(before).astype(int) - np.array(after)).max()
+            assert apart <= most
+
+    times = {file: file.stat().st_mtime_ns for file in paintings.iterdir()}
+    result = session.call("run_folder", **folders)
+    assert result["status"] == "success" and result["painted"] == []
+    assert len(result["skipped"]) == 6 and "give overwrite" in result["skipped"][0]
+    assert {file: file.stat().st_mtime_ns for file in paintings.iterdir()} == times
+    result = session.call("run_folder", **folders, overwrite=True, format="png")
+    assert result["painted"] == ["a.png", "b.png", "grey.png", "indexed.png"]
+    assert (paintings / "a.png").stat().st_mtime_ns > times[paintings / "a.png"]
+
+
+def test_a_folder_that_cannot_be_painted_is_named(session, photos):
+    folders = {"folder": str(photos), "output_folder": str(photos.parent / "paintings")}
+    for wrong, *words in (
+        ({"style": "negativ"}, "did you mean negative"),
+        ({"folder": str(photos.parent / "paintings"), "output_folder": str(photos)}, "no files in"),
+        ({"output_folder": str(photos)}, "another folder"),
+    ):
+        assert_refused(session.call("run_folder", **folders | {"style": "negative"} | wrong), *words)
+    assert not any((photos.parent / "paintings").iterdir())
+
+
+def test_a_folder_in_script_fu(gimp, variables, photos):
+    script_fu(
+        gimp,
+        variables,
+        f"""
+        (plug-in-neural-style-folder #:folder "{photos}" #:output-folder "{photos.parent / "paintings"}"
+                                     #:style "negative" #:strength 0 #:format "png")
+        """,
+    )
+    with Image.open(photos / "a.png") as before, Image.open(photos.parent / "paintings" / "a.png") as after:
+        assert (np.array(before) == np.array(after)).all()
