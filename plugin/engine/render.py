@@ -76,10 +76,11 @@ def render(
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
     feature network (see nst_core/weights.py), ``strength`` and ``keep_colors`` what of the painting the result takes
-    (see picture.composite). ``initial`` is a picture to start from in place of ``settings.start``. Where ``progress`` returns False, the render stops and keeps what it has. Where memory is short, the next smaller
-    size that fits takes the place of ``settings.size``. ``checkpoint`` is written every ``checkpoint_every``
-    iterations, or gone on from (see nst_core/optimize.py). Raises StyleError if PyTorch or the feature weights are
-    missing, or memory even for the smallest size.
+    (see picture.composite). ``initial`` is a picture to start from in place of ``settings.start``. Where ``progress``
+    returns False, the render stops and keeps what it has. Where memory is short, the next smaller size that fits takes
+    the place of ``settings.size``. ``checkpoint`` is written every ``checkpoint_every`` iterations, or gone on from
+    (see nst_core/optimize.py). Raises StyleError if PyTorch or the feature weights are missing, or memory even for the
+    smallest size.
     """
     require_torch()
     check_strength(strength)
