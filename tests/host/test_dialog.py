@@ -259,7 +259,7 @@ def slow_style() -> onnx.ModelProto:
     """A style file that leaves the picture as it is, after seconds of convolutions that come to nothing."""
     model = negative_style()
     random = np.random.default_rng(0)
-    widths = [3, 128, 128, 128, 128, 3]
+    widths = [3, 64, 64, 64, 64, 3]
     values = ["image", "a", "b", "c", "d", "e"]
     graph = model.graph
     del graph.node[:]
@@ -275,7 +275,7 @@ def slow_style() -> onnx.ModelProto:
         if entry.key == "neural_style.styles":
             entry.value = entry.value.replace("negative", "slow").replace("Negative", "Slow")
         if entry.key == "neural_style.bytes_per_pixel":
-            entry.value = "2000"
+            entry.value = "1000"
     return model
 
 

@@ -75,16 +75,15 @@ class PreviewPane:
         if not self._styles:
             return GLib.SOURCE_REMOVE
         (self._spinner.start if self._preview.busy else self._spinner.stop)()
-        if self._preview.trouble:
-            self._status.set_text(self._preview.trouble)
-        elif self._preview.painting is None:
-            self._status.set_text("Painting the preview…")
-        else:
-            painting, picture = self._preview.painting, self._proxy.picture
+        if painting := self._preview.painting:
+            picture = self._proxy.picture
             strength, keep_colors = (self._config.get_property(name) for name in ("strength", "keep-colors"))
             mixed = composite(picture, painting.pixels[..., :3], strength, keep_colors)
             self._view.show_pictures(picture.pixels, _grey(mixed) if self._proxy.grey else mixed)
-            self._status.set_text(_device(painting.provider))
+        if self._preview.busy:
+            self._status.set_text("Painting the preview…")
+        else:
+            self._status.set_text(self._preview.trouble or (_device(painting.provider) if painting else ""))
         self._note.set_text(_about_size(self._proxy))
         return GLib.SOURCE_REMOVE
 
