@@ -44,7 +44,8 @@ from nst_core.features import FeatureNetwork
 from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, optimizer_for, render
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
-from nst_core.settings import PRESETS, ObjectiveSettings, RenderSettings
+from nst_core.recipes import PRESETS
+from nst_core.settings import ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
 
 BETTER = "vgg19_conv1_1-conv3_4_caffe.safetensors+vgg19_distilled16x_conv5_1.safetensors"
@@ -105,7 +106,7 @@ def measure(options: argparse.Namespace) -> Record:
     iterations = options.iterations or (300 if on_gpu else 100)
     source = options.features or (better(options.assets) if options.assets else "auto")
     photo, painting = pictures(options)
-    default = PRESETS["default"]
+    default = PRESETS["default"].settings
     ways = {
         "plain L-BFGS": Way(source, replace(default, optimizer="lbfgs", iterations=iterations)),
         "default": Way(source, default),

@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 from benchmarks import iterative  # noqa: E402
 from benchmarks.iterative import Way  # noqa: E402
 from nst_core.optimize import RenderProgress  # noqa: E402
+from nst_core.recipes import Recipe  # noqa: E402
 from nst_core.settings import ObjectiveSettings, RenderSettings  # noqa: E402
 
 HERE = torch.device("cpu")
@@ -66,7 +67,7 @@ def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
 
 
 def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, monkeypatch):
-    monkeypatch.setitem(iterative.PRESETS, "default", RenderSettings(iterations=8))
+    monkeypatch.setitem(iterative.PRESETS, "default", Recipe(RenderSettings(iterations=8)))
     arguments = ["--features", str(slim_weights), "--size", "64", "--sizes", "48", "--iterations", "12"]
     more = ["--turns", "2", "--matrix", "64", "--threads", "1", "--device", "cpu", "--painting", str(files[1])]
     iterative.main([str(tmp_path / "out"), *arguments, *more])
