@@ -30,9 +30,8 @@ def test_edit_again_repeat_show_again_and_undo(gimp, screen, home, artifacts, tm
         image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
         raw, before, window = raw_pixels(session, layer), pixels(session, layer), screen.window("GIMP$")
 
-        def painting() -> int:
-            (selected,) = session.call("state", image=image)["selected"]
-            return selected
+        def state() -> dict:
+            return session.call("state", image=image)
 
         def press(*keys: str) -> None:
             screen.focus(window)
@@ -45,12 +44,10 @@ def test_edit_again_repeat_show_again_and_undo(gimp, screen, home, artifacts, tm
 
         def expect(strength: int, other_than: int) -> int:
             """The id of the painting, once it is there, of the image's two layers."""
-            state = until(
-                lambda: (found := session.call("state", image=image))["selected"] != [other_than] and found,
-                told=lambda: session.call("state", image=image),
-            )
-            assert state["layers"] == [f"Neural Style: Negative, {strength} %", "photo"]
-            new = painting()
+            names = [f"Neural Style: Negative, {strength} %", "photo"]
+            # GIMP answers in the midst of the change, too.
+            until(lambda: state()["layers"] == names and state()["selected"] not in ([], [other_than]), told=state)
+            (new,) = state()["selected"]
             assert np.abs(pixels(session, new) - negative(before, strength / 100)).max() < 0.51 / 255
             return new
 
