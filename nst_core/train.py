@@ -253,6 +253,20 @@ def nearest(
     return min(found, key=lambda one: one[0])[1]
 
 
+def with_styles(checkpoint: Checkpoint, rows: Sequence[int]) -> Checkpoint:
+    """The same with a network that knows only these of its styles, for use; the optimiser's state goes."""
+    shape = replace(checkpoint.settings.network, styles=len(rows))
+    network = TransformerNetwork(shape)
+    network.start_from(checkpoint.network, rows)
+    return replace(
+        checkpoint,
+        settings=replace(checkpoint.settings, network=shape),
+        network=network,
+        optimizer={},
+        style_sha256=tuple(checkpoint.style_sha256[row] for row in rows),
+    )
+
+
 def turns(step: int, batch: int, styles: int, seed: int) -> np.ndarray:
     """Which style each photo of a step is painted in, int64 [batch]: all come equally often, in changing order."""
     rounds, places = np.divmod(np.arange(step * batch, (step + 1) * batch), styles)

@@ -249,7 +249,8 @@ def export(options: argparse.Namespace) -> Report:
     _check_style_output(options.output)
     from plugin import training
 
-    report = training.export_checkpoint(options.checkpoint, _cards(options, [options.output.stem]), options.output)
+    cards = _cards(options, [options.output.stem])
+    report = training.export_checkpoint(options.checkpoint, cards, options.output, options.leave_out)
     _say(options, f"{options.output}: differs from PyTorch by at most {report['difference']:.1e}")
     return report
 
@@ -512,6 +513,13 @@ def parser() -> argparse.ArgumentParser:
     sub = command(export, "Make a style file from a training checkpoint (needs PyTorch).")
     sub.add_argument("checkpoint", type=Path, metavar="CHECKPOINT")
     sub.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.onnx")
+    sub.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="STYLE",
+        help="a style that the file is to lack",
+    )
     card(sub)
 
     sub = command(import_, "Make a style file from a fast-style network of another project (needs PyTorch).")

@@ -28,7 +28,7 @@ from nst_core.files import written_whole
 from nst_core.photos import Photos, PictureSource
 from nst_core.pictures import resized, resized_to_long_side
 from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings, TransformerSettings
-from nst_core.train import Base, TrainProgress, bytes_per_pixel, load_checkpoint, nearest, paint, train
+from nst_core.train import Base, TrainProgress, bytes_per_pixel, load_checkpoint, nearest, paint, train, with_styles
 from nst_core.weights import available, load_features
 from plugin.engine import paths
 from plugin.engine.memory import check_memory
@@ -246,9 +246,24 @@ class LossLog:
         print(step.step, *(f"{value:.6f}" for value in step.losses.values()), sep=",", file=self._file)
 
 
-def export_checkpoint(checkpoint: Path, cards: Sequence[StyleCard], output: Path) -> dict[str, Any]:
-    """Make the style file ``output`` from a checkpoint."""
+def export_checkpoint(
+    checkpoint: Path, cards: Sequence[StyleCard], output: Path, leave_out: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Make the style file ``output`` from a checkpoint, without the styles that have these names.
+
+    Raises StyleError, in one sentence, if there is no such style, or none would be left.
+    """
     done = load_checkpoint(checkpoint)
+    check_cards(cards, done.network.settings.styles)
+    known = [card.slug for card in cards]
+    for name in leave_out:
+        if name not in known:
+            raise StyleError(f"There is no style {name!r} to leave out; choose from {', '.join(known)}.")
+    rows = [row for row, name in enumerate(known) if name not in leave_out]
+    if not rows:
+        raise StyleError("No style would be left; leave out fewer.")
+    if leave_out:
+        done, cards = with_styles(done, rows), [cards[row] for row in rows]
     difference = export_styles(done, cards, sample_photo(), output)
     names = [card.slug for card in cards]
     return {"output": str(output), "styles": names, "steps": done.step, "difference": difference}

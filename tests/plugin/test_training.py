@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
+from export.from_onnx import read_base  # noqa: E402
 from export.to_onnx import StyleCard, export_styles  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
@@ -182,3 +183,21 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, full_disk
     with full_disk(), pytest.raises(StyleError, match="free some space"):
         training.write_preview(torch.rand(4, 4, 3, 32, 32), path)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_style_may_be_left_out_of_a_file(tmp_path):
+    """The others paint as before."""
+    done = learned(3, 1)
+    save_checkpoint(done, tmp_path / "three.checkpoint")
+    cards = [StyleCard(name) for name in ("One", "Two", "Three")]
+    report = training.export_checkpoint(tmp_path / "three.checkpoint", cards, tmp_path / "two.onnx", ["two"])
+    assert report["styles"] == ["one", "three"]
+    photo = torch.rand(1, 3, 40, 48)
+    left, whole = read_base(tmp_path / "two.onnx").network, done.network.eval()
+    for row, before in enumerate((0, 2)):
+        choices = [torch.eye(count)[[index]] for count, index in ((2, row), (3, before))]
+        torch.testing.assert_close(left(photo, choices[0]), whole(photo, choices[1]), atol=1e-5, rtol=0)
+    with pytest.raises(StyleError, match="choose from one, two, three"):
+        training.export_checkpoint(tmp_path / "three.checkpoint", cards, tmp_path / "x.onnx", ["four"])
+    with pytest.raises(StyleError, match="No style would be left"):
+        training.export_checkpoint(tmp_path / "three.checkpoint", cards, tmp_path / "x.onnx", ["one", "two", "three"])
