@@ -42,7 +42,7 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
 
 
 def optimizer_for(features: FeatureNetwork, settings: RenderSettings) -> str:
-    """``lbfgs`` or ``adam``: which of them ``settings`` name or mean by ``auto``. Raises StyleError for another one."""
+    """Which of OPTIMIZERS ``settings`` name or mean by ``auto``. Raises StyleError for another one."""
     if settings.optimizer not in OPTIMIZERS:
         raise StyleError(f"There is no optimiser {settings.optimizer!r}; choose from {', '.join(OPTIMIZERS)}.")
     return ("adam" if features.distilled else "lbfgs") if settings.optimizer == "auto" else settings.optimizer
@@ -64,8 +64,9 @@ def render(
     Returns the last progress, whose ``image`` is the result. Stops after the iteration for which ``progress`` returns
     False. Raises StyleError for an unknown optimiser or layer, or a photo too narrow.
     """
-    adam = optimizer_for(features, settings) == "adam"
-    shift = settings.shift if adam else 0
+    kind = optimizer_for(features, settings)
+    first_order = kind != "lbfgs"
+    shift = settings.shift if first_order else 0
     photo = resized_to_long_side(photo, settings.size)
     h, w = photo.shape[-2:]
     if min(h, w) < SMALLEST_SIDE:
@@ -83,8 +84,12 @@ def render(
     # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
     # iteration a call of step() is one evaluation, and the history lives on from call to call.
     optimizer: torch.optim.Optimizer
-    if adam:
+    # Every loss is a mean over the picture, and so is a gradient in inverse proportion to the number of its values.
+    unit = image.numel() if kind == "sgd" else 1
+    if kind == "adam":
         optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
+    elif kind == "sgd":
+        optimizer = torch.optim.SGD([image], settings.learning_rate * unit)
     else:
         optimizer = torch.optim.LBFGS(
             [image], lr=1.0, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=0.0, tolerance_change=0.0
@@ -106,10 +111,10 @@ def render(
 
     done = RenderProgress(0, settings.iterations, {}, start)
     for iteration in range(1, settings.iterations + 1):
-        if adam:
-            optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1)
+        if first_order:
+            optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1) * unit
         optimizer.step(closure)
-        if adam:
+        if first_order:
             # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
             with torch.no_grad():
                 image.clamp_(0, 1)

@@ -10,7 +10,7 @@ from math import cos, pi
 
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 POOLINGS = ("max", "average")
-OPTIMIZERS = ("auto", "lbfgs", "adam")
+OPTIMIZERS = ("auto", "lbfgs", "adam", "sgd")
 DEVICES = ("auto", "cuda", "cpu")
 
 
@@ -57,14 +57,16 @@ class RenderSettings:
     Attributes:
         size: pixels of the result's longer side; the photo is scaled to it, down or up.
         style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
-        optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; or ``auto``:
-            Adam for features that were distilled, else L-BFGS. Distilled features agree with VGG's on pictures, not
-            on the patterns to which L-BFGS leads where they stay the same.
+        optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; ``sgd``,
+            plain gradient descent, the slowest; or ``auto``: Adam for features that were distilled, else L-BFGS.
+            Distilled features agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay
+            the same.
         iterations: evaluations of the objective and its gradient; one step each.
         learning_rate: Adam's step in units of the 0..1 range, which falls linearly to nothing over the last half of the
-            iterations; L-BFGS takes its steps whole.
-        shift: for Adam, the picture is moved by 0 to this many pixels and, every other time, mirrored before it is
-            judged (see views.py); 0 for neither.
+            iterations; that of gradient descent falls alike, and multiplies the gradient times the number of
+            the picture's values (1e-5 is a rate to begin with); L-BFGS takes its steps whole.
+        shift: for Adam and gradient descent, the picture is moved by 0 to this many pixels and, every other time,
+            mirrored before it is judged (see views.py); 0 for neither.
         seed: of these moves.
     """
 
