@@ -41,7 +41,8 @@ DIRECTIONS = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0,
 class Judge:
     """Compares results with the photo and the style picture that they were made from.
 
-    ``photo`` and ``style`` are [1, 3, h, w]; a result has the photo's size. The distances:
+    ``photo`` and ``style`` are [1, 3, h, w]; a result has the photo's size. Either list of layers may be empty, and
+    there may be no style. The distances:
 
     - ``content``: ||F - P|| / ||P|| of the features F of the result and P of the photo, averaged over
       ``content_layers``: 0 is the photo.
@@ -59,26 +60,27 @@ class Judge:
         self,
         network: FeatureNetwork,
         photo: Tensor,
-        style: Tensor,
+        style: Tensor | None,
         content_layers: Sequence[str],
         style_layers: Sequence[str],
     ) -> None:
         self._network, self._photo, self._style = network, photo, style
         self._content_layers, self._style_layers = content_layers, style_layers
         self._content, self._grams = self._seen(photo)
-        self._style_grams = self._seen(style)[1]
+        self._style_grams = {} if style is None else self._seen(style)[1]
 
     @torch.no_grad()
     def __call__(self, result: Tensor) -> dict[str, float]:
         """The metrics of ``result`` ([1, 3, H, W]) by the names above."""
         content, grams = self._seen(result)
         distances = [_distance(content[layer], target) / _size(target) for layer, target in self._content.items()]
-        found = {"content": sum(distances) / len(distances)}
+        found = {"content": sum(distances) / len(distances)} if distances else {}
         for layer, target in self._style_grams.items():
             found[f"style_{layer}"] = _distance(grams[layer], target) / _distance(self._grams[layer], target)
-        picture, photo, style = (image[0].float().cpu() for image in (result, self._photo, self._style))
+        picture, photo = result[0].float().cpu(), self._photo[0].float().cpu()
         found["colour_photo"] = colour_distance(picture, photo)
-        found["colour_style"] = colour_distance(picture, style)
+        if self._style is not None:
+            found["colour_style"] = colour_distance(picture, self._style[0].float().cpu())
         return found | look(picture, photo)
 
     @torch.no_grad()

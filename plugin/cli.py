@@ -87,10 +87,12 @@ def apply(options: argparse.Namespace) -> Report:
 def render(options: argparse.Namespace) -> Report:
     """Any picture as the style, by optimisation in PyTorch; Ctrl-C keeps what there is."""
     from plugin.engine.render import render, require_torch
+    from plugin.figures import Recording
     from plugin.picture_files import check_output, read_picture, write_picture
 
     require_torch()
     check_output(options.output)
+    recording = Recording(options.losses, options.animation, options.animation_every)
     source, style = read_picture(options.photo), read_picture(options.style_image)
     preset = PRESETS[options.preset]
     names = ("size", "style_scale", "optimizer", "iterations", "learning_rate", "shift")
@@ -103,6 +105,7 @@ def render(options: argparse.Namespace) -> Report:
                 return True
             stop = interrupted()
             show(step.iteration, step.losses)
+            recording.add(step)
             return not stop
 
         done = render(
@@ -115,8 +118,10 @@ def render(options: argparse.Namespace) -> Report:
             reference_photos=options.reference_photos,
             strength=options.strength,
             device=options.device,
+            measure=options.metrics or options.json,
         )
     write_picture(source, done.pixels, options.output)
+    files = recording.write()
     for note in done.notes:
         _say(options, note)
     _say(
@@ -124,6 +129,10 @@ def render(options: argparse.Namespace) -> Report:
         f"{options.output}: {done.iterations} iterations on {done.device} with the features of "
         f"{done.feature_network}, {done.seconds['total']:.1f} s",
     )
+    for name, value in done.metrics.items():
+        _say(options, f"{name}: {value:.3f}")
+    for file in files.values():
+        _say(options, file)
     return _report(options, done.pixels, done.seconds) | {
         "style": str(options.style_image),
         "provider": done.device,
@@ -131,7 +140,37 @@ def render(options: argparse.Namespace) -> Report:
         "notes": done.notes,
         "iterations": done.iterations,
         "losses": done.losses[-1] if done.losses else {},
+        "metrics": {name: round(value, 4) for name, value in done.metrics.items()},
+        **files,
     }
+
+
+def study(options: argparse.Namespace) -> Report:
+    """Sheets of pictures and tables that show what a layer knows or what a setting does."""
+    from plugin.engine.render import require_torch
+    from plugin.studies import KINDS, run_study
+
+    require_torch()
+    defaults = KINDS[options.name].defaults
+    names = ("size", "iterations", "style_scale", "optimizer", "learning_rate", "shift", "seed")
+    settings = replace(defaults, objective=_objective(options, defaults.objective), **_given(options, names))
+    with bar(0) as show:
+        report = run_study(
+            options.name,
+            options.picture,
+            options.style_image,
+            options.output,
+            settings,
+            lambda step: show(step.done, step.losses, step.total),
+            features=options.features,
+            pooling=options.pooling,
+            device=options.device,
+            reference_photos=options.reference_photos,
+            content_weights=options.content_weights or (),
+        )
+    for file in report["files"]:
+        _say(options, file)
+    return report
 
 
 def train(options: argparse.Namespace) -> Report:
@@ -349,6 +388,35 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(f"--{name}", default="", metavar="TEXT", help=text)
         sub.add_argument("--cards", type=Path, metavar="FILE.toml", help="the same of several styles: [[style]] each")
 
+    def study_arguments(sub: argparse.ArgumentParser) -> None:
+        from plugin.studies import KINDS
+
+        usual = next(kind.defaults for kind in KINDS.values() if kind.two_pictures)
+        sub.formatter_class = argparse.RawDescriptionHelpFormatter
+        sub.epilog = "studies:\n" + "\n".join(f"  {name:24}{kind.text}" for name, kind in KINDS.items())
+        sub.add_argument("name", choices=KINDS, metavar="NAME", help="one of the studies below")
+        sub.add_argument("picture", type=Path, metavar="PICTURE", help="the photo; the painting for its style alone")
+        sub.add_argument("--style-image", type=Path, metavar="PAINTING", help="for studies of both")
+        sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the sheets go")
+        number(sub, "--size", 64, 8192, usual.size, "pixels of the pictures' longer side", preset=True)
+        sub.add_argument(
+            "--steps",
+            dest="iterations",
+            type=_within(int, 1, 100000),
+            metavar="N",
+            help=f"steps of the optimiser in each render (1-100000, default {usual.iterations})",
+        )
+        number(sub, "--style-scale", 0.1, 10.0, usual.style_scale, "size of the strokes", preset=True)
+        sub.add_argument("--optimizer", choices=OPTIMIZERS, help="(default auto, as for render)")
+        number(sub, "--learning-rate", 1e-5, 10.0, usual.learning_rate, "step of Adam", preset=True)
+        number(sub, "--shift", 0, 16, usual.shift, "pixels by which Adam moves the picture between steps", preset=True)
+        number(sub, "--seed", 0, 2**31 - 1, usual.seed, "of the noise", preset=True)
+        sub.add_argument(
+            "--content-weights", type=_numbers, metavar="N,N,...", help="those that the study `weights` compares"
+        )
+        sub.add_argument("--device", choices=DEVICES, default="auto", help="what computes (default auto)")
+        objective(sub, usual.objective)
+
     sub = command(apply, "Paint a photo in a bundled or own style.")
     picture(sub)
     sub.add_argument(
@@ -373,7 +441,18 @@ def parser() -> argparse.ArgumentParser:
     )
     number(sub, "--learning-rate", 1e-5, 10.0, defaults.learning_rate, "step of Adam", preset=True)
     number(sub, "--shift", 0, 16, defaults.shift, "pixels by which Adam moves the picture between steps", preset=True)
+    sub.add_argument(
+        "--metrics",
+        action="store_true",
+        help="say how far the result is from the photo and from the style (with --json always)",
+    )
+    sub.add_argument("--losses", type=Path, metavar="FILE", help="a table (.csv) or a plot (.png) of the losses")
+    sub.add_argument("--animation", type=Path, metavar="FILE", help="how the picture came about (.gif or .webp)")
+    number(sub, "--animation-every", 1, 100000, 5, "iterations between two pictures of the animation")
     objective(sub, defaults.objective)
+
+    sub = command(study, "Show what a layer knows or what a setting does, in sheets and tables (needs PyTorch).")
+    study_arguments(sub)
 
     sub = command(
         train,
@@ -488,6 +567,10 @@ def _channels(text: str) -> tuple[int, ...]:
     if len(values) != 5 or min(values) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not five whole numbers with commas")
     return values
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(_within(float, 0.0, 1e6)(part) for part in text.split(","))
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ TORCH_ADVICE = (
 class Rendered:
     """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration.
 
-    ``notes`` are sentences on settings that were fitted to the feature network.
+    ``notes`` are sentences on settings that were fitted to the feature network. ``metrics`` are those of
+    nst_core/metrics.py, if they were asked for.
     """
 
     pixels: np.ndarray
@@ -40,6 +41,7 @@ class Rendered:
     losses: list[Mapping[str, float]]
     seconds: dict[str, float]
     notes: list[str]
+    metrics: dict[str, float]
 
 
 def require_torch() -> None:
@@ -60,17 +62,19 @@ def render(
     strength: float = 100.0,
     device: str = "auto",
     keep_size: bool = False,
+    measure: bool = False,
 ) -> Rendered:
     """Paint ``picture`` in the style of ``style_picture``.
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
-    feature network (see nst_core/weights.py). Where ``progress`` returns False, the render stops and keeps what it
-    has. Raises StyleError if PyTorch or the feature weights are missing, or memory is.
+    feature network (see nst_core/weights.py). ``measure`` asks for metrics of the result at ``settings.size``. Where
+    ``progress`` returns False, the render stops and keeps what it has. Raises StyleError if PyTorch or the feature
+    weights are missing, or memory is.
     """
     require_torch()
     check_strength(strength)
-    from nst_core import devices, objective, optimize, pictures, weights
+    from nst_core import devices, metrics, objective, optimize, pictures, weights
 
     clock = Stopwatch()
     progress(Progress("Loading the feature network", 0.0))
@@ -108,7 +112,17 @@ def render(
     styled = pictures.resized(done.image, picture.height, picture.width)
     result = composite(picture, _array(styled), strength)
     clock.lap("composite")
-    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds, notes)
+    found: dict[str, float] = {}
+    if measure:
+        height, width = done.image.shape[-2:]
+        photo, shown = (
+            pictures.resized(_tensor(network_input(p)).to(chosen), height, width) for p in (picture, Picture(result))
+        )
+        style = pictures.resized_to_area(style, settings.style_scale * (height * width) ** 0.5)
+        judge = metrics.Judge(network, photo, style, fitted.content_layers, fitted.style_layers)
+        found = judge(shown)
+        clock.lap("measure")
+    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds, notes, found)
 
 
 def _scaled(picture: Picture, height: int, width: int) -> Picture:
