@@ -154,7 +154,7 @@ def study(options: argparse.Namespace) -> Report:
     defaults = KINDS[options.name].defaults
     names = ("size", "iterations", "style_scale", "optimizer", "learning_rate", "shift", "seed")
     settings = replace(defaults, objective=_objective(options, defaults.objective), **_given(options, names))
-    with bar(0) as show:
+    with stages() as stage, bar(0) as show:
         report = run_study(
             options.name,
             options.picture,
@@ -162,6 +162,7 @@ def study(options: argparse.Namespace) -> Report:
             options.output,
             settings,
             lambda step: show(step.done, step.losses, step.total),
+            stage,
             features=options.features,
             pooling=options.pooling,
             device=options.device,

@@ -54,6 +54,7 @@ def run_study(
     folder: Path,
     settings: RenderSettings,
     progress: Callable[[StudyProgress], None],
+    stage: Callable[[str, float], None],
     *,
     features: str,
     pooling: str,
@@ -63,7 +64,8 @@ def run_study(
 ) -> dict[str, Any]:
     """Run the study ``name`` of KINDS and write NAME.png and NAME.csv into ``folder``.
 
-    If it has losses to show, NAME-losses.png and NAME-losses.csv too. The folder is made if it is not there. Nothing
+    If it has losses to show, NAME-losses.png and NAME-losses.csv too. ``stage`` is told what takes long before the
+    first iteration, and its fraction. The folder is made if it is not there. Nothing
     is written before the study has ended. Raises StyleError, in one sentence, for whatever cannot be read, run or
     written.
     """
@@ -75,6 +77,8 @@ def run_study(
         raise StyleError(f"The study {name} compares a photo with a style picture; give one with --style-image.")
     check_matplotlib()
     if not folder.is_dir():
+        if folder.exists():
+            raise StyleError(f"{folder} is a file; name a folder for the sheets.")
         check_folder(folder)
     from nst_core import devices, optimize, studies, weights
     from plugin.engine.memory import check_memory
@@ -82,7 +86,12 @@ def run_study(
     chosen = devices.choose_device(device)
     photo = _tensor(picture).to(chosen)
     style = photo if style_image is None else _tensor(style_image).to(chosen)
-    network = weights.load_features(features, pooling, reference_photos).to(chosen)
+
+    def fetching(done: int, total: int) -> bool:
+        stage(f"Fetching {features}", done / total)
+        return True
+
+    network = weights.load_features(features, pooling, reference_photos, fetching).to(chosen)
     need = optimize.memory(network, settings, *photo.shape[-2:])
     check_memory(*need, chosen.type == "cuda", "A render at this size")
     materials = studies.Materials(photo, style, network, progress, content_weights or studies.CONTENT_WEIGHTS)
