@@ -17,6 +17,7 @@ from nst_core.settings import OPTIMIZERS, RenderSettings
 from nst_core.views import random_view
 
 LBFGS_HISTORY = 20
+SMALLEST_GRADIENT = 1e-30
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,10 @@ def render(
     # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
     # iteration a call of step() is one evaluation, and the history lives on from call to call.
     optimizer: torch.optim.Optimizer
-    # Every loss is a mean over the picture, and so is a gradient in inverse proportion to the number of its values.
-    unit = image.numel() if kind == "sgd" else 1
     if kind == "adam":
         optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
     elif kind == "sgd":
-        optimizer = torch.optim.SGD([image], settings.learning_rate * unit)
+        optimizer = torch.optim.SGD([image], settings.learning_rate)
     else:
         optimizer = torch.optim.LBFGS(
             [image], lr=1.0, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=0.0, tolerance_change=0.0
@@ -107,12 +106,15 @@ def render(
         optimizer.zero_grad()
         losses.update(judged(done.iteration))
         losses["total"].backward()
+        if kind == "sgd" and image.grad is not None:
+            # The gradient falls by a thousand times in a few steps, and with it would every step.
+            image.grad /= image.grad.square().mean().sqrt() + SMALLEST_GRADIENT
         return losses["total"].item()
 
     done = RenderProgress(0, settings.iterations, {}, start)
     for iteration in range(1, settings.iterations + 1):
         if first_order:
-            optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1) * unit
+            optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1)
         optimizer.step(closure)
         if first_order:
             # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.

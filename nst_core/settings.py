@@ -62,9 +62,8 @@ class RenderSettings:
             Distilled features agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay
             the same.
         iterations: evaluations of the objective and its gradient; one step each.
-        learning_rate: Adam's step in units of the 0..1 range, which falls linearly to nothing over the last half of the
-            iterations; that of gradient descent falls alike, and multiplies the gradient times the number of
-            the picture's values (1e-5 is a rate to begin with); L-BFGS takes its steps whole.
+        learning_rate: Adam's step in units of the 0..1 range, and the root mean square of that of gradient descent,
+            which falls linearly to nothing over the last half of the iterations; L-BFGS takes its steps whole.
         shift: for Adam and gradient descent, the picture is moved by 0 to this many pixels and, every other time,
             mirrored before it is judged (see views.py); 0 for neither.
         seed: of these moves.

@@ -25,7 +25,7 @@ from nst_core.settings import RenderSettings
 from nst_core.sheets import Cell, Findings, Row, Sheet
 
 CONTENT_WEIGHTS = (0.01, 0.1, 1.0, 10.0)
-DESCENT_RATES = (1e-6, 1e-5, 1e-4, 1e-3)
+DESCENT_RATES = (0.003, 0.01, 0.03, 0.1)
 MAPS = 3
 MAP_SIDE = 160  # pixels of a feature map's longer side on the sheet
 LOSS_POINTS = 50
@@ -249,7 +249,7 @@ def optimizers(materials: Materials, settings: RenderSettings) -> Findings:
             total = loss(image)
             cells.append(_cell(image, f"loss {total:.3f}"))
             rows.append({"optimizer": name, "iterations": moment, "loss": total, **judge(image)})
-        sheet_rows.append((name, cells))
+        sheet_rows.append((f"{name}\nrate {rate:g}" if one.optimizer == "sgd" else name, cells))
     title = f"Optimisers at equal iterations from the photo, with {materials.network.name} at {settings.size} px"
     columns = [f"{moment} iteration{'s' * (moment > 1)}" for moment in moments]
     return Findings(Sheet(title, columns, sheet_rows), rows, _side_by_side(losses))

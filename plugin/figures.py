@@ -26,7 +26,7 @@ ANIMATION_SUFFIXES = {".gif", ".webp"}
 ANIMATION_SIDE = 512  # at most so many pixels a side: an animation is to be looked at, not to be printed
 FRAME_MS, LAST_FRAME_MS = 80, 2000
 
-MARGIN, GAP, LEAST_COLUMN, LABEL_COLUMN = 24, 16, 160, 130  # pixels of a sheet
+MARGIN, GAP, LEAST_COLUMN, LABEL_COLUMN = 24, 16, 160, 150  # pixels of a sheet
 INK, FAINT, PAPER = (20, 20, 20), (100, 100, 100), (255, 255, 255)
 
 

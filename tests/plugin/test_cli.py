@@ -195,13 +195,13 @@ def test_render(run, sample, samples, slim_weights):
 
 def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
     size = ["--features", slim_weights, "--size", 96, "--iterations", 7]
-    asked = ["--metrics", "--losses", "l.csv", "--animation", "a.webp", "--animation-every", 3]
+    asked = ["--metrics", "--losses", "l.csv", "--animation", "a.gif", "--animation-every", 3]
     done = run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *asked)
     assert done.returncode == 0, done.stderr
     said = dict(line.split(": ") for line in done.stdout.splitlines() if line.count(": ") == 1)
     assert float(said["ssim"]) < 1 and "style_relu5_1" in said and "l.csv" in done.stdout.splitlines()
     assert len((run.folder / "l.csv").read_text().splitlines()) == 1 + 7
-    with Image.open(run.folder / "a.webp") as animation:
+    with Image.open(run.folder / "a.gif") as animation:
         assert animation.n_frames == 4 and animation.size == (96, 64)
     # With --json the metrics come unasked, and they are those of the picture as it was written.
     weak = ["--strength", 0, "--json"]
