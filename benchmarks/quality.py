@@ -3,8 +3,8 @@
     python -m benchmarks.quality ASSETS OUT
 
 ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does. OUT gets quality.md, which goes to
-standard output too, quality.svg, and raw/ with a file for each photo in each style. An interrupted run goes on where it
-was; what has changed since (a style, a painting, the features, the settings) is measured anew. Remove raw/ after a
+standard output too, quality.svg, and raw/ with two files for each photo in each style. An interrupted run goes on where
+it was; what has changed since (a style, a painting, the features, the settings) is measured anew. Remove raw/ after a
 change to what is measured.
 """
 
@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks.yardstick import numbers, positive, table, write
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
-from nst_core.files import written_whole
 from nst_core.metrics import SMALLEST_SIDE, STRIP, look
 from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, render
@@ -106,24 +106,13 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--size", type=positive, default=256, help="longest side of a photo in pixels (default 256)")
     found.add_argument(
         "--iterations",
-        type=counts,
+        type=numbers,
         default=(10, 25, 50, 100, 200),
         metavar="N,N,...",
         help="after how many the render is judged (default 10,25,50,100,200)",
     )
     found.add_argument("--device", choices=DEVICES, default="auto")
     return found
-
-
-def positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError(value)
-    return number
-
-
-def counts(value: str) -> tuple[int, ...]:
-    return tuple(sorted({positive(part) for part in value.split(",")}))
 
 
 def name_and_file(value: str) -> tuple[str, Path]:
@@ -200,14 +189,33 @@ def measure_all(subjects: Sequence[Subject], options: argparse.Namespace) -> lis
 
 
 def measure(subject: Subject, number: int, photo: Tensor, options: argparse.Namespace) -> Record:
-    """The record of one photo in one style."""
+    """The record of one photo in one style.
 
-    def anew() -> Record:
-        found = scores(subject, photo, options.iterations, seed=number)
-        return {"style": subject.style.name, "title": subject.style.title, "photo": number} | found
+    What the renders cost is in no proportion to the rest, and another network changes nothing about them: they are kept
+    in a file of their own.
+    """
+    folder = options.out / "raw" / subject.style.name
+    objective = Objective(subject.features, subject.objective, [resized_to_area(subject.painting, subject.style_size)])
+    targets = objective.content_targets(photo)
 
-    path = options.out / "raw" / subject.style.name / f"{number:03}.json"
-    return kept(path, fingerprint(subject, photo, options.iterations), anew)
+    def judge(image: Tensor) -> float:
+        with torch.no_grad():
+            return objective(image, targets)["total"].item()
+
+    key = fingerprint(subject, photo)
+    style_file = hashlib.sha256(subject.style.path.read_bytes()).hexdigest()
+    renders = kept(
+        folder / f"{number:03}.render.json",
+        f"{key} {options.iterations}",
+        lambda: render_scores(subject, photo, options.iterations, number, judge),
+    )
+    fast = kept(
+        folder / f"{number:03}.fast.json",
+        f"{key} {style_file} {subject.style.index}",
+        lambda: fast_scores(subject.style, photo, judge),
+    )
+    named = {"style": subject.style.name, "title": subject.style.title, "photo": number}
+    return named | {"iterations": list(options.iterations), "fast": fast, **renders}
 
 
 def reduced(photo: Tensor, size: int) -> Tensor:
@@ -230,52 +238,38 @@ def kept(path: Path, key: str, measure: Callable[[], Record]) -> Record:
         record = json.loads(path.read_text())
         if record["key"] == key:
             return record
-    record = {"key": key} | measure()
+    record = {"key": key, **measure()}
     write(path, lambda partial: partial.write_text(json.dumps(record, indent=1)))
     return record
 
 
-def write(path: Path, content: Callable[[Path], object]) -> None:
-    """Have ``content`` write ``path``, whole or not at all. Raises StyleError if it cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial:
-            content(partial)
-    except OSError as error:
-        raise StyleError(f"{path} cannot be written ({error.strerror}); mend that or choose another place.") from error
-
-
-def fingerprint(subject: Subject, photo: Tensor, iterations: Sequence[int]) -> str:
-    """A digest of all that a record depends on."""
-    digest = hashlib.sha256(subject.style.path.read_bytes())
-    digest.update(repr((subject.style.index, subject.objective, subject.style_size, tuple(iterations))).encode())
+def fingerprint(subject: Subject, photo: Tensor) -> str:
+    """A digest of the photo, and of all that tells how near to a style a picture of it is."""
+    digest = hashlib.sha256(repr((subject.objective, subject.style_size)).encode())
     for value in (photo, subject.painting, *subject.features.state_dict().values()):
         digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def scores(subject: Subject, photo: Tensor, iterations: Sequence[int], seed: int) -> Record:
-    """The scores of the fast result and of renders of ``photo`` ([1, 3, H, W], 0..1).
+def fast_scores(style: Style, photo: Tensor, judge: Callable[[Tensor], float]) -> Record:
+    """The objective of the fast result of ``photo`` ([1, 3, H, W], 0..1), and what ``look`` says of it."""
+    result = painted(style, photo)
+    return {"objective": judge(result), "look": look(result[0], photo[0])}
 
-    ``fast`` is the objective of the fast result, ``render`` that of the renders from each of STARTS after each of
-    ``iterations``, and ``look`` what ``look`` says of the fast result and of the render from the photo.
+
+def render_scores(
+    subject: Subject, photo: Tensor, iterations: Sequence[int], seed: int, judge: Callable[[Tensor], float]
+) -> Record:
+    """The objective of renders of ``photo`` ([1, 3, H, W], 0..1) from each of STARTS after each of ``iterations``.
+
+    ``look`` is what the function says of the last one from the photo.
     """
-    objective = Objective(subject.features, subject.objective, [resized_to_area(subject.painting, subject.style_size)])
-    targets = objective.content_targets(photo)
-
-    def judge(image: Tensor) -> float:
-        with torch.no_grad():
-            return objective(image, targets)["total"].item()
-
     noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed)).to(photo.device)
     starts = dict(zip(STARTS, (noise, photo), strict=True))
-    fast = painted(subject.style, photo)
     found = {start: rendered(subject, photo, initial, iterations, judge) for start, initial in starts.items()}
     return {
-        "iterations": list(iterations),
-        "fast": judge(fast),
         "render": {start: values for start, (values, _) in found.items()},
-        "look": {"fast": look(fast[0], photo[0]), "render": look(found["photo"][1][0], photo[0])},
+        "look": look(found["photo"][1][0], photo[0]),
     }
 
 
@@ -361,15 +355,16 @@ def summaries(records: Sequence[Record]) -> list[Summary]:
 def summary(records: Sequence[Record]) -> Summary:
     """Of the records of one style."""
     iterations = records[0]["iterations"]
-    fast = float(np.mean([record["fast"] for record in records]))
+    fast = float(np.mean([record["fast"]["objective"] for record in records]))
     curves = {start: np.mean([record["render"][start] for record in records], 0) for start in STARTS}
     worths = {}
     for start in STARTS:
-        single = [worth(record["fast"], iterations, record["render"][start]) for record in records]
+        single = [worth(record["fast"]["objective"], iterations, record["render"][start]) for record in records]
         worths[start] = (worth(fast, iterations, curves[start]), min(single), max(single))
+    looks = {"fast": [record["fast"]["look"] for record in records], "render": [record["look"] for record in records]}
     seen = {
-        picture: {name: float(np.median([record["look"][picture][name] for record in records])) for name in values}
-        for picture, values in records[0]["look"].items()
+        picture: {name: float(np.median([values[name] for values in found])) for name in found[0]}
+        for picture, found in looks.items()
     }
     return Summary(records[0]["title"], iterations, fast, curves, worths, seen)
 
@@ -441,11 +436,6 @@ def in_words(values: tuple[float, float, float], iterations: Sequence[int]) -> s
 
     middle, least, most = map(word, values)
     return f"{middle} ({least} to {most})"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def plot(records: Sequence[Record], path: Path) -> None:

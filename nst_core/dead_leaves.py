@@ -29,12 +29,14 @@ class DeadLeaves:
         """No photos."""
         return 0
 
-    def batch(self, step: int, count: int, size: int, seed: int, least: float = 0.6) -> Tensor:
+    def batch(
+        self, step: int, count: int, size: int, seed: int, least: float = 0.6, part: slice = slice(None)
+    ) -> Tensor:
         """The pictures of a step, float32 [count, 3, size, size] in 0..1; the same for the same ``seed`` and ``step``.
 
-        ``least`` is for photos, which are cropped; nothing is cropped here.
+        Of these ``count`` only ``part`` is drawn. ``least`` is for photos, which are cropped; nothing is cropped here.
         """
-        pictures = [draw(size, np.random.default_rng([seed, step, number])) for number in range(count)]
+        pictures = [draw(size, np.random.default_rng([seed, step, number])) for number in range(count)[part]]
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 

@@ -48,6 +48,7 @@ class Objective:
     styles: Sequence[Tensor]
     _means: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, 1, 1] by layer
     _targets: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, C] by layer
+    _roots: dict[str, Tensor] = field(init=False, repr=False)  # of the targets, for w2 only
 
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
@@ -55,6 +56,8 @@ class Objective:
         layers = self.settings.style_layers
         self._means = {layer: torch.cat([means[layer] for means, _ in found]) for layer in layers}
         self._targets = {layer: torch.cat([grams[layer] for _, grams in found]) for layer in layers}
+        w2 = self.settings.style_loss == "w2"
+        self._roots = {layer: losses.ridged_root(self._targets[layer]) for layer in layers if w2}
 
     def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
         """Features of ``photo`` ([N, 3, H, W]) at the content layers, without gradient."""
@@ -72,14 +75,32 @@ class Objective:
         if which is None:
             which = torch.zeros(len(image), dtype=torch.int64, device=image.device)
         features = self.network(image, s.layers)
-        grams = _grams(features, {layer: self._means[layer][which] for layer in s.style_layers}, s.centred)
-        targets = {layer: self._targets[layer][which] for layer in s.style_layers}
+        style = self._gram_loss(features, which) if s.style_loss == "gram" else self._w2_loss(features, which)
         found = {
-            "content": s.content_weight * losses.content_loss(features, content_targets),
-            "style": s.style_weight * losses.style_loss(grams, targets, s.weights_by_layer),
-            "tv": s.tv_weight * losses.total_variation(image),
+            "content": s.content_weight * losses.content_loss(features, content_targets, s.content_weights_by_layer),
+            "style": s.style_weight * style,
+            "tv": s.tv_weight * losses.total_variation(image, s.tv_exponent),
         }
         return found | {"total": torch.stack([*found.values()]).sum()}
+
+    def _gram_loss(self, features: Mapping[str, Tensor], which: Tensor) -> Tensor:
+        s = self.settings
+        grams = _grams(features, {layer: self._means[layer][which] for layer in s.style_layers}, s.centred)
+        targets = {layer: self._targets[layer][which] for layer in s.style_layers}
+        return losses.style_loss(grams, targets, s.weights_by_layer)
+
+    def _w2_loss(self, features: Mapping[str, Tensor], which: Tensor) -> Tensor:
+        errors = []
+        for layer, weight in self.settings.weights_by_layer.items():
+            target_mean = self._means[layer][which]
+            difference = (features[layer].mean((2, 3), keepdim=True) - target_mean).flatten(1)
+            # Centred at the style's mean, which is near: the mean's own square would swallow the covariance's digits.
+            around = losses.gram_matrix(features[layer], target_mean)
+            covariance = around - difference[:, :, None] * difference[:, None, :]
+            target = self._targets[layer][which], self._roots[layer][which.to(self._roots[layer].device)]
+            mean = target_mean.flatten(1)
+            errors.append(weight * losses.wasserstein_2(mean + difference, covariance, mean, *target))
+        return torch.stack(errors).sum()
 
     def _statistics(self, style: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The mean features and the Gram matrices of a style, by layer."""

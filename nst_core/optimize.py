@@ -4,30 +4,71 @@ the painting's (Gatys et al. 2015, arXiv 1508.06576)."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.objective import SMALLEST_SIDE, Objective
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
-from nst_core.settings import OPTIMIZERS, RenderSettings
+from nst_core.render_checkpoint import RenderCheckpoint, load_checkpoint, origin_of, save_checkpoint
+from nst_core.settings import RenderSettings
 from nst_core.views import random_view
 
 LBFGS_HISTORY = 20
+# A longer memory than Adam's own for the gradient, since each view has another, and a shorter one for its size.
+ADAM_BETAS = (0.95, 0.99)
 SMALLEST_GRADIENT = 1e-30
 
 
 @dataclass(frozen=True)
 class RenderProgress:
-    """Reported after every iteration: the weighted losses before it, and the picture after it ([1, 3, H, W], 0..1)."""
+    """Reported after every iteration: the weighted losses before it, and the picture after it ([1, 3, H, W], 0..1).
+
+    The iterations are those of all sizes together, and the picture is as large as the size that is being painted.
+    ``note``, of the last progress only, is a sentence on why the render ended early.
+    """
 
     iteration: int
     iterations: int
     losses: dict[str, float]
     image: Tensor
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One size of a render: pixels of its longer side, and its iterations, the first and the last one (1-based)."""
+
+    size: int
+    first: int
+    last: int
+
+
+def scales(settings: RenderSettings, height: int, width: int) -> list[Scale]:
+    """The sizes at which a photo of this shape is painted one after the other, each the root of 2 times the one before.
+
+    Those at which the shorter side would be too short are left out.
+    """
+    shortest = settings.size * min(height, width) / max(height, width)
+    sizes = [settings.size]
+    while settings.coarsest:
+        shrunk = 2 ** (-len(sizes) / 2)
+        if settings.size * shrunk < settings.coarsest or shortest * shrunk < SMALLEST_SIDE:
+            break
+        sizes.insert(0, round(settings.size * shrunk))
+    found, done = list[Scale](), 0
+    for size in sizes:
+        count = settings.first_iterations if not found and len(sizes) > 1 else 0
+        count = count or settings.iterations
+        found.append(Scale(size, done + 1, done + count))
+        done += count
+    return found
 
 
 def memory(features: FeatureNetwork, settings: RenderSettings, height: int, width: int) -> tuple[int, int]:
@@ -43,9 +84,7 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
 
 
 def optimizer_for(features: FeatureNetwork, settings: RenderSettings) -> str:
-    """Which of OPTIMIZERS ``settings`` name or mean by ``auto``. Raises StyleError for another one."""
-    if settings.optimizer not in OPTIMIZERS:
-        raise StyleError(f"There is no optimiser {settings.optimizer!r}; choose from {', '.join(OPTIMIZERS)}.")
+    """``lbfgs``, ``adam`` or ``sgd``: which of them ``settings`` name or mean by ``auto``."""
     return ("adam" if features.distilled else "lbfgs") if settings.optimizer == "auto" else settings.optimizer
 
 
@@ -56,72 +95,164 @@ def render(
     settings: RenderSettings,
     progress: Callable[[RenderProgress], bool],
     initial: Tensor | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 100,
 ) -> RenderProgress:
-    """Paint ``photo`` in the style of ``style`` (both [1, 3, h, w], RGB, sRGB-encoded 0..1), starting from the photo.
+    """Paint ``photo`` in the style of ``style`` (both [1, 3, h, w], RGB, sRGB-encoded 0..1).
 
-    ``initial``, a picture like these, is started from in its place, such as noise or an earlier result; it is scaled
-    to the size of the result.
+    ``initial``, a picture like these, is started from in place of what ``settings.start`` says, such as an earlier
+    result; it is scaled to the first size.
 
     Returns the last progress, whose ``image`` is the result. Stops after the iteration for which ``progress`` returns
-    False. Raises StyleError for an unknown optimiser or layer, or a photo too narrow.
+    False, and, with a ``note``, where the loss is no longer a number: then the result is the last picture whose loss
+    was one. Raises StyleError for an unknown layer, a photo too narrow, or a loss that never was a number.
+
+    The file ``checkpoint``, if named, is written after every ``checkpoint_every`` iterations and where ``progress``
+    stops the render. If it is there already, the render goes on from it: on a CPU the result is the same to the bit as
+    without the break. Raises StyleError if it is of another render. Once the result is safe, remove it.
     """
-    kind = optimizer_for(features, settings)
-    first_order = kind != "lbfgs"
-    shift = settings.shift if first_order else 0
-    photo = resized_to_long_side(photo, settings.size)
-    h, w = photo.shape[-2:]
-    if min(h, w) < SMALLEST_SIDE:
-        raise StyleError(
-            f"At a size of {settings.size} the photo is {w}x{h} pixels, and its shorter side needs {SMALLEST_SIDE}; "
-            "give a larger size or a less narrow photo."
-        )
-    style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
-    objective = Objective(features, settings.objective, [style])
-    mirrored = Objective(features, settings.objective, [style.flip(3)]) if shift else objective
-    targets = objective.content_targets(photo)
-    start = photo if initial is None else resized(initial, h, w)
-    # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
-    image = start.clone(memory_format=torch.contiguous_format).requires_grad_(True)
-    # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
-    # iteration a call of step() is one evaluation, and the history lives on from call to call.
-    optimizer: torch.optim.Optimizer
-    if kind == "adam":
-        optimizer = torch.optim.Adam([image], settings.learning_rate, betas=(0.9, 0.99))
-    elif kind == "sgd":
-        optimizer = torch.optim.SGD([image], settings.learning_rate)
-    else:
-        optimizer = torch.optim.LBFGS(
+    stages = scales(settings, *photo.shape[-2:])
+    kind, total = optimizer_for(features, settings), stages[-1].last
+    judge = _Judge(photo, style, features, settings, stages[0].size, kind)
+    start = first_picture(judge.photo, style, settings) if initial is None else initial
+    good = done = RenderProgress(0, total, {}, resized(start, *judge.photo.shape[-2:]))
+    optimizer: torch.optim.Optimizer | None = None
+    origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
+    saved = load_checkpoint(checkpoint, origin) if checkpoint and checkpoint.exists() else None
+    for stage in stages:
+        if saved is not None and saved.iteration > stage.last:
+            continue
+        if stage is not stages[0]:
+            judge = _Judge(photo, style, features, settings, stage.size, kind)
+        # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
+        image = resized(done.image, *judge.photo.shape[-2:]).clone(memory_format=torch.contiguous_format)
+        image.requires_grad_(True)
+        optimizer = _optimizer(kind, image, settings, optimizer)
+        average = _Average(settings.average)
+        if saved is not None:
+            image.data.copy_(saved.variable)
+            optimizer.load_state_dict(saved.optimizer)
+            average.sum, average.count = saved.average, saved.averaged
+            good = done = RenderProgress(saved.iteration, total, saved.losses, saved.picture.to(image.device))
+            saved = None
+        for iteration in range(max(stage.first, done.iteration + 1), stage.last + 1):
+            if kind != "lbfgs":
+                optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1, total)
+            losses = _step(optimizer, image, judge, iteration)
+            if not isfinite(losses["total"]):
+                return _without_loss(good, iteration)
+            good = done
+            with torch.no_grad():
+                if kind != "lbfgs":
+                    # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
+                    image.clamp_(0, 1)
+                done = RenderProgress(iteration, total, losses, average.with_(image).clamp(0, 1))
+            go_on = progress(done)
+            if checkpoint and iteration < total and (iteration % checkpoint_every == 0 or not go_on):
+                state = losses, done.image, image.detach(), average.sum, average.count, optimizer.state_dict()
+                save_checkpoint(RenderCheckpoint(origin, iteration, *state), checkpoint)
+            if not go_on:
+                return done
+    return done
+
+
+class _Judge:
+    """The objective of one size, for an optimiser; ``photo`` is the photo at this size."""
+
+    def __init__(
+        self, photo: Tensor, style: Tensor, features: FeatureNetwork, settings: RenderSettings, size: int, kind: str
+    ) -> None:
+        self.photo = resized_to_long_side(photo, size)
+        h, w = self.photo.shape[-2:]
+        if min(h, w) < SMALLEST_SIDE:
+            raise StyleError(
+                f"At a size of {size} the photo is {w}x{h} pixels, and its shorter side needs {SMALLEST_SIDE}; "
+                "give a larger size or a less narrow photo."
+            )
+        self.shift, self.seed = 0 if kind == "lbfgs" else settings.shift, settings.seed
+        style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
+        self.objective = Objective(features, settings.objective, [style])
+        self.mirrored = Objective(features, settings.objective, [style.flip(3)]) if self.shift else self.objective
+        self.targets = self.objective.content_targets(self.photo)
+
+    def __call__(self, image: Tensor, iteration: int) -> dict[str, Tensor]:
+        """The losses of ``image`` in this iteration."""
+        if not self.shift:
+            return self.objective(image, self.targets)
+        view = random_view(self.shift, self.seed, iteration)
+        objective = self.mirrored if view.mirrored else self.objective
+        return objective(view.of(image), objective.content_targets(view.of(self.photo)))
+
+
+class _Average:
+    """The exponential moving average of pictures, corrected for its beginning with nothing (as in Adam's moments)."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay, self.count, self.sum = decay, 0, torch.zeros(())
+
+    def with_(self, image: Tensor) -> Tensor:
+        """The average with one more picture; that picture itself if the decay is 0."""
+        if not self.decay:
+            return image
+        self.count += 1
+        self.sum = torch.lerp(image, self.sum.to(image), self.decay)
+        return self.sum / (1 - self.decay**self.count)
+
+
+def first_picture(photo: Tensor, style: Tensor, settings: RenderSettings) -> Tensor:
+    """What ``settings.start`` says, in the size of ``photo``, which is at the first size; all [1, 3, h, w] in 0..1."""
+    if settings.start == "noise":  # from the CPU's generator: the same on every device
+        return torch.rand(photo.shape, generator=torch.Generator().manual_seed(settings.seed)).to(photo)
+    return resized(style, *photo.shape[-2:]) if settings.start == "style" else photo
+
+
+def _optimizer(
+    kind: str, image: Tensor, settings: RenderSettings, before: torch.optim.Optimizer | None
+) -> torch.optim.Optimizer:
+    """A new optimiser of ``image``. Adam goes on with the moments of ``before``, that of the smaller size."""
+    if kind == "sgd":
+        return torch.optim.SGD([image])
+    if kind == "lbfgs":
+        # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
+        # iteration a call of step() is one evaluation, and the history lives on from call to call.
+        return torch.optim.LBFGS(
             [image], lr=1.0, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=0.0, tolerance_change=0.0
         )
-    losses: dict[str, Tensor] = {}
+    adam = torch.optim.Adam([image], settings.learning_rate, betas=ADAM_BETAS)
+    if before is not None:
+        state = before.state_dict()["state"][0]
+        first, second = state["exp_avg"], state["exp_avg_sq"]
+        shape = tuple(image.shape[-2:])
+        smaller = first.numel() / image.numel()  # and so are the gradients
+        first = smaller * F.interpolate(first, shape, mode="bicubic")
+        second = smaller**2 * F.interpolate(second, shape, mode="bilinear")  # never negative
+        state = {"step": state["step"], "exp_avg": first, "exp_avg_sq": second}
+        adam.load_state_dict({"state": {0: state}, "param_groups": adam.state_dict()["param_groups"]})
+    return adam
 
-    def judged(iteration: int) -> dict[str, Tensor]:
-        if not shift:
-            return objective(image, targets)
-        view = random_view(shift, settings.seed, iteration)
-        judge = mirrored if view.mirrored else objective
-        return judge(view.of(image), judge.content_targets(view.of(photo)))
+
+def _step(optimizer: torch.optim.Optimizer, image: Tensor, judge: _Judge, iteration: int) -> dict[str, float]:
+    """One iteration; returns the losses before it."""
+    losses: dict[str, Tensor] = {}
 
     def closure() -> float:
         optimizer.zero_grad()
-        losses.update(judged(done.iteration))
+        losses.update(judge(image, iteration - 1))
         losses["total"].backward()
-        if kind == "sgd" and image.grad is not None:
+        if isinstance(optimizer, torch.optim.SGD) and image.grad is not None:
             # The gradient falls by a thousand times in a few steps, and with it would every step.
             image.grad /= image.grad.square().mean().sqrt() + SMALLEST_GRADIENT
         return losses["total"].item()
 
-    done = RenderProgress(0, settings.iterations, {}, start)
-    for iteration in range(1, settings.iterations + 1):
-        if first_order:
-            optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1)
-        optimizer.step(closure)
-        if first_order:
-            # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
-            with torch.no_grad():
-                image.clamp_(0, 1)
-        values = {name: loss.item() for name, loss in losses.items()}
-        done = RenderProgress(iteration, settings.iterations, values, image.detach().clamp(0, 1))
-        if not progress(done):
-            break
-    return done
+    optimizer.step(closure)
+    return {name: loss.item() for name, loss in losses.items()}
+
+
+def _without_loss(good: RenderProgress, iteration: int) -> RenderProgress:
+    """``good``, with a note of why it is the last. Raises StyleError if it is the first picture of all."""
+    what = f"the loss of iteration {iteration} is not a number"
+    if iteration == 1:
+        raise StyleError(f"Nothing can be painted, since {what}; make the weights smaller or choose other features.")
+    return replace(
+        good, note=f"The render ended early, since {what}; this is the picture of iteration {good.iteration}."
+    )

@@ -29,8 +29,13 @@ class PictureSource(Protocol):
     def __len__(self) -> int:
         """How many photos there are."""
 
-    def batch(self, step: int, count: int, size: int, seed: int, least: float = 0.6) -> Tensor:
-        """The pictures of a step, float32 [count, 3, size, size] in 0..1; ``seed`` and ``step`` alone decide them."""
+    def batch(
+        self, step: int, count: int, size: int, seed: int, least: float = 0.6, part: slice = slice(None)
+    ) -> Tensor:
+        """The pictures of a step, float32 [count, 3, size, size] in 0..1; ``seed`` and ``step`` alone decide them.
+
+        Of these ``count`` only ``part`` is made and given.
+        """
 
 
 class Photos:
@@ -69,10 +74,9 @@ class Photos:
         Its side before scaling is ``least`` to 1 of the photo's short side.
         """
         image = self._open(index)
-        side = int(rng.uniform(least, 1.0) * min(image.size)) or 1
-        x, y = (int(rng.integers(0, extent - side + 1)) for extent in image.size)
-        square = image.resize((size, size), Image.Resampling.BICUBIC, box=(x, y, x + side, y + side))
-        if rng.random() < 0.5:
+        box, mirrored = _square(image.size, rng, least)
+        square = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+        if mirrored:
             square = ImageOps.mirror(square)
         return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
@@ -82,14 +86,22 @@ class Photos:
         image.thumbnail((WHOLE_SIDE, WHOLE_SIDE))
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
-    def batch(self, step: int, count: int, size: int, seed: int, least: float = 0.6) -> Tensor:
-        """The batch of a step, float32 [count, 3, size, size] in 0..1.
+    def batch(
+        self, step: int, count: int, size: int, seed: int, least: float = 0.6, part: slice = slice(None)
+    ) -> Tensor:
+        """The batch of a step, float32 [count, 3, size, size] in 0..1, or a ``part`` of it.
 
         It depends on ``seed`` and ``step`` alone, so a resumed training sees what an uninterrupted one would.
         Every photo comes once per pass; each pass has an order of its own.
         """
         rng = np.random.default_rng([seed, step])
-        crops = [self.crop(self._index(seed, step * count + i), size, rng, least) for i in range(count)]
+        crops = []
+        for i in range(count):
+            if i in range(count)[part]:
+                crops.append(self.crop(self._index(seed, step * count + i), size, rng, least))
+            else:
+                # A square takes as many random numbers of a photo of any size (or of all but one in millions).
+                _square((WHOLE_SIDE, WHOLE_SIDE), rng, least)
         return torch.stack(crops).float() / 255
 
     def _open(self, index: int) -> Image.Image:
@@ -102,6 +114,13 @@ class Photos:
     def _index(self, seed: int, sample: int) -> int:
         epoch, place = divmod(sample, len(self))
         return int(np.random.default_rng([seed, epoch, 1]).permutation(len(self))[place])
+
+
+def _square(extents: tuple[int, int], rng: np.random.Generator, least: float) -> tuple[tuple[int, int, int, int], bool]:
+    """The box of a random square of a picture so large, and whether to mirror it."""
+    side = int(rng.uniform(least, 1.0) * min(extents)) or 1
+    x, y = (int(rng.integers(0, extent - side + 1)) for extent in extents)
+    return (x, y, x + side, y + side), bool(rng.random() < 0.5)
 
 
 def _entries(source: Path) -> list[tuple[str, Callable[[], bytes]]]:

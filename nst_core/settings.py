@@ -1,17 +1,51 @@
 """Every setting of rendering and training, as frozen dataclasses that load without PyTorch.
 
-The command line and the filter take their defaults and ranges from here.
+The command line and the filter take their defaults and ranges from here. Settings that contradict one another cannot
+be made: the dataclasses raise StyleError.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import cos, pi
+from math import cos, isfinite, pi
+
+from nst_core.errors import StyleError
 
 GATYS_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 POOLINGS = ("max", "average")
 OPTIMIZERS = ("auto", "lbfgs", "adam", "sgd")
+SCHEDULES = ("linear", "constant", "step")
+STYLE_LOSSES = ("gram", "w2")
+STARTS = ("content", "noise", "style")
 DEVICES = ("auto", "cuda", "cpu")
+
+# The least and the most that makes sense, of the settings of a render that are numbers.
+RANGES: dict[str, tuple[float, float]] = {
+    "size": (64, 8192),
+    "coarsest": (0, 8192),
+    "iterations": (1, 100000),
+    "first_iterations": (0, 100000),
+    "style_scale": (0.1, 10.0),
+    "learning_rate": (1e-5, 10.0),
+    "average": (0.0, 0.9999),
+    "shift": (0, 16),
+    "seed": (0, 2**31 - 1),
+    "content_weight": (0.0, 1e6),
+    "style_weight": (0.0, 1e6),
+    "tv_weight": (0.0, 1e6),
+    "tv_exponent": (1.0, 4.0),
+}
+
+
+def _by_layer(layers: tuple[str, ...], weights: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip(layers, weights or (1.0,) * len(layers), strict=True))
+
+
+def check_choice(what: str, value: str, choices: Sequence[str]) -> None:
+    """Raise StyleError, listing the choices, if ``value`` is none of them."""
+    if value not in choices:
+        raise StyleError(f"There is no {what} {value!r}; choose from {', '.join(choices)}.")
 
 
 @dataclass(frozen=True)
@@ -19,25 +53,53 @@ class ObjectiveSettings:
     """Layers and weights of the loss.
 
     The five style layers are those of Gatys et al. 2015 (arXiv 1508.06576); content is matched at relu4_1, which every
-    feature network here has (Gatys: conv4_2). ``style_layer_weights`` runs beside ``style_layers``; empty means 1 each.
+    feature network here has (Gatys: conv4_2). ``content_layer_weights`` and ``style_layer_weights`` run beside the
+    layers; empty means 1 each. The content loss is the weighted mean over its layers, the style loss the weighted sum.
     All feature losses are relative to their target's size (see losses.py), so the weights hold at every picture size
     and for every network.
+
+    ``style_loss`` says how styles are compared: by their Gram matrices (``gram``), or by the Wasserstein-2 distance
+    between Gaussians that have the features' means and covariances (``w2``).
 
     ``centred`` subtracts the style's mean activation from the features before their Gram matrix is taken (after Novak
     and Nikulin 2016, arXiv 1605.04603). Features behind a ReLU are never negative, so a plain Gram matrix is mostly
     made of those means and little of it is texture; centred, large strokes such as van Gogh's whorls appear at all.
 
+    ``tv_exponent`` is the power to which neighbours' differences are raised in the total variation.
+
     ``nearby_layers`` are those for which the first layer of the same block may stand in, if a network lacks them.
     """
 
     content_layers: tuple[str, ...] = ("relu4_1",)
+    content_layer_weights: tuple[float, ...] = ()
     style_layers: tuple[str, ...] = GATYS_STYLE_LAYERS
     style_layer_weights: tuple[float, ...] = ()
+    style_loss: str = "gram"
     centred: bool = True
     nearby_layers: tuple[str, ...] = ()
     content_weight: float = 0.3
     style_weight: float = 1.0
     tv_weight: float = 0.3
+    tv_exponent: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice("style loss", self.style_loss, STYLE_LOSSES)
+        for kind in ("content", "style"):
+            layers, weights = getattr(self, f"{kind}_layers"), getattr(self, f"{kind}_layer_weights")
+            if len(set(layers)) < len(layers):
+                raise StyleError(f"A {kind} layer is named twice ({', '.join(layers)}); name each once.")
+            if weights and len(weights) != len(layers):
+                raise StyleError(
+                    f"There are {len(layers)} {kind} layers and {len(weights)} weights for them; give one for each."
+                )
+            if any(not isfinite(weight) or weight < 0 for weight in weights):
+                raise StyleError(f"A weight of the {kind} layers is negative or not a number; give 0 or more.")
+        if self.content_layer_weights and not any(self.content_layer_weights):
+            raise StyleError("All content layers weigh 0; set the content weight to 0 instead.")
+        if self.content_weight == self.style_weight == 0:
+            raise StyleError("Content and style both weigh 0, so there is nothing to paint; give one of them a weight.")
+        if self.style_loss == "w2" and not self.centred:
+            raise StyleError("The style loss w2 compares covariances, which are always centred; leave centred on.")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -45,9 +107,14 @@ class ObjectiveSettings:
         return tuple(dict.fromkeys(self.content_layers + self.style_layers))
 
     @property
+    def content_weights_by_layer(self) -> dict[str, float]:
+        """The weight of each content layer."""
+        return _by_layer(self.content_layers, self.content_layer_weights)
+
+    @property
     def weights_by_layer(self) -> dict[str, float]:
         """The weight of each style layer."""
-        return dict(zip(self.style_layers, self.style_layer_weights or (1.0,) * len(self.style_layers), strict=True))
+        return _by_layer(self.style_layers, self.style_layer_weights)
 
 
 @dataclass(frozen=True)
@@ -56,46 +123,57 @@ class RenderSettings:
 
     Attributes:
         size: pixels of the result's longer side; the photo is scaled to it, down or up.
+        coarsest: the picture is painted at sizes that grow by the root of two from about this many pixels, each
+            beginning with what the one before it made; 0 for ``size`` alone.
         style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
+        start: the picture to begin with: the photo (``content``), ``noise`` or the ``style``.
         optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; ``sgd``,
-            plain gradient descent, the slowest; or ``auto``: Adam for features that were distilled, else L-BFGS.
-            Distilled features agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay
-            the same.
-        iterations: evaluations of the objective and its gradient; one step each.
-        learning_rate: Adam's step in units of the 0..1 range, and the root mean square of that of gradient descent,
-            which falls linearly to nothing over the last half of the iterations; L-BFGS takes its steps whole.
-        shift: for Adam and gradient descent, the picture is moved by 0 to this many pixels and, every other time,
-            mirrored before it is judged (see views.py); 0 for neither.
-        seed: of these moves.
+            gradient descent; or ``auto``: Adam for features that were distilled, else L-BFGS. Distilled features
+            agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay the same.
+        iterations: evaluations of the objective and its gradient at each size; one step each.
+        first_iterations: the same at the first of several sizes; 0 for as many as at the others.
+        learning_rate: Adam's step in units of the 0..1 range; gradient descent's is its root mean square over the
+            pixels, whatever the length of the gradient. L-BFGS takes its steps whole.
+        schedule: how the learning rate changes over all iterations: ``linear``, to nothing; ``constant``; or
+            ``step``, to a tenth after each third.
+        average: the result is the exponential moving average of the pictures, with this decay; 0 for the last one.
+        shift: but for L-BFGS, the picture is moved by 0 to this many pixels and, every other time, mirrored before it
+            is judged (see views.py); 0 for neither.
+        seed: of these moves and of the noise.
     """
 
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     size: int = 512
+    coarsest: int = 0
     style_scale: float = 1.0
+    start: str = "content"
     optimizer: str = "auto"
-    iterations: int = 200
+    iterations: int = 300
+    first_iterations: int = 0
     learning_rate: float = 0.03
+    schedule: str = "linear"
+    average: float = 0.0
     shift: int = 16
     seed: int = 0
 
-    def learning_rate_at(self, iteration: int) -> float:
-        """The learning rate of an iteration (0-based)."""
-        return self.learning_rate * min(1.0, 2 * (1 - iteration / self.iterations))
+    def __post_init__(self) -> None:
+        check_choice("optimiser", self.optimizer, OPTIMIZERS)
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("start", self.start, STARTS)
+        if self.coarsest > self.size:
+            raise StyleError(
+                f"The coarsest size, {self.coarsest}, is above the size of the result, {self.size}; make it smaller."
+            )
+        if self.first_iterations and not self.coarsest:
+            raise StyleError("Iterations of the first size were given, but there is one size only; give the coarsest.")
+        if not 0 <= self.average < 1:
+            raise StyleError(f"The average's decay is {self.average:g}; give 0 or more, and less than 1.")
 
-
-# ``gatys-2017`` has the layers, the plain Gram matrices and the 500 steps of the authors' own notebook
-# (leongatys/NeuralImageSynthesis, BasicStyleTransfer.ipynb). Its weights, 1 and 1000/C^2 for losses of another unit, do
-# not carry over: here they are ours.
-PRESETS = {
-    "default": RenderSettings(),
-    "gatys-2017": RenderSettings(
-        objective=ObjectiveSettings(
-            content_layers=("relu4_2",), centred=False, nearby_layers=("relu4_2",), content_weight=0.3, tv_weight=0.0
-        ),
-        optimizer="lbfgs",
-        iterations=500,
-    ),
-}
+    def learning_rate_at(self, iteration: int, iterations: int) -> float:
+        """The learning rate of an iteration (0-based) of so many."""
+        if self.schedule == "linear":
+            return self.learning_rate * (1 - iteration / iterations)
+        return self.learning_rate * (0.1 ** (3 * iteration // iterations) if self.schedule == "step" else 1.0)
 
 
 @dataclass(frozen=True)
@@ -121,9 +199,10 @@ class TransformerSettings:
         """Memory that ONNX Runtime takes at its peak on a CPU, per input pixel.
 
         At the last doubling 2w channels stand side by side with their padded copy and the w channels of the
-        convolution, in float32: 20w bytes. Two fifths more cover the runtime's own workspace (measured at 1024x1024).
+        convolution, in float32: 20w bytes. Seven tenths more cover the runtime's own workspace and its arena, which
+        grows by doubling (measured at 768x768 to 1536x1536).
         """
-        return 28 * self.width
+        return 34 * self.width
 
     @property
     def receptive_radius(self) -> int:

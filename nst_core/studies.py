@@ -20,8 +20,8 @@ from nst_core.features import FeatureNetwork, VGGNetwork
 from nst_core.metrics import Judge
 from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress
-from nst_core.pictures import resized, resized_to_area, resized_to_long_side
-from nst_core.settings import RenderSettings
+from nst_core.pictures import resized_to_area, resized_to_long_side
+from nst_core.settings import STARTS, RenderSettings
 from nst_core.sheets import Cell, Findings, Row, Sheet
 
 CONTENT_WEIGHTS = (0.01, 0.1, 1.0, 10.0)
@@ -55,14 +55,6 @@ class Materials:
     content_weights: Sequence[float] = CONTENT_WEIGHTS
 
 
-@dataclass(frozen=True)
-class _StepDecay(RenderSettings):
-    """A learning rate that is halved after each fifth of the iterations."""
-
-    def learning_rate_at(self, iteration: int) -> float:
-        return self.learning_rate * 0.5 ** (5 * iteration // self.iterations)
-
-
 @dataclass
 class _Renders:
     """Several renders as one piece of work."""
@@ -75,7 +67,6 @@ class _Renders:
         self,
         label: str,
         settings: RenderSettings,
-        initial: Tensor | None = None,
         *,
         network: FeatureNetwork | None = None,
         photo: Tensor | None = None,
@@ -96,7 +87,7 @@ class _Renders:
 
         m = self.materials
         photo = m.photo if photo is None else photo
-        done = optimize.render(photo, m.style, network or m.network, settings, progress, initial)
+        done = optimize.render(photo, m.style, network or m.network, settings, progress)
         return done.image, losses, kept
 
 
@@ -113,12 +104,13 @@ def content_reconstruction(materials: Materials, settings: RenderSettings) -> Fi
         objective = replace(
             settings.objective,
             content_layers=(layer,),
+            content_layer_weights=(),
             content_weight=1.0,
             style_layers=(layer,),  # one has to be there, and this one costs no convolution more
             style_layer_weights=(),
             style_weight=0.0,
         )
-        image, run, _ = renders(layer, replace(settings, objective=objective), _noise(photo, settings.seed))
+        image, run, _ = renders(layer, replace(settings, objective=objective, start="noise"))
         found = Judge(materials.network, photo, None, (layer,), ())(image)
         losses.append((layer, run))
         rows.append({"layer": layer, "iterations": settings.iterations, **found})
@@ -135,7 +127,8 @@ def style_reconstruction(materials: Materials, settings: RenderSettings) -> Find
     stacked = [layers[: n + 1] for n in range(1, len(layers))]
     renders = _Renders(materials, (len(alone) + len(stacked)) * settings.iterations)
     style = resized_to_long_side(materials.style, settings.size)
-    noise = _noise(style, settings.seed)
+    settings = replace(settings, start="noise")
+    noise = optimize.first_picture(style, style, settings)
     judge = Judge(materials.network, noise, style, (), layers)
     rows, losses, cells = list[Row](), [], dict[tuple[str, ...], Cell]()
     for chosen in [*alone, *stacked]:
@@ -143,11 +136,12 @@ def style_reconstruction(materials: Materials, settings: RenderSettings) -> Find
         objective = replace(
             settings.objective,
             content_layers=chosen[:1],
+            content_layer_weights=(),
             content_weight=0.0,
             style_layers=chosen,
             style_layer_weights=tuple(weights[layer] for layer in chosen),
         )
-        image, run, _ = renders(name, replace(settings, objective=objective), noise, photo=style)
+        image, run, _ = renders(name, replace(settings, objective=objective), photo=style)
         found = {key: value for key, value in judge(image).items() if key.startswith(("style", "colour_style"))}
         left = sum(found[f"style_{layer}"] for layer in chosen) / len(chosen)
         losses.append((name, run))
@@ -213,7 +207,7 @@ def optimizers(materials: Materials, settings: RenderSettings) -> Findings:
     """The same render by gradient descent, Adam with step decay and L-BFGS, looked at after equal iterations.
 
     The rate of gradient descent is that of DESCENT_RATES which gets furthest in a quarter of the iterations: any
-    too large a rate makes it fail. Adam's is that of the settings, halved after each fifth of the iterations.
+    too large a rate makes it fail. Adam's is that of the settings, falling to a tenth after each third.
     """
     steps = settings.iterations
     trial = max(1, steps // 4)
@@ -236,7 +230,7 @@ def optimizers(materials: Materials, settings: RenderSettings) -> Findings:
     still = replace(settings, shift=0)
     chosen = {
         "gradient descent": replace(still, optimizer="sgd", learning_rate=rate),
-        "Adam, step decay": _StepDecay(**vars(replace(still, optimizer="adam"))),
+        "Adam, step decay": replace(still, optimizer="adam", schedule="step"),
         "L-BFGS": replace(still, optimizer="lbfgs"),
     }
     moments = sorted({max(1, steps // 20), max(1, steps // 5), max(1, steps // 2), steps})
@@ -298,7 +292,11 @@ def losses(materials: Materials, settings: RenderSettings) -> Findings:
     single = {}
     for layer, weight in settings.objective.weights_by_layer.items():
         only = replace(
-            settings.objective, content_layers=(layer,), style_layers=(layer,), style_layer_weights=(weight,)
+            settings.objective,
+            content_layers=(layer,),
+            content_layer_weights=(),
+            style_layers=(layer,),
+            style_layer_weights=(weight,),
         )
         one = Objective(materials.network, only, [style])
         single[f"style {layer}"] = (one, one.content_targets(photo))
@@ -340,20 +338,20 @@ def pooling(materials: Materials, settings: RenderSettings) -> Findings:
 def starts(materials: Materials, settings: RenderSettings) -> Findings:
     """The same render begun with noise, with the photo and with the style picture."""
     photo = resized_to_long_side(materials.photo, settings.size)
-    h, w = photo.shape[-2:]
-    begun = {"noise": _noise(photo, settings.seed), "content": photo, "style": _covering(materials.style, h, w)}
-    renders = _Renders(materials, len(begun) * settings.iterations)
+    renders = _Renders(materials, len(STARTS) * settings.iterations)
     judge = _judge(materials, settings)
-    rows, cells, runs = list[Row](), list[Cell](), []
-    for name, start in begun.items():
-        image, run, _ = renders(f"from {name}", settings, start)
+    rows, begun, cells, runs = list[Row](), list[Cell](), list[Cell](), []
+    for start in STARTS:
+        name, chosen = f"from {start}", replace(settings, start=start)
+        image, run, _ = renders(name, chosen)
         found = judge(image)
         cells.append(_cell(image, f"loss {run[-1]['total']:.3f}\n{_in_short(found)}"))
-        rows.append({"start": name, "loss": run[-1]["total"], **found})
-        runs.append((f"from {name}", run))
-    sheet_rows = [("the start", [_cell(start) for start in begun.values()]), ("the result", cells)]
+        begun.append(_cell(optimize.first_picture(photo, materials.style, chosen)))
+        rows.append({"start": start, "loss": run[-1]["total"], **found})
+        runs.append((name, run))
+    sheet_rows = [("the start", begun), ("the result", cells)]
     title = f"Starts compared, {_how(materials, settings)}"
-    return Findings(Sheet(title, [f"from {name}" for name in begun], sheet_rows), rows, _side_by_side(runs))
+    return Findings(Sheet(title, [name for name, _ in runs], sheet_rows), rows, _side_by_side(runs))
 
 
 # ---- what they share --------------------------------------------------------------------------------------------
@@ -369,20 +367,6 @@ def _both(materials: Materials, settings: RenderSettings) -> tuple[Tensor, Tenso
 def _judge(materials: Materials, settings: RenderSettings) -> Judge:
     objective = settings.objective
     return Judge(materials.network, *_both(materials, settings), objective.content_layers, objective.style_layers)
-
-
-def _noise(like: Tensor, seed: int) -> Tensor:
-    """White noise in 0..1, the same on every device."""
-    return torch.rand(like.shape, generator=torch.Generator().manual_seed(seed)).to(like.device)
-
-
-def _covering(picture: Tensor, height: int, width: int) -> Tensor:
-    """The middle of a picture, scaled with its aspect kept: [1, 3, height, width]."""
-    h, w = picture.shape[-2:]
-    scale = max(height / h, width / w)
-    scaled = resized(picture, max(height, round(h * scale)), max(width, round(w * scale)))
-    top, left = (scaled.shape[2] - height) // 2, (scaled.shape[3] - width) // 2
-    return scaled[..., top : top + height, left : left + width]
 
 
 def _inside(maps: Tensor) -> Tensor:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst_core import parallel
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.files import written_whole
@@ -106,7 +108,12 @@ def train(
     same to the bit (if they are more than a handful), and a second sitting ends where the first would have, however
     fast it is. Another budget for a checkpoint that has one changes the number in proportion; for one that has none,
     it is counted from there.
+
+    Several processes (see parallel.py) share each batch, the losses reported are those of all of it, and the first one
+    keeps the checkpoint; every one of them is to call this, and any may stop it. Raises StyleError if they cannot share
+    the batch evenly.
     """
+    part = parallel.share(settings.batch)
     device = styles[0].device
     # Channels last is a sixth faster on a CPU and what tensor cores want.
     layout = torch.channels_last
@@ -121,8 +128,8 @@ def train(
     first, earlier_steps, started_from = 0, 0, ""
     if settings.minutes:
         settings = replace(settings, steps=0)
-    if path.exists():
-        earlier = load_checkpoint(path)
+    earlier = parallel.agreed(load_checkpoint(path) if path.exists() else None)[0]
+    if earlier is not None:
         if settings.minutes and earlier.settings.minutes:
             steps = round(earlier.settings.steps * (settings.minutes / earlier.settings.minutes))
             settings = replace(settings, steps=steps)
@@ -148,6 +155,7 @@ def train(
             raise StyleError(f"The network to start from is {start.network.settings}; train with the same shape.")
         network.start_from(start.network, start.rows)
         earlier_steps, started_from = start.steps, start.title
+    parallel.take_over(network)
 
     def checkpoint(step: int) -> Checkpoint:
         return Checkpoint(
@@ -162,32 +170,41 @@ def train(
             started_from,
         )
 
+    def save(step: int) -> None:
+        if parallel.rank() == 0:
+            save_checkpoint(checkpoint(step), path)
+
     step, go_on, moments = first, True, [monotonic()]
     while go_on and (step < settings.steps or (settings.minutes and not settings.steps)):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step)
-        try:
-            batch = photos.batch(step, settings.batch, settings.crop, settings.seed).to(device, memory_format=layout)
-        except StyleError:
-            save_checkpoint(checkpoint(step), path)
-            raise
-        which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)).to(device)
+        which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part]).to(device)
         x, y = np.random.default_rng([settings.seed, step, 1]).integers(0, settings.shift + 1, 2)
         optimizer.zero_grad()
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-            styled = network(batch, F.one_hot(which, len(styles)).float())[..., y:, x:]
-            losses = objective(styled, objective.content_targets(batch[..., y:, x:]), which)
-        losses["total"].backward()
+        try:
+            batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
+            batch = batch.to(device, memory_format=layout)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
+                styled = network(batch, F.one_hot(which, len(styles)).float())[..., y:, x:]
+                losses = objective(styled, objective.content_targets(batch[..., y:, x:]), which)
+            losses["total"].backward()
+            parallel.agreed()  # nobody waits for gradients that are not to come
+            means = {name: value.detach() for name, value in losses.items()}
+            parallel.average([*(cast(Tensor, weight.grad) for weight in network.parameters()), *means.values()])
+        except StyleError:
+            save(step)
+            raise
         optimizer.step()
         step += 1
-        found = {name: value.item() for name, value in losses.items()}
+        found = {name: value.item() for name, value in means.items()}
         if settings.minutes and not settings.steps:
             moments.append(monotonic())
-            settings = replace(settings, steps=fitting(60 * settings.minutes, moments, first))
+            steps = parallel.agreed(fitting(60 * settings.minutes, moments, first))[0]
+            settings = replace(settings, steps=steps)
         paintings = paint(network, preview) if preview is not None and step % save_every == 0 else None
-        go_on = progress(TrainProgress(step, settings.steps, found, paintings))
+        go_on = all(parallel.agreed(progress(TrainProgress(step, settings.steps, found, paintings))))
         if step % save_every == 0 or step == settings.steps or not go_on:
-            save_checkpoint(checkpoint(step), path)
+            save(step)
     return checkpoint(step)
 
 

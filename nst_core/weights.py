@@ -34,6 +34,13 @@ def available() -> dict[str, Path]:
     return {name: path for name, path in files.items() if path.is_file()}
 
 
+def named(source: str) -> str:
+    """``source``, or the network that ``auto`` stands for: VGG-19 if it is on disk, else compact."""
+    if source != "auto":
+        return source
+    return "vgg19" if "vgg19" in available() else "compact"
+
+
 def load_features(
     source: str, pooling: str = "max", reference_photos: Path | None = None, progress: DownloadProgress = ignore
 ) -> features.FeatureNetwork:
@@ -53,8 +60,7 @@ def load_features(
         photos = Photos(reference_photos, SMALLEST_SIDE)
         network = load_features(source, pooling, None, progress)
         return normalized(network, [photos.whole(index) for index in range(min(len(photos), REFERENCE_PHOTOS))])
-    if source == "auto":
-        source = "vgg19" if "vgg19" in available() else "compact"
+    source = named(source)
     if source in DOWNLOADS:
         path = available().get(source) or fetch(DOWNLOADS[source], progress)
         return _network(source, path, pooling)

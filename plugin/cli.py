@@ -12,28 +12,53 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from nst_core.errors import StyleError
+from nst_core.recipes import PRESETS, Recipe, as_data, from_data, objective_from_data
 from nst_core.settings import (
     DEVICES,
     GATYS_STYLE_LAYERS,
     OPTIMIZERS,
     POOLINGS,
-    PRESETS,
+    RANGES,
+    SCHEDULES,
+    STARTS,
+    STYLE_LOSSES,
     DistillSettings,
     ObjectiveSettings,
     RenderSettings,
     TrainSettings,
     TransformerSettings,
 )
-from plugin.terminal import bar, interruptible, stages, training_bar
+from plugin.terminal import bar, interruptible, one_voice, stages, training_bar
 
 Report = dict[str, Any]
+RENDER_OPTIONS = {
+    "size": "pixels of the result's longer side",
+    "coarsest": "paint at sizes that grow by the root of 2 from about this one; 0 for one size",
+    "iterations": "steps of the optimiser at each size",
+    "first_iterations": "steps at the first of several sizes; 0 for as many as at the others",
+    "style_scale": "size of the strokes",
+    "learning_rate": "step of Adam or of gradient descent",
+    "average": "decay of the average of the pictures that is the result; 0 for the last picture",
+    "shift": "pixels by which the picture is moved between steps, but for L-BFGS",
+    "seed": "start of all randomness",
+}
+STUDY_OPTIONS = {
+    "size": "pixels of the pictures' longer side",
+    "iterations": "steps of the optimiser in each render",
+    **{name: RENDER_OPTIONS[name] for name in ("style_scale", "learning_rate", "shift", "seed")},
+}
+OBJECTIVE_OPTIONS = (
+    *("content_layers", "style_layers", "style_loss"),
+    *("content_weight", "style_weight", "tv_weight", "tv_exponent"),
+)
 
 
+@one_voice()
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for a cancelled run, 141 for a closed pipe."""
     options = parser().parse_args(arguments)
@@ -92,35 +117,46 @@ def render(options: argparse.Namespace) -> Report:
 
     require_torch()
     check_output(options.output)
+    recipe, others = _recipe(options)
     recording = Recording(options.losses, options.animation, options.animation_every)
     source, style = read_picture(options.photo), read_picture(options.style_image)
-    preset = PRESETS[options.preset]
-    names = ("size", "style_scale", "optimizer", "iterations", "learning_rate", "shift")
-    settings = replace(preset, objective=_objective(options, preset.objective), **_given(options, names))
-    with interruptible() as interrupted, stages() as stage, bar(settings.iterations) as show:
+    initial = read_picture(Path(others["initial"])).picture if others["initial"] else None
+    checkpoint = options.output.with_suffix(".checkpoint") if options.checkpoint_every else None
+    with interruptible() as interrupted, stages() as stage, bar(recipe.settings.iterations) as show:
 
         def progress(step) -> bool:
             stage(step.stage, 0.0 if step.iteration else step.fraction)
             if not step.iteration:
                 return True
             stop = interrupted()
-            show(step.iteration, step.losses)
+            show(step.iteration, step.losses, step.iterations)
             recording.add(step)
             return not stop
 
         done = render(
             source.picture,
             style.picture,
-            settings,
+            recipe.settings,
             progress,
-            features=options.features,
-            pooling=options.pooling,
-            reference_photos=options.reference_photos,
-            strength=options.strength,
+            features=recipe.features,
+            pooling=recipe.pooling,
+            reference_photos=Path(others["reference_photos"]) if others["reference_photos"] else None,
+            strength=others["strength"],
             device=options.device,
+            initial=initial,
+            checkpoint=checkpoint,
+            checkpoint_every=options.checkpoint_every,
             measure=options.metrics or options.json,
         )
-    write_picture(source, done.pixels, options.output)
+    record = {
+        "recipe": as_data(done.recipe),
+        "style": options.style_image.name,
+        "feature_network": done.feature_network,
+        **others,
+    }
+    write_picture(source, done.pixels, options.output, record)
+    if checkpoint and done.finished:
+        checkpoint.unlink(missing_ok=True)
     files = recording.write()
     for note in done.notes:
         _say(options, note)
@@ -137,6 +173,7 @@ def render(options: argparse.Namespace) -> Report:
         "style": str(options.style_image),
         "provider": done.device,
         "feature_network": done.feature_network,
+        "recipe": as_data(done.recipe),
         "notes": done.notes,
         "iterations": done.iterations,
         "losses": done.losses[-1] if done.losses else {},
@@ -151,16 +188,16 @@ def study(options: argparse.Namespace) -> Report:
     from plugin.studies import KINDS, run_study
 
     require_torch()
-    defaults = KINDS[options.name].defaults
-    names = ("size", "iterations", "style_scale", "optimizer", "learning_rate", "shift", "seed")
-    settings = replace(defaults, objective=_objective(options, defaults.objective), **_given(options, names))
+    given = _given(options, (*STUDY_OPTIONS, "optimizer"))
+    chosen = {"objective": _given(options, OBJECTIVE_OPTIONS)}
+    recipe = from_data(given | chosen, Recipe(KINDS[options.name].defaults))
     with stages() as stage, bar(0) as show:
         report = run_study(
             options.name,
             options.picture,
             options.style_image,
             options.output,
-            settings,
+            recipe.settings,
             lambda step: show(step.done, step.losses, step.total),
             stage,
             features=options.features,
@@ -177,10 +214,11 @@ def study(options: argparse.Namespace) -> Report:
 def train(options: argparse.Namespace) -> Report:
     """From a painting to a style file, by way of a checkpoint that a second call resumes; Ctrl-C keeps it."""
     _check_style_output(options.output)
+    from nst_core import parallel
     from plugin import training
 
     settings = TrainSettings(
-        objective=_objective(options, TrainSettings().objective),
+        objective=objective_from_data(_given(options, OBJECTIVE_OPTIONS), TrainSettings().objective),
         network=TransformerSettings(options.width, end_kernel=options.end_kernel, styles=len(options.paintings)),
         **_given(options, ("steps", "minutes")),
         batch=options.batch,
@@ -190,7 +228,7 @@ def train(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with training_bar(settings.steps) as (progress, stage):
+    with parallel.joined(options.device), training_bar(settings.steps) as (progress, stage):
         report = training.train_styles(
             options.paintings,
             options.photos,
@@ -370,13 +408,18 @@ def parser() -> argparse.ArgumentParser:
         for name, layers in (("content", values.content_layers), ("style", values.style_layers)):
             sub.add_argument(
                 f"--{name}-layers",
-                type=lambda text: text.split(","),
                 metavar="LAYERS",
-                help=f"layers of the {name} loss, with commas (default {','.join(layers)})",
+                help=f"layers of the {name} loss, with commas, and weights such as relu3_1=0.5 "
+                f"(default {','.join(layers)})",
             )
-        number(sub, "--content-weight", 0.0, 1e6, values.content_weight, "how much the photo counts", preset=True)
-        number(sub, "--style-weight", 0.0, 1e6, values.style_weight, "how much the painting counts", preset=True)
-        number(sub, "--tv-weight", 0.0, 1e6, values.tv_weight, "how much smoothness counts", preset=True)
+        sub.add_argument("--style-loss", choices=STYLE_LOSSES, help="Gram matrices or Wasserstein-2 (default gram)")
+        for name, text in (
+            ("content_weight", "how much the photo counts"),
+            ("style_weight", "how much the painting counts"),
+            ("tv_weight", "how much smoothness counts"),
+            ("tv_exponent", "the power of neighbours' differences in that"),
+        ):
+            number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(values, name), text, preset=True)
 
     def card(sub: argparse.ArgumentParser) -> None:
         for name, text in (
@@ -399,19 +442,9 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("picture", type=Path, metavar="PICTURE", help="the photo; the painting for its style alone")
         sub.add_argument("--style-image", type=Path, metavar="PAINTING", help="for studies of both")
         sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the sheets go")
-        number(sub, "--size", 64, 8192, usual.size, "pixels of the pictures' longer side", preset=True)
-        sub.add_argument(
-            "--steps",
-            dest="iterations",
-            type=_within(int, 1, 100000),
-            metavar="N",
-            help=f"steps of the optimiser in each render (1-100000, default {usual.iterations})",
-        )
-        number(sub, "--style-scale", 0.1, 10.0, usual.style_scale, "size of the strokes", preset=True)
+        for name, text in STUDY_OPTIONS.items():
+            number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
         sub.add_argument("--optimizer", choices=OPTIMIZERS, help="(default auto, as for render)")
-        number(sub, "--learning-rate", 1e-5, 10.0, usual.learning_rate, "step of Adam", preset=True)
-        number(sub, "--shift", 0, 16, usual.shift, "pixels by which Adam moves the picture between steps", preset=True)
-        number(sub, "--seed", 0, 2**31 - 1, usual.seed, "of the noise", preset=True)
         sub.add_argument(
             "--content-weights", type=_numbers, metavar="N,N,...", help="those that the study `weights` compares"
         )
@@ -431,17 +464,31 @@ def parser() -> argparse.ArgumentParser:
     sub = command(render, "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what there is).")
     picture(sub)
     sub.add_argument("--style-image", type=Path, required=True, metavar="PAINTING")
-    sub.add_argument("--preset", choices=PRESETS, default="default", help="settings to begin with")
-    number(sub, "--size", 64, 8192, defaults.size, "pixels of the result's longer side", preset=True)
-    number(sub, "--iterations", 1, 100000, defaults.iterations, "steps of the optimiser", preset=True)
-    number(sub, "--style-scale", 0.1, 10.0, defaults.style_scale, "size of the strokes", preset=True)
+    begin = sub.add_mutually_exclusive_group()
+    begin.add_argument("--preset", choices=PRESETS, help="settings to begin with, of this or another system")
+    begin.add_argument(
+        "--like", type=Path, metavar="PICTURE", help="the settings that an earlier render recorded in it"
+    )
+    sub.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings in place of those of the preset")
+    sub.add_argument(
+        "--init", metavar="START", help=f"{', '.join(STARTS)} or a picture to start from (default content)"
+    )
+    for name, text in RENDER_OPTIONS.items():
+        number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(defaults, name), text, preset=True)
     sub.add_argument(
         "--optimizer",
         choices=OPTIMIZERS,
         help="(default auto: adam for compact and other features that were distilled, else lbfgs)",
     )
-    number(sub, "--learning-rate", 1e-5, 10.0, defaults.learning_rate, "step of Adam", preset=True)
-    number(sub, "--shift", 0, 16, defaults.shift, "pixels by which Adam moves the picture between steps", preset=True)
+    sub.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes (default linear, to nothing)")
+    number(
+        sub,
+        "--checkpoint-every",
+        0,
+        100000,
+        0,
+        "iterations between two checkpoints, beside the output, from which the same command goes on; 0 for none",
+    )
     sub.add_argument(
         "--metrics",
         action="store_true",
@@ -451,6 +498,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--animation", type=Path, metavar="FILE", help="how the picture came about (.gif or .webp)")
     number(sub, "--animation-every", 1, 100000, 5, "iterations between two pictures of the animation")
     objective(sub, defaults.objective)
+    sub.set_defaults(strength=None, features=None, pooling=None)
 
     sub = command(study, "Show what a layer knows or what a setting does, in sheets and tables (needs PyTorch).")
     study_arguments(sub)
@@ -603,19 +651,38 @@ def _cards(options: argparse.Namespace, titles: list[str]):
         ) from error
 
 
-def _objective(options: argparse.Namespace, defaults: ObjectiveSettings) -> ObjectiveSettings:
-    style_layers = tuple(options.style_layers or defaults.style_layers)
-    named = (options.content_layers or []) + (options.style_layers or [])
-    return replace(
-        defaults,
-        content_layers=tuple(options.content_layers or defaults.content_layers),
-        style_layers=style_layers,
-        # Weights belong to the layers that they were chosen for.
-        style_layer_weights=defaults.style_layer_weights if style_layers == defaults.style_layers else (),
-        # Who names a layer means that one.
-        nearby_layers=tuple(layer for layer in defaults.nearby_layers if layer not in named),
-        **_given(options, ("content_weight", "style_weight", "tv_weight")),
-    )
+def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Any]]:
+    """What a preset, a file or an earlier result says, with the options that were given in its place.
+
+    Beside it, what else a result records: the strength, and the names of the picture to start from and of the reference
+    photos, or None.
+    """
+    others: dict[str, Any] = {"strength": 100.0, "initial": None, "reference_photos": None}
+    if options.like is not None:
+        from plugin.picture_files import read_record
+
+        record = read_record(options.like)
+        base = from_data(record.get("recipe", {}), source=f"{options.like}: ")
+        kinds: dict[str, tuple[type, ...]] = {"strength": (int, float), "initial": (str,), "reference_photos": (str,)}
+        others |= {name: record[name] for name, kind in kinds.items() if isinstance(record.get(name), kind)}
+    else:
+        base = PRESETS[options.preset or "default"]
+    if options.settings is not None:
+        try:
+            data = tomllib.loads(options.settings.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise StyleError(f"{options.settings} is no TOML file ({error}); mend it or choose another one.") from error
+        base = from_data(data, base, f"{options.settings}: ")
+    given = _given(options, (*RENDER_OPTIONS, "optimizer", "schedule", "features", "pooling"))
+    if options.init in STARTS:
+        given["start"], others["initial"] = options.init, None
+    elif options.init is not None:
+        others["initial"] = options.init
+    if options.strength is not None:
+        others["strength"] = options.strength
+    if options.reference_photos is not None:
+        others["reference_photos"] = str(options.reference_photos)
+    return from_data(given | {"objective": _given(options, OBJECTIVE_OPTIONS)}, base), others
 
 
 def _check_style_output(path: Path) -> None:

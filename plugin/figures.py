@@ -114,6 +114,9 @@ class Recording:
 
     def add(self, step: Progress) -> None:
         """Take note of an iteration."""
+        if step.iteration == 1:  # also where a render begins again, at a smaller size for want of memory
+            self._rows.clear()
+            self._frames.clear()
         self._rows.append({"iteration": step.iteration - 1, **step.losses})  # they are those before it
         self._last = step
         if self.animation is not None and (step.iteration % self.every == 0 or step.iteration == 1):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pyvips
@@ -21,6 +27,11 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
 KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
+# XMP is the one block of metadata that libvips writes into each of these formats but GIF.
+RECORD_NAMESPACE = "urn:neural-style:"
+NEW_XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +77,10 @@ def read_picture(path: Path) -> PictureFile:
     return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres))
 
 
-def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
+def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:
     """Write float32 RGBA ``pixels`` like ``source``: its bits, alpha, profile and metadata where the format has them.
 
+    ``record`` is data (as for JSON) on how the picture was made, for ``read_record``; GIF files have no place for it.
     The file is written whole or not at all. Raises StyleError if it cannot be.
     """
     bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
@@ -80,7 +92,10 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
         if source.profile is not None:
             image = _converted_to(image, source.profile, bits)
         image = image.copy(xres=source.resolution[0], yres=source.resolution[1])
-        for name, value in source.metadata.items():
+        metadata = source.metadata
+        if record is not None:
+            metadata = metadata | {"xmp-data": _with_record(metadata.get("xmp-data"), record)}
+        for name, value in metadata.items():
             image.set_type(pyvips.GValue.blob_type, name, value)
         # The pixels are upright now; the EXIF block still says how they lay.
         image.set_type(pyvips.GValue.gint_type, "orientation", 1)
@@ -88,6 +103,21 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path) -> None:
             image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
     except (pyvips.Error, OSError) as error:
         raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What ``write_picture`` recorded in a picture. Raises StyleError if there is nothing."""
+    try:
+        tree = ElementTree.fromstring(read_picture(path).metadata["xmp-data"].rstrip(b"\0"))
+        name = f"{{{RECORD_NAMESPACE}}}record"
+        # As an element, or an attribute as other programs rewrite it.
+        texts = [one.text for one in tree.iter(name)] + [one.get(name) for one in tree.iter() if one.get(name)]
+        record = json.loads(texts[0] or "")
+        if isinstance(record, dict):
+            return record
+    except (KeyError, IndexError, ValueError, ElementTree.ParseError):
+        pass
+    raise StyleError(f"{path} does not tell how it was made; give a picture that `neural-style render` wrote.")
 
 
 def check_output(path: Path) -> None:
@@ -105,6 +135,19 @@ def check_folder(path: Path) -> None:
         raise StyleError(f"{path} is a folder; name a file in it.")
     if not os.access(path.parent, os.W_OK):
         raise StyleError(f"The folder {path.parent} cannot be written to; choose another output.")
+
+
+def _with_record(xmp: bytes | None, record: Mapping[str, Any]) -> bytes:
+    """An XMP packet with ``record`` in it, and whatever else ``xmp`` has."""
+    text = escape(json.dumps(record, ensure_ascii=False)).encode()
+    element = b'<rdf:Description rdf:about="" xmlns:neural-style="%s"><neural-style:record>%s</neural-style:record>'
+    element = element % (RECORD_NAMESPACE.encode(), text) + b"</rdf:Description>"
+    earlier = rb'<rdf:Description rdf:about="" xmlns:neural-style="[^>]*>.*?</rdf:Description>'
+    kept = re.sub(earlier, b"", bytes(xmp or b""), flags=re.DOTALL)
+    end = b"</rdf:RDF>"
+    if end not in kept:
+        kept = NEW_XMP
+    return kept.replace(end, element + end, 1)
 
 
 def _rgb_profile(image: pyvips.Image) -> bytes | None:

@@ -17,6 +17,7 @@ from PIL import Image
 from export.foreign import import_style
 from export.from_onnx import read_base
 from export.to_onnx import StyleCard, check_cards, export_styles
+from nst_core import parallel
 from nst_core.dead_leaves import DeadLeaves
 from nst_core.devices import choose_device
 from nst_core.distill import DistillProgress, agreement, distill, save_compact
@@ -62,41 +63,48 @@ def train_styles(
     ``stage`` is told what takes long before the first step, and its fraction. Without ``photos`` it learns from
     pictures made up. A checkpoint that is there is resumed; a new one begins with the network in ``start``, a
     checkpoint or a style file, or else with the nearest of the bundled styles unless it is to be ``from_scratch``. Of a
-    style file too, each new style begins as the nearest one. Raises StyleError, in one sentence, for whatever cannot be
-    read or written.
+    style file too, each new style begins as the nearest one. Of several processes (see nst_core/parallel.py) the first
+    one writes the files. Raises StyleError, in one sentence, for whatever cannot be read or written.
     """
     check_cards(cards, len(paintings))  # told before the training, not after
+    part = parallel.share(settings.batch)
     chosen = choose_device(device)
     styles = [_tensor(painting).to(chosen) for painting in paintings]
     checkpoint, log = output.with_suffix(".checkpoint"), LossLog(output.with_suffix(".losses.csv"))
-    resumed = checkpoint.exists()
-    if resumed and from_scratch and (began_with := load_checkpoint(checkpoint).started_from):
-        raise StyleError(f"{checkpoint} began with {began_with}, not from scratch; choose another output.")
-    if resumed and features == "auto" and load_checkpoint(checkpoint).feature_network in available():
+    earlier = parallel.agreed(load_checkpoint(checkpoint) if checkpoint.exists() else None)[0]
+    if earlier and earlier.started_from and from_scratch:
+        raise StyleError(f"{checkpoint} began with {earlier.started_from}, not from scratch; choose another output.")
+    if earlier and features == "auto" and earlier.feature_network in available():
         # What is on disk may have changed since; what was begun goes on.
-        features = load_checkpoint(checkpoint).feature_network
-    network = load_features(features, pooling, reference_photos, _fetching(features, stage))
-    pixels = max(settings.batch * settings.crop**2, settings.style_size**2)
+        features = earlier.feature_network
+    with parallel.first_here_first():
+        network = load_features(features, pooling, reference_photos, _fetching(features, stage))
+    pixels = max((part.stop - part.start) * settings.crop**2, settings.style_size**2)
     check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
     source: PictureSource = Photos(photos, settings.crop) if photos else DeadLeaves()
-    base = None if resumed or from_scratch else _base(start, styles, network, settings)
-    pictures, preview = _preview_photos(source, settings.seed).to(chosen), output.with_suffix(".preview.jpg")
+    base = None if earlier or from_scratch else _base(start, styles, network, settings)
+    pictures, preview = None, output.with_suffix(".preview.jpg")
+    if first := parallel.rank() == 0:
+        pictures = _preview_photos(source, settings.seed).to(chosen)
 
     def record(step: TrainProgress) -> bool:
-        log.add(step)
+        if first:
+            log.add(step)
         if step.paintings is not None:
             write_preview(step.paintings, preview)
         return progress(step)
 
     with log:
         done = train(styles, source, network, settings, record, checkpoint, base, pictures)
-    write_preview(paint(done.network, pictures), preview)
-    difference = export_styles(done, cards, sample_photo(), output)
+    difference = None
+    if pictures is not None:
+        write_preview(paint(done.network, pictures), preview)
+        difference = export_styles(done, cards, sample_photo(), output)
     return {
         "output": str(output),
         "styles": [card.slug for card in cards],
         "steps": done.step,
-        "resumed": resumed,
+        "resumed": earlier is not None,
         "feature_network": done.feature_network,
         "photos": len(source),
         "photos_skipped": list(source.skipped),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,15 +16,19 @@ RESERVE = 256 * 2**20
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
+class TooLarge(StyleError):
+    """A run that does not fit into memory."""
+
+
 def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "The picture") -> None:
-    """Raise StyleError, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory."""
+    """Raise TooLarge, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory."""
     free = gpu_memory() if on_gpu else available_memory()
     if free is None:
         return
     usable = max(0, free - RESERVE)
     needed = pixels * bytes_per_pixel
     if needed > usable:
-        raise StyleError(
+        raise TooLarge(
             f"{subject} has {pixels / 1e6:.1f} megapixels and would take about {needed / 2**30:.1f} GiB of "
             f"{'GPU ' if on_gpu else ''}memory, of which {usable / 2**30:.1f} GiB is free; make it smaller "
             f"(at most {usable / bytes_per_pixel / 1e6:.1f} megapixels) or close other programs."
@@ -55,11 +60,11 @@ def peak_rss_mib() -> float:
 
 
 def gpu_memory() -> int | None:
-    """Free bytes of the first NVIDIA GPU, or None if its driver does not tell."""
+    """Free bytes of the first NVIDIA GPU, or of the one that ``torchrun`` gave this process; None if untold."""
     command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        return int(answer.stdout.splitlines()[0]) * 2**20
+        return int(answer.stdout.splitlines()[int(os.environ.get("LOCAL_RANK", "0"))]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.errors import StyleError
-from nst_core.settings import RenderSettings
-from plugin.engine.memory import check_memory
+from nst_core.recipes import Recipe
+from nst_core.settings import RANGES, RenderSettings
+from plugin.engine.memory import TooLarge, check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
 from plugin.engine.stopwatch import Stopwatch
@@ -30,13 +31,18 @@ TORCH_ADVICE = (
 class Rendered:
     """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration.
 
-    ``notes`` are sentences on settings that were fitted to the feature network. ``metrics`` are those of
-    nst_core/metrics.py, if they were asked for.
+    ``finished`` says whether it has all its iterations.
+
+    ``recipe`` is what was done in the end, and ``notes`` are sentences on what in it was fitted to the feature network
+    or the memory, or why the render ended early. ``metrics`` are those of nst_core/metrics.py, if they were
+    asked for.
     """
 
     pixels: np.ndarray
     device: str
     feature_network: str
+    recipe: Recipe
+    finished: bool
     iterations: int
     losses: list[Mapping[str, float]]
     seconds: dict[str, float]
@@ -62,15 +68,20 @@ def render(
     strength: float = 100.0,
     device: str = "auto",
     keep_size: bool = False,
+    initial: Picture | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 100,
     measure: bool = False,
 ) -> Rendered:
     """Paint ``picture`` in the style of ``style_picture``.
 
     The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
     then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
-    feature network (see nst_core/weights.py). ``measure`` asks for metrics of the result at ``settings.size``. Where
-    ``progress`` returns False, the render stops and keeps what it has. Raises StyleError if PyTorch or the feature
-    weights are missing, or memory is.
+    feature network (see nst_core/weights.py). ``initial`` is a picture to start from in place of ``settings.start``.
+    Where ``progress`` returns False, the render stops and keeps what it has. Where memory is short, the next smaller
+    size that fits takes the place of ``settings.size``. ``checkpoint`` is written every ``checkpoint_every``
+    iterations, or gone on from (see nst_core/optimize.py). ``measure`` asks for metrics of the result at the size that
+    was painted. Raises StyleError if PyTorch or the feature weights are missing, or memory even for the smallest size.
     """
     require_torch()
     check_strength(strength)
@@ -86,12 +97,12 @@ def render(
     network = weights.load_features(features, pooling, reference_photos, fetching).to(chosen)
     fitted, notes = objective.fitted(settings.objective, network)
     settings = replace(settings, objective=fitted)
-    need = optimize.memory(network, settings, picture.height, picture.width)
-    check_memory(*need, chosen.type == "cuda", "A render at this size")
     clock.lap("load")
     history: list[Mapping[str, float]] = []
 
     def report(step: optimize.RenderProgress) -> bool:
+        if not history and step.iteration > 1:
+            notes.append(f"Resumed after iteration {step.iteration - 1}.")
         history.append(step.losses)
         return progress(
             Progress(
@@ -105,7 +116,23 @@ def render(
         )
 
     photo, style = (_tensor(network_input(p)).to(chosen) for p in (picture, style_picture))
-    done = optimize.render(photo, style, network, settings, report)
+    start = None if initial is None else _tensor(network_input(initial)).to(chosen)
+    while True:
+        need = optimize.memory(network, settings, picture.height, picture.width)
+        try:
+            check_memory(*need, chosen.type == "cuda", "A render at this size")
+            done = optimize.render(photo, style, network, settings, report, start, checkpoint, checkpoint_every)
+            break
+        except (TooLarge, RuntimeError) as error:
+            if not (isinstance(error, TooLarge) or "memory" in str(error)):
+                raise
+            smaller = round(settings.size / 2**0.5)
+            if smaller < RANGES["size"][0]:
+                raise StyleError(str(error)) from error
+            notes.append(f"There is too little memory for a size of {settings.size}; {smaller} takes its place.")
+            settings = replace(settings, size=smaller, coarsest=min(settings.coarsest, smaller))
+            history.clear()
+    notes += [done.note] if done.note else []
     clock.lap("render")
     if not keep_size:
         picture = _scaled(picture, *done.image.shape[-2:])
@@ -119,10 +146,12 @@ def render(
             pictures.resized(_tensor(network_input(p)).to(chosen), height, width) for p in (picture, Picture(result))
         )
         style = pictures.resized_to_area(style, settings.style_scale * (height * width) ** 0.5)
-        judge = metrics.Judge(network, photo, style, fitted.content_layers, fitted.style_layers)
-        found = judge(shown)
+        found = metrics.Judge(network, photo, style, fitted.content_layers, fitted.style_layers)(shown)
         clock.lap("measure")
-    return Rendered(result, str(chosen), network.name, done.iteration, history, clock.seconds, notes, found)
+    finished = done.iteration == done.iterations
+    recipe = Recipe(settings, weights.named(features), pooling)
+    how = recipe, finished, done.iteration, history, clock.seconds, notes
+    return Rendered(result, str(chosen), network.name, *how, found)
 
 
 def _scaled(picture: Picture, height: int, width: int) -> Picture:

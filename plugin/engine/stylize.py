@@ -16,7 +16,7 @@ from plugin.engine.detail import enlarged, resized
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
-from plugin.engine.provider import CUDA, Provider, choose_provider, open_session
+from plugin.engine.provider import CUDA, Provider, choose_provider, open_session, run_options
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import Style
 
@@ -115,7 +115,7 @@ def run_network(session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndar
     if weights.size > 1:
         inputs["style_weights"] = weights
     try:
-        (styled,) = session.run(["styled"], inputs)
+        (styled,) = session.run(["styled"], inputs, run_options(session))
     except Exception as error:  # the runtime's own exception classes share no base but this
         raise StyleError(
             f"ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU."

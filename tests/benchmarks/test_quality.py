@@ -73,9 +73,10 @@ def assets_folder(slim_weights, photos_folder, samples, tmp_path_factory):
     return folder
 
 
-def describe(path, features, settings):
+def describe(path, features, settings, seed=0):
     """Write a style file of a tiny network that says it was trained like this."""
     shape = TransformerSettings(width=4, residual_blocks=1)
+    torch.manual_seed(seed)
     done = Checkpoint(replace(SETTINGS, network=shape), 7, TransformerNetwork(shape), {}, features, ("ab",), 12, 0)
     export_styles(done, [StyleCard("Small")], np.zeros((40, 50, 3), np.uint8), path)
     if settings != SETTINGS:
@@ -111,10 +112,11 @@ def test_the_objective_is_that_of_the_training(options, photo):
     (subject,) = quality.read_subjects(quality.parser().parse_args(options()))
     smooth = replace(subject.objective, content_weight=0.0, style_weight=0.0)
     photo = torch.nn.functional.interpolate(photo[None], (48, 64), mode="area")
-    found = quality.scores(replace(subject, objective=smooth), photo, (1,), seed=0)
-    assert found["fast"] == pytest.approx(7 * total_variation(quality.painted(subject.style, photo)).item(), rel=1e-4)
-    both = quality.scores(subject, photo, (1, 8), seed=0)
-    assert both["fast"] > found["fast"]
+    chosen = quality.parser().parse_args(options("--iterations", "1,8"))
+    found = quality.measure(replace(subject, objective=smooth), 0, photo, chosen)["fast"]["objective"]
+    assert found == pytest.approx(7 * total_variation(quality.painted(subject.style, photo)).item(), rel=1e-4)
+    both = quality.measure(subject, 0, photo, chosen)
+    assert both["fast"]["objective"] > found
     for curve in both["render"].values():
         assert curve[1] < curve[0]
     # White noise has neither the photo's content nor its smoothness.
@@ -122,33 +124,41 @@ def test_the_objective_is_that_of_the_training(options, photo):
 
 
 def test_an_interrupted_run_goes_on(options, tmp_path, monkeypatch):
-    whole = quality.scores
+    whole = quality.render_scores
     taken = []
 
-    def interrupted(subject, photo, iterations, seed):
+    def interrupted(subject, photo, iterations, seed, judge):
         taken.append(seed)
         if len(taken) == 2:
             raise KeyboardInterrupt
-        return whole(subject, photo, iterations, seed)
+        return whole(subject, photo, iterations, seed, judge)
 
-    monkeypatch.setattr(quality, "scores", interrupted)
+    monkeypatch.setattr(quality, "render_scores", interrupted)
     with pytest.raises(KeyboardInterrupt):
         measured(options(photos=2))
     assert taken == [0, 2]
-    assert [path.name for path in (tmp_path / "out/raw/small").iterdir()] == ["000.json"]
+    assert {path.name for path in (tmp_path / "out/raw/small").iterdir()} == {"000.render.json", "000.fast.json"}
     records = measured(options(photos=2))
     assert taken == [0, 2, 2] and [record["photo"] for record in records] == [0, 2]
     assert measured(options(photos=2)) == records and len(taken) == 3
 
 
-def test_what_has_changed_is_measured_anew(options, assets_folder):
+def test_what_has_changed_is_measured_anew(options, assets_folder, tmp_path):
     (first,) = measured(options())
     (second,) = measured([*options(), "--iterations", "1"])
-    assert second["iterations"] == [1] and second["fast"] == pytest.approx(first["fast"])
+    assert second["iterations"] == [1] and second["fast"] == first["fast"]
     (third,) = measured([*options(), "--painting", f"small={assets_folder}/photos/../styles/coffee.jpg"])
-    assert third["key"] == first["key"]  # the same painting by another path
+    assert third == first  # the same painting by another path
     (fourth,) = measured([*options(), "--size", "80"])
-    assert fourth["fast"] != first["fast"]
+    assert fourth["fast"]["objective"] != first["fast"]["objective"]
+
+
+def test_another_network_needs_no_new_renders(options, slim_weights, tmp_path, monkeypatch):
+    (first,) = measured(options())
+    describe(tmp_path / "small.onnx", slim_weights.stem, SETTINGS, seed=1)
+    monkeypatch.setattr(quality, "render_scores", None)
+    (second,) = measured([str(tmp_path / "small.onnx") if a.endswith("small.onnx") else a for a in options()])
+    assert second["render"] == first["render"] and second["fast"]["objective"] != first["fast"]["objective"]
 
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path, full_disk):

@@ -22,6 +22,11 @@ def test_the_pictures_of_a_step_are_always_the_same(batch):
         assert (other - batch).abs().mean() > 0.05
 
 
+def test_the_parts_of_a_batch_are_the_batch(batch):
+    parts = [DeadLeaves().batch(5, 12, 64, seed=1, part=part) for part in (slice(0, 5), slice(5, 12))]
+    assert torch.equal(torch.cat(parts), batch)
+
+
 def test_the_pictures_differ_and_are_not_flat(batch):
     assert batch.flatten(1).std(1).min() > 0.02
     assert len({tuple(p.mean((1, 2)).mul(50).int().tolist()) for p in batch}) > 8

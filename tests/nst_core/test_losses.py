@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -54,3 +55,85 @@ def test_total_variation_by_hand():
     assert losses.total_variation(image).item() == pytest.approx(1.0, abs=0.01)  # half the pairs differ by 1
     assert losses.total_variation(torch.rand(1, 3, 1, 1)).item() == 0
     assert losses.total_variation(torch.full((1, 3, 5, 7), 0.3)).item() == pytest.approx(0, abs=1e-7)
+
+
+def gaussian(generator, channels, positions):
+    """Mean and covariance of made-up features, in float64: [1, C] and [1, C, C]."""
+    features = torch.rand(channels, channels, generator=generator, dtype=torch.float64) @ torch.rand(
+        channels, positions, generator=generator, dtype=torch.float64
+    )
+    return features.mean(1)[None], torch.cov(features, correction=0)[None]
+
+
+def test_wasserstein_of_gaussians_against_the_formula_in_float64():
+    """By SciPy's matrix root, which is an algorithm of another kind (Schur, where ours takes eigenvalues)."""
+    linalg = pytest.importorskip("scipy.linalg")
+    generator = torch.Generator().manual_seed(0)
+    (m, s), (n, t) = gaussian(generator, 6, 40), gaussian(generator, 6, 40)
+    found = losses.wasserstein_2(m, s, n, t)
+    ridge = losses.RIDGE * t[0].trace() / 6 * torch.eye(6, dtype=torch.float64)
+    a, b = ((one[0] + ridge).numpy() for one in (s, t))
+    root = linalg.sqrtm(b)
+    expected = ((m - n) ** 2).sum() + (a + b - 2 * linalg.sqrtm(root @ a @ root).real).trace()
+    assert found.item() == pytest.approx((expected / ((n**2).sum() + t[0].trace())).item(), rel=1e-6)
+    single = losses.wasserstein_2(*(one.float() for one in (m, s, n, t)))
+    assert single.dtype == torch.float32 and single.item() == pytest.approx(found.item(), rel=1e-4)
+
+
+def test_wasserstein_of_one_channel_by_hand():
+    """Between N(1, 4) and N(3, 1): (1 - 3)^2 + (2 - 1)^2, over 3^2 + 1."""
+    one = [torch.tensor(value, dtype=torch.float64).view(shape) for value, shape in
+           ((1.0, (1, 1)), (4.0, (1, 1, 1)), (3.0, (1, 1)), (1.0, (1, 1, 1)))]  # fmt: skip
+    assert losses.wasserstein_2(*one).item() == pytest.approx(0.5, abs=1e-4)
+    assert losses.wasserstein_2(*one[2:], *one[2:]).item() == pytest.approx(0, abs=1e-12)
+    nothing = torch.zeros_like(one[0]), torch.zeros_like(one[1])
+    assert losses.wasserstein_2(*nothing, *one[2:]).item() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("positions", [40, 4])
+def test_gradients_against_finite_differences(positions):
+    """Of every loss, in float64; 4 positions of 6 channels make a singular covariance."""
+    generator = torch.Generator().manual_seed(1)
+    mean, covariance = gaussian(generator, 6, 40)
+
+    def w2(features):
+        flat = features.flatten(2)
+        centred = flat - flat.mean(2, keepdim=True)
+        return losses.wasserstein_2(flat.mean(2), centred @ centred.transpose(1, 2) / positions, mean, covariance)
+
+    def relative(features):
+        return losses.relative_square_error(features, covariance[..., :1, None])
+
+    features = torch.rand(1, 6, 2, positions // 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    picture = torch.rand(1, 3, 5, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(w2, features)
+    assert torch.autograd.gradcheck(relative, features)
+    for exponent in (1.0, 2.0, 2.5):
+        assert torch.autograd.gradcheck(lambda x, p=exponent: losses.total_variation(x, p), picture)
+
+
+@pytest.mark.parametrize("exponent", [1.0, 2.0, 2.5])
+def test_total_variation_against_float64(exponent):
+    image = torch.rand(1, 3, 9, 7)
+    pixels = image.double().numpy()
+    expected = sum((np.abs(np.diff(pixels, axis=axis)) ** exponent).mean() for axis in (2, 3))
+    assert losses.total_variation(image, exponent).item() == pytest.approx(expected, rel=0.02)  # rounded off
+
+
+def test_gram_matrices_and_relative_errors_against_float64():
+    """At the size of a real layer, where float32 adds up 65,536 products."""
+    generator = torch.Generator().manual_seed(2)
+    features, target = (torch.rand(1, 32, 256, 256, generator=generator) ** power for power in (1, 2))
+    flat = [one.double().flatten(2)[0] for one in (features, target)]
+    exact = [one @ one.T / one.shape[1] for one in flat]
+    grams = [losses.gram_matrix(one) for one in (features, target)]
+    torch.testing.assert_close(grams[0][0].double(), exact[0], rtol=1e-5, atol=0)
+    error = ((exact[0] - exact[1]) ** 2).sum() / (exact[1] ** 2).sum()
+    assert losses.relative_square_error(*grams).item() == pytest.approx(error.item(), rel=1e-5)
+
+
+def test_content_loss_is_a_weighted_mean():
+    features, targets = ({name: torch.rand(1, 2, 3, 3) for name in "ab"} for _ in range(2))
+    a, b = (losses.content_loss(features, {name: targets[name]}) for name in "ab")
+    torch.testing.assert_close(losses.content_loss(features, targets), (a + b) / 2)
+    torch.testing.assert_close(losses.content_loss(features, targets, {"a": 3.0, "b": 1.0}), (3 * a + b) / 4)

@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.objective import Objective, fitted  # noqa: E402
 from nst_core.pictures import resized  # noqa: E402
-from nst_core.settings import PRESETS, ObjectiveSettings  # noqa: E402
+from nst_core.recipes import PRESETS  # noqa: E402
+from nst_core.settings import ObjectiveSettings  # noqa: E402
 from nst_core.weights import load_features  # noqa: E402
 
 
@@ -16,25 +17,39 @@ def network(slim_weights):
     return load_features(str(slim_weights))
 
 
-@pytest.mark.parametrize("centred", [True, False])
-def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(network, centred):
+@pytest.mark.parametrize("settings", [{}, {"centred": False}, {"style_loss": "w2"}])
+def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(network, settings):
     picture, other = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64) ** 3
-    objective = Objective(network, ObjectiveSettings(centred=centred), [picture])
+    objective = Objective(network, ObjectiveSettings(**settings), [picture])
     own = objective(picture, objective.content_targets(picture))
-    assert own["style"] < 1e-8 and own["content"] < 1e-8
+    assert abs(own["style"]) < 1e-6 and own["content"] < 1e-8
     far = objective(other, objective.content_targets(picture))
     assert far["style"] > 1e-2 and far["content"] > 1e-3
     torch.testing.assert_close(far["total"], far["content"] + far["style"] + far["tv"])
 
 
-def test_weights_keep_their_meaning_across_sizes(network):
+def test_several_styles_share_a_batch_by_wasserstein_too(network):
+    styles = [torch.rand(1, 3, 48, 64) ** power for power in (1, 3)]
+    settings = ObjectiveSettings(style_loss="w2", tv_weight=0.0)
+    batch, which = torch.rand(2, 3, 48, 64), torch.tensor([1, 0])
+    both = Objective(network, settings, styles)
+    together = both(batch, both.content_targets(batch), which)["style"]
+    apart = [Objective(network, settings, [styles[i]]) for i in which]
+    each = [
+        one(picture, one.content_targets(picture))["style"] for one, picture in zip(apart, batch.split(1), strict=True)
+    ]
+    torch.testing.assert_close(together, torch.stack(each).mean())
+
+
+@pytest.mark.parametrize("style_loss", ["gram", "w2"])
+def test_weights_keep_their_meaning_across_sizes(network, style_loss):
     generator = torch.Generator().manual_seed(0)
     small_style, small = (torch.rand(1, 3, 128, 128, generator=generator) ** power for power in (1, 2))
     found = []
     for scale in (1, 3):
         # The same texture over more pixels.
         style, photo = (v.repeat(1, 1, scale, scale) for v in (small_style, small))
-        objective = Objective(network, ObjectiveSettings(), [style])
+        objective = Objective(network, ObjectiveSettings(style_loss=style_loss), [style])
         found.append(objective(photo, objective.content_targets(style))["total"].item())
     assert found[1] == pytest.approx(found[0], rel=0.1)
 
@@ -51,7 +66,7 @@ def test_resizing_keeps_the_range():
 
 
 def test_a_preset_settles_for_a_nearby_layer_and_says_so(network):
-    settings = PRESETS["gatys-2017"].objective
+    settings = PRESETS["gatys-2017"].settings.objective
     fitting, notes = fitted(settings, network)
     assert fitting.content_layers == ("relu4_1",) and fitting.style_layers == settings.style_layers
     assert notes == ["slim has no relu4_2; relu4_1 takes its place."]

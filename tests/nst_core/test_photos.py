@@ -37,6 +37,16 @@ def test_batches_depend_on_seed_and_step_alone(photos_folder):
     assert not torch.equal(batch, photos.batch(5, 4, 64, seed=2))
 
 
+def test_the_parts_of_a_batch_are_the_batch(samples, tmp_path):
+    """Also of photos that are higher than wide, or wider than high."""
+    for number, size in enumerate([(100, 190), (150, 150), (230, 80), (90, 91), (170, 120)]):
+        Image.open(samples / "coffee.jpg").resize(size).save(tmp_path / f"{number}.png")
+    photos = Photos(tmp_path, 64)
+    for step in range(5):
+        parts = [photos.batch(step, 6, 48, seed=1, part=part) for part in (slice(0, 2), slice(2, 5), slice(5, 6))]
+        assert torch.equal(torch.cat(parts), photos.batch(step, 6, 48, seed=1))
+
+
 def test_every_photo_comes_once_a_pass_and_passes_differ_in_order(photos_folder):
     photos = Photos(photos_folder, 64)
     passes = [[photos._index(7, sample) for sample in range(start, start + 12)] for start in (0, 12)]

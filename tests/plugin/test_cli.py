@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ SAMPLE_PIXELS = (451, 300)
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs ``neural-style`` in an empty folder with an empty home."""
+    """Runs ``neural-style`` in an empty folder with an empty home, several processes of it by ``torchrun``."""
     environment = os.environ | {
         "HOME": str(tmp_path / "home"),
         "NEURAL_STYLE_HOME": str(tmp_path / "home" / "neural-style"),
@@ -31,8 +32,9 @@ def run(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
 
-    def go(*arguments, start=False):
-        command = [sys.executable, "-m", "plugin.cli", *map(str, arguments)]
+    def go(*arguments, start=False, processes=1):
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "plugin.cli", *map(str, arguments)]
         keywords = {
             "cwd": folder,
             "env": environment,
@@ -110,6 +112,16 @@ BAD = {
     "style image": ["render", "fine.jpg", "--style-image", "text.jpg", "-o", "o.png"],
     "features": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--features", "missing.safetensors"],
     "size": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--size", "1"],
+    "like a plain picture": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--like", "fine.jpg"],
+    "like and preset": [
+        *("render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png"),
+        *("--like", "fine.jpg", "--preset", "crowson"),
+    ],
+    "settings not toml": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--settings", "text.jpg"],
+    "no settings": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--settings", "missing.toml"],
+    "contradiction": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--coarsest", "600"],
+    "layer weight": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--style-layers", "relu1_1=x"],
+    "no start": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--init", "missing.png"],
     "losses": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--losses", "o.txt"],
     "animation": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--animation", "no/a.gif"],
     "unknown study": ["study", "nothing", "fine.jpg", "-o", "sheets"],
@@ -212,7 +224,7 @@ def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
 
 def test_study(run, sample, slim_weights):
     pytest.importorskip("matplotlib")
-    chosen = ["--features", slim_weights, "--size", 64, "--steps", 2, "--content-layers", "relu1_1,conv2_1"]
+    chosen = ["--features", slim_weights, "--size", 64, "--iterations", 2, "--content-layers", "relu1_1,conv2_1"]
     done = run("study", "content-reconstruction", sample, *chosen, "-o", "sheets")
     assert done.returncode == 0, done.stderr
     assert "4/4" in done.stderr and "sheets/content-reconstruction.png" in done.stdout
@@ -272,6 +284,50 @@ def test_a_preset_fits_itself_to_the_network(run, sample, samples):
     assert refused.returncode == 2 and "relu4_1" in refused.stderr
 
 
+def test_a_result_tells_how_to_repeat_it(run, sample, samples):
+    (run.folder / "mine.toml").write_text(
+        'size = 64\niterations = 3\nstart = "noise"\n'
+        '[objective]\nstyle_layers = "relu1_1=0.5,relu2_1"\ncontent_weight = 1\n'
+    )
+    pictures = [sample, "--style-image", samples / "rocket.jpg"]
+    options = [
+        "--preset",
+        "owl",
+        "--settings",
+        "mine.toml",
+        "--features",
+        "compact",
+        "--iterations",
+        2,
+        "--strength",
+        80,
+    ]
+    found = report(run("render", *pictures, *options, "-o", "a.png", "--json"))
+    recipe = found["recipe"]
+    assert (recipe["size"], recipe["iterations"], recipe["start"]) == (64, 2, "noise")
+    assert recipe["optimizer"] == "adam" and recipe["shift"] == 0 and recipe["features"] == "compact"  # the preset's
+    assert recipe["objective"]["style_layers"] == ["relu1_1", "relu2_1"]
+    assert recipe["objective"]["style_layer_weights"] == [0.5, 1.0] and recipe["objective"]["content_weight"] == 1
+    again = report(run("render", *pictures, "--like", "a.png", "-o", "b.jpg", "--json"))
+    assert again["recipe"] == recipe
+    report(run("render", *pictures, "--like", "b.jpg", "-o", "c.png", "--json"))
+    assert (run.folder / "c.png").read_bytes() == (run.folder / "a.png").read_bytes()
+    (run.folder / "mine.toml").write_text("sise = 3")
+    refused = run("render", *pictures, "--settings", "mine.toml", "-o", "o.png")
+    assert refused.returncode == 2 and refused.stderr.startswith("neural-style: mine.toml: there is no setting 'sise'")
+
+
+def test_a_render_starts_from_a_picture(run, sample, samples):
+    pictures = [sample, "--style-image", samples / "rocket.jpg", "--features", "compact", "--optimizer", "adam"]
+    still = ["--size", 64, "--iterations", 1, "--learning-rate", 1e-5]
+    report(run("render", *pictures, *still, "--init", samples / "coffee.jpg", "-o", "a.png", "--json"))
+    report(run("render", sample, "--style-image", samples / "rocket.jpg", "--like", "a.png", "-o", "b.png", "--json"))
+    with Image.open(run.folder / "a.png") as image, Image.open(samples / "coffee.jpg") as start:
+        found, expected = np.array(image).astype(int), np.array(start.resize(image.size, Image.Resampling.BICUBIC))
+    assert np.abs(found - expected).mean() < 5
+    assert (run.folder / "a.png").read_bytes() == (run.folder / "b.png").read_bytes()
+
+
 def test_distill(run, slim_weights, photos_folder):
     """A tiny network from a tiny teacher; the second call finds it done."""
     places = ["--photos", photos_folder, "--paintings", photos_folder, "--held-out", photos_folder]
@@ -305,6 +361,20 @@ def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
     assert Image.open(run.folder / "o.png").size == (128, 85)
 
 
+def test_a_render_that_was_stopped_goes_on(run, sample, slim_weights):
+    command = ["render", sample, "--style-image", sample, "-o", "o.png", "--features", slim_weights, "--size", 64]
+    command += ["--checkpoint-every", 100000, "--iterations", 100000]
+    process = run(*command, start=True)
+    assert interrupt_after_first_step(process) == 0
+    assert (run.folder / "o.checkpoint").exists()
+    refused = run(*command, "--seed", 1)
+    assert refused.returncode == 2 and "seed (0 there, 1 here) differs" in refused.stderr
+    again = run(*command, start=True)
+    assert interrupt_after_first_step(again) == 0 and "Resumed after iteration" in again.stdout.read()
+    short = run(*command[:-1], 2, "-o", "p.png")
+    assert short.returncode == 0 and not (run.folder / "p.checkpoint").exists()
+
+
 def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
     command = [
         "train",
@@ -328,6 +398,43 @@ def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
     assert interrupt_after_first_step(again) == 0
     steps = [row.split(",")[0] for row in (run.folder / "mine.losses.csv").read_text().splitlines()[1:]]
     assert steps == [str(n + 1) for n in range(json.loads(again.stdout.read())["steps"])]
+
+
+@pytest.fixture
+def shared_training(samples, slim_weights):
+    command = ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, "--device", "cpu"]
+    return [*command, "--batch", 2, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 100000, "--json"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_a_training_by_two_processes(run, shared_training):
+    """A process alone goes on from there."""
+    torch = pytest.importorskip("torch")
+    process = run(*shared_training, start=True, processes=2)
+    interrupt_after_first_step(process)
+    # The rest has half a minute before torchrun ends it, which is too little for the style file on a busy machine.
+    steps = torch.load(run.folder / "mine.checkpoint", weights_only=True)["step"]
+    assert 0 < steps < 100000
+    again = report(run(*shared_training, "--steps", steps + 1))
+    assert again["resumed"] and again["steps"] == steps + 1
+    rows = (run.folder / "mine.losses.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == [str(n + 1) for n in range(again["steps"])]
+
+
+@pytest.mark.slow
+def test_an_error_in_one_process_ends_all_with_its_sentence(run, shared_training, photos_folder):
+    """A photo that is damaged comes up in the second one's share of the third step."""
+    torch = pytest.importorskip("torch")
+    from nst_core.photos import Photos
+
+    folder = run.folder / "photos"
+    shutil.copytree(photos_folder, folder)
+    name, _ = Photos(folder, 64)._readers[Photos(folder, 64)._index(0, 5)]
+    (folder / name).write_bytes((folder / name).read_bytes()[:3000])
+    done = run(*shared_training, "--photos", folder, processes=2)
+    assert done.stderr.count(f"neural-style: The photo {name} in {folder} is damaged") == 1 and not done.stdout
+    assert done.stderr.count("exitcode  : 2") == 2
+    assert torch.load(run.folder / "mine.checkpoint", weights_only=True)["step"] == 2
 
 
 def test_ctrl_c_before_there_is_anything_cancels(run, sample, slim_weights):

@@ -4,7 +4,7 @@ import pyvips
 from PIL import Image, ImageCms
 
 from nst_core.errors import StyleError
-from plugin.picture_files import check_output, read_picture, write_picture
+from plugin.picture_files import NEW_XMP, check_output, read_picture, read_record, write_picture
 
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (37, 51, 3), np.uint8)
@@ -80,6 +80,44 @@ def test_resolution_stays(tmp_path):
         copied(tmp_path / "a.png", tmp_path / f"b{suffix}")
         with Image.open(tmp_path / f"b{suffix}") as written:
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+RECORD = {"recipe": {"size": 512, "layers": ["relu1_1"]}, "style": "<Größe & \"]]>'.jpg"}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif"])
+def test_a_record_comes_back_from_every_format(tmp_path, suffix):
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    source = read_picture(tmp_path / "a.png")
+    write_picture(source, source.picture.pixels, tmp_path / f"b{suffix}", RECORD)
+    assert read_record(tmp_path / f"b{suffix}") == RECORD
+    # A picture painted over again has the record of the last time.
+    again = read_picture(tmp_path / f"b{suffix}")
+    write_picture(again, again.picture.pixels, tmp_path / "c.png", {"style": "other"})
+    assert read_record(tmp_path / "c.png") == {"style": "other"}
+    assert read_picture(tmp_path / "c.png").metadata["xmp-data"].count(b":record>") == 2
+
+
+def test_a_record_leaves_other_metadata_alone(tmp_path):
+    other = b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="image/png"/>'
+    packet = NEW_XMP.replace(b"</rdf:RDF>", other + b"</rdf:RDF>")
+    image = pyvips.Image.new_from_array(RGB, interpretation="srgb")
+    image.set_type(pyvips.GValue.blob_type, "xmp-data", packet)
+    image.write_to_file(str(tmp_path / "a.png"))
+    source = read_picture(tmp_path / "a.png")
+    write_picture(source, source.picture.pixels, tmp_path / "b.png", RECORD)
+    assert other in read_picture(tmp_path / "b.png").metadata["xmp-data"]
+    assert read_record(tmp_path / "b.png") == RECORD
+
+
+@pytest.mark.parametrize("xmp", [None, b"no xml", NEW_XMP])
+def test_pictures_without_a_record_are_refused(tmp_path, xmp):
+    image = pyvips.Image.new_from_array(RGB, interpretation="srgb")
+    if xmp is not None:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
+    image.write_to_file(str(tmp_path / "a.png"))
+    with pytest.raises(StyleError, match="does not tell how it was made"):
+        read_record(tmp_path / "a.png")
 
 
 def test_names_are_not_options(tmp_path):

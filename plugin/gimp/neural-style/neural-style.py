@@ -78,7 +78,7 @@ def _add_arguments(procedure: Gimp.Procedure) -> None:
         512,
         flags,
     )
-    procedure.add_int_argument("iterations", "I_terations", "Steps of the painting", 1, 5000, 200, flags)
+    procedure.add_int_argument("iterations", "I_terations", "Steps of the painting", 1, 5000, 300, flags)
     procedure.add_string_argument(
         "features",
         "_Feature network",

@@ -1,16 +1,21 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import pyvips
+from PIL import Image
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from nst_core.errors import StyleError
-from nst_core.settings import RenderSettings
-from plugin.engine import memory
-from plugin.engine.picture import Picture
-from plugin.engine.render import render
+from nst_core import optimize  # noqa: E402
+from nst_core.errors import StyleError  # noqa: E402
+from nst_core.settings import RenderSettings  # noqa: E402
+from plugin.engine import memory  # noqa: E402
+from plugin.engine.picture import Picture  # noqa: E402
+from plugin.engine.render import render  # noqa: E402
+from plugin.picture_files import read_picture, write_picture  # noqa: E402
 
 SETTINGS = RenderSettings(size=64, iterations=4)
 
@@ -30,10 +35,61 @@ def test_a_picture_that_has_the_size_already(slim_weights, noise):
     assert render(Picture(noise), Picture(noise), settings, features=str(slim_weights)).pixels.shape == noise.shape
 
 
-def test_a_render_too_large_is_one_sentence(slim_weights, noise, monkeypatch):
+def test_where_memory_is_short_the_next_smaller_size_is_painted(slim_weights, noise, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
-    with pytest.raises(StyleError, match=r"A render at this size has 2\.9 megapixels.*make it smaller"):
-        render(Picture(noise), Picture(noise), RenderSettings(size=2000), features=str(slim_weights))
+    settings = RenderSettings(size=400, coarsest=300, iterations=2)
+    done = render(Picture(noise), Picture(noise), settings, features=str(slim_weights))
+    assert max(done.pixels.shape) == done.recipe.settings.size < 400 and done.finished
+    assert done.notes[0] == "There is too little memory for a size of 400; 283 takes its place."
+    assert str(done.recipe.settings.size) in done.notes[-1]
+    monkeypatch.setattr(memory, "available_memory", lambda: 0)
+    with pytest.raises(StyleError, match=r"A render at this size has .* make it smaller"):
+        render(Picture(noise), Picture(noise), settings, features=str(slim_weights))
+
+
+def test_an_allocation_that_fails_is_tried_again_at_the_next_smaller_size(slim_weights, noise, monkeypatch):
+    """With PyTorch's own error, of an allocation that no machine can meet; other errors go through."""
+    whole = optimize.render
+
+    def short_of_memory(photo, style, features, settings, *others):
+        if settings.size > 100:
+            torch.empty(2**60)
+        return whole(photo, style, features, settings, *others)
+
+    monkeypatch.setattr(optimize, "render", short_of_memory)
+    done = render(Picture(noise), Picture(noise), replace(SETTINGS, size=180), features=str(slim_weights))
+    assert done.recipe.settings.size == max(done.pixels.shape) == 90 and len(done.notes) == 2
+    monkeypatch.setattr(optimize, "render", lambda *_: torch.zeros(2) + torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        render(Picture(noise), Picture(noise), SETTINGS, features=str(slim_weights))
+
+
+def test_a_render_goes_on_from_its_checkpoint(slim_weights, noise, tmp_path):
+    whole = render(Picture(noise), Picture(noise), SETTINGS, features=str(slim_weights))
+    options = {"features": str(slim_weights), "checkpoint": tmp_path / "a.checkpoint"}
+    half = render(Picture(noise), Picture(noise), SETTINGS, lambda step: step.iteration < 2, **options)
+    assert not half.finished
+    done = render(Picture(noise), Picture(noise), SETTINGS, **options)
+    assert done.finished and done.notes == ["Resumed after iteration 2."]
+    assert np.array_equal(done.pixels, whole.pixels)
+
+
+def test_sixteen_bits_and_grey_with_alpha(slim_weights, noise, tmp_path):
+    """A 16-bit PNG stays one, and a grey photo with transparency gets colours and keeps its transparency."""
+    deep = np.round(noise[..., :3] * 65535).astype(np.uint16)
+    pyvips.Image.new_from_array(deep, interpretation="rgb16").write_to_file(str(tmp_path / "deep.png"))
+    grey = np.round(noise[..., [0, 3]] * 255).astype(np.uint8)
+    Image.fromarray(grey, "LA").save(tmp_path / "grey.png")
+    style = Picture(np.random.default_rng(1).random((40, 40, 4), np.float32))
+    for name, bits, bands in (("deep", 16, 3), ("grey", 8, 4)):
+        source = read_picture(tmp_path / f"{name}.png")
+        done = render(source.picture, style, SETTINGS, features=str(slim_weights), keep_size=True)
+        write_picture(source, done.pixels, tmp_path / "out.png")
+        written = read_picture(tmp_path / "out.png")
+        assert (written.bits, written.has_alpha) == (bits, bands == 4)
+        assert np.array_equal(written.picture.pixels[..., 3], source.picture.pixels[..., 3])
+        visible = source.picture.pixels[..., 3] > 0
+        assert np.abs(written.picture.pixels - source.picture.pixels)[visible].max() > 0.01
 
 
 def test_previews_come_and_stop_keeps(slim_weights, noise):

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import onnx
+import psutil
 import pytest
 
 from nst_core.errors import StyleError
@@ -100,6 +101,19 @@ def test_the_trained_stroke_size_is_the_bare_network(style, noise):
     session = provider.open_session(chosen.path, done.provider)
     bare = stylize.run_network(session, noise[..., :3], np.ones((1, 1), np.float32))
     assert np.array_equal(done.pixels[..., :3], bare)
+
+
+def test_a_run_gives_its_memory_back(style):
+    (chosen,) = style
+    session = provider.open_session(chosen.path, provider.Provider(provider.CPU, "asked for"))
+    rgb = np.random.default_rng(0).random((512, 512, 3), np.float32)
+    used = [psutil.Process().memory_info().rss]
+    stylize.run_network(session, rgb, np.ones((1, 1), np.float32))
+    used.append(psutil.Process().memory_info().rss)
+    session.run(["styled"], {"image": rgb.transpose(2, 0, 1)[None]})  # as ONNX Runtime does by itself
+    used.append(psutil.Process().memory_info().rss)
+    left, kept = (after - used[0] for after in used[1:])
+    assert kept > 80 * 2**20 and left < kept / 2
 
 
 @pytest.mark.parametrize("stroke_size", [49.9, 200.1, 0, -100, float("nan"), float("inf")])

@@ -1,0 +1,403 @@
+"""How fast a picture is painted step by step: plain L-BFGS, our default and the network compact, by the same loss.
+
+    python -m benchmarks.iterative OUT [ASSETS]
+
+OUT gets iterative.md, which goes to standard output too, and iterative.json. The features that judge are those of
+ASSETS/weights (ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does) or, without ASSETS,
+VGG-19 if it is on disk, else compact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.yardstick import (
+    CLOCKS,
+    MatrixProduct,
+    add_options,
+    first_call,
+    machine,
+    out_of_memory,
+    positive,
+    ratio,
+    settle,
+    table,
+    write,
+)
+from nst_core.devices import choose_device
+from nst_core.errors import StyleError
+from nst_core.features import FeatureNetwork
+from nst_core.objective import Objective
+from nst_core.optimize import RenderProgress, optimizer_for, render
+from nst_core.pictures import resized, resized_to_area, resized_to_long_side
+from nst_core.settings import PRESETS, ObjectiveSettings, RenderSettings
+from nst_core.weights import load_features
+
+BETTER = "vgg19_conv1_1-conv3_4_caffe.safetensors+vgg19_distilled16x_conv5_1.safetensors"
+SAMPLES = Path(__file__).parent.parent / "plugin" / "samples"
+DROP = 0.9  # of the loss that plain L-BFGS takes off the photo's: when another way is as good as there
+POINTS = 60  # of a curve: judging takes time too, which does not count
+
+Record = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    try:
+        found = measure(options)
+        write(options.out / "iterative.json", lambda path: path.write_text(json.dumps(found, indent=1)))
+        report = text(found)
+        write(options.out / "iterative.md", lambda path: path.write_text(report, encoding="utf-8"))
+        print(report)
+    except StyleError as error:
+        print(f"iterative: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("out", type=Path, metavar="OUT")
+    found.add_argument("assets", type=Path, nargs="?", metavar="ASSETS")
+    found.add_argument("--features", metavar="SOURCE", help="what judges, as of `neural-style render`")
+    found.add_argument("--photo", type=Path, help="a picture file (default one of ASSETS, else a sample of ours)")
+    found.add_argument("--painting", type=Path, help="a picture file (default one of ASSETS, else a sample of ours)")
+    found.add_argument("--size", type=positive, help="of the race in pixels (default 512 on a GPU, 256 on a CPU)")
+    found.add_argument(
+        "--iterations", type=positive, help="of plain L-BFGS in the race (default 300 on a GPU, 100 on a CPU)"
+    )
+    add_options(found, sizes_on_cpu=(256,), sizes_on_gpu=(512, 1024, 2048))
+    return found
+
+
+# ---- what is measured -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to paint: by which features (for ``load_features``) and settings."""
+
+    features: str
+    settings: RenderSettings
+
+
+def measure(options: argparse.Namespace) -> Record:
+    """All that the report tells."""
+    device = choose_device(options.device)
+    if device.type == "mps":
+        device = torch.device("cpu")  # no clock and no memory is read there
+    settle(options, device)
+    on_gpu = device.type == "cuda"
+    size = options.size or (512 if on_gpu else 256)
+    iterations = options.iterations or (300 if on_gpu else 100)
+    source = options.features or (better(options.assets) if options.assets else "auto")
+    photo, painting = pictures(options)
+    default = PRESETS["default"]
+    ways = {
+        "plain L-BFGS": Way(source, replace(default, optimizer="lbfgs", iterations=iterations)),
+        "default": Way(source, default),
+        "compact": Way("compact", default),
+    }
+    curves = race(ways, photo, painting, size, device, options.clock)
+    costs = [
+        cost(name, way, side, (photo, painting), device, options)
+        for side in options.sizes
+        for name, way in ways.items()
+    ]
+    judge = load_features(source).name
+    return {
+        "machine": machine(device, options.threads),
+        "judge": judge,
+        "clock": options.clock,
+        "turns": options.turns,
+        "size": size,
+        "photo": curves["plain L-BFGS"]["losses"][0],
+        "race": standings(curves, "plain L-BFGS"),
+        "curves": curves,
+        "costs": costs,
+    }
+
+
+def better(assets: Path) -> str:
+    """The features in ASSETS/weights that are nearest to VGG-19, for ``load_features``."""
+    return "+".join(str(assets / "weights" / part) for part in BETTER.split("+"))
+
+
+def pictures(options: argparse.Namespace) -> tuple[Path, Path]:
+    """The files of photo and painting."""
+    if options.assets:
+        photo, painting = options.assets / "photos/eval/tubingen.jpg", options.assets / "styles/starry_night.jpg"
+    else:
+        photo, painting = SAMPLES / "coffee.jpg", SAMPLES / "chelsea.jpg"
+    return options.photo or photo, options.painting or painting
+
+
+def read(path: Path, device: torch.device) -> Tensor:
+    """A picture as [1, 3, h, w] in 0..1. Raises StyleError if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+    except OSError as error:
+        raise StyleError(f"{path} cannot be read as a picture; choose another one.") from error
+    return (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255).to(device)
+
+
+def race(
+    ways: Mapping[str, Way], photo: Path, painting: Path, size: int, device: torch.device, clock: str
+) -> dict[str, Record]:
+    """How the loss of each way falls over its own time, judged for all by the features and the losses of the first.
+
+    The time of judging does not count. The photo's loss is that at no time.
+    """
+    content, style = read(photo, device), read(painting, device)
+    first = next(iter(ways.values()))
+    judged = judge(load_features(first.features).to(device), first.settings.objective, content, style, size)
+    curves = {}
+    for name, way in ways.items():
+        features = load_features(way.features).to(device)
+        curve = Curve(judged, clock, device, every=max(1, way.settings.iterations // POINTS))
+        curve.begin(content)
+        render(content, style, features, replace(way.settings, size=size), curve.add)
+        curves[name] = {
+            "optimizer": optimizer_for(features, way.settings),
+            "iterations": curve.iterations,
+            "seconds": curve.seconds,
+            "losses": curve.losses,
+        }
+    return curves
+
+
+def judge(
+    features: FeatureNetwork, settings: ObjectiveSettings, content: Tensor, style: Tensor, size: int
+) -> Callable[[Tensor], float]:
+    """The objective of a picture by these features, at this size whatever its own."""
+    photo = resized_to_long_side(content, size)
+    height, width = photo.shape[-2:]
+    objective = Objective(features, settings, [resized_to_area(style, (height * width) ** 0.5)])
+    targets = objective.content_targets(photo)
+
+    def loss(image: Tensor) -> float:
+        with torch.no_grad():
+            return objective(resized(image, height, width), targets)["total"].item()
+
+    return loss
+
+
+class Curve:
+    """Losses over the time of a render, whose callback is ``add``. Judging stops the clock."""
+
+    def __init__(self, loss: Callable[[Tensor], float], clock: str, device: torch.device, every: int) -> None:
+        self.loss, self.device, self.every = loss, device, every
+        self.now = CLOCKS[clock]
+        self.iterations: list[int] = []
+        self.seconds: list[float] = []
+        self.losses: list[float] = []
+
+    def begin(self, photo: Tensor) -> None:
+        """From here on the time counts."""
+        self._note(0, 0.0, photo)
+        self._elapsed, self._start = 0.0, self.now()
+
+    def add(self, progress: RenderProgress) -> bool:
+        if progress.iteration % self.every and progress.iteration < progress.iterations:
+            return True
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        self._elapsed += self.now() - self._start
+        self._note(progress.iteration, self._elapsed, progress.image)
+        self._start = self.now()
+        return True
+
+    def _note(self, iteration: int, seconds: float, image: Tensor) -> None:
+        self.iterations.append(iteration)
+        self.seconds.append(seconds)
+        self.losses.append(self.loss(image))
+
+
+def standings(curves: Mapping[str, Record], plain: str) -> list[Record]:
+    """Each way beside the ``plain`` one: its share of that one's drop in loss, and the time to the same loss and to
+    DROP of the drop, by that one's whole time; None where it never gets there."""
+    start, least, whole = curves[plain]["losses"][0], min(curves[plain]["losses"]), curves[plain]["seconds"][-1]
+    found = []
+    for name, curve in curves.items():
+        same, most = (time_to(curve, start - part * (start - least)) for part in (1.0, DROP))
+        found.append(
+            {
+                "way": name,
+                "optimizer": curve["optimizer"],
+                "iterations": curve["iterations"][-1],
+                "seconds": curve["seconds"][-1],
+                "loss": min(curve["losses"]),
+                "share_of_drop": (start - min(curve["losses"])) / (start - least),
+                "time_to_same": None if same is None else same / whole,
+                "time_to_most": None if most is None else most / whole,
+            }
+        )
+    return found
+
+
+def time_to(curve: Mapping[str, Sequence[float]], loss: float) -> float | None:
+    """Seconds until the curve is first at ``loss`` or below, linear between its points; None if it never is."""
+    points = list(zip(curve["seconds"], curve["losses"], strict=True))
+    if points[0][1] <= loss:
+        return points[0][0]
+    for (earlier, above), (later, below) in pairwise(points):
+        if below <= loss:
+            return earlier + (later - earlier) * (above - loss) / (above - below)
+    return None
+
+
+def cost(
+    name: str, way: Way, size: int, files: tuple[Path, Path], device: torch.device, options: argparse.Namespace
+) -> Record:
+    """What an iteration takes at a size: time, memory in a process of its own, and the floor of its convolutions."""
+    record: Record = {"way": name, "size": size, "seconds": None}
+    first = first_call(device, options.clock, opened, way, size, files, device, options.threads)
+    if first is None:
+        return record
+    try:
+        flops = convolution_flops(way, size, files, device)
+        product = MatrixProduct(options.matrix, "fp32", device)
+        seconds, products = iterations_and_products(way, size, files, product, options)
+    except Exception as error:  # PyTorch has several kinds
+        if not out_of_memory(error):
+            raise
+        return record
+    return record | {
+        "seconds": statistics.median(seconds),
+        "timings": seconds,
+        "product_timings": products,
+        "mib": first.mib,
+        "flops": flops,
+        "by_floor": product.flops / flops * ratio(seconds, products),
+    }
+
+
+def opened(way: Way, size: int, files: tuple[Path, Path], device: torch.device, threads: int) -> Callable[[], object]:
+    """A render of two iterations, for its memory."""
+    torch.set_num_threads(threads)
+    return lambda: run(way, size, files, device, 2, lambda _: True)
+
+
+def run(
+    way: Way,
+    size: int,
+    files: tuple[Path, Path],
+    device: torch.device,
+    iterations: int,
+    progress: Callable[[RenderProgress], bool],
+) -> None:
+    features = load_features(way.features).to(device)
+    settings = replace(way.settings, size=size, iterations=iterations)
+    render(read(files[0], device), read(files[1], device), features, settings, progress)
+
+
+def convolution_flops(way: Way, size: int, files: tuple[Path, Path], device: torch.device) -> int:
+    """Operations of the convolutions of one iteration, forwards and back to the picture."""
+    features = load_features(way.features).to(device)
+    image = resized_to_long_side(read(files[0], device), size).requires_grad_(True)
+    objective = Objective(features, way.settings.objective, [image.detach().flip(3)])
+    targets = objective.content_targets(image.detach())
+    with FlopCounterMode(display=False) as counter:
+        objective(image, targets)["total"].backward()
+    return sum(flops for kind, flops in counter.get_flop_counts()["Global"].items() if "convolution" in str(kind))
+
+
+def iterations_and_products(
+    way: Way, size: int, files: tuple[Path, Path], product: MatrixProduct, options: argparse.Namespace
+) -> tuple[list[float], list[float]]:
+    """Seconds of iterations, and of a product of matrices after each. The first of both does not count."""
+    now, multiply = CLOCKS[options.clock], product.work()
+    seconds: list[float] = []
+    products: list[float] = []
+    marks = [0.0]
+
+    def progress(_: RenderProgress) -> bool:
+        if product.device.type == "cuda":
+            torch.cuda.synchronize()
+        middle = now()
+        multiply()
+        seconds.append(middle - marks[0])
+        products.append(now() - middle)
+        marks[0] = now()
+        return True
+
+    run(way, size, files, product.device, options.turns + 1, progress)
+    return seconds[1:], products[1:]
+
+
+# ---- the report -------------------------------------------------------------------------------------------------
+
+
+def text(found: Record) -> str:
+    """The tables and what they say, as Markdown."""
+    processor = " Seconds are the processor's, which other work beside does not lengthen." * (
+        found["clock"] == "processor"
+    )
+    return f"""# How fast a picture is painted step by step
+
+{found["machine"]}.{processor} Measured by `benchmarks/iterative.py`.
+
+All pictures are judged by {found["judge"]} and the default losses at {found["size"]} pixels; the photo's loss is
+{found["photo"]:.3f}.
+
+{race_table(found["race"])}
+
+- *Drop*: what the loss fell by from the photo's, as a share of what plain L-BFGS took off it.
+- *Time to the same loss*: as plain L-BFGS reached at its end, and *to {DROP:.0%} of the drop*, as shares of the whole
+  time of plain L-BFGS. Judging does not count.
+
+An iteration, the median of {found["turns"]}:
+
+{cost_table(found["costs"])}
+
+- *Memory*: of two iterations in a process of their own, loading included, at the peak.
+- *By the floor*: the time by that which its convolutions would take at the rate of a product of large matrices, taken
+  in turns with the iterations.
+"""
+
+
+def race_table(found: Sequence[Record]) -> str:
+    rows = [
+        [
+            r["way"],
+            {"lbfgs": "L-BFGS", "adam": "Adam"}[r["optimizer"]],
+            f"{r['iterations']}",
+            f"{1000 * r['seconds'] / r['iterations']:,.0f}",
+            f"{r['loss']:.3f}",
+            f"{r['share_of_drop']:.1%}",
+            *("never" if r[key] is None else f"{r[key]:.3f}" for key in ("time_to_same", "time_to_most")),
+        ]
+        for r in found
+    ]
+    head = ["way", "optimiser", "iterations", "ms each", "loss", "drop", "time to the same loss", f"to {DROP:.0%}"]
+    return table(head, rows)
+
+
+def cost_table(found: Sequence[Record]) -> str:
+    rows = []
+    for r in found:
+        name = [f"{r['size']}", r["way"]]
+        if r["seconds"] is None:
+            rows.append([*name, "out of memory", "", "", ""])
+            continue
+        values = [f"{1000 * r['seconds']:,.1f}", f"{r['mib']:,.0f}", f"{r['flops'] / 1e9:,.1f}", f"{r['by_floor']:.2f}"]
+        rows.append([*name, *values])
+    return table(["size", "way", "ms", "memory, MiB", "convolutions, GFLOP", "by the floor"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmarks import iterative  # noqa: E402
+from benchmarks.iterative import Way  # noqa: E402
+from nst_core.optimize import RenderProgress  # noqa: E402
+from nst_core.settings import ObjectiveSettings, RenderSettings  # noqa: E402
+
+HERE = torch.device("cpu")
+
+
+def curve(seconds, losses):
+    return {"optimizer": "lbfgs", "iterations": [0, 5, 10], "seconds": seconds, "losses": losses}
+
+
+def test_the_time_to_a_loss_lies_on_the_line():
+    found = curve([0.0, 2.0, 4.0], [5.0, 3.0, 3.5])
+    assert iterative.time_to(found, 4.5) == pytest.approx(0.5)
+    assert iterative.time_to(found, 3.0) == 2.0
+    assert iterative.time_to(found, 5.0) == 0.0
+    assert iterative.time_to(found, 2.9) is None
+
+
+def test_the_standings_are_by_the_plain_way():
+    curves = {"plain": curve([0.0, 5.0, 10.0], [11.0, 3.0, 1.0]), "other": curve([0.0, 1.0, 2.0], [11.0, 2.0, 1.5])}
+    plain, other = iterative.standings(curves, "plain")
+    assert plain["share_of_drop"] == 1 and plain["time_to_same"] == 1
+    # Nine tenths of the drop of ten leave a loss of 2.
+    assert plain["time_to_most"] == pytest.approx(0.75) and other["time_to_most"] == pytest.approx(0.1)
+    assert other["time_to_same"] is None and other["share_of_drop"] == pytest.approx(0.95)
+    assert "| other | L-BFGS | 10 | 200 | 1.500 | 95.0% | never | 0.100 |" in iterative.race_table([other])
+
+
+def test_judging_stops_the_clock(monkeypatch):
+    time = [0.0]
+    monkeypatch.setitem(iterative.CLOCKS, "wall", lambda: time[0])
+
+    def judge(image):
+        time[0] += 100
+        return float(image)
+
+    found = iterative.Curve(judge, "wall", HERE, every=2)
+    found.begin(torch.tensor(9.0))
+    for iteration in range(1, 6):
+        time[0] += 1
+        assert found.add(RenderProgress(iteration, 5, {}, torch.tensor(9.0 - iteration)))
+    assert (found.iterations, found.seconds, found.losses) == ([0, 2, 4, 5], [0, 2, 4, 5], [9, 7, 5, 4])
+
+
+@pytest.fixture(scope="module")
+def files(samples):
+    return samples / "coffee.jpg", samples / "chelsea.jpg"
+
+
+def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
+    objective = ObjectiveSettings(content_layers=("relu1_1",), style_layers=("relu2_1",))
+    height, width = iterative.resized_to_long_side(iterative.read(files[0], HERE), 64).shape[-2:]
+    # conv0 and conv11 with its head, conv12, and conv21 with its own; 3, 6 and 8 channels.
+    full, halved = height * width, (height // 2) * (width // 2)
+    forwards = 2 * (full * (3 * 3 + 9 * 3 * 6 + 6 * 12 + 9 * 6 * 6) + halved * (9 * 6 * 6 + 6 * 12))
+    found = iterative.convolution_flops(Way(str(slim_weights), RenderSettings(objective)), 64, files, HERE)
+    assert found == 2 * forwards  # back to the picture each convolution costs the same once more
+
+
+def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, monkeypatch):
+    monkeypatch.setitem(iterative.PRESETS, "default", RenderSettings(iterations=8))
+    arguments = ["--features", str(slim_weights), "--size", "64", "--sizes", "48", "--iterations", "12"]
+    more = ["--turns", "2", "--matrix", "64", "--threads", "1", "--device", "cpu", "--painting", str(files[1])]
+    iterative.main([str(tmp_path / "out"), *arguments, *more])
+    report = (tmp_path / "out" / "iterative.md").read_text()
+    assert report.strip() == capsys.readouterr().out.strip()
+    found = json.loads((tmp_path / "out" / "iterative.json").read_text())
+    ways = ["plain L-BFGS", "default", "compact"]
+    assert [r["way"] for r in found["race"]] == ways and [r["way"] for r in found["costs"]] == ways
+    plain = found["race"][0]
+    assert plain["iterations"] == 12 and plain["loss"] < found["photo"] and plain["time_to_same"] <= 1
+    assert found["judge"] == slim_weights.stem and found["judge"] in report
+    for made in found["costs"]:
+        assert made["seconds"] > 0 and made["by_floor"] > 0 and made["mib"] > 0
+        assert f"| {made['size']} | {made['way']} |" in report
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--photo", "no-such-photo.jpg"], "no-such-photo.jpg"),
+        (["--features", "no-such-features"], "no-such-features"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(arguments, sentence, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        iterative.main([str(tmp_path), "--device", "cpu", *arguments])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.count("\n") == 1 and sentence in error
