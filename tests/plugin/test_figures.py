@@ -110,6 +110,16 @@ def test_a_recording_counts_the_iterations_before_each_loss(tmp_path):
     assert Recording(None, None, 1).write() == {}
 
 
+def test_a_render_that_begins_again_is_recorded_once(tmp_path):
+    recording = Recording(tmp_path / "l.csv", tmp_path / "a.gif", every=1)
+    for step in [*steps(5), *steps(3)]:
+        recording.add(step)
+    recording.write()
+    assert len((tmp_path / "l.csv").read_text().splitlines()) == 1 + 3
+    with Image.open(tmp_path / "a.gif") as animation:
+        assert animation.n_frames == 3
+
+
 @pytest.mark.parametrize(
     ("losses", "animation", "said"),
     [
