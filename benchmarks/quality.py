@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -31,7 +30,7 @@ from benchmarks.yardstick import numbers, positive, table, write
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
-from nst_core.losses import LEVEL
+from nst_core.metrics import SMALLEST_SIDE, STRIP, look
 from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, render
 from nst_core.photos import Photos
@@ -60,10 +59,6 @@ PAINTINGS = {
 }
 STARTS = ("noise", "photo")
 PHOTOS_ON_CPU = 8
-BLOCK = 32  # pixels of a side where the checkerboard is looked for
-FLAT_SHARE = 0.25
-STRIP = 4  # pixels that are the border
-SMALLEST_SIDE = 48  # pixels of a photo: both find enough to look at
 
 Record = dict[str, Any]
 
@@ -259,7 +254,7 @@ def fingerprint(subject: Subject, photo: Tensor) -> str:
 def fast_scores(style: Style, photo: Tensor, judge: Callable[[Tensor], float]) -> Record:
     """The objective of the fast result of ``photo`` ([1, 3, H, W], 0..1), and what ``look`` says of it."""
     result = painted(style, photo)
-    return {"objective": judge(result), "look": look(result, photo)}
+    return {"objective": judge(result), "look": look(result[0], photo[0])}
 
 
 def render_scores(
@@ -272,7 +267,10 @@ def render_scores(
     noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed)).to(photo.device)
     starts = dict(zip(STARTS, (noise, photo), strict=True))
     found = {start: rendered(subject, photo, initial, iterations, judge) for start, initial in starts.items()}
-    return {"render": {start: values for start, (values, _) in found.items()}, "look": look(found["photo"][1], photo)}
+    return {
+        "render": {start: values for start, (values, _) in found.items()},
+        "look": look(found["photo"][1][0], photo[0]),
+    }
 
 
 def painted(style: Style, photo: Tensor) -> Tensor:
@@ -326,105 +324,6 @@ def worth(fast: float, iterations: Sequence[int], objectives: Sequence[float]) -
     if fast < best[-1]:
         return math.inf
     return float(np.exp(np.interp(-np.log(fast), -np.log(best), np.log(iterations))))
-
-
-def look(result: Tensor, photo: Tensor) -> dict[str, float]:
-    """The scores that ask for no feature network; both pictures are [1, 3, H, W] in 0..1."""
-    result, photo = result[0].cpu(), photo[0].cpu()
-    return {
-        "checkerboard": checkerboard(result, photo),
-        "border": border(result, photo),
-        "ssim": ssim(luminance(result), luminance(photo)),
-    }
-
-
-def checkerboard(result: Tensor, photo: Tensor) -> float:
-    """How much of what is left to see in flat areas is a pattern of period two or four pixels: 0 for none, at most 1.
-
-    Upsampling twice by two leaves patterns whose frequencies in x and y are near multiples of a quarter of a cycle a
-    pixel (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), while the spectrum of strokes and grain falls
-    smoothly. So this is the energy around those fifteen frequencies beyond what a smooth spectrum would have there,
-    divided by all energy but that of the mean and the slowest change. The smooth spectrum is the geometric mean over a
-    ring around each, since the logarithm of a power law of frequency is harmonic.
-
-    The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), of that FLAT_SHARE of
-    them where ``photo`` varies least. A pattern of less than an 8-bit level cannot be seen and counts little.
-
-    Both pictures are [3, H, W] in 0..1, at least BLOCK pixels a side.
-    """
-    flatness = blocks(photo).var((2, 3)).sum(0)
-    flat = blocks(result)[:, flatness.argsort()[: max(1, round(FLAT_SHARE * len(flatness)))]]
-    window = torch.hann_window(BLOCK)
-    window = window[:, None] * window
-    windowed = (flat - flat.mean((2, 3), keepdim=True)) * window
-    # Scaled so that it sums to the variance in a block, the three channels together.
-    spectrum = torch.fft.fft2(windowed).abs().square().sum(0).mean(0) / (BLOCK**4 * window.square().mean())
-    # The 7x7 bins around each of the sixteen frequencies, the mean among them: [4, 4, 7, 7].
-    around = F.pad(spectrum[None, None], (3,) * 4, mode="circular")[0, 0].unfold(0, 7, BLOCK // 4)
-    around = around.unfold(1, 7, BLOCK // 4)
-    ring = F.pad(torch.zeros(5, 5), (1,) * 4, value=1.0).bool()
-    smooth = around[..., ring].clamp_min(1e-12).log().mean(2).exp()
-    excess = (around[..., 1:6, 1:6] - smooth[..., None, None]).sum((2, 3))
-    slow = around[0, 0, 2:5, 2:5].sum()
-    return max(0.0, ((excess.sum() - excess[0, 0]) / (spectrum.sum() - slow + LEVEL**2)).item())
-
-
-def blocks(picture: Tensor) -> Tensor:
-    """[3, H, W] to blocks that overlap by half, [3, n, BLOCK, BLOCK]."""
-    return picture.unfold(1, BLOCK, BLOCK // 2).unfold(2, BLOCK, BLOCK // 2).flatten(1, 2)
-
-
-def border(result: Tensor, photo: Tensor) -> float:
-    """How far the outermost pixels differ from those inside: 1 or less as lines inside do, more for a halo.
-
-    Each side is judged by ``jump``, in the result and in the change from ``photo`` to it, and the smaller counts: a
-    halo shows in both, a frame that the photo had in one of them, whether the style kept it or not. The index is the
-    root mean square over the sides.
-
-    Both pictures are [3, H, W] in 0..1, at least 12 STRIP pixels a side.
-    """
-    squares = [min(jump(picture, side) for picture in (result, result - photo)) for side in range(4)]
-    return math.sqrt(sum(squares) / 4)
-
-
-def jump(picture: Tensor, side: int) -> float:
-    """How far [3, H, W] differs at a side (0 to 3) from what is behind, beside such differences inside; squared.
-
-    The mean and the deviation of each channel are taken in strips of STRIP pixels, from the border to the middle, and
-    each strip is compared with the mean of the two behind it. The square of that for the outermost strip is divided by
-    its mean from the third on, since a halo may be two strips wide, and averaged over channels, mean and deviation.
-    Differences below an 8-bit level cannot be seen and count little.
-    """
-    turned = torch.rot90(picture, side, (1, 2))
-    count = turned.shape[1] // 2 // STRIP
-    parts = turned[:, : count * STRIP].unflatten(1, (count, STRIP))
-    strips = torch.cat([parts.mean((2, 3)), parts.std((2, 3))])
-    steps = (strips[:, :-2] - (strips[:, 1:-1] + strips[:, 2:]) / 2).square()
-    return (steps[:, 0] / (steps[:, 2:].mean(1) + LEVEL**2)).mean().item()
-
-
-def luminance(picture: Tensor) -> Tensor:
-    """Luma (ITU-R BT.601) of [3, H, W]: [H, W]."""
-    return torch.einsum("chw,c->hw", picture, picture.new_tensor([0.299, 0.587, 0.114]))
-
-
-def ssim(a: Tensor, b: Tensor) -> float:
-    """Mean structural similarity of two pictures [H, W] in 0..1: 1 for equal ones (Wang et al. 2004).
-
-    Their window, a Gaussian of deviation 1.5 within 11x11 pixels, and their constants.
-    """
-    a, b = a.double(), b.double()  # the variances are small differences
-    line = torch.exp(-(torch.arange(11, dtype=torch.float64) - 5).square() / (2 * 1.5**2))
-    window = (line[:, None] * line / line.sum() ** 2)[None, None]
-
-    def mean(values: Tensor) -> Tensor:
-        return F.conv2d(values[None, None], window)
-
-    mean_a, mean_b, c1, c2 = mean(a), mean(b), 0.01**2, 0.03**2
-    covariance = mean(a * b) - mean_a * mean_b
-    variances = mean(a * a) - mean_a**2 + mean(b * b) - mean_b**2
-    values = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-    return (values / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))).mean().item()
 
 
 # ---- the report -------------------------------------------------------------------------------------------------

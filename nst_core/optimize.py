@@ -114,7 +114,7 @@ def render(
     stages = scales(settings, *photo.shape[-2:])
     kind, total = optimizer_for(features, settings), stages[-1].last
     judge = _Judge(photo, style, features, settings, stages[0].size, kind)
-    start = _start(judge.photo, style, settings) if initial is None else initial
+    start = first_picture(judge.photo, style, settings) if initial is None else initial
     good = done = RenderProgress(0, total, {}, resized(start, *judge.photo.shape[-2:]))
     optimizer: torch.optim.Optimizer | None = None
     origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
@@ -199,10 +199,11 @@ class _Average:
         return self.sum / (1 - self.decay**self.count)
 
 
-def _start(photo: Tensor, style: Tensor, settings: RenderSettings) -> Tensor:
+def first_picture(photo: Tensor, style: Tensor, settings: RenderSettings) -> Tensor:
+    """What ``settings.start`` says, in the size of ``photo``, which is at the first size; all [1, 3, h, w] in 0..1."""
     if settings.start == "noise":  # from the CPU's generator: the same on every device
         return torch.rand(photo.shape, generator=torch.Generator().manual_seed(settings.seed)).to(photo)
-    return style if settings.start == "style" else photo
+    return resized(style, *photo.shape[-2:]) if settings.start == "style" else photo
 
 
 def _optimizer(

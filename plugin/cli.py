@@ -47,6 +47,11 @@ RENDER_OPTIONS = {
     "shift": "pixels by which the picture is moved between steps, but for L-BFGS",
     "seed": "start of all randomness",
 }
+STUDY_OPTIONS = {
+    "size": "pixels of the pictures' longer side",
+    "iterations": "steps of the optimiser in each render",
+    **{name: RENDER_OPTIONS[name] for name in ("style_scale", "learning_rate", "shift", "seed")},
+}
 OBJECTIVE_OPTIONS = (
     *("content_layers", "style_layers", "style_loss"),
     *("content_weight", "style_weight", "tv_weight", "tv_exponent"),
@@ -108,11 +113,13 @@ def apply(options: argparse.Namespace) -> Report:
 def render(options: argparse.Namespace) -> Report:
     """Any picture as the style, by optimisation in PyTorch; Ctrl-C keeps what there is."""
     from plugin.engine.render import render, require_torch
+    from plugin.figures import Recording
     from plugin.picture_files import check_output, read_picture, write_picture
 
     require_torch()
     check_output(options.output)
     recipe, others = _recipe(options)
+    recording = Recording(options.losses, options.animation, options.animation_every)
     source, style = read_picture(options.photo), read_picture(options.style_image)
     initial = read_picture(Path(others["initial"])).picture if others["initial"] else None
     checkpoint = options.output.with_suffix(".checkpoint") if options.checkpoint_every else None
@@ -124,6 +131,7 @@ def render(options: argparse.Namespace) -> Report:
                 return True
             stop = interrupted()
             show(step.iteration, step.losses, step.iterations)
+            recording.add(step)
             return not stop
 
         done = render(
@@ -140,6 +148,7 @@ def render(options: argparse.Namespace) -> Report:
             initial=initial,
             checkpoint=checkpoint,
             checkpoint_every=options.checkpoint_every,
+            measure=options.metrics or options.json,
         )
     record = {
         "recipe": as_data(done.recipe),
@@ -150,6 +159,7 @@ def render(options: argparse.Namespace) -> Report:
     write_picture(source, done.pixels, options.output, record)
     if checkpoint and done.finished:
         checkpoint.unlink(missing_ok=True)
+    files = recording.write()
     for note in done.notes:
         _say(options, note)
     _say(
@@ -157,6 +167,10 @@ def render(options: argparse.Namespace) -> Report:
         f"{options.output}: {done.iterations} iterations on {done.device} with the features of "
         f"{done.feature_network}, {done.seconds['total']:.1f} s",
     )
+    for name, value in done.metrics.items():
+        _say(options, f"{name}: {value:.3f}")
+    for file in files.values():
+        _say(options, file)
     return _report(options, done.pixels, done.seconds) | {
         "style": str(options.style_image),
         "provider": done.device,
@@ -165,7 +179,38 @@ def render(options: argparse.Namespace) -> Report:
         "notes": done.notes,
         "iterations": done.iterations,
         "losses": done.losses[-1] if done.losses else {},
+        "metrics": {name: round(value, 4) for name, value in done.metrics.items()},
+        **files,
     }
+
+
+def study(options: argparse.Namespace) -> Report:
+    """Sheets of pictures and tables that show what a layer knows or what a setting does."""
+    from plugin.engine.render import require_torch
+    from plugin.studies import KINDS, run_study
+
+    require_torch()
+    given = _given(options, (*STUDY_OPTIONS, "optimizer"))
+    chosen = {"objective": _given(options, OBJECTIVE_OPTIONS)}
+    recipe = from_data(given | chosen, Recipe(KINDS[options.name].defaults))
+    with stages() as stage, bar(0) as show:
+        report = run_study(
+            options.name,
+            options.picture,
+            options.style_image,
+            options.output,
+            recipe.settings,
+            lambda step: show(step.done, step.losses, step.total),
+            stage,
+            features=options.features,
+            pooling=options.pooling,
+            device=options.device,
+            reference_photos=options.reference_photos,
+            content_weights=options.content_weights or (),
+        )
+    for file in report["files"]:
+        _say(options, file)
+    return report
 
 
 def train(options: argparse.Namespace) -> Report:
@@ -395,6 +440,25 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument(f"--{name}", default="", metavar="TEXT", help=text)
         sub.add_argument("--cards", type=Path, metavar="FILE.toml", help="the same of several styles: [[style]] each")
 
+    def study_arguments(sub: argparse.ArgumentParser) -> None:
+        from plugin.studies import KINDS
+
+        usual = next(kind.defaults for kind in KINDS.values() if kind.two_pictures)
+        sub.formatter_class = argparse.RawDescriptionHelpFormatter
+        sub.epilog = "studies:\n" + "\n".join(f"  {name:24}{kind.text}" for name, kind in KINDS.items())
+        sub.add_argument("name", choices=KINDS, metavar="NAME", help="one of the studies below")
+        sub.add_argument("picture", type=Path, metavar="PICTURE", help="the photo; the painting for its style alone")
+        sub.add_argument("--style-image", type=Path, metavar="PAINTING", help="for studies of both")
+        sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the sheets go")
+        for name, text in STUDY_OPTIONS.items():
+            number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
+        sub.add_argument("--optimizer", choices=OPTIMIZERS, help="(default auto, as for render)")
+        sub.add_argument(
+            "--content-weights", type=_numbers, metavar="N,N,...", help="those that the study `weights` compares"
+        )
+        sub.add_argument("--device", choices=DEVICES, default="auto", help="what computes (default auto)")
+        objective(sub, usual.objective)
+
     sub = command(apply, "Paint a photo in a bundled or own style.")
     picture(sub)
     sub.add_argument(
@@ -433,8 +497,19 @@ def parser() -> argparse.ArgumentParser:
         0,
         "iterations between two checkpoints, beside the output, from which the same command goes on; 0 for none",
     )
+    sub.add_argument(
+        "--metrics",
+        action="store_true",
+        help="say how far the result is from the photo and from the style (with --json always)",
+    )
+    sub.add_argument("--losses", type=Path, metavar="FILE", help="a table (.csv) or a plot (.png) of the losses")
+    sub.add_argument("--animation", type=Path, metavar="FILE", help="how the picture came about (.gif or .webp)")
+    number(sub, "--animation-every", 1, 100000, 5, "iterations between two pictures of the animation")
     objective(sub, defaults.objective)
     sub.set_defaults(strength=None, features=None, pooling=None)
+
+    sub = command(study, "Show what a layer knows or what a setting does, in sheets and tables (needs PyTorch).")
+    study_arguments(sub)
 
     sub = command(
         train,
@@ -556,6 +631,10 @@ def _channels(text: str) -> tuple[int, ...]:
     if len(values) != 5 or min(values) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not five whole numbers with commas")
     return values
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(_within(float, 0.0, 1e6)(part) for part in text.split(","))
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

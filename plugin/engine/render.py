@@ -34,7 +34,8 @@ class Rendered:
     ``finished`` says whether it has all its iterations.
 
     ``recipe`` is what was done in the end, and ``notes`` are sentences on what in it was fitted to the feature network
-    or the memory, or why the render ended early.
+    or the memory, or why the render ended early. ``metrics`` are those of nst_core/metrics.py, if they were
+    asked for.
     """
 
     pixels: np.ndarray
@@ -46,6 +47,7 @@ class Rendered:
     losses: list[Mapping[str, float]]
     seconds: dict[str, float]
     notes: list[str]
+    metrics: dict[str, float]
 
 
 def require_torch() -> None:
@@ -70,6 +72,7 @@ def render(
     initial: Picture | None = None,
     checkpoint: Path | None = None,
     checkpoint_every: int = 100,
+    measure: bool = False,
 ) -> Rendered:
     """Paint ``picture`` in the style of ``style_picture``.
 
@@ -79,12 +82,12 @@ def render(
     (see picture.composite). ``initial`` is a picture to start from in place of ``settings.start``. Where ``progress``
     returns False, the render stops and keeps what it has. Where memory is short, the next smaller size that fits takes
     the place of ``settings.size``. ``checkpoint`` is written every ``checkpoint_every`` iterations, or gone on from
-    (see nst_core/optimize.py). Raises StyleError if PyTorch or the feature weights are missing, or memory even for the
-    smallest size.
+    (see nst_core/optimize.py). ``measure`` asks for metrics of the result at the size that was painted. Raises
+    StyleError if PyTorch or the feature weights are missing, or memory even for the smallest size.
     """
     require_torch()
     check_strength(strength)
-    from nst_core import devices, objective, optimize, pictures, weights
+    from nst_core import devices, metrics, objective, optimize, pictures, weights
 
     clock = Stopwatch()
     progress(Progress("Loading the feature network", 0.0))
@@ -138,9 +141,19 @@ def render(
     styled = pictures.resized(done.image, picture.height, picture.width)
     result = composite(picture, _array(styled), strength, keep_colors)
     clock.lap("composite")
+    found: dict[str, float] = {}
+    if measure:
+        height, width = done.image.shape[-2:]
+        photo, shown = (
+            pictures.resized(_tensor(network_input(p)).to(chosen), height, width) for p in (picture, Picture(result))
+        )
+        style = pictures.resized_to_area(style, settings.style_scale * (height * width) ** 0.5)
+        found = metrics.Judge(network, photo, style, fitted.content_layers, fitted.style_layers)(shown)
+        clock.lap("measure")
     finished = done.iteration == done.iterations
     recipe = Recipe(settings, weights.named(features), pooling)
-    return Rendered(result, str(chosen), network.name, recipe, finished, done.iteration, history, clock.seconds, notes)
+    how = recipe, finished, done.iteration, history, clock.seconds, notes
+    return Rendered(result, str(chosen), network.name, *how, found)
 
 
 def _scaled(picture: Picture, height: int, width: int) -> Picture:

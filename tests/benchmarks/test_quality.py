@@ -24,14 +24,6 @@ SETTINGS = TrainSettings(
 )
 
 
-def waves(height, width, period_x, period_y):
-    """A pattern between -1 and 1, [3, height, width]."""
-    y, x = torch.arange(height) + 0.5, torch.arange(width) + 0.5
-    across, down = (torch.cos(2 * math.pi * v / period) for v, period in ((x, period_x), (y, period_y)))
-    pattern = across[None, :] * down[:, None]
-    return (pattern / pattern.abs().max()).expand(3, -1, -1)
-
-
 @pytest.fixture
 def photo():
     """Flat at the top and rough at the bottom, with slow changes everywhere: [3, 128, 160]."""
@@ -39,108 +31,6 @@ def photo():
     slow = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5, generator=generator), (128, 160), mode="bicubic")[0]
     rough = torch.rand(3, 128, 160, generator=generator) * torch.linspace(-0.5, 0.5, 128).clamp(min=0)[:, None]
     return 0.4 + 0.05 * slow + 0.3 * rough
-
-
-# ---- the pictures' own scores -----------------------------------------------------------------------------------
-
-
-def grain(photo, amount, seed=1):
-    return amount * torch.randn(photo.shape, generator=torch.Generator().manual_seed(seed))
-
-
-def strokes(photo, amount, seed=1):
-    """Grain without what is finer than strokes."""
-    found = grain(photo, amount, seed)
-    for _ in range(4):
-        found = 1.6 * torch.nn.functional.avg_pool2d(found, 3, 1, 1)
-    return found
-
-
-def halos(photo, width):
-    """White along each side in turn, and along all of them."""
-    frame = torch.ones_like(photo)
-    frame[:, width:-width, width:-width] = 0
-    sides = torch.zeros(4, *photo.shape)
-    sides[0, :, :width] = sides[1, :, -width:] = sides[2, ..., :width] = sides[3, ..., -width:] = 1
-    return [*sides, frame]
-
-
-@pytest.mark.parametrize("change", [lambda p: 0 * p, lambda p: grain(p, 0.02), lambda p: strokes(p, 0.05)])
-def test_strokes_and_grain_are_no_checkerboard(photo, change):
-    assert quality.checkerboard(photo + change(photo), photo) < 0.03
-    assert quality.checkerboard(torch.full_like(photo, 0.3), photo) == 0
-
-
-@pytest.mark.parametrize("periods", [(2, 2), (2, 4), (4, 4), (4, math.inf), (math.inf, 2)])
-def test_a_checkerboard_is_found_whatever_else_there_is(photo, periods):
-    pattern = waves(128, 160, *periods) if 2 not in periods else signs(*periods)
-    assert quality.checkerboard(photo + 0.05 * pattern, photo) > 0.4
-    assert quality.checkerboard(photo + strokes(photo, 0.05) + 0.05 * pattern, photo) > 0.2
-    weaker, stronger = (quality.checkerboard(photo + a * pattern, photo) for a in (0.01, 0.02))
-    assert 0.03 < weaker < stronger
-
-
-def signs(period_x, period_y):
-    """Squares or lines of -1 and 1, [3, 128, 160]."""
-    across, down = (
-        torch.ones(n) if math.isinf(p) else 1.0 - 2 * (torch.arange(n) // (p // 2) % 2)
-        for n, p in ((160, period_x), (128, period_y))
-    )
-    return (across[None, :] * down[:, None]).expand(3, -1, -1)
-
-
-def test_a_checkerboard_in_one_colour_counts_too(photo):
-    pattern = 0.05 * signs(2, 2) * torch.tensor([1.0, 0.0, -0.6])[:, None, None]
-    assert quality.checkerboard(photo + pattern, photo) > 0.4
-
-
-def test_only_flat_areas_are_searched(photo):
-    pattern = 0.05 * signs(2, 2)
-    pattern[:, :72] = 0
-    assert quality.checkerboard(photo + pattern, photo) < 0.03
-
-
-def test_a_picture_without_a_halo_has_a_border_like_its_inside(photo):
-    assert quality.border(photo, photo) == 0
-    found = [quality.border(photo + strokes(photo, 0.1, seed), photo) for seed in range(12)]
-    assert 0.8 < np.mean(np.square(found)) ** 0.5 < 1.3
-
-
-@pytest.mark.parametrize("width", [2, 4, 8])
-def test_a_halo_is_found_at_every_side(photo, width):
-    styled = photo + strokes(photo, 0.05)
-    clean = quality.border(styled, photo)
-    *sides, frame = halos(photo, width)
-    for side in sides:
-        assert quality.border(styled + 0.1 * side, photo) > 1.5 * clean
-    assert quality.border(styled - 0.1 * frame, photo) > 2 * clean
-    smooth = styled * (1 - frame) + styled.mean((1, 2), keepdim=True) * frame  # no strokes there
-    assert quality.border(smooth, photo) > 1.4 * clean
-
-
-def test_a_frame_that_the_photo_had_is_no_halo(photo):
-    framed = photo * (1 - halos(photo, 4)[-1])
-    change = strokes(photo, 0.1)
-    clean = quality.border(photo + change, photo)
-    assert quality.border(framed + change, framed) == pytest.approx(clean, rel=0.4)  # kept
-    assert quality.border(photo + change, framed) == pytest.approx(clean, rel=0.4)  # painted over
-
-
-def test_ssim_is_that_of_wang(photo):
-    a, b = quality.luminance(photo), quality.luminance(photo.flip(2))
-    assert quality.ssim(a, a) == pytest.approx(1)
-    # Flat pictures leave the term of the means alone.
-    flat = quality.ssim(torch.full((20, 20), 0.4), torch.full((20, 20), 0.7))
-    assert flat == pytest.approx((2 * 0.4 * 0.7 + 1e-4) / (0.4**2 + 0.7**2 + 1e-4), abs=1e-4)
-    # One window, by the paper's formula (13) in double precision.
-    x, y = (v[:11, :11].double().numpy() for v in (a, b))
-    rows = np.arange(11) - 5
-    w = np.exp(-(rows[:, None] ** 2 + rows**2) / 4.5)
-    w /= w.sum()
-    mx, my = (w * x).sum(), (w * y).sum()
-    vx, vy, cov = (w * (x - mx) ** 2).sum(), (w * (y - my) ** 2).sum(), (w * (x - mx) * (y - my)).sum()
-    expected = (2 * mx * my + 1e-4) * (2 * cov + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
-    assert quality.ssim(a[:11, :11], b[:11, :11]) == pytest.approx(expected, abs=1e-4)
 
 
 # ---- what a network is worth ------------------------------------------------------------------------------------
@@ -218,9 +108,9 @@ def test_the_settings_are_those_of_the_training(options):
 
 
 def test_the_objective_is_that_of_the_training(options, photo):
-    """With all but one weight at 0, it is what the one loss says of the picture."""
+    """With all weights but one at 0 or next to it, it is what the one loss says of the picture."""
     (subject,) = quality.read_subjects(quality.parser().parse_args(options()))
-    smooth = replace(subject.objective, content_weight=0.0, style_weight=0.0)
+    smooth = replace(subject.objective, content_weight=0.0, style_weight=1e-9)
     photo = torch.nn.functional.interpolate(photo[None], (48, 64), mode="area")
     chosen = quality.parser().parse_args(options("--iterations", "1,8"))
     found = quality.measure(replace(subject, objective=smooth), 0, photo, chosen)["fast"]["objective"]

@@ -131,6 +131,22 @@ BAD = {
     "contradiction": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--coarsest", "600"],
     "layer weight": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--style-layers", "relu1_1=x"],
     "no start": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--init", "missing.png"],
+    "losses": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--losses", "o.txt"],
+    "animation": ["render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png", "--animation", "no/a.gif"],
+    "unknown study": ["study", "nothing", "fine.jpg", "-o", "sheets"],
+    "study without style": ["study", "pooling", "fine.jpg", "-o", "sheets"],
+    "study layer": [
+        "study",
+        "content-reconstruction",
+        "fine.jpg",
+        "-o",
+        "s",
+        "--content-layers",
+        "x",
+        "--features",
+        "SLIM",
+    ],
+    "content weights": ["study", "weights", "fine.jpg", "-o", "sheets", "--content-weights", "1,x"],
     "no checkpoint": ["export", "missing", "-o", "x.onnx"],
     "no checkpoint but a picture": ["export", "fine.jpg", "-o", "x.onnx"],
     "unusable name": ["train", "fine.jpg", "-o", "x.onnx", "--photos", ".", "--features", "SLIM", "--name", "My Style"],
@@ -196,6 +212,34 @@ def test_render(run, sample, samples, slim_weights):
     )
     assert (found["width"], found["height"]) == (96, 64) and found["torch_loaded"]
     assert found["feature_network"] == "slim" and found["iterations"] == 5 and found["losses"]["total"] > 0
+
+
+def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
+    size = ["--features", slim_weights, "--size", 96, "--iterations", 7]
+    asked = ["--metrics", "--losses", "l.csv", "--animation", "a.gif", "--animation-every", 3]
+    done = run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *asked)
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(": ") for line in done.stdout.splitlines() if line.count(": ") == 1)
+    assert float(said["ssim"]) < 1 and "style_relu5_1" in said and "l.csv" in done.stdout.splitlines()
+    assert len((run.folder / "l.csv").read_text().splitlines()) == 1 + 7
+    with Image.open(run.folder / "a.gif") as animation:
+        assert animation.n_frames == 4 and animation.size == (96, 64)
+    # With --json the metrics come unasked, and they are those of the picture as it was written.
+    weak = ["--strength", 0, "--json"]
+    found = report(run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *weak))
+    assert found["metrics"]["content"] == 0 and found["metrics"]["ssim"] == 1
+    assert found["metrics"]["style_relu1_1"] == 1 and "animation" not in found
+
+
+def test_study(run, sample, slim_weights):
+    pytest.importorskip("matplotlib")
+    chosen = ["--features", slim_weights, "--size", 64, "--iterations", 2, "--content-layers", "relu1_1,conv2_1"]
+    done = run("study", "content-reconstruction", sample, *chosen, "-o", "sheets")
+    assert done.returncode == 0, done.stderr
+    assert "4/4" in done.stderr and "sheets/content-reconstruction.png" in done.stdout
+    assert (run.folder / "sheets/content-reconstruction.csv").read_text().count("\nconv2_1,2,") == 1
+    maps = ["feature-maps", sample, "--style-image", sample, "--features", slim_weights, "--size", 64, "-o", "sheets"]
+    assert report(run("study", *maps, "--json"))["study"] == "feature-maps"
 
 
 @pytest.mark.parametrize("features", [[], ["--features", "compact"]])
