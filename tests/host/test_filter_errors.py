@@ -133,7 +133,7 @@ def test_what_went_wrong_is_in_the_log(session, variables):
     assert_refused(session.call("run", image=image, drawables=[layer], style="negativ"), "'negativ'")
     assert "did you mean negative" in log.read_text(encoding="utf-8")
     try:
-        module.write_text(whole.replace("def paint(", "def paint(\n    absent, ", 1), encoding="utf-8")
+        module.write_text(f"{whole}\n\ndef paint(*_):\n    raise TypeError('odd')\n", encoding="utf-8")
         result = session.call("run", image=image, drawables=[layer], style="negative")
         assert_refused(result, "failed unexpectedly", "TypeError", str(log))
     finally:
