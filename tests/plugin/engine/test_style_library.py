@@ -51,6 +51,18 @@ def test_the_bundled_style_says_what_it_is(own):
     assert GREAT_WAVE.stat().st_size <= 8e6
 
 
+def test_the_collection_has_the_classics(own):
+    """Each with all that the gallery shows; what nobody knows of one is its year."""
+    styles = {style.name: style for style in list_styles()}
+    assert styles.keys() >= {"great-wave", "udnie", "rain-princess", "la-muse", "the-scream", "shipwreck"}
+    assert len(styles) >= 12
+    for style in styles.values():
+        assert style.title and style.artist and style.licence and (style.year or style.name == "rain-princess")
+        assert style.thumbnail.startswith(b"\xff\xd8")
+    assert len({style.thumbnail for style in styles.values()}) == len(styles)
+    assert sum(path.stat().st_size for path in GREAT_WAVE.parent.glob("*.onnx")) <= 40e6
+
+
 def test_an_own_style_hides_a_bundled_one(own):
     changed(own / "great-wave.onnx", {"title": "Mine is better"})
     assert the_style("great-wave").title == "Mine is better"
