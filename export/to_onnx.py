@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from export.measure import SizeRules
+from export.measure import SizeRules, open_quietly
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
 from nst_core.train import Checkpoint
@@ -127,7 +127,7 @@ def write_styles(
     ``origin`` says how the network came to be. ``photo`` (uint8 [H, W, 3]) is painted for the thumbnails. Returns the
     largest difference from ``reference``. Raises StyleError if it exceeds TOLERANCE or the file cannot be written.
     """
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_quietly(model)
     difference = largest_difference(session, reference, len(cards))
     if not difference <= TOLERANCE:
         raise StyleError(
