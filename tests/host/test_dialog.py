@@ -67,13 +67,15 @@ def test_a_person_at_the_screen(gimp, screen, home, photo, artifacts, tmp_path):
             screen.focus(window)
             screen.keys("ctrl+z")
 
-        # The dialog, opened from the menu; the first style of the list and another strength are chosen with keys.
+        # The dialog, opened from the menu; a style and another strength are chosen with keys.
         screen.focus(window)
         screen.keys(*OPEN_THE_FILTER)
         dialog = screen.window(DIALOG)
         screen.focus(dialog, position=(300, 150))
         screen.shoot(artifacts / "filter-dialog.png")
-        screen.keys("Home", "alt+g", "ctrl+a", "5", "0", "Tab")
+        screen.keys("alt+f")
+        screen.type("negative")
+        screen.keys("Return", "alt+g", "ctrl+a", "5", "0", "Tab")
         screen.shoot(artifacts / "filter-dialog-changed.png")
         screen.keys("alt+p")
         until(layers, ["Neural Style: Negative, 50 %", "photo"])
