@@ -90,8 +90,10 @@ class SplitView(Gtk.EventBox):
 
 
 def _caption(text: str, side: Gtk.Align) -> Gtk.Label:
-    label = Gtk.Label(label=text, halign=side, valign=Gtk.Align.END, margin=6, no_show_all=True)
+    label = Gtk.Label(halign=side, valign=Gtk.Align.END, margin=6, no_show_all=True)
+    # Dark behind in every theme, and so white in every theme.
     label.get_style_context().add_class("osd")
+    label.set_markup(f'<span foreground="white">{GLib.markup_escape_text(text)}</span>')
     return label
 
 
