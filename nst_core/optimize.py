@@ -173,7 +173,7 @@ class _Judge:
         style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
         self.objective = Objective(features, settings.objective, [style])
         self.mirrored = Objective(features, settings.objective, [style.flip(3)]) if self.shift else self.objective
-        self.targets = self.objective.content_targets(self.photo)
+        self.targets = {} if self.shift else self.objective.content_targets(self.photo)
 
     def __call__(self, image: Tensor, iteration: int) -> dict[str, Tensor]:
         """The losses of ``image`` in this iteration."""

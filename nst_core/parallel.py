@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
-
-T = TypeVar("T")
 
 
 class FailedElsewhere(StyleError):
@@ -72,7 +70,7 @@ def share(batch: int) -> slice:
     return slice(rank() * each, (rank() + 1) * each)
 
 
-def agreed(value: T = None) -> list[T]:  # type: ignore[assignment]
+def agreed(value: Any = None) -> list[Any]:
     """What every process says, in order: the word of the first is at 0. All wait for each other.
 
     Raises FailedElsewhere if one of them has failed.
