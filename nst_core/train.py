@@ -23,8 +23,9 @@ from nst_core.photos import PictureSource
 from nst_core.pictures import resized_to_area
 from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSettings
 from nst_core.transformer import TransformerNetwork
+from nst_core.views import random_tilt
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 WARM_UP = 3  # steps that take longer than those that follow
 MEASURED = 0.05  # of a budget in minutes, before the steps that fit into it are counted
 
@@ -179,14 +180,14 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step)
         which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part]).to(device)
-        x, y = np.random.default_rng([settings.seed, step, 1]).integers(0, settings.shift + 1, 2)
+        tilt = random_tilt(settings.turn, settings.zoom, settings.seed, step)
         optimizer.zero_grad()
         try:
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
             batch = batch.to(device, memory_format=layout)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                styled = network(batch, F.one_hot(which, len(styles)).float())[..., y:, x:]
-                losses = objective(styled, objective.content_targets(batch[..., y:, x:]), which)
+                styled = tilt.of(network(batch, F.one_hot(which, len(styles)).float()))
+                losses = objective(styled, objective.content_targets(tilt.of(batch)), which)
             losses["total"].backward()
             parallel.agreed()  # nobody waits for gradients that are not to come
             means = {name: value.detach() for name, value in losses.items()}
