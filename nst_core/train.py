@@ -26,6 +26,7 @@ from nst_core.transformer import TransformerNetwork
 from nst_core.views import random_tilt
 
 CHECKPOINT_FORMAT = 3
+SMALLEST_STYLE = 64  # pixels; a smaller picture holds no strokes, only a blur of them once it is enlarged
 WARM_UP = 3  # steps that take longer than those that follow
 MEASURED = 0.05  # of a budget in minutes, before the steps that fit into it are counted
 
@@ -102,7 +103,7 @@ def train(
     weights of ``start``, if given: a network that has learned other styles, or these with other weights of the losses,
     learns much sooner. Stops after the step for which ``progress`` returns False. Every ``save_every`` steps, when the
     checkpoint is written, ``progress`` gets the photos ``preview`` ([N, 3, h, w]) in every style, if they are given.
-    Raises StyleError if the checkpoint is another run's, or ``start`` of another shape.
+    Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style picture too small.
 
     With a budget in minutes, the time of the first steps decides once and for all how many there are to be; the
     checkpoint keeps that number. So the learning rate falls as it does with that many ``steps``, the network is the
@@ -119,6 +120,12 @@ def train(
     # Channels last is a sixth faster on a CPU and what tensor cores want.
     layout = torch.channels_last
     features = features.to(device)
+    for style in styles:
+        if min(style.shape[-2:]) < SMALLEST_STYLE:
+            raise StyleError(
+                f"A style picture is {style.shape[3]}x{style.shape[2]} pixels; "
+                f"choose one with at least {SMALLEST_STYLE} pixels on its shorter side."
+            )
     styles = [resized_to_area(style, settings.style_size) for style in styles]
     objective = Objective(features, settings.objective, styles)
     preview = None if preview is None else preview.to(device)
