@@ -138,20 +138,30 @@ def oklab(picture: Tensor) -> Tensor:
 def checkerboard(result: Tensor, photo: Tensor) -> float:
     """How much of what is left to see in flat areas is a pattern of period two or four pixels: 0 for none, at most 1.
 
+    That is ``mesh`` in that FLAT_SHARE of the picture where ``photo`` varies least. Both are [3, H, W] in 0..1, at
+    least BLOCK pixels a side.
+    """
+    return max(0.0, mesh(result, photo, FLAT_SHARE).item())
+
+
+def mesh(result: Tensor, photo: Tensor, flat_share: float) -> Tensor:
+    """The share of a pattern of period two or four pixels in the energy of flat areas: a scalar with a gradient.
+
     Upsampling twice by two leaves patterns whose frequencies in x and y are near multiples of a quarter of a cycle a
     pixel (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), while the spectrum of strokes and grain falls
     smoothly. So this is the energy around those fifteen frequencies beyond what a smooth spectrum would have there,
     divided by all energy but that of the mean and the slowest change. The smooth spectrum is the geometric mean over a
     ring around each, since the logarithm of a power law of frequency is harmonic.
 
-    The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), of that FLAT_SHARE of
-    them where ``photo`` varies least. A pattern of less than an 8-bit level cannot be seen and counts little.
+    The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), of that ``flat_share``
+    of them where ``photo`` varies least. A pattern of less than an 8-bit level cannot be seen and counts little.
 
-    Both pictures are [3, H, W] in 0..1, at least BLOCK pixels a side.
+    At most 1, and a little below 0 where there is less at these frequencies than around them. Both pictures are
+    [3, H, W] in 0..1, float32, at least BLOCK pixels a side.
     """
     flatness = blocks(photo).var((2, 3)).sum(0)
-    flat = blocks(result)[:, flatness.argsort()[: max(1, round(FLAT_SHARE * len(flatness)))]]
-    window = torch.hann_window(BLOCK)
+    flat = blocks(result)[:, flatness.argsort()[: max(1, round(flat_share * len(flatness)))]]
+    window = torch.hann_window(BLOCK, device=result.device)
     window = window[:, None] * window
     windowed = (flat - flat.mean((2, 3), keepdim=True)) * window
     # Scaled so that it sums to the variance in a block, the three channels together.
@@ -159,11 +169,11 @@ def checkerboard(result: Tensor, photo: Tensor) -> float:
     # The 7x7 bins around each of the sixteen frequencies, the mean among them: [4, 4, 7, 7].
     around = F.pad(spectrum[None, None], (3,) * 4, mode="circular")[0, 0].unfold(0, 7, BLOCK // 4)
     around = around.unfold(1, 7, BLOCK // 4)
-    ring = F.pad(torch.zeros(5, 5), (1,) * 4, value=1.0).bool()
+    ring = F.pad(torch.zeros(5, 5, device=result.device), (1,) * 4, value=1.0).bool()
     smooth = around[..., ring].clamp_min(1e-12).log().mean(2).exp()
     excess = (around[..., 1:6, 1:6] - smooth[..., None, None]).sum((2, 3))
     slow = around[0, 0, 2:5, 2:5].sum()
-    return max(0.0, ((excess.sum() - excess[0, 0]) / (spectrum.sum() - slow + LEVEL**2)).item())
+    return (excess.sum() - excess[0, 0]) / (spectrum.sum() - slow + LEVEL**2)
 
 
 def blocks(picture: Tensor) -> Tensor:

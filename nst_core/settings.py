@@ -223,6 +223,8 @@ class TrainSettings:
         turn, zoom: the result is turned by up to so many degrees and scaled by up to this factor, down or up, before it
             is judged (see views.py). Without that the network learns where the feature network's pooling grid lies and
             fills flat areas with a fine mesh that means strokes there.
+        mesh_weight: what such a mesh costs beside the objective (``mesh`` in metrics.py). It is the only texture that
+            the network can lay on an area that has none, for it sees the same everywhere there.
         mixed_precision: compute in bfloat16 where PyTorch deems it safe; the weights stay float32.
     """
 
@@ -230,7 +232,7 @@ class TrainSettings:
         default_factory=lambda: ObjectiveSettings(
             content_layers=("relu3_1", "relu4_1"),
             style_layer_weights=(0.4, 0.6, 0.6, 1.0, 1.0),
-            content_weight=0.4,
+            content_weight=0.6,
             tv_weight=4.0,
         )
     )
@@ -242,6 +244,7 @@ class TrainSettings:
     style_size: int = 512
     turn: float = 8.0
     zoom: float = 1.2
+    mesh_weight: float = 3.0
     learning_rate: float = 1e-3
     cooldown: float = 0.3
     mixed_precision: bool = False

@@ -18,6 +18,7 @@ from nst_core import parallel
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.files import written_whole
+from nst_core.metrics import mesh
 from nst_core.objective import Objective
 from nst_core.photos import PictureSource
 from nst_core.pictures import resized_to_area
@@ -26,6 +27,7 @@ from nst_core.transformer import TransformerNetwork
 from nst_core.views import random_tilt
 
 CHECKPOINT_FORMAT = 3
+MESH_SHARE = 0.5  # of each photo, where it is flattest; there a mesh shows
 SMALLEST_STYLE = 64  # pixels; a smaller picture holds no strokes, only a blur of them once it is enlarged
 WARM_UP = 3  # steps that take longer than those that follow
 MEASURED = 0.05  # of a budget in minutes, before the steps that fit into it are counted
@@ -193,8 +195,11 @@ def train(
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
             batch = batch.to(device, memory_format=layout)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                styled = tilt.of(network(batch, F.one_hot(which, len(styles)).float()))
-                losses = objective(styled, objective.content_targets(tilt.of(batch)), which)
+                styled = network(batch, F.one_hot(which, len(styles)).float())
+                losses = objective(tilt.of(styled), objective.content_targets(tilt.of(batch)), which)
+            weave = torch.stack([mesh(*pair, MESH_SHARE) for pair in zip(styled.float(), batch, strict=True)])
+            losses["mesh"] = settings.mesh_weight * weave.clamp_min(0).mean()
+            losses["total"] = losses["total"] + losses["mesh"]
             losses["total"].backward()
             parallel.agreed()  # nobody waits for gradients that are not to come
             means = {name: value.detach() for name, value in losses.items()}

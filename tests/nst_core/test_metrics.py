@@ -76,6 +76,15 @@ def test_a_checkerboard_in_one_colour_counts_too(photo):
     assert metrics.checkerboard(photo + pattern, photo) > 0.4
 
 
+def test_the_mesh_has_a_gradient(photo):
+    pattern = signs(2, 4)
+    result = (photo + strokes(photo, 0.05) + 0.02 * pattern).requires_grad_()
+    (gradient,) = torch.autograd.grad(metrics.mesh(result, photo, 0.5), result)
+    more, less = (metrics.mesh(result + step * pattern, photo, 0.5).item() for step in (1e-3, -1e-3))
+    assert (gradient * pattern).sum().item() == pytest.approx((more - less) / 2e-3, rel=0.01)
+    assert more > less
+
+
 def test_only_flat_areas_are_searched(photo):
     pattern = 0.05 * signs(2, 2)
     pattern[:, :72] = 0

@@ -74,6 +74,15 @@ def test_it_learns(run, tmp_path, samples, read_photo):
     assert sum(losses[-12:]) < 0.2 * sum(losses[:12])
 
 
+def test_a_mesh_costs_what_its_weight_says(run, tmp_path):
+    steps: list = []
+    for weight in (0.0, 3.0, 6.0):
+        run(tmp_path / f"{weight}", dataclasses.replace(SETTINGS, steps=1, mesh_weight=weight), steps=steps)
+    none, some, double = (step.losses for step in steps)
+    assert none["mesh"] == 0 < some["mesh"] and double["mesh"] == pytest.approx(2 * some["mesh"])
+    assert some["total"] == pytest.approx(none["total"] + some["mesh"])
+
+
 def test_learning_rate_cools_down_at_the_end():
     settings = TrainSettings(steps=100, cooldown=0.2, learning_rate=1.0)
     assert [settings.learning_rate_at(s) for s in (0, 79, 90)] == [1.0, 1.0, 0.5]
