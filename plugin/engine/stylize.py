@@ -73,13 +73,15 @@ def stylize(
     styles: Mapping[Style, float],
     settings: StylizeSettings = StylizeSettings(),
     progress: ProgressCallback = ignore,
+    run: ort.RunOptions | None = None,
 ) -> Stylized:
     """Paint ``picture`` in a trained style, or in a mixture of several; any size from 1x1 up.
 
     ``styles`` gives each style's share; the shares sum to 1. Styles of one file are mixed inside its network, which
-    paints in a manner of its own between them; of styles in several files the results are mixed.
+    paints in a manner of its own between them; of styles in several files the results are mixed. Another thread may set
+    ``run.terminate`` to end it early.
 
-    Raises StyleError if it would not fit into memory or a style file does not run.
+    Raises StyleError if it would not fit into memory, a style file does not run, or it was ended.
     """
     clock = Stopwatch()
     progress(Progress("Preparing", 0.0))
@@ -101,7 +103,7 @@ def stylize(
         weights = np.zeros((1, members[0].count), np.float32)
         for style in members:
             weights[0, style.index] = styles[style] / share
-        painted += share * _paint(session, seen, members[0], weights)
+        painted += share * _paint(session, seen, members[0], weights, run)
         clock.lap("inference")
     progress(Progress("Finishing", 0.95))
     if seen.shape != rgb.shape:
@@ -120,8 +122,10 @@ def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
     return height, width
 
 
-def run_network(session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails.
+def run_network(
+    session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray, run: ort.RunOptions | None = None
+) -> np.ndarray:
+    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails or ``run`` was terminated.
 
     ``weights`` are the shares of the file's styles, [1, styles]; a network of one style takes none.
     """
@@ -129,7 +133,7 @@ def run_network(session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndar
     if weights.size > 1:
         inputs["style_weights"] = weights
     try:
-        (styled,) = session.run(["styled"], inputs, run_options(session))
+        (styled,) = session.run(["styled"], inputs, run_options(session, run))
     except Exception as error:  # the runtime's own exception classes share no base but this
         raise StyleError(
             f"ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU."
@@ -137,13 +141,15 @@ def run_network(session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndar
     return styled[0].transpose(1, 2, 0)
 
 
-def _paint(session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray) -> np.ndarray:
+def _paint(
+    session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray, run: ort.RunOptions | None
+) -> np.ndarray:
     """``run_network`` for any size: [H, W, 3] to [H, W, 3]."""
     height, width = rgb.shape[:2]
     wanted = network_size(height, width, style)
     # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
     padded = np.pad(rgb, [(0, wanted[0] - height), (0, wanted[1] - width), (0, 0)], mode="symmetric")
-    return run_network(session, padded, weights)[:height, :width]
+    return run_network(session, padded, weights, run)[:height, :width]
 
 
 def _seen_size(picture: Picture, settings: StylizeSettings) -> tuple[int, int]:

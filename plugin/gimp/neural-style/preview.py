@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import onnxruntime as ort
 from gi.repository import GLib
 
 from nst_core.errors import StyleError
@@ -20,7 +21,8 @@ Wish = tuple[tuple[tuple[Style, float], ...], float]
 
 
 class Preview:
-    """Paints what is wished for at full strength, the latest wish first; what nobody waits for any more is left out.
+    """Paints what is wished for at full strength. Only the latest wish counts: another one that is being painted is
+    given up.
 
     Args:
         picture: what to paint.
@@ -38,6 +40,7 @@ class Preview:
         self._picture, self._tell = picture, tell
         self._wish: Wish | None = None
         self._running: Wish | None = None
+        self._run = ort.RunOptions()
         self._painted: OrderedDict[Wish, Stylized] = OrderedDict()
         self._thread = ThreadPoolExecutor(1)
 
@@ -53,24 +56,28 @@ class Preview:
             self._painted.move_to_end(self._wish)
         elif not self.busy:
             self._start(self._wish)
+        if self._running != self._wish:
+            self._run.terminate = True
         self._tell()
 
     def close(self) -> None:
-        """Forget every wish. What is being painted ends by itself, unseen."""
+        """Forget every wish. What is being painted is given up."""
         self._tell = lambda: None
         self._wish = None
+        self._run.terminate = True
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, wish: Wish) -> None:
         self._running = wish
         styles, stroke_size = wish
         settings = StylizeSettings(stroke_size=stroke_size)
-        future = self._thread.submit(stylize, self._picture, dict(styles), settings)
+        self._run = ort.RunOptions()
+        future = self._thread.submit(stylize, self._picture, dict(styles), settings, run=self._run)
         future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
 
     def _done(self, wish: Wish, future: Future[Stylized]) -> bool:
         self._running = None
-        trouble = ""
+        given_up, trouble = self._run.terminate, ""
         try:
             self._painted[wish] = future.result()
         except StyleError as error:
@@ -79,7 +86,7 @@ class Preview:
             trouble = f"The preview failed unexpectedly ({type(error).__name__}: {' '.join(str(error).split())})."
         if len(self._painted) > KEPT:
             self._painted.popitem(last=False)
-        if wish == self._wish:
+        if wish == self._wish and not (given_up and trouble):
             self.trouble = trouble
             self.painting = self._painted.get(wish)
         elif self._wish and self._wish not in self._painted:

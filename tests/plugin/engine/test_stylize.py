@@ -1,9 +1,11 @@
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import onnx
+import onnxruntime
 import psutil
 import pytest
 
@@ -11,6 +13,7 @@ from nst_core.errors import StyleError
 from plugin.engine import memory, provider, stylize
 from plugin.engine.detail import resized
 from plugin.engine.picture import Picture
+from plugin.engine.progress import Progress
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
 
 
@@ -116,6 +119,18 @@ def test_a_run_gives_its_memory_back(style):
     assert kept > 80 * 2**20 and left < kept / 2
 
 
+def test_another_thread_ends_it(style):
+    run = onnxruntime.RunOptions()
+
+    def report(at: Progress) -> bool:
+        if at.stage == "Painting":
+            threading.Timer(0.05, lambda: setattr(run, "terminate", True)).start()
+        return True
+
+    with pytest.raises(StyleError, match="terminate"):
+        stylize.stylize(picture(1500, 1500), style, stylize.StylizeSettings(device="cpu"), report, run)
+
+
 @pytest.mark.parametrize("stroke_size", [49.9, 200.1, 0, -100, float("nan"), float("inf")])
 def test_a_stroke_size_out_of_range_is_refused(stroke_size):
     with pytest.raises(StyleError, match="from 50 to 200"):
@@ -183,6 +198,7 @@ import numpy as np
 import onnx
 from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
+from plugin.engine.progress import Progress
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
 from plugin.engine.stylize import StylizeSettings, stylize
 style, settings, side = find_styles("great-wave"), StylizeSettings(stroke_size=float(sys.argv[1])), int(sys.argv[2])
