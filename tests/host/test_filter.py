@@ -182,18 +182,6 @@ def test_strength_zero_changes_no_bit(session):
     session.call("delete", image=image)
 
 
-def test_a_strength_out_of_range_is_not_taken(session):
-    image, layer = session.call("new_image", pixels=some_pixels())
-    session.call("run", image=image, drawables=[layer], style="negative", strength=900.0)
-    session.call("run", image=image, drawables=[layer], style="negative", strength=-1.0)
-    assert session.call("state", image=image)["layers"] == [
-        "Neural Style: Negative, 100 %",
-        "Neural Style: Negative, 100 % #1",
-        "photo",
-    ]
-    session.call("delete", image=image)
-
-
 def test_an_iterative_render(session, features, tmp_path):
     need_torch()
     painting = tmp_path / "painting.webp"

@@ -90,6 +90,8 @@ def test_a_folder_that_cannot_be_painted_is_named(session, photos):
         ({"style": "negativ"}, "did you mean negative"),
         ({"folder": str(photos.parent / "paintings"), "output_folder": str(photos)}, "no files in"),
         ({"output_folder": str(photos)}, "another folder"),
+        ({"strength": 101.0}, "from 0 to 100"),
+        ({"format": "xyz"}, "xyz", "such as png"),
     ):
         assert_refused(session.call("run_folder", **folders | {"style": "negative"} | wrong), *words)
     assert not any((photos.parent / "paintings").iterdir())

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from gi.repository import Gimp, GObject
+from collections.abc import Sequence
+
+from gi.repository import Gimp, GLib, GObject
 
 FLAGS = GObject.ParamFlags.READWRITE
 # The settings of a painting, by the names of their arguments.
 SETTINGS = ("style", "style-image", "strength", "stroke-size", "keep-colors", "size", "iterations", "features")
+# The least and the most of each number, as in the engine, which cannot be imported yet.
+RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
+# Where the painting goes, and where one goes that is edited again: (value, label, explanation) each, the default first.
+OUTPUTS = (
+    ("layer", "New layer above", "The layer stays as it is"),
+    ("in-place", "Change the layer", "The layer itself is painted over"),
+    ("image", "New image", "This image stays as it is"),
+)
+OUTPUTS_AGAIN = (
+    ("replace", "Replace the painting", "The new painting takes the place of the old one"),
+    ("layer", "New layer above", "The old painting stays as it is"),
+)
 
 
 def add_settings(procedure: Gimp.Procedure) -> None:
@@ -20,18 +34,9 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         FLAGS,
     )
     add_file(procedure, "style-image", "Style p_icture", "Paint in the style of this picture instead", none_ok=True)
-    procedure.add_double_argument(
-        "strength", "Stren_gth", "How much of the style, in percent: 0 is the photo", 0.0, 100.0, 100.0, FLAGS
-    )
-    procedure.add_double_argument(
-        "stroke-size",
-        "Strok_e size",
-        "Size of the strokes, in percent of what the style was trained to paint; not for a style picture",
-        50.0,
-        200.0,
-        100.0,
-        FLAGS,
-    )
+    _add_number(procedure, "strength", "Stren_gth", "How much of the style, in percent: 0 is the photo", 100.0)
+    text = "Size of the strokes, in percent of what the style was trained to paint; not for a style picture"
+    _add_number(procedure, "stroke-size", "Strok_e size", text, 100.0)
     procedure.add_boolean_argument(
         "keep-colors",
         "_Keep the photo's colours",
@@ -40,18 +45,9 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         FLAGS,
     )
     # Defaults as in nst_core.settings.RenderSettings, which cannot be imported yet.
-    procedure.add_int_argument(
-        "size",
-        "Si_ze (pixels)",
-        "With a style picture: pixels on the longer side while painting; the result is enlarged",
-        64,
-        4096,
-        512,
-        FLAGS,
-    )
-    procedure.add_int_argument(
-        "iterations", "I_terations", "With a style picture: steps of the painting", 1, 5000, 300, FLAGS
-    )
+    text = "With a style picture: pixels on the longer side while painting; the result is enlarged"
+    _add_number(procedure, "size", "Si_ze (pixels)", text, 512)
+    _add_number(procedure, "iterations", "I_terations", "With a style picture: steps of the painting", 300)
     procedure.add_string_argument(
         "features",
         "_Feature network",
@@ -60,6 +56,17 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         "auto",
         FLAGS,
     )
+
+
+def _add_number(procedure: Gimp.Procedure, name: str, label: str, text: str, default: float) -> None:
+    # GIMP tells nobody of a number that an argument does not allow: the procedure runs with the default in its place.
+    # So any number is allowed, and ``check`` refuses it in words. NaN and infinity alone, which are never in a range,
+    # become the default. The same would hold for a choice, so ``add_output`` makes a string.
+    text = f"{text} ({RANGES[name][0]} to {RANGES[name][1]})"
+    if isinstance(default, int):
+        procedure.add_int_argument(name, label, text, GLib.MININT, GLib.MAXINT, default, FLAGS)
+    else:
+        procedure.add_double_argument(name, label, text, -GLib.MAXDOUBLE, GLib.MAXDOUBLE, default, FLAGS)
 
 
 def add_file(
@@ -74,17 +81,25 @@ def add_file(
     procedure.add_file_argument(name, label, text, action, none_ok, None, FLAGS)
 
 
-def add_output(procedure: Gimp.Procedure, *choices: tuple[str, str, str]) -> None:
-    """Where the painting goes, by default the first choice: (value, label, explanation) each."""
-    choice = Gimp.Choice.new()
-    for number, (value, label, text) in enumerate(choices):
-        choice.add(value, number, label, text)
-    names = " or ".join(f'"{value}"' for value, _, _ in choices)
-    procedure.add_choice_argument(
-        "output", "O_utput", f"Where the painting goes: {names}", choice, choices[0][0], FLAGS
-    )
+def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str, str]]) -> None:
+    """Where the painting goes: ``OUTPUTS`` or ``OUTPUTS_AGAIN``."""
+    names = " or ".join(f'"{value}"' for value, _, _ in outputs)
+    procedure.add_string_argument("output", "O_utput", f"Where the painting goes: {names}", outputs[0][0], FLAGS)
 
 
 def add_layers_returned(procedure: Gimp.Procedure, text: str) -> None:
     """An array of layers as the procedure's answer."""
     procedure.add_core_object_array_return_value("layers", "Layers", text, Gimp.Layer.__gtype__, FLAGS)
+
+
+def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str, str]] = ()) -> None:
+    """Raise StyleError if a number is out of its range or the output none of ``outputs``. Needs the engine."""
+    from nst_core.errors import StyleError
+    from nst_core.settings import check_choice
+
+    for name, (least, most) in RANGES.items():
+        value = config.get_property(name)
+        if not least <= value <= most:
+            raise StyleError(f"The argument {name} is {value}; give a number from {least} to {most}.")
+    if outputs:
+        check_choice("output", config.get_property("output"), [value for value, _, _ in outputs])

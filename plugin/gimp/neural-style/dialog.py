@@ -14,7 +14,7 @@ from gallery import gallery  # noqa: E402
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
 from preview_pane import PreviewPane  # noqa: E402
 from proxy import read_proxy  # noqa: E402
-from style_picture import style_picture  # noqa: E402
+from style_picture import labelled_row, limit, style_picture  # noqa: E402
 from watch import Watch  # noqa: E402
 
 from nst_core.errors import StyleError  # noqa: E402
@@ -28,11 +28,13 @@ def ask(
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
     drawables: Sequence[Gimp.Drawable],
+    outputs: Sequence[tuple[str, str, str]],
     with_selection: bool = True,
 ) -> bool:
     """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled.
 
-    ``with_selection`` is whether the selection decides where the style goes.
+    ``outputs`` are those to choose from (see arguments.py). ``with_selection`` is whether the selection decides where
+    the style goes.
     """
     if not drawables:
         raise StyleError("No layer is selected; select the layer to paint.")
@@ -49,6 +51,7 @@ def ask(
 
         trained, own = gallery(config, library, accept), style_picture(dialog, config)
         choice, pages = _source(config, trained, own)
+        labelled_row(dialog, "output", "O_utput", _output(config, outputs))
         _lay_out(dialog, pane.widget, choice, pages)
 
         def follow(*_: object) -> None:
@@ -93,9 +96,10 @@ def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Wi
     """The preview on the left; on the right the styles and, under them, the settings of every style."""
     # GIMP's default widgets differ by version.
     for name in ("strength", "stroke-size"):
-        dialog.get_widget(name, GimpUi.SpinScale)
-    dialog.get_widget("output", Gtk.ComboBox)
-    controls = dialog.fill_box("controls", ["strength", "stroke-size", "keep-colors", "output"])
+        scale = dialog.get_widget(name, GimpUi.SpinScale)
+        limit(scale, name, digits=1)
+        scale.unset_scale_limits()
+    controls = dialog.fill_box("controls", ["strength", "stroke-size", "keep-colors", "output-row"])
     controls.set_spacing(6)
     side = dialog.fill_box("side", ["controls"])
     side.set_spacing(SPACING)
@@ -110,6 +114,13 @@ def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Wi
     columns.pack_start(preview, True, True, 0)
     columns.reorder_child(preview, 0)
     dialog.fill(["columns"])
+
+
+def _output(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str, str]]) -> Gtk.ComboBox:
+    model = Gtk.ListStore(str, str)
+    for value, label, _ in outputs:
+        model.append([value, label])
+    return GimpUi.prop_string_combo_box_new(config, "output", model, 0, 1)
 
 
 def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) -> tuple[Gtk.Box, Gtk.Stack]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import background
 import painting
@@ -26,6 +27,8 @@ def paint_folder(config: Gimp.ProcedureConfig) -> tuple[list[str], list[str]]:
     if not files:
         raise StyleError(f"There are no files in {folder}; choose a folder with pictures.")
     title, painter = painting.choose_painter(config)
+    if ending:
+        _check_format(ending)
     painted: list[str] = []
     skipped: list[str] = []
     for number, file in enumerate(files, 1):
@@ -51,6 +54,22 @@ def _folder(config: Gimp.ProcedureConfig, name: str) -> Path:
     if not Path(path).is_dir():
         raise StyleError(f"There is no folder {path}; make it first or choose another one.")
     return Path(path)
+
+
+def _check_format(ending: str) -> None:
+    """Raise StyleError if GIMP saves no such files."""
+    image = Gimp.Image.new(1, 1, Gimp.ImageBaseType.RGB)
+    try:
+        layer = Gimp.Layer.new(image, "dot", 1, 1, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
+        image.insert_layer(layer, None, 0)
+        with TemporaryDirectory() as folder:
+            pixels.save(image, Gio.File.new_for_path(str(Path(folder, f"dot.{ending}"))))
+    except StyleError as error:
+        raise StyleError(
+            f"GIMP saves no pictures in the format {ending!r}; choose one such as png, jpg or tif."
+        ) from error
+    finally:
+        image.delete()
 
 
 def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str) -> None:

@@ -56,12 +56,7 @@ def _filter(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
         name,
     )
     arguments.add_settings(procedure)
-    arguments.add_output(
-        procedure,
-        ("layer", "New layer above", "The layer stays as it is"),
-        ("in-place", "Change the layer", "The layer itself is painted over"),
-        ("image", "New image", "This image stays as it is"),
-    )
+    arguments.add_output(procedure, arguments.OUTPUTS)
     arguments.add_layers_returned(procedure, "The new or changed layers")
     return procedure
 
@@ -82,11 +77,7 @@ def _again(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
         name,
     )
     arguments.add_settings(procedure)
-    arguments.add_output(
-        procedure,
-        ("replace", "Replace the painting", "The new painting takes the place of the old one"),
-        ("layer", "New layer above", "The old painting stays as it is"),
-    )
+    arguments.add_output(procedure, arguments.OUTPUTS_AGAIN)
     arguments.add_layers_returned(procedure, "The new painting")
     return procedure
 
@@ -138,9 +129,10 @@ def paint(
         if run_mode == Gimp.RunMode.INTERACTIVE:
             import dialog
 
-            if not dialog.ask(procedure, config, drawables):
+            if not dialog.ask(procedure, config, drawables, arguments.OUTPUTS):
                 return None
             watcher = dialog.watcher(config, drawables)
+        arguments.check(config, arguments.OUTPUTS)
         import painting
 
         layers = painting.paint(image, drawables, config, watcher)
@@ -171,9 +163,10 @@ def paint_again(
             import records
 
             records.recall(record.settings, config)
-            if not dialog.ask(procedure, config, [source], with_selection=False):
+            if not dialog.ask(procedure, config, [source], arguments.OUTPUTS_AGAIN, with_selection=False):
                 return None
             watcher = dialog.watcher(config, [source], with_selection=False)
+        arguments.check(config, arguments.OUTPUTS_AGAIN)
         return [_array([painting.paint_again(layer, source, record, config, watcher)])]
 
     return _answer(procedure, work)
@@ -183,6 +176,7 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
     """The batch procedure."""
 
     def work() -> list[GObject.Value]:
+        arguments.check(config)
         import folders
 
         return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from arguments import RANGES
 from gi.repository import GdkPixbuf, Gimp, GimpUi, Gio, GLib, GObject, Gtk
 
 FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
@@ -18,9 +19,11 @@ def style_picture(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) 
     """The picture itself, the quality, and behind an expander the numbers that the quality stands for."""
     size = dialog.get_widget("size", GimpUi.LabelSpin)
     iterations = dialog.get_widget("iterations", GimpUi.LabelSpin)
+    for name, numbers in (("size", size), ("iterations", iterations)):
+        limit(numbers.get_spin_button(), name, digits=0)
     file_row = dialog.get_widget("style-image", GObject.TYPE_NONE)
-    features = _row(dialog, "features", "_Feature network", _features(config))
-    quality = _row(dialog, "quality", "_Quality", _quality(config))
+    features = labelled_row(dialog, "features", "_Feature network", _features(config))
+    quality = labelled_row(dialog, "quality", "_Quality", _quality(config))
     _as_wide_as_each_other(size.get_label(), iterations.get_label(), features.get_children()[0])
     _as_wide_as_each_other(file_row.get_label_widget(), quality.get_children()[0])
 
@@ -41,7 +44,7 @@ def style_picture(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) 
     return box
 
 
-def _row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget) -> Gtk.Box:
+def labelled_row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget) -> Gtk.Box:
     """A row called ``name``-row of a widget of ours and its label."""
     label = dialog.get_label(f"{name}-label", text, False, True)
     label.set_xalign(0)
@@ -52,6 +55,13 @@ def _row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widge
     row.pack_start(widget, True, True, 0)
     widget.show_all()
     return row
+
+
+def limit(field: Gtk.SpinButton, name: str, digits: int) -> None:
+    """Let the field for the argument ``name`` have no other numbers than make sense."""
+    field.set_range(*RANGES[name])
+    field.set_increments(1, 10)
+    field.set_digits(digits)
 
 
 def _as_wide_as_each_other(*labels: Gtk.Label) -> None:
