@@ -307,7 +307,7 @@ def filters(session: Session) -> list[str]:
     return [line for line in lines if "neural-style.py" in line]
 
 
-def until(ask: Callable[[], Any], expected: Any, seconds: float = 60) -> None:
+def until(ask: Callable[[], Any], expected: Any, seconds: float = 180) -> None:
     """Wait for an answer."""
     deadline = time.monotonic() + seconds
     while (answer := ask()) != expected:
