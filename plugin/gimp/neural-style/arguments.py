@@ -6,7 +6,10 @@ from gi.repository import Gimp, GObject
 
 FLAGS = GObject.ParamFlags.READWRITE
 # The settings of a painting, by the names of their arguments.
-SETTINGS = ("style", "style-image", "strength", "stroke-size", "keep-colors", "size", "iterations", "features")
+SETTINGS = (
+    *("style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"),
+    *("size", "iterations", "features"),
+)
 
 
 def add_settings(procedure: Gimp.Procedure) -> None:
@@ -30,6 +33,14 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         50.0,
         200.0,
         100.0,
+        FLAGS,
+    )
+    procedure.add_boolean_argument(
+        "full-resolution",
+        "Strokes at full resolutio_n",
+        "Strokes of so many pixels of the layer itself, which look finer the larger it is, and take longer; else "
+        "they are relative to the picture. Not for a style picture",
+        False,
         FLAGS,
     )
     procedure.add_boolean_argument(
