@@ -81,9 +81,9 @@ def session_options(provider: Provider) -> ort.SessionOptions:
     return options
 
 
-def run_options(session: ort.InferenceSession, options: ort.RunOptions | None = None) -> ort.RunOptions:
-    """How such a session is run, added to ``options``: the arena gives back after a run what the run took."""
-    options = options or ort.RunOptions()
+def run_options(session: ort.InferenceSession) -> ort.RunOptions:
+    """How such a session is run: the arena gives back after a run what the run took."""
+    options = ort.RunOptions()
     if session.get_providers()[0] == CPU:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options

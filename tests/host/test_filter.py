@@ -42,7 +42,7 @@ def test_it_is_in_the_menu(session, procedure, label):
 
 def test_defaults_are_the_engines(session):
     defaults = session.call("describe")["defaults"]
-    for name in ("strength", "stroke-size", "keep-colors"):
+    for name in ("strength", "stroke-size", "full-resolution", "keep-colors"):
         assert defaults[name] == getattr(StylizeSettings(), name.replace("-", "_"))
     assert defaults["size"] == RenderSettings().size
     assert defaults["iterations"] == RenderSettings().iterations

@@ -37,7 +37,8 @@ def test_script_fu(gimp, variables, tmp_path):
 @pytest.mark.parametrize("procedure", [FILTER, AGAIN, FOLDER])
 def test_every_argument_is_explained(session, procedure):
     found = session.call("describe", procedure=procedure)
-    settings = {"style", "style-image", "strength", "stroke-size", "keep-colors", "size", "iterations", "features"}
+    settings = {"style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"}
+    settings |= {"size", "iterations", "features"}
     others = {"folder", "output-folder", "format", "overwrite"} if procedure == FOLDER else {"output"}
     assert settings | others <= found["arguments"].keys()
     assert all(found["arguments"].values()) and all(found["returns"].values()) and found["help"]

@@ -8,7 +8,10 @@ from gi.repository import Gimp, GLib, GObject
 
 FLAGS = GObject.ParamFlags.READWRITE
 # The settings of a painting, by the names of their arguments.
-SETTINGS = ("style", "style-image", "strength", "stroke-size", "keep-colors", "size", "iterations", "features")
+SETTINGS = (
+    *("style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"),
+    *("size", "iterations", "features"),
+)
 # The least and the most of each number, as in the engine, which cannot be imported yet.
 RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
 # Where the painting goes, and where one goes that is edited again: (value, label, explanation) each, the default first.
@@ -37,6 +40,14 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     _add_number(procedure, "strength", "Stren_gth", "How much of the style, in percent: 0 is the photo", 100.0)
     text = "Size of the strokes, in percent of what the style was trained to paint; not for a style picture"
     _add_number(procedure, "stroke-size", "Strok_e size", text, 100.0)
+    procedure.add_boolean_argument(
+        "full-resolution",
+        "Strokes at full resolutio_n",
+        "Strokes of so many pixels of the layer itself, which look finer the larger it is, and take longer; else "
+        "they are relative to the picture. Not for a style picture",
+        False,
+        FLAGS,
+    )
     procedure.add_boolean_argument(
         "keep-colors",
         "_Keep the photo's colours",

@@ -205,6 +205,7 @@ def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     settings = StylizeSettings(
         strength=config.get_property("strength"),
         stroke_size=config.get_property("stroke-size"),
+        full_resolution=config.get_property("full-resolution"),
         keep_colors=config.get_property("keep-colors"),
     )
     title = " + ".join(style.title for style in styles)
