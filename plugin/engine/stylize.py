@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 from plugin.engine.detail import enlarged, resized
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
@@ -49,7 +50,9 @@ class StylizeSettings:
     def __post_init__(self) -> None:
         check_strength(self.strength)
         if not 50 <= self.stroke_size <= 200:
-            raise StyleError(f"The stroke size is {self.stroke_size:g} %; give one from 50 to 200.")
+            raise StyleError(
+                _("The stroke size is {stroke_size:g} %; give one from 50 to 200.").format(stroke_size=self.stroke_size)
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +71,10 @@ class Stylized:
         if not self.provider.fell_back:
             return []
         return [
-            f"The graphics card could not be used ({self.provider.reason}), so that the processor paints, which is "
-            "slower; updating the card's driver may help."
+            _(
+                "The graphics card could not be used ({reason}), so that the processor paints, which is slower; "
+                "updating the card's driver may help."
+            ).format(reason=self.provider.reason)
         ]
 
 
@@ -117,7 +122,7 @@ def stylize(
     """
     stopper = stopper or Stopper()
     clock = Stopwatch()
-    progress(Progress("Preparing", 0.0))
+    progress(Progress(_("Preparing"), 0.0))
     files: dict[Path, list[Style]] = {}
     for style in styles:
         files.setdefault(style.path, []).append(style)
@@ -128,10 +133,10 @@ def stylize(
     painted = np.zeros_like(seen)
     clock.lap("prepare")
     for number, (path, members) in enumerate(files.items()):
-        progress(Progress("Loading the style", 0.1 + 0.8 * number / len(files)))
+        progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
         session = _session(path, path.stat().st_mtime_ns, provider)
         clock.lap("load")
-        progress(Progress("Painting", 0.2 + 0.8 * number / len(files)))
+        progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
         stopper.check()
         share = sum(styles[style] for style in members)
         weights = np.zeros((1, members[0].count), np.float32)
@@ -139,14 +144,14 @@ def stylize(
             weights[0, style.index] = styles[style] / share
         painted += share * _paint(session, seen, members[0], weights, stopper)
         clock.lap("inference")
-    progress(Progress("Finishing", 0.95))
+    progress(Progress(_("Finishing"), 0.95))
     if seen.shape != rgb.shape:
         larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width
         painted = enlarged(painted, seen, rgb) if larger else resized(painted, *rgb.shape[:2])
         clock.lap("resize")
     pixels = composite(picture, painted, settings.strength, settings.keep_colors)
     clock.lap("composite")
-    progress(Progress("Done", 1.0))
+    progress(Progress(_("Done"), 1.0))
     return Stylized(pixels, provider, clock.seconds)
 
 
@@ -189,7 +194,7 @@ def run_network(
     except Exception as error:  # the runtime's own exception classes share no base but this
         stopper.check()
         raise StyleError(
-            f"ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU."
+            _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.").format(error=error)
         ) from error
     return styled[0].transpose(1, 2, 0)
 
@@ -213,11 +218,11 @@ def _check_memory(picture: Picture, styles: Iterable[Style], settings: StylizeSe
     # Both for each pixel of the picture, which is what the user knows.
     network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
     pictures = math.ceil(PICTURE_BYTES_PER_PIXEL * max(pixels, *painted_pixels.values()) / pixels)
-    subject = "The picture"
+    subject = _("The picture")
     if settings.stroke_size != 100:
-        subject += f" at a stroke size of {settings.stroke_size:g} %"
+        subject += " " + _("at a stroke size of {stroke_size:g} %").format(stroke_size=settings.stroke_size)
     if settings.full_resolution:
-        subject += " with strokes at full resolution"
+        subject += " " + _("with strokes at full resolution")
     if provider.name == CUDA:
         check_memory(pixels, network, on_gpu=True, subject=subject)
         check_memory(pixels, pictures, on_gpu=False, subject=subject)

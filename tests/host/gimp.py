@@ -39,6 +39,7 @@ def environment(profile: Path, home: Path) -> dict[str, str]:
         "GIMP3_DIRECTORY": str(profile),
         "NEURAL_STYLE_HOME": str(home),
         "GIO_USE_VFS": "local",
+        "LANGUAGE": "en",
         "NO_AT_BRIDGE": "1",
     }
 

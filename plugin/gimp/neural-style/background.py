@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gi.repository import Gimp, GLib
+from language import _
 
 if TYPE_CHECKING:
     from plugin.engine.progress import Progress, ProgressCallback
@@ -61,9 +62,10 @@ def run(work: Callable[[ProgressCallback], T], title: str, watcher: Watcher | No
         if at is None:
             text = title
         elif at.iterations:
-            text = f"{title}: iteration {at.iteration} of {at.iterations}"
+            text = _("{title}: iteration {iteration} of {iterations}")
+            text = text.format(title=title, iteration=at.iteration, iterations=at.iterations)
         else:
-            text = f"{title}: {at.stage[0].lower()}{at.stage[1:]}"
+            text = f"{title}: {at.stage}"
         Gimp.progress_set_text(text)
         if at is not None and at.fraction:
             Gimp.progress_update(at.fraction)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from gi.repository import GLib
+from language import _
 
 from nst_core.errors import StyleError
 from plugin.engine.picture import Picture
@@ -84,7 +85,9 @@ class Preview:
         except StyleError as error:
             trouble = str(error)
         except Exception as error:  # in a thread: nobody else would hear of it
-            trouble = f"The preview failed unexpectedly ({type(error).__name__}: {' '.join(str(error).split())})."
+            trouble = _("The preview failed unexpectedly ({error}).").format(
+                error=f"{type(error).__name__}: {' '.join(str(error).split())}"
+            )
         if len(self._painted) > KEPT:
             self._painted.popitem(last=False)
         if wanted:

@@ -269,6 +269,7 @@ import numpy as np
 import onnx
 from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
+from plugin.engine.progress import Progress
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
 from plugin.engine.stylize import StylizeSettings, stylize
 style, side = find_styles("great-wave"), int(sys.argv[2])
