@@ -20,7 +20,7 @@ def test_german(gimp, home, artifacts, tmp_path):
             assert session.call("describe", procedure=AGAIN)["menu_label"] == "Neural Style: Erneut bear_beiten…"
             for procedure in (FILTER, AGAIN, FOLDER):
                 found = session.call("describe", procedure=procedure)
-                assert "Gemälde" in found["help"]
+                assert " zurück" in found["help"]
                 assert found["arguments"]["strength"].endswith("0 ist das Foto (0 bis 100)")
             assert_refused(session.call("run", image=image, drawables=[layer], strength=101.0), "von 0 bis 100")
             assert_refused(session.call("run", image=image, drawables=[layer], style="xyzzy"), "Es gibt keinen Stil")
