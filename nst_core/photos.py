@@ -42,7 +42,8 @@ class Photos:
     """The decodable photos of a folder (searched deeply) or an uncompressed tar file.
 
     Attributes:
-        skipped: names of files that are no picture, or too small for a crop, in order.
+        skipped: names of files that are no picture, or too small for a crop, in order; and of damaged ones once they
+            have been found out, which takes reading all of them.
     Raises StyleError if not one usable photo is there.
     """
 
@@ -73,7 +74,9 @@ class Photos:
 
         Its side before scaling is ``least`` to 1 of the photo's short side.
         """
-        image = self._open(index)
+        return self._crop(self._open(index), size, rng, least)
+
+    def _crop(self, image: Image.Image, size: int, rng: np.random.Generator, least: float) -> Tensor:
         box, mirrored = _square(image.size, rng, least)
         square = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
         if mirrored:
@@ -92,13 +95,14 @@ class Photos:
         """The batch of a step, float32 [count, 3, size, size] in 0..1, or a ``part`` of it.
 
         It depends on ``seed`` and ``step`` alone, so a resumed training sees what an uninterrupted one would.
-        Every photo comes once per pass; each pass has an order of its own.
+        Every photo comes once per pass; each pass has an order of its own. In place of a damaged photo comes the next
+        one. Raises StyleError if all are damaged.
         """
         rng = np.random.default_rng([seed, step])
         crops = []
         for i in range(count):
             if i in range(count)[part]:
-                crops.append(self.crop(self._index(seed, step * count + i), size, rng, least))
+                crops.append(self._crop(self._sample(seed, step * count + i), size, rng, least))
             else:
                 # A square takes as many random numbers of a photo of any size (or of all but one in millions).
                 _square((WHOLE_SIDE, WHOLE_SIDE), rng, least)
@@ -111,9 +115,21 @@ class Photos:
         except OSError as error:
             raise StyleError(f"The photo {name} in {self.source} is damaged ({error}); remove it and go on.") from error
 
-    def _index(self, seed: int, sample: int) -> int:
+    def _sample(self, seed: int, sample: int) -> Image.Image:
+        """The photo that is due, or the first sound one after it."""
+        for index in self._order(seed, sample):
+            try:
+                return self._open(index)
+            except StyleError:
+                name = self._readers[index][0]
+                if name not in self.skipped:
+                    self.skipped.append(name)
+        raise StyleError(f"Every photo in {self.source} is damaged; give another folder or tar.")
+
+    def _order(self, seed: int, sample: int) -> list[int]:
+        """All photos in the order of the pass, from the one that is due round to the one before it."""
         epoch, place = divmod(sample, len(self))
-        return int(np.random.default_rng([seed, epoch, 1]).permutation(len(self))[place])
+        return np.roll(np.random.default_rng([seed, epoch, 1]).permutation(len(self)), -place).tolist()
 
 
 def _square(extents: tuple[int, int], rng: np.random.Generator, least: float) -> tuple[tuple[int, int, int, int], bool]:

@@ -220,8 +220,9 @@ class TrainSettings:
         minutes: a budget in place of ``steps``, which ``train`` then works out itself; 0 until it has.
         batch, crop: photos a step, and their height and width in pixels.
         style_size: the style picture is scaled to about this many pixels squared: larger means larger strokes.
-        shift: the result is cropped by 0 to this many pixels before it is judged. Without it the network learns
-            where the feature network's pooling grid lies and hides a fine hatching there.
+        turn, zoom: the result is turned by up to so many degrees and scaled by up to this factor, down or up, before it
+            is judged (see views.py). Without that the network learns where the feature network's pooling grid lies and
+            fills flat areas with a fine mesh that means strokes there.
         mixed_precision: compute in bfloat16 where PyTorch deems it safe; the weights stay float32.
     """
 
@@ -229,7 +230,7 @@ class TrainSettings:
         default_factory=lambda: ObjectiveSettings(
             content_layers=("relu3_1", "relu4_1"),
             style_layer_weights=(0.4, 0.6, 0.6, 1.0, 1.0),
-            content_weight=0.8,
+            content_weight=0.4,
             tv_weight=4.0,
         )
     )
@@ -239,7 +240,8 @@ class TrainSettings:
     batch: int = 4
     crop: int = 256
     style_size: int = 512
-    shift: int = 3
+    turn: float = 8.0
+    zoom: float = 1.2
     learning_rate: float = 1e-3
     cooldown: float = 0.3
     mixed_precision: bool = False

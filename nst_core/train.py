@@ -23,8 +23,10 @@ from nst_core.photos import PictureSource
 from nst_core.pictures import resized_to_area
 from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSettings
 from nst_core.transformer import TransformerNetwork
+from nst_core.views import random_tilt
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
+SMALLEST_STYLE = 64  # pixels; a smaller picture holds no strokes, only a blur of them once it is enlarged
 WARM_UP = 3  # steps that take longer than those that follow
 MEASURED = 0.05  # of a budget in minutes, before the steps that fit into it are counted
 
@@ -101,7 +103,7 @@ def train(
     weights of ``start``, if given: a network that has learned other styles, or these with other weights of the losses,
     learns much sooner. Stops after the step for which ``progress`` returns False. Every ``save_every`` steps, when the
     checkpoint is written, ``progress`` gets the photos ``preview`` ([N, 3, h, w]) in every style, if they are given.
-    Raises StyleError if the checkpoint is another run's, or ``start`` of another shape.
+    Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style picture too small.
 
     With a budget in minutes, the time of the first steps decides once and for all how many there are to be; the
     checkpoint keeps that number. So the learning rate falls as it does with that many ``steps``, the network is the
@@ -118,6 +120,12 @@ def train(
     # Channels last is a sixth faster on a CPU and what tensor cores want.
     layout = torch.channels_last
     features = features.to(device)
+    for style in styles:
+        if min(style.shape[-2:]) < SMALLEST_STYLE:
+            raise StyleError(
+                f"A style picture is {style.shape[3]}x{style.shape[2]} pixels; "
+                f"choose one with at least {SMALLEST_STYLE} pixels on its shorter side."
+            )
     styles = [resized_to_area(style, settings.style_size) for style in styles]
     objective = Objective(features, settings.objective, styles)
     preview = None if preview is None else preview.to(device)
@@ -179,14 +187,14 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step)
         which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part]).to(device)
-        x, y = np.random.default_rng([settings.seed, step, 1]).integers(0, settings.shift + 1, 2)
+        tilt = random_tilt(settings.turn, settings.zoom, settings.seed, step)
         optimizer.zero_grad()
         try:
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
             batch = batch.to(device, memory_format=layout)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                styled = network(batch, F.one_hot(which, len(styles)).float())[..., y:, x:]
-                losses = objective(styled, objective.content_targets(batch[..., y:, x:]), which)
+                styled = tilt.of(network(batch, F.one_hot(which, len(styles)).float()))
+                losses = objective(styled, objective.content_targets(tilt.of(batch)), which)
             losses["total"].backward()
             parallel.agreed()  # nobody waits for gradients that are not to come
             means = {name: value.detach() for name, value in losses.items()}

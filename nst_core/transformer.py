@@ -1,7 +1,7 @@
 """The feed-forward style network of Johnson et al. 2016 (arXiv 1603.08155), with three later repairs:
 
 - Upsampling followed by a convolution in place of transposed convolution (Odena et al. 2016, "Deconvolution and
-  Checkerboard Artifacts"): nearest to learn, bilinear to paint, which leaves a weave of four pixels behind.
+  Checkerboard Artifacts"), bilinear.
 - Instance norm in place of batch norm (Ulyanov et al. 2016, arXiv 1607.08022).
 - A scale and a shift of that norm for each style (Dumoulin et al. 2016, arXiv 1610.07629), so that one network knows
   several styles and all that lies between them.
@@ -60,7 +60,7 @@ class TransformerNetwork(nn.Module):
     """Photo to painting in one pass: [N, 3, H, W] to [N, 3, H, W], RGB, sRGB-encoded 0..1.
 
     Any H and W from ``settings.minimum_size`` up. In training the output may leave 0..1 by up to 0.09, so that its
-    gradient never dies; ``eval()`` clamps it, and upsamples more smoothly.
+    gradient never dies; ``eval()`` clamps it.
     """
 
     def __init__(self, settings: TransformerSettings = TransformerSettings()) -> None:
@@ -88,11 +88,8 @@ class TransformerNetwork(nn.Module):
             x = F.relu(layer(x, style_weights))
         for layer in self.residual:
             x = layer(x, style_weights)
-        # The losses want the grain of canvas or paper in flat areas, and this network can only draw it as a regular
-        # weave. Nearest upsampling lets it, in steps of four pixels; bilinear upsampling leaves these steps out.
-        mode = "nearest" if self.training else "bilinear"
         for layer in self.up:
-            x = F.relu(layer(F.interpolate(x, scale_factor=2.0, mode=mode), style_weights))
+            x = F.relu(layer(F.interpolate(x, scale_factor=2.0, mode="bilinear"), style_weights))
         x = self.last(x)
         # Halving rounds up and doubling does not know, so an odd size comes back up to three pixels larger.
         x = x[..., :height, :width]

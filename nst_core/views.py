@@ -8,8 +8,10 @@ nothing when they are moved by a pixel. Moving the picture at random between ste
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import cos, log, radians, sin
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -34,3 +36,37 @@ def random_view(shift: int, seed: int, step: int) -> View:
         return View()
     right, down, mirrored = np.random.default_rng([seed, step]).integers(0, (shift + 1, shift + 1, 2))
     return View(int(right), int(down), bool(mirrored))
+
+
+@dataclass(frozen=True)
+class Tilt:
+    """A picture turned about its middle by ``angle`` degrees, ``zoom`` times as large, then moved by pixels."""
+
+    angle: float = 0.0
+    zoom: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+
+    def of(self, pictures: Tensor) -> Tensor:
+        """The tilted [N, C, H, W], of the same size and float32. What comes into view is the picture's reflection."""
+        height, width = pictures.shape[-2:]
+        x, y = cos(radians(self.angle)) / self.zoom, sin(radians(self.angle)) / self.zoom
+        # In units of half the width and half the height, as affine_grid wants them: where each pixel comes from.
+        turn = [[x, y * height / width], [-y * width / height, x]]
+        move = [-2 * self.right / width, -2 * self.down / height]
+        rows = [[a, b, a * move[0] + b * move[1]] for a, b in turn]
+        places = torch.tensor([rows], dtype=torch.float32, device=pictures.device).expand(len(pictures), -1, -1)
+        grid = F.affine_grid(places, list(pictures.shape), align_corners=False)
+        # Bilinear interpolation would blur, and what is learned would be sharpened to make up for that.
+        return F.grid_sample(pictures.float(), grid, "bicubic", "reflection", align_corners=False)
+
+
+def random_tilt(angle: float, zoom: float, seed: int, step: int) -> Tilt:
+    """The tilt for a step: by up to ``angle`` degrees, 1/``zoom`` to ``zoom`` times as large, moved by up to 2 pixels.
+
+    So it lies anywhere in the four pixels of the grid on which a network with two doublings draws.
+    """
+    rng = np.random.default_rng([seed, step, 1])
+    turned, scaled = rng.uniform(-angle, angle), np.exp(rng.uniform(-log(zoom), log(zoom)))
+    right, down = rng.uniform(-2, 2, 2)
+    return Tilt(float(turned), float(scaled), float(right), float(down))

@@ -262,6 +262,8 @@ def train(options: argparse.Namespace) -> Report:
         f"{report['feature_network']}; go on with the same command and a larger "
         f"{'--minutes' if options.minutes else '--steps'}",
     )
+    if skipped := report["photos_skipped"]:
+        _say(options, f"{len(skipped)} of the photos damaged or too small, and skipped: {', '.join(skipped)}")
     return report
 
 

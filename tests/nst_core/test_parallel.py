@@ -30,7 +30,7 @@ SETTINGS = TrainSettings(network=SHAPE, steps=8, batch=4, crop=64, style_size=64
 def trainings(weights: str, photos: Path, folder: Path) -> dict:
     """By name, the losses of every step and the weights that came of them; files go into ``folder``."""
     source, features = Photos(photos, 64), load_features(weights)
-    styles = torch.rand(3, 1, 3, 70, 60, generator=torch.Generator().manual_seed(0)).unbind()
+    styles = torch.rand(3, 1, 3, 80, 64, generator=torch.Generator().manual_seed(0)).unbind()
     torch.manual_seed(parallel.rank())
     start = Base(TransformerNetwork(SHAPE), 0, ("the first one's",))
 
@@ -81,7 +81,7 @@ def test_two_processes_learn_what_one_does(worlds, name):
     losses, weights = alone[name]
     assert len(losses) == {"whole": 8, "stopped": 3, "resumed": 5, "minutes": 12}[name]
     for found in together:
-        torch.testing.assert_close(found[name][0], losses, rtol=1e-4, atol=0)
+        torch.testing.assert_close(found[name][0], losses, rtol=1e-3, atol=0)
     first, second = (found[name][1] for found in together)
     assert torch.equal(first, second)
     assert (first - weights).norm() < 0.02 * (weights - alone["start"][1]).norm()

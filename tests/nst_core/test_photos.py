@@ -20,6 +20,28 @@ def test_broken_and_tiny_files_are_skipped_and_named(photos_folder, tmp_path):
     assert len(photos) == 12 and photos.skipped == ["broken.jpg", "tiny.png"]
 
 
+def test_the_next_photo_stands_in_for_a_damaged_one(photos_folder, tmp_path):
+    for path in photos_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    sound = Photos(tmp_path, 64)
+    due, following, *_ = sound._order(1, 0)
+    name = sound._readers[due][0]
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:3000])
+    photos = Photos(tmp_path, 64)
+    assert len(photos) == 12 and photos.skipped == []
+    batch = photos.batch(0, 2, 64, seed=1)
+    assert photos.skipped == [name]
+    rng = np.random.default_rng([1, 0])
+    assert torch.equal(batch, torch.stack([photos.crop(following, 64, rng) for _ in range(2)]).float() / 255)
+    photos.batch(0, 2, 64, seed=1)
+    assert photos.skipped == [name]
+
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(StyleError, match="Every photo"):
+        photos.batch(0, 2, 64, seed=1)
+
+
 def test_a_tar_gives_what_its_folder_gives(photos_folder, tmp_path):
     with tarfile.open(tmp_path / "photos.tar", "w") as tar:
         for path in sorted(photos_folder.iterdir()):
@@ -49,7 +71,7 @@ def test_the_parts_of_a_batch_are_the_batch(samples, tmp_path):
 
 def test_every_photo_comes_once_a_pass_and_passes_differ_in_order(photos_folder):
     photos = Photos(photos_folder, 64)
-    passes = [[photos._index(7, sample) for sample in range(start, start + 12)] for start in (0, 12)]
+    passes = [[photos._order(7, sample)[0] for sample in range(start, start + 12)] for start in (0, 12)]
     assert sorted(passes[0]) == sorted(passes[1]) == list(range(12))
     assert passes[0] != passes[1]
 

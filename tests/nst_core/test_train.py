@@ -25,7 +25,7 @@ from nst_core.weights import load_features  # noqa: E402
 SETTINGS = TrainSettings(
     network=TransformerSettings(width=4, residual_blocks=1), steps=12, batch=2, crop=48, style_size=48, seed=3
 )
-STYLE = torch.rand(1, 3, 50, 40, generator=torch.Generator().manual_seed(0))
+STYLE = torch.rand(1, 3, 80, 64, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
 
 def test_it_learns(run, tmp_path, samples, read_photo):
     settings = dataclasses.replace(SETTINGS, steps=48, learning_rate=5e-3)
-    _, losses = run(tmp_path / "c", settings, styles=[read_photo(samples / "coffee.jpg", 90)])
+    _, losses = run(tmp_path / "c", settings, styles=[read_photo(samples / "coffee.jpg", 100)])
     # Twelve steps are two passes over the photos.
     assert sum(losses[-12:]) < 0.2 * sum(losses[:12])
 
@@ -91,7 +91,7 @@ def test_more_steps_may_follow_but_nothing_else_may_change(run, tmp_path):
 
 
 def test_a_training_may_start_from_another(run, tmp_path, samples, read_photo):
-    styles = [read_photo(samples / "coffee.jpg", 90)]
+    styles = [read_photo(samples / "coffee.jpg", 100)]
     first, losses = run(tmp_path / "first", dataclasses.replace(SETTINGS, steps=60, learning_rate=5e-3), styles)
     objective = dataclasses.replace(SETTINGS.objective, content_weight=1.0)
     other = dataclasses.replace(SETTINGS, steps=2, objective=objective)
@@ -110,6 +110,12 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(run, tmp_path, f
         save_checkpoint(done, tmp_path / "c")
     assert (tmp_path / "c").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_style_picture_too_small_for_strokes_is_refused(run, tmp_path):
+    with pytest.raises(StyleError, match="is 200x63 pixels; choose one with at least 64 pixels"):
+        run(tmp_path / "c", styles=[STYLE, torch.rand(1, 3, 63, 200)])
+    assert not any(tmp_path.iterdir())
 
 
 def test_files_that_are_no_checkpoints_are_refused(tmp_path):
