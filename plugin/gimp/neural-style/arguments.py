@@ -15,16 +15,9 @@ SETTINGS = (
 )
 # The least and the most of each number, as in the engine, which cannot be imported yet.
 RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
-# Where the painting goes, and where one goes that is edited again: (value, label, explanation) each, the default first.
-OUTPUTS = (
-    ("layer", _("New layer above"), _("The layer stays as it is")),
-    ("in-place", _("Change the layer"), _("The layer itself is painted over")),
-    ("image", _("New image"), _("This image stays as it is")),
-)
-OUTPUTS_AGAIN = (
-    ("replace", _("Replace the painting"), _("The new painting takes the place of the old one")),
-    ("layer", _("New layer above"), _("The old painting stays as it is")),
-)
+# Where the painting goes, and where one goes that is edited again: (value, label) each, the default first.
+OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Change the layer")), ("image", _("New image")))
+OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
 
 
 def add_settings(procedure: Gimp.Procedure) -> None:
@@ -100,10 +93,10 @@ def add_file(
     procedure.add_file_argument(name, label, text, action, none_ok, None, FLAGS)
 
 
-def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str, str]]) -> None:
+def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str]]) -> None:
     """Where the painting goes: ``OUTPUTS`` or ``OUTPUTS_AGAIN``."""
-    names = ", ".join(f'"{value}"' for value, *_label in outputs)
-    text = _("Where the painting goes: {names}").format(names=names)
+    text = _("Where the painting goes: {outputs}")
+    text = text.format(outputs=", ".join(f'"{value}" ({label})' for value, label in outputs))
     procedure.add_string_argument("output", _("O_utput"), text, outputs[0][0], FLAGS)
 
 
@@ -112,7 +105,7 @@ def add_layers_returned(procedure: Gimp.Procedure, text: str) -> None:
     procedure.add_core_object_array_return_value("layers", _("Layers"), text, Gimp.Layer.__gtype__, FLAGS)
 
 
-def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str, str]] = ()) -> None:
+def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ()) -> None:
     """Raise StyleError if a number is out of its range or the output none of ``outputs``. Needs the engine."""
     from nst_core.errors import StyleError
 
@@ -121,7 +114,7 @@ def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str, str]] 
         if not least <= value <= most:
             text = _("The argument {name} is {value}; give a number from {least} to {most}.")
             raise StyleError(text.format(name=name, value=value, least=least, most=most))
-    names = [value for value, *_label in outputs]
+    names = [value for value, _label in outputs]
     if outputs and (output := config.get_property("output")) not in names:
         text = _("There is no output {output!r}; choose from {names}.")
         raise StyleError(text.format(output=output, names=", ".join(names)))

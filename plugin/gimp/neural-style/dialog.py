@@ -29,7 +29,7 @@ def ask(
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
     drawables: Sequence[Gimp.Drawable],
-    outputs: Sequence[tuple[str, str, str]],
+    outputs: Sequence[tuple[str, str]],
     with_selection: bool = True,
 ) -> bool:
     """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled.
@@ -117,10 +117,10 @@ def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Wi
     dialog.fill(["columns"])
 
 
-def _output(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str, str]]) -> Gtk.ComboBox:
+def _output(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]]) -> Gtk.ComboBox:
     model = Gtk.ListStore(str, str)
-    for value, label, *_text in outputs:
-        model.append([value, label])
+    for output in outputs:
+        model.append(output)
     return GimpUi.prop_string_combo_box_new(config, "output", model, 0, 1)
 
 
