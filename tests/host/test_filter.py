@@ -213,7 +213,8 @@ def test_an_iterative_render(session, features, tmp_path):
     session.call("delete", image=image)
 
 
-def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path):
+@pytest.mark.parametrize("seconds", [0, 2], ids=["loading PyTorch", "painting"])
+def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path, seconds):
     need_torch()
     painting = tmp_path / "painting.png"
     Image.effect_noise((64, 64), 50).save(painting)
@@ -224,7 +225,7 @@ def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path
         )
         filter = until(lambda: child(session.process.pid, "neural-style.py"))
         until(lambda: any("libtorch" in map.path for map in filter.memory_maps()))
-        time.sleep(1)
+        time.sleep(seconds)
         assert filter.is_running()
         session.process.kill()
         filter.wait(10)

@@ -205,6 +205,7 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | 
 
     from nst_core.errors import StyleError
 
+    background.end_with_gimp()
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
