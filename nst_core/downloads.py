@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 import torch
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 
 MIRRORS_VARIABLE = "NEURAL_STYLE_MIRRORS"
 TIMEOUT_SECONDS = 30
@@ -78,9 +79,11 @@ def fetch(download: Download, progress: DownloadProgress = ignore) -> Path:
         if target.is_file():
             return target  # another program was quicker
         raise StyleError(
-            f"{target.name} ({download.size / 2**20:.0f} MiB) is not on this machine and could not be fetched "
-            f"({error}); get {download.url} on another machine and put it at {target}, "
-            "or choose the feature network compact, which needs none."
+            _(
+                "{name} ({size:.0f} MiB) is not on this machine and could not be fetched ({error}); get "
+                "{url} on another machine and put it at {target}, or choose the feature network compact, which "
+                "needs none."
+            ).format(name=target.name, size=download.size / 2**20, error=error, url=download.url, target=target)
         ) from error
     return target
 
@@ -92,7 +95,9 @@ def _claimed(path: Path) -> Iterator[BufferedRandom]:
         # Whoever had it before may have removed it between the opening and the locking.
         if not _locked(file) or os.fstat(file.fileno()).st_nlink == 0:
             name = path.name.removeprefix(".").removesuffix(".partial")
-            raise StyleError(f"Another program is fetching {name} at the moment; try again when it is done.")
+            raise StyleError(
+                _("Another program is fetching {name} at the moment; try again when it is done.").format(name=name)
+            )
         try:
             yield file
         finally:
@@ -149,8 +154,10 @@ def _append(file: BufferedRandom, address: str, download: Download, progress: Do
     def tell(done: int) -> None:
         if not progress(done, download.size):
             raise StyleError(
-                f"The download of {download.filename} was stopped after {done / 2**20:.0f} of "
-                f"{download.size / 2**20:.0f} MiB; the next one goes on from there."
+                _(
+                    "The download of {filename} was stopped after {done:.0f} of {size:.0f} MiB; the next one "
+                    "goes on from there."
+                ).format(filename=download.filename, done=done / 2**20, size=download.size / 2**20)
             )
 
     done = file.seek(0, os.SEEK_END)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 from nst_core.settings import POOLINGS
 
 CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
@@ -85,8 +86,10 @@ class FeatureNetwork(nn.Module, ABC):
             if layer not in valid:
                 relus = ", ".join(name for name in valid if name.startswith("relu"))
                 raise StyleError(
-                    f"The feature network {self.name} has no layer {layer!r}; it has {relus} "
-                    "(and the same names with conv, before the ReLU)."
+                    _(
+                        "The feature network {name} has no layer {layer!r}; it has {relus} (and the same names with "
+                        "conv, before the ReLU)."
+                    ).format(name=self.name, layer=layer, relus=relus)
                 )
 
 
@@ -248,12 +251,22 @@ def vgg(
             weight, bias = state.get(f"features.{index}.weight"), state.get(f"features.{index}.bias")
             if weight is None or bias is None:
                 if not convolutions:
-                    raise StyleError(f"{name} holds no {kind} weights: features.0.weight is missing.")
+                    raise StyleError(
+                        _("{name} holds no {kind} weights: features.0.weight is missing.").format(name=name, kind=kind)
+                    )
                 return VGGNetwork(name, convolutions, preprocessing, pooling)
             if tuple(weight.shape) != (channels, channels_in, 3, 3):
                 raise StyleError(
-                    f"{name} holds weights of another network: features.{index}.weight is "
-                    f"{tuple(weight.shape)} where {kind} has {(channels, channels_in, 3, 3)}."
+                    _(
+                        "{name} holds weights of another network: features.{index}.weight is {shape} where {kind} has "
+                        "{expected}."
+                    ).format(
+                        name=name,
+                        index=index,
+                        shape=tuple(weight.shape),
+                        kind=kind,
+                        expected=(channels, channels_in, 3, 3),
+                    )
                 )
             convolutions[f"conv{block}_{number}"] = (weight, bias)
             channels_in = channels
@@ -279,7 +292,9 @@ def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNet
                     heads[layer] = (state[f"{key}_aux.weight"], state[f"{key}_aux.bias"])
         first = (state["conv0.weight"], state["conv0.bias"])
     except KeyError as missing:
-        raise StyleError(f"{name} is not a whole slim VGG-19: {missing} is missing.") from missing
+        raise StyleError(
+            _("{name} is not a whole slim VGG-19: {missing} is missing.").format(name=name, missing=missing)
+        ) from missing
     return VGGNetwork(name, convolutions, IDENTITY, pooling, "reflect", heads, first)
 
 
@@ -296,5 +311,7 @@ def compact(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGG
                 convolutions[layer] = (state[f"{layer}.weight"], state[f"{layer}.bias"])
             heads[f"conv{block}_1"] = (state[f"head{block}_1.weight"], state[f"head{block}_1.bias"])
     except KeyError as missing:
-        raise StyleError(f"{name} is not a whole compact network: {missing} is missing.") from missing
+        raise StyleError(
+            _("{name} is not a whole compact network: {missing} is missing.").format(name=name, missing=missing)
+        ) from missing
     return VGGNetwork(name, convolutions, TORCHVISION, pooling, heads=heads)

@@ -11,6 +11,7 @@ from torch import Tensor
 from nst_core import losses
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
+from nst_core.language import _
 from nst_core.settings import ObjectiveSettings
 
 # Four poolings leave two pixels of this, the least that reflection padding can mirror.
@@ -107,11 +108,13 @@ class Objective:
         height, width = style.shape[-2:]
         if min(height, width) < SMALLEST_SIDE:
             raise StyleError(
-                f"At this size the style picture is {width}x{height} pixels, and its shorter side needs "
-                f"{SMALLEST_SIDE}; make it larger or choose a less narrow one."
+                _(
+                    "At this size the style picture is {width}x{height} pixels, and its shorter side needs "
+                    "{least}; make it larger or choose a less narrow one."
+                ).format(width=width, height=height, least=SMALLEST_SIDE)
             )
         if style.flatten(2).std(2).max() < 1 / 255:
-            raise StyleError("The style picture is all of one colour; choose one with strokes or texture.")
+            raise StyleError(_("The style picture is all of one colour; choose one with strokes or texture."))
         with torch.no_grad():
             features = self.network(style, self.settings.style_layers)
             means = {layer: value.mean((2, 3), keepdim=True) for layer, value in features.items()}

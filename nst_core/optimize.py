@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
+from nst_core.language import _
 from nst_core.objective import SMALLEST_SIDE, Objective
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.render_checkpoint import RenderCheckpoint, load_checkpoint, origin_of, save_checkpoint
@@ -166,8 +167,10 @@ class _Judge:
         h, w = self.photo.shape[-2:]
         if min(h, w) < SMALLEST_SIDE:
             raise StyleError(
-                f"At a size of {size} the photo is {w}x{h} pixels, and its shorter side needs {SMALLEST_SIDE}; "
-                "give a larger size or a less narrow photo."
+                _(
+                    "At a size of {size} the photo is {w}x{h} pixels, and its shorter side needs {least}; "
+                    "give a larger size or a less narrow photo."
+                ).format(size=size, w=w, h=h, least=SMALLEST_SIDE)
             )
         self.shift, self.seed = 0 if kind == "lbfgs" else settings.shift, settings.seed
         style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
@@ -250,9 +253,15 @@ def _step(optimizer: torch.optim.Optimizer, image: Tensor, judge: _Judge, iterat
 
 def _without_loss(good: RenderProgress, iteration: int) -> RenderProgress:
     """``good``, with a note of why it is the last. Raises StyleError if it is the first picture of all."""
-    what = f"the loss of iteration {iteration} is not a number"
     if iteration == 1:
-        raise StyleError(f"Nothing can be painted, since {what}; make the weights smaller or choose other features.")
-    return replace(
-        good, note=f"The render ended early, since {what}; this is the picture of iteration {good.iteration}."
+        raise StyleError(
+            _(
+                "Nothing can be painted, since the loss of iteration 1 is not a number; make the weights smaller or "
+                "choose other features."
+            )
+        )
+    text = _(
+        "The render ended early, since the loss of iteration {iteration} is not a number; this is the picture of "
+        "iteration {good}."
     )
+    return replace(good, note=text.format(iteration=iteration, good=good.iteration))

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nst_core.errors import StyleError
 from nst_core.features import CAFFE, CONVOLUTIONS_PER_BLOCK, MATCONVNET, TORCHVISION, Preprocessing
+from nst_core.language import _
 
 # The top-left corner of conv1_1's first filter over its input channels, in BGR order, in the networks that Oxford's
 # Visual Geometry Group published with Simonyan and Zisserman 2014.
@@ -61,13 +62,17 @@ def read(path: Path) -> WeightFile:
         raise
     except ImportError as error:
         raise StyleError(
-            f"{path} is a {kind} file, and {error.name}, which reads it, is not installed; "
-            "run `python3 install.py torch` again in Neural Style's folder."
+            _(
+                "{path} is a {kind} file, and {name}, which reads it, is not installed; run `python3 install.py "
+                "torch` again in Neural Style's folder."
+            ).format(path=path, kind=kind, name=error.name)
         ) from error
     except Exception as error:  # these libraries raise dozens of kinds on a damaged file
         raise StyleError(
-            f"{path} cannot be read as a {kind} file: it is damaged or cut off, or holds more than numbers; "
-            "delete it and fetch or copy it again."
+            _(
+                "{path} cannot be read as a {kind} file: it is damaged or cut off, or holds more than numbers; "
+                "delete it and fetch or copy it again."
+            ).format(path=path, kind=kind)
         ) from error
     if "conv11.weight" in state:
         return WeightFile("slim", state, TORCHVISION)
@@ -108,7 +113,11 @@ def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
         with path.open("rb") as file:
             start = file.read(32)
     except OSError as error:
-        raise StyleError(f"{path} cannot be read ({error.strerror}); mend that or choose another file.") from error
+        raise StyleError(
+            _("{path} cannot be read ({strerror}); mend that or choose another file.").format(
+                path=path, strerror=error.strerror
+            )
+        ) from error
     if start[8:9] == b"{":  # after the header's length
         return "safetensors", _read_safetensors
     if start.startswith((b"PK\x03\x04", b"\x80")):  # a zip archive, or a bare pickle before PyTorch 1.6
@@ -118,9 +127,11 @@ def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
     if start.startswith(b"MATLAB 5.0 MAT-file"):
         return "MatConvNet", _read_matconvnet
     if start.startswith(b"MATLAB 7.3 MAT-file"):
-        raise StyleError(f"{path} is a MATLAB 7.3 file; save it with MATLAB's option -v7.")
+        raise StyleError(_("{path} is a MATLAB 7.3 file; save it with MATLAB's option -v7.").format(path=path))
     raise StyleError(
-        f"{path} cannot be read as weights: it is no safetensors, PyTorch, Keras or MatConvNet file; choose another."
+        _(
+            "{path} cannot be read as weights: it is no safetensors, PyTorch, Keras or MatConvNet file; choose another."
+        ).format(path=path)
     )
 
 
@@ -192,7 +203,7 @@ def _convolutions(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Weight and bias of every convolution in float32, and nothing else."""
     state: dict[str, Tensor] = {}
     for key, weight in tensors.items():
-        layer, _, end = key.rpartition(".")
+        layer, _dot, end = key.rpartition(".")
         if end != "weight" or weight.ndim != 4:
             continue
         bias = tensors.get(f"{layer}.bias")
@@ -201,11 +212,17 @@ def _convolutions(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         for part, tensor in ((key, weight), (f"{layer}.bias", bias)):
             if not tensor.is_floating_point():
                 kind = str(tensor.dtype).removeprefix("torch.")
-                raise StyleError(f"{part} in {path} is of type {kind}, and weights are floats; choose another file.")
+                raise StyleError(
+                    _("{part} in {path} is of type {kind}, and weights are floats; choose another file.").format(
+                        part=part, path=path, kind=kind
+                    )
+                )
             state[part] = tensor.float()
             if not state[part].isfinite().all():
                 raise StyleError(
-                    f"{part} in {path} holds values that are no numbers or infinite; fetch or copy the file again."
+                    _(
+                        "{part} in {path} holds values that are no numbers or infinite; fetch or copy the file again."
+                    ).format(part=part, path=path)
                 )
     return state
 
@@ -218,8 +235,10 @@ def _as_torchvision(path: Path, state: dict[str, Tensor]) -> tuple[str, dict[str
     found = {key.removesuffix(".weight") for key in state if key.endswith(".weight")}
     if not found:
         raise StyleError(
-            f"{path} holds no VGG weights: features.0.weight is missing (in a Keras or MatConvNet file, conv1_1); "
-            "choose a file of VGG-19 or VGG-16."
+            _(
+                "{path} holds no VGG weights: features.0.weight is missing (in a Keras or MatConvNet file, "
+                "conv1_1); choose a file of VGG-19 or VGG-16."
+            ).format(path=path)
         )
     for kind in CONVOLUTIONS_PER_BLOCK:
         keys = _torchvision_keys(kind)
@@ -241,4 +260,8 @@ def _torchvision_keys(kind: str) -> dict[str, str]:
 
 
 def _another_network(path: Path, why: str) -> StyleError:
-    return StyleError(f"{path} holds weights of another network: {why}; choose a file of VGG-19 or VGG-16.")
+    return StyleError(
+        _("{path} holds weights of another network: {why}; choose a file of VGG-19 or VGG-16.").format(
+            path=path, why=why
+        )
+    )

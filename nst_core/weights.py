@@ -7,6 +7,7 @@ from pathlib import Path
 from nst_core import features, weight_files
 from nst_core.downloads import Download, DownloadProgress, fetch, ignore
 from nst_core.errors import StyleError
+from nst_core.language import _
 from nst_core.normalize import normalized
 from nst_core.objective import SMALLEST_SIDE
 from nst_core.photos import Photos
@@ -66,15 +67,19 @@ def load_features(
         return _network(source, path, pooling)
     if source == "compact":
         if not COMPACT.is_file():
-            raise StyleError(f"The compact network's file {COMPACT} is missing; install Neural Style again.")
+            raise StyleError(
+                _("The compact network's file {path} is missing; install Neural Style again.").format(path=COMPACT)
+            )
         return _network(source, COMPACT, pooling)
     if Path(source).is_file():
         return _network(Path(source).stem, Path(source), pooling)
     if "+" in source:
         return features.CombinedNetwork([load_features(part, pooling, None, progress) for part in source.split("+")])
     raise StyleError(
-        f"There is no feature network {source!r}: give auto, {', '.join(DOWNLOADS)}, compact, a file of weights that "
-        "exists, or several of these joined with +."
+        _(
+            "There is no feature network {source!r}: give auto, {downloads}, compact, a file of weights that "
+            "exists, or several of these joined with +."
+        ).format(source=source, downloads=", ".join(DOWNLOADS))
     )
 
 

@@ -95,7 +95,13 @@ def apply(options: argparse.Namespace) -> Report:
     styles = find_styles(options.style)
     check_output(options.output)
     source = read_picture(options.photo)
-    settings = StylizeSettings(options.strength, options.stroke_size, bool(options.keep_colors), options.device)
+    settings = StylizeSettings(
+        strength=options.strength,
+        stroke_size=options.stroke_size,
+        full_resolution=options.full_resolution,
+        keep_colors=bool(options.keep_colors),
+        device=options.device,
+    )
     done = stylize(source.picture, styles, settings)
     write_picture(source, done.pixels, options.output)
     titles = " + ".join(style.title for style in styles)
@@ -470,6 +476,12 @@ def parser() -> argparse.ArgumentParser:
         help="a style's name, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file",
     )
     number(sub, "--stroke-size", 50.0, 200.0, 100.0, "size of the strokes, in percent of the trained size")
+    sub.add_argument(
+        "--full-resolution",
+        action="store_true",
+        help="strokes of so many pixels of the photo itself, which look finer the larger it is; by default they are "
+        "relative to the picture",
+    )
 
     sub = command(render, "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what there is).")
     picture(sub)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 
 # Kept free for the host and the rest of the machine.
 RESERVE = 256 * 2**20
@@ -20,18 +21,30 @@ class TooLarge(StyleError):
     """A run that does not fit into memory."""
 
 
-def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "The picture") -> None:
-    """Raise TooLarge, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory."""
+def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "") -> None:
+    """Raise TooLarge, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory.
+
+    ``subject`` begins the sentence; by default it is the picture.
+    """
     free = gpu_memory() if on_gpu else available_memory()
     if free is None:
         return
     usable = max(0, free - RESERVE)
     needed = pixels * bytes_per_pixel
     if needed > usable:
+        kind = _("GPU memory") if on_gpu else _("memory")
         raise TooLarge(
-            f"{subject} has {pixels / 1e6:.1f} megapixels and would take about {needed / 2**30:.1f} GiB of "
-            f"{'GPU ' if on_gpu else ''}memory, of which {usable / 2**30:.1f} GiB is free; make it smaller "
-            f"(at most {usable / bytes_per_pixel / 1e6:.1f} megapixels) or close other programs."
+            _(
+                "{subject} has {pixels:.1f} megapixels and would take about {needed:.1f} GiB of {kind}, of which "
+                "{usable:.1f} GiB is free; make it smaller (at most {most:.1f} megapixels) or close other programs."
+            ).format(
+                subject=subject or _("The picture"),
+                pixels=pixels / 1e6,
+                needed=needed / 2**30,
+                kind=kind,
+                usable=usable / 2**30,
+                most=usable / bytes_per_pixel / 1e6,
+            )
         )
 
 

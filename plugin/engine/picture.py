@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
 
@@ -30,7 +31,7 @@ class Picture:
         if self.mask is not None and self.mask.shape != shape[:2]:
             raise TypeError(f"the mask is {list(self.mask.shape)}, the picture {list(shape[:2])}")
         if 0 in shape:
-            raise StyleError("The picture is empty; choose one with at least one pixel.")
+            raise StyleError(_("The picture is empty; choose one with at least one pixel."))
 
     @property
     def height(self) -> int:
@@ -44,7 +45,7 @@ class Picture:
 def check_strength(strength: float) -> None:
     """Raise StyleError if ``strength``, in percent, is out of range."""
     if not 0 <= strength <= 100:
-        raise StyleError(f"The strength is {strength:g}; give one from 0 to 100.")
+        raise StyleError(_("The strength is {strength:g}; give one from 0 to 100.").format(strength=strength))
 
 
 def network_input(picture: Picture) -> np.ndarray:

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 from nst_core.settings import DEVICES
 from plugin.engine.hosts import nvidia_driver
 
@@ -34,10 +35,10 @@ def choose_provider(device: str, model: Path) -> Provider:
     if device not in DEVICES:
         raise StyleError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
     if device == "cpu":
-        return Provider(CPU, "the CPU was asked for")
+        return Provider(CPU, _("the CPU was asked for"))
     trouble = cuda_trouble(model)
     if trouble is None:
-        return Provider(CUDA, "an NVIDIA GPU ran a trial picture")
+        return Provider(CUDA, _("an NVIDIA GPU ran a trial picture"))
     if device == "cuda":
         raise StyleError(f"The GPU cannot be used: {trouble}. Mend that, or choose the device cpu.")
     return Provider(CPU, trouble, fell_back=CUDA in ort.get_available_providers() and nvidia_driver())
@@ -51,9 +52,9 @@ def cuda_trouble(model: Path) -> str | None:
     take the whole process down. So the model runs on a small picture in a process of its own, fall-back forbidden.
     """
     if CUDA not in ort.get_available_providers():
-        return "this ONNX Runtime is built for the CPU"
+        return _("this ONNX Runtime is built for the CPU")
     if not nvidia_driver():
-        return "no NVIDIA driver was found"
+        return _("no NVIDIA driver was found")
     try:
         trial = subprocess.run(
             [_python(), "-c", _TRIAL, str(model), *sys.path],
@@ -63,11 +64,12 @@ def cuda_trouble(model: Path) -> str | None:
             timeout=120,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the trial run on the GPU failed ({type(error).__name__})"
+        return _("the trial run on the GPU failed ({reason})").format(reason=type(error).__name__)
     if trial.returncode == 0:
         return None
     lines = [line for line in trial.stderr.splitlines() if line.strip()]
-    return f"the trial run on the GPU failed ({lines[-1][:200] if lines else f'exit code {trial.returncode}'})"
+    reason = lines[-1][:200] if lines else f"exit code {trial.returncode}"
+    return _("the trial run on the GPU failed ({reason})").format(reason=reason)
 
 
 def session_options(provider: Provider) -> ort.SessionOptions:
@@ -103,7 +105,11 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
     try:
         return ort.InferenceSession(model, options or session_options(provider), providers=providers)
     except Exception as error:  # the runtime's own exception classes share no base but this
-        raise StyleError(f"{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.") from error
+        raise StyleError(
+            _("{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.").format(
+                model=model, error=error
+            )
+        ) from error
 
 
 def _python() -> str:

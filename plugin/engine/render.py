@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 from nst_core.recipes import Recipe
 from nst_core.settings import RANGES, RenderSettings
 from plugin.engine.memory import TooLarge, check_memory
@@ -20,11 +21,6 @@ from plugin.engine.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-TORCH_ADVICE = (
-    "A style from a picture of your own needs PyTorch, which is not installed yet (a download of about 200 MB, "
-    "or of 3 GB with NVIDIA's libraries); run `python3 install.py torch` once in Neural Style's folder."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +46,20 @@ class Rendered:
     metrics: dict[str, float]
 
 
+def has_torch() -> bool:
+    """Whether PyTorch is installed."""
+    return importlib.util.find_spec("torch") is not None
+
+
 def require_torch() -> None:
     """Raise StyleError, saying how to get it, if PyTorch is not installed."""
-    if importlib.util.find_spec("torch") is None:
-        raise StyleError(TORCH_ADVICE)
+    if not has_torch():
+        raise StyleError(
+            _(
+                "A style from a picture of your own needs PyTorch, which is not installed yet (a download of about 200 "
+                "MB, or of 3 GB with NVIDIA's libraries); run `python3 install.py torch` once in Neural Style's folder."
+            )
+        )
 
 
 def render(
@@ -90,11 +96,11 @@ def render(
     from nst_core import devices, metrics, objective, optimize, pictures, weights
 
     clock = Stopwatch()
-    progress(Progress("Loading the feature network", 0.0))
+    progress(Progress(_("Loading the feature network"), 0.0))
     chosen = devices.choose_device(device)
 
     def fetching(done: int, total: int) -> bool:
-        return progress(Progress(f"Fetching {features}", done / total))
+        return progress(Progress(_("Fetching {features}").format(features=features), done / total))
 
     network = weights.load_features(features, pooling, reference_photos, fetching).to(chosen)
     fitted, notes = objective.fitted(settings.objective, network)
@@ -104,11 +110,11 @@ def render(
 
     def report(step: optimize.RenderProgress) -> bool:
         if not history and step.iteration > 1:
-            notes.append(f"Resumed after iteration {step.iteration - 1}.")
+            notes.append(_("Resumed after iteration {iteration}.").format(iteration=step.iteration - 1))
         history.append(step.losses)
         return progress(
             Progress(
-                "Painting",
+                _("Painting"),
                 step.iteration / step.iterations,
                 step.iteration,
                 step.iterations,
@@ -122,7 +128,7 @@ def render(
     while True:
         need = optimize.memory(network, settings, picture.height, picture.width)
         try:
-            check_memory(*need, chosen.type == "cuda", "A render at this size")
+            check_memory(*need, chosen.type == "cuda", _("A render at this size"))
             done = optimize.render(photo, style, network, settings, report, start, checkpoint, checkpoint_every)
             break
         except (TooLarge, RuntimeError) as error:
@@ -131,7 +137,11 @@ def render(
             smaller = round(settings.size / 2**0.5)
             if smaller < RANGES["size"][0]:
                 raise StyleError(str(error)) from error
-            notes.append(f"There is too little memory for a size of {settings.size}; {smaller} takes its place.")
+            notes.append(
+                _("There is too little memory for a size of {size}; {smaller} takes its place.").format(
+                    size=settings.size, smaller=smaller
+                )
+            )
             settings = replace(settings, size=smaller, coarsest=min(settings.coarsest, smaller))
             history.clear()
     notes += [done.note] if done.note else []

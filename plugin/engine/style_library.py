@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 from plugin.engine import paths
 
 PREFIX = "neural_style."
@@ -49,21 +50,29 @@ class Style:
 def read_styles(path: Path) -> list[Style]:
     """Read the descriptions in a style file, of one style or more. Raises StyleError if it is none."""
     if not path.is_file():
-        raise StyleError(f"There is no style file {path}; check its name.")
+        raise StyleError(_("There is no style file {path}; check its name.").format(path=path))
     try:
         model = onnx.load(path, load_external_data=False)
         entries = {p.key.removeprefix(PREFIX): p.value for p in model.metadata_props if p.key.startswith(PREFIX)}
     except Exception as error:  # protobuf raises its own kinds, which the onnx package does not name
-        raise StyleError(f"{path} is no ONNX file; choose a style made by `neural-style export`.") from error
+        raise StyleError(
+            _("{path} is no ONNX file; choose a style made by `neural-style export`.").format(path=path)
+        ) from error
     if "format" not in entries:
         raise StyleError(
-            f"{path} is no Neural Style file (it has no description); make one with `neural-style export`."
+            _("{path} is no Neural Style file (it has no description); make one with `neural-style export`.").format(
+                path=path
+            )
         )
     try:
         if int(entries["format"]) > FORMAT_VERSION:
-            raise StyleError(f"{path} was made by a newer version of Neural Style; update this one.")
+            raise StyleError(
+                _("{path} was made by a newer version of Neural Style; update this one.").format(path=path)
+            )
         if int(entries["format"]) < FORMAT_VERSION:
-            raise StyleError(f"{path} was made by an older version of Neural Style; train or import it again.")
+            raise StyleError(
+                _("{path} was made by an older version of Neural Style; train or import it again.").format(path=path)
+            )
         step, minimum, memory = (int(entries[key]) for key in ("multiple_of", "minimum_size", "bytes_per_pixel"))
         if min(step, minimum, memory) < 1:
             raise ValueError("a size below 1")
@@ -85,7 +94,11 @@ def read_styles(path: Path) -> list[Style]:
             for index, card in enumerate(cards)
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise StyleError(f"The description in {path} is damaged ({error}); copy or export the file again.") from error
+        raise StyleError(
+            _("The description in {path} is damaged ({error}); copy or export the file again.").format(
+                path=path, error=error
+            )
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -125,16 +138,18 @@ def find_styles(text: str) -> dict[Style, float]:
     library = read_library().styles
     weights: dict[Style, float] = {}
     for part in text.split(","):
-        name, _, share = part.strip().partition(":")
+        name, _colon, share = part.strip().partition(":")
         style = _named(name, library)
         try:
             weights[style] = weights.get(style, 0.0) + float(share or 1.0)
         except ValueError:
             raise StyleError(
-                f"{share!r} is no share of a style; mix them like this: great-wave:0.6,udnie:0.4"
+                _("{share!r} is no share of a style; mix them like this: great-wave:0.6,udnie:0.4").format(share=share)
             ) from None
     if not all(0 < weight < math.inf for weight in weights.values()):
-        raise StyleError(f"The shares of the styles in {text!r} must be above 0; leave out what is not wanted.")
+        raise StyleError(
+            _("The shares of the styles in {text!r} must be above 0; leave out what is not wanted.").format(text=text)
+        )
     total = sum(weights.values())
     return {style: weight / total for style, weight in weights.items()}
 
@@ -143,8 +158,18 @@ def _named(name: str, styles: dict[str, Style]) -> Style:
     if name in styles:
         return styles[name]
     if not styles:
-        raise StyleError(f"There is no style called {name!r}, and none is installed at all; run install.py again.")
+        raise StyleError(
+            _("There is no style called {name!r}, and none is installed at all; run install.py again.").format(
+                name=name
+            )
+        )
     close = difflib.get_close_matches(name.lower(), styles, n=3, cutoff=0.4)
     if close:
-        raise StyleError(f"There is no style called {name!r}; did you mean {' or '.join(close)}?")
-    raise StyleError(f"There is no style called {name!r}; choose from {', '.join(sorted(styles))}.")
+        raise StyleError(
+            _("There is no style called {name!r}; did you mean {close}?").format(name=name, close=" or ".join(close))
+        )
+    raise StyleError(
+        _("There is no style called {name!r}; choose from {styles}.").format(
+            name=name, styles=", ".join(sorted(styles))
+        )
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from nst_core.errors import StyleError
+from nst_core.language import _
 from plugin.engine.detail import enlarged, resized
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
@@ -22,6 +23,8 @@ from plugin.engine.style_library import Style
 
 # The picture, what the network sees of it, what comes back, and the mixtures, beside the network's own needs.
 PICTURE_BYTES_PER_PIXEL = 96
+# Such as 1024 x 683: strokes of this size are seen in the whole picture, and still tell its details.
+WORKING_PIXELS = 700_000
 
 
 @dataclass(frozen=True)
@@ -32,19 +35,24 @@ class StylizeSettings:
         strength: in percent, 0 (the photo) to 100 (the style).
         stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
             so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
+        full_resolution: whether strokes are of so many pixels of the picture, however large it is. Else they are of
+            so many pixels of a picture of at most WORKING_PIXELS, so that a small copy shows what a large one becomes.
         keep_colors: only the luminance is painted; the colours stay those of the photo.
         device: ``auto``, ``cuda`` or ``cpu``.
     """
 
     strength: float = 100.0
     stroke_size: float = 100.0
+    full_resolution: bool = False
     keep_colors: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
         check_strength(self.strength)
         if not 50 <= self.stroke_size <= 200:
-            raise StyleError(f"The stroke size is {self.stroke_size:g} %; give one from 50 to 200.")
+            raise StyleError(
+                _("The stroke size is {stroke_size:g} %; give one from 50 to 200.").format(stroke_size=self.stroke_size)
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +71,39 @@ class Stylized:
         if not self.provider.fell_back:
             return []
         return [
-            f"The graphics card could not be used ({self.provider.reason}), so that the processor paints, which is "
-            "slower; updating the card's driver may help."
+            _(
+                "The graphics card could not be used ({reason}), so that the processor paints, which is slower; "
+                "updating the card's driver may help."
+            ).format(reason=self.provider.reason)
         ]
+
+
+class Stopped(Exception):
+    """A painting was given up, because a Stopper said so."""
+
+
+class Stopper:
+    """Ends a painting, from any thread, within one layer of the network."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._runs: list[ort.RunOptions] = []
+
+    def stop(self) -> None:
+        """Give up what is being painted, or is about to be."""
+        self._stopped = True
+        for options in self._runs:
+            options.terminate = True
+
+    def watch(self, options: ort.RunOptions) -> None:
+        """Let ``stop`` end the run with these options too."""
+        self._runs.append(options)
+        self.check()
+
+    def check(self) -> None:
+        """Raise Stopped if ``stop`` was called."""
+        if self._stopped:
+            raise Stopped
 
 
 def stylize(
@@ -73,44 +111,63 @@ def stylize(
     styles: Mapping[Style, float],
     settings: StylizeSettings = StylizeSettings(),
     progress: ProgressCallback = ignore,
+    stopper: Stopper | None = None,
 ) -> Stylized:
     """Paint ``picture`` in a trained style, or in a mixture of several; any size from 1x1 up.
 
     ``styles`` gives each style's share; the shares sum to 1. Styles of one file are mixed inside its network, which
     paints in a manner of its own between them; of styles in several files the results are mixed.
 
-    Raises StyleError if it would not fit into memory or a style file does not run.
+    Raises StyleError if it would not fit into memory or a style file does not run, and Stopped if ``stopper`` stops it.
     """
+    stopper = stopper or Stopper()
     clock = Stopwatch()
-    progress(Progress("Preparing", 0.0))
+    progress(Progress(_("Preparing"), 0.0))
     files: dict[Path, list[Style]] = {}
     for style in styles:
         files.setdefault(style.path, []).append(style)
     provider = choose_provider(settings.device, next(iter(files)))
     _check_memory(picture, styles, settings, provider)
     rgb = network_input(picture)
-    seen = resized(rgb, *_seen_size(picture, settings))
+    seen = resized(rgb, *seen_size(picture.height, picture.width, settings))
     painted = np.zeros_like(seen)
     clock.lap("prepare")
     for number, (path, members) in enumerate(files.items()):
-        progress(Progress("Loading the style", 0.1 + 0.8 * number / len(files)))
+        progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
         session = _session(path, path.stat().st_mtime_ns, provider)
         clock.lap("load")
-        progress(Progress("Painting", 0.2 + 0.8 * number / len(files)))
+        progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
+        stopper.check()
         share = sum(styles[style] for style in members)
         weights = np.zeros((1, members[0].count), np.float32)
         for style in members:
             weights[0, style.index] = styles[style] / share
-        painted += share * _paint(session, seen, members[0], weights)
+        painted += share * _paint(session, seen, members[0], weights, stopper)
         clock.lap("inference")
-    progress(Progress("Finishing", 0.95))
+    progress(Progress(_("Finishing"), 0.95))
     if seen.shape != rgb.shape:
-        painted = enlarged(painted, seen, rgb) if settings.stroke_size > 100 else resized(painted, *rgb.shape[:2])
+        larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width
+        painted = enlarged(painted, seen, rgb) if larger else resized(painted, *rgb.shape[:2])
         clock.lap("resize")
     pixels = composite(picture, painted, settings.strength, settings.keep_colors)
     clock.lap("composite")
-    progress(Progress("Done", 1.0))
+    progress(Progress(_("Done"), 1.0))
     return Stylized(pixels, provider, clock.seconds)
+
+
+def seen_size(height: int, width: int, settings: StylizeSettings) -> tuple[int, int]:
+    """Height and width at which the network sees a picture, and so paints strokes of the size asked for."""
+    scale = 100.0 / settings.stroke_size
+    if not settings.full_resolution:
+        scale *= min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def sufficient_scale(height: int, width: int, settings: StylizeSettings) -> float:
+    """How small a copy may be, 0..1, to be painted as the picture of height x width is."""
+    if settings.full_resolution:
+        return 1.0
+    return min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5 * max(1.0, 100.0 / settings.stroke_size))
 
 
 def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
@@ -120,52 +177,57 @@ def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
     return height, width
 
 
-def run_network(session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails.
+def run_network(
+    session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray, stopper: Stopper | None = None
+) -> np.ndarray:
+    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails, Stopped if it was stopped.
 
     ``weights`` are the shares of the file's styles, [1, styles]; a network of one style takes none.
     """
     inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}
     if weights.size > 1:
         inputs["style_weights"] = weights
+    stopper, options = stopper or Stopper(), run_options(session)
+    stopper.watch(options)
     try:
-        (styled,) = session.run(["styled"], inputs, run_options(session))
+        (styled,) = session.run(["styled"], inputs, options)
     except Exception as error:  # the runtime's own exception classes share no base but this
+        stopper.check()
         raise StyleError(
-            f"ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU."
+            _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.").format(error=error)
         ) from error
     return styled[0].transpose(1, 2, 0)
 
 
-def _paint(session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray) -> np.ndarray:
+def _paint(
+    session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray, stopper: Stopper
+) -> np.ndarray:
     """``run_network`` for any size: [H, W, 3] to [H, W, 3]."""
     height, width = rgb.shape[:2]
     wanted = network_size(height, width, style)
     # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
     padded = np.pad(rgb, [(0, wanted[0] - height), (0, wanted[1] - width), (0, 0)], mode="symmetric")
-    return run_network(session, padded, weights)[:height, :width]
-
-
-def _seen_size(picture: Picture, settings: StylizeSettings) -> tuple[int, int]:
-    """Height and width at which the network paints strokes of the size asked for."""
-    scale = 100.0 / settings.stroke_size
-    return max(1, round(picture.height * scale)), max(1, round(picture.width * scale))
+    return run_network(session, padded, weights, stopper)[:height, :width]
 
 
 def _check_memory(picture: Picture, styles: Iterable[Style], settings: StylizeSettings, provider: Provider) -> None:
     """Raise StyleError if the network that needs most would not fit beside the pictures."""
     pixels = picture.height * picture.width
-    seen = _seen_size(picture, settings)
+    seen = seen_size(picture.height, picture.width, settings)
     painted_pixels = {style: math.prod(network_size(*seen, style)) for style in styles}
     # Both for each pixel of the picture, which is what the user knows.
     network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
     pictures = math.ceil(PICTURE_BYTES_PER_PIXEL * max(pixels, *painted_pixels.values()) / pixels)
-    at_size = "" if settings.stroke_size == 100 else f" at a stroke size of {settings.stroke_size:g} %"
+    subject = _("The picture")
+    if settings.stroke_size != 100:
+        subject += " " + _("at a stroke size of {stroke_size:g} %").format(stroke_size=settings.stroke_size)
+    if settings.full_resolution:
+        subject += " " + _("with strokes at full resolution")
     if provider.name == CUDA:
-        check_memory(pixels, network, on_gpu=True, subject=f"The picture{at_size}")
-        check_memory(pixels, pictures, on_gpu=False, subject=f"The picture{at_size}")
+        check_memory(pixels, network, on_gpu=True, subject=subject)
+        check_memory(pixels, pictures, on_gpu=False, subject=subject)
     else:
-        check_memory(pixels, pictures + network, on_gpu=False, subject=f"The picture{at_size}")
+        check_memory(pixels, pictures + network, on_gpu=False, subject=subject)
 
 
 @functools.lru_cache(maxsize=4)

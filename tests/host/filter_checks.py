@@ -86,7 +86,7 @@ def child(parent: int, script: str) -> psutil.Process | None:
     )
 
 
-def until(condition, seconds: float = 60, told=lambda: "it did not happen"):
+def until(condition, seconds: float = 180, told=lambda: "it did not happen"):
     """The condition's first true value; ``told`` explains a failure."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

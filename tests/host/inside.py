@@ -40,7 +40,7 @@ def describe(procedure: str = PROCEDURE) -> dict[str, Any]:
     """What GIMP knows of a procedure."""
     procedure = Gimp.get_pdb().lookup_procedure(procedure)
     config = procedure.create_config()
-    names = ("style", "strength", "stroke-size", "keep-colors", "size", "iterations")
+    names = ("style", "strength", "stroke-size", "full-resolution", "keep-colors", "size", "iterations")
     return {
         "help": procedure.get_help(),
         "arguments": {argument.name: argument.blurb for argument in procedure.get_arguments()},

@@ -83,6 +83,8 @@ def test_what_cannot_be_edited_again_says_why(session, painting):
     image, photo, old = painting
     assert_refused(again(session, image, photo), "'photo' is no painting", "Filters > Artistic > Neural Style")
     assert_refused(again(session, image, old, style="negativ"), "did you mean negative")
+    assert_refused(again(session, image, old, output="in-place"), "'in-place'", "replace, layer")
+    assert_refused(again(session, image, old, strength=101.0), "from 0 to 100")
     session.call("do", item=old, method="set_lock_content", arguments=[True])
     assert_refused(again(session, image, old, style="negative"), "locked")
     session.call("do", item=old, method="set_lock_content", arguments=[False])

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nst_core.settings import RANGES
 from tests.host.filter_checks import assert_refused, need_torch, raw_pixels, some_pixels
-from tests.host.gimp import Session
+from tests.host.gimp import Session, script_fu
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,47 @@ class Refusal:
         Refusal({"style": "negativ"}, ("'negativ'", "did you mean negative")),
         Refusal({"style": "xyzzy"}, ("'xyzzy'", "choose from", "negative")),
         Refusal({"style": ""}, ("choose from", "negative")),
+        Refusal({"strength": 900.0}, ("strength", "900", "from 0 to 100")),
+        Refusal({"strength": -0.1}, ("strength", "-0.1", "from 0 to 100")),
+        Refusal({"stroke_size": 49.0}, ("stroke-size", "49", "from 50 to 200")),
+        Refusal({"size": 2**31 - 1}, ("size", "2147483647", "from {} to {}".format(*RANGES["size"]))),
+        Refusal({"iterations": 0}, ("iterations", "is 0", "from {} to {}".format(*RANGES["iterations"]))),
+        Refusal({"output": "nowhere"}, ("output", "'nowhere'", "layer, in-place, image")),
     ],
     ids=str,
 )
 def test_wrong_arguments_are_named(session, refusal):
     image, layer = session.call("new_image", pixels=some_pixels())
     raw = raw_pixels(session, layer)
-    result = session.call("run", image=image, drawables=[layer], output="in-place", **refusal.arguments)
+    result = session.call("run", image=image, drawables=[layer], **{"output": "in-place"} | refusal.arguments)
     assert_refused(result, *refusal.words)
     assert (raw_pixels(session, layer) == raw).all()
     assert session.call("state", image=image)["layers"] == ["photo"]
     session.call("delete", image=image)
+
+
+@pytest.mark.parametrize("strength", [float("nan"), float("inf")])
+def test_no_number_never_gets_to_the_filter(session, strength):
+    """GIMP's own library, in the script's process, keeps the default in place of NaN and the infinities."""
+    image, layer = session.call("new_image", pixels=some_pixels())
+    result = session.call("run", image=image, drawables=[layer], style="negative", strength=strength)
+    assert session.call("facts", layer=result["layer"])["name"] == "Neural Style: Negative, 100 %"
+    session.call("delete", image=image)
+
+
+def test_wrong_numbers_are_named_in_script_fu(gimp, variables):
+    with pytest.raises(RuntimeError, match=r"strength is 900\.0; give a number from 0 to 100"):
+        script_fu(
+            gimp,
+            variables,
+            """
+            (let* ((image (car (gimp-image-new 20 20 RGB)))
+                   (layer (car (gimp-layer-new image "photo" 20 20 RGBA-IMAGE 100 LAYER-MODE-NORMAL))))
+              (gimp-image-insert-layer image layer 0 0)
+              (plug-in-neural-style #:run-mode RUN-NONINTERACTIVE #:image image #:drawables (vector layer)
+                                    #:style "negative" #:strength 900))
+            """,
+        )
 
 
 def test_a_style_picture_that_is_none_is_named(session):

@@ -37,7 +37,8 @@ def test_script_fu(gimp, variables, tmp_path):
 @pytest.mark.parametrize("procedure", [FILTER, AGAIN, FOLDER])
 def test_every_argument_is_explained(session, procedure):
     found = session.call("describe", procedure=procedure)
-    settings = {"style", "style-image", "strength", "stroke-size", "keep-colors", "size", "iterations", "features"}
+    settings = {"style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"}
+    settings |= {"size", "iterations", "features"}
     others = {"folder", "output-folder", "format", "overwrite"} if procedure == FOLDER else {"output"}
     assert settings | others <= found["arguments"].keys()
     assert all(found["arguments"].values()) and all(found["returns"].values()) and found["help"]
@@ -90,6 +91,8 @@ def test_a_folder_that_cannot_be_painted_is_named(session, photos):
         ({"style": "negativ"}, "did you mean negative"),
         ({"folder": str(photos.parent / "paintings"), "output_folder": str(photos)}, "no files in"),
         ({"output_folder": str(photos)}, "another folder"),
+        ({"strength": 101.0}, "from 0 to 100"),
+        ({"format": "xyz"}, "xyz", "such as png"),
     ):
         assert_refused(session.call("run_folder", **folders | {"style": "negative"} | wrong), *words)
     assert not any((photos.parent / "paintings").iterdir())

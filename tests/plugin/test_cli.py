@@ -88,6 +88,17 @@ def test_the_stroke_size_changes_the_picture(run, sample):
     assert np.abs(painted[0] - painted[1]).mean() > 3 and np.abs(painted[2] - painted[1]).mean() > 3
 
 
+def test_strokes_at_full_resolution(run, sample):
+    with Image.open(sample) as photo:
+        photo.resize((1200, 800)).save(run.folder / "large.png")
+    painted = []
+    for option in ((), ("--full-resolution",)):
+        report(run("apply", "large.png", "--style", "great-wave", "-o", "out.png", "--json", *option))
+        with Image.open(run.folder / "out.png") as image:
+            painted.append(np.array(image).astype(int))
+    assert np.abs(painted[0] - painted[1]).mean() > 3
+
+
 def test_kept_colours(run, sample):
     options = ("--style", "great-wave", "-o", "out.png", "--keep-colors", "--json")
     report(run("apply", sample, *options))

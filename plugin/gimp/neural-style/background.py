@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
+import sys
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gi.repository import Gimp, GLib
+from language import _
 
 if TYPE_CHECKING:
     from plugin.engine.progress import Progress, ProgressCallback
 
 T = TypeVar("T")
 TICK_MS = 100
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class Cancelled(Exception):
@@ -31,6 +36,16 @@ class Watcher(Protocol):
 
     def close(self) -> None:
         """The work is over."""
+
+
+def end_with_gimp() -> None:
+    """Have the system end this process at once when GIMP dies. Call it before any thread is started.
+
+    GIMP's library ends it too, but by ``exit``, which takes down what the threads are still running in: they crash, or
+    wait for the main thread while that waits for them, and the process stays for ever.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def tell_once(sentences: Iterable[str]) -> None:
@@ -61,9 +76,10 @@ def run(work: Callable[[ProgressCallback], T], title: str, watcher: Watcher | No
         if at is None:
             text = title
         elif at.iterations:
-            text = f"{title}: iteration {at.iteration} of {at.iterations}"
+            text = _("{title}: iteration {iteration} of {iterations}")
+            text = text.format(title=title, iteration=at.iteration, iterations=at.iterations)
         else:
-            text = f"{title}: {at.stage[0].lower()}{at.stage[1:]}"
+            text = f"{title}: {at.stage}"
         Gimp.progress_set_text(text)
         if at is not None and at.fraction:
             Gimp.progress_update(at.fraction)

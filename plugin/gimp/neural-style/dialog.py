@@ -12,13 +12,14 @@ gi.require_version("Gtk", "3.0")
 
 from gallery import gallery  # noqa: E402
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
+from language import _  # noqa: E402
 from preview_pane import PreviewPane  # noqa: E402
 from proxy import read_proxy  # noqa: E402
-from style_picture import style_picture  # noqa: E402
+from style_picture import labelled_row, limit, style_picture  # noqa: E402
 from watch import Watch  # noqa: E402
 
 from nst_core.errors import StyleError  # noqa: E402
-from plugin.engine.render import TORCH_ADVICE, require_torch  # noqa: E402
+from plugin.engine.render import has_torch, require_torch  # noqa: E402
 from plugin.engine.style_library import Library, Style, find_styles, read_library  # noqa: E402
 
 SPACING = 12
@@ -28,20 +29,22 @@ def ask(
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
     drawables: Sequence[Gimp.Drawable],
+    outputs: Sequence[tuple[str, str]],
     with_selection: bool = True,
 ) -> bool:
     """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled.
 
-    ``with_selection`` is whether the selection decides where the style goes.
+    ``outputs`` are those to choose from (see arguments.py). ``with_selection`` is whether the selection decides where
+    the style goes.
     """
     if not drawables:
-        raise StyleError("No layer is selected; select the layer to paint.")
+        raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
     library = read_library()
     pane = PreviewPane(config, read_proxy(drawables[0], with_selection))
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     try:
-        dialog.set_ok_label("_Paint")
+        dialog.set_ok_label(_("_Paint"))
 
         def accept() -> None:
             if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
@@ -49,6 +52,7 @@ def ask(
 
         trained, own = gallery(config, library, accept), style_picture(dialog, config)
         choice, pages = _source(config, trained, own)
+        labelled_row(dialog, "output", _("O_utput"), _output(config, outputs))
         _lay_out(dialog, pane.widget, choice, pages)
 
         def follow(*_: object) -> None:
@@ -56,7 +60,7 @@ def ask(
             styles = {} if from_picture else _chosen(config, library)
             remark = _about_picture(config) if from_picture else ""
             ready = bool(styles) or config.get_property("style-image") is not None
-            dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and remark != TORCH_ADVICE)
+            dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and (has_torch() or not from_picture))
             dialog.set_sensitive("stroke-size", not from_picture, None, None, False)
             pane.follow(styles, remark)
 
@@ -93,9 +97,10 @@ def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Wi
     """The preview on the left; on the right the styles and, under them, the settings of every style."""
     # GIMP's default widgets differ by version.
     for name in ("strength", "stroke-size"):
-        dialog.get_widget(name, GimpUi.SpinScale)
-    dialog.get_widget("output", Gtk.ComboBox)
-    controls = dialog.fill_box("controls", ["strength", "stroke-size", "keep-colors", "output"])
+        scale = dialog.get_widget(name, GimpUi.SpinScale)
+        limit(scale, name, digits=1)
+        scale.unset_scale_limits()
+    controls = dialog.fill_box("controls", ["strength", "stroke-size", "keep-colors", "output-row"])
     controls.set_spacing(6)
     side = dialog.fill_box("side", ["controls"])
     side.set_spacing(SPACING)
@@ -112,6 +117,13 @@ def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Wi
     dialog.fill(["columns"])
 
 
+def _output(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]]) -> Gtk.ComboBox:
+    model = Gtk.ListStore(str, str)
+    for output in outputs:
+        model.append(output)
+    return GimpUi.prop_string_combo_box_new(config, "output", model, 0, 1)
+
+
 def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) -> tuple[Gtk.Box, Gtk.Stack]:
     """Two buttons, and the pages that they turn to. ``config``'s style picture follows: without one, it is None."""
     pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
@@ -119,8 +131,8 @@ def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) 
         page.show()
         pages.add(page)
     pages.show()
-    first = Gtk.RadioButton(label="Tr_ained style", use_underline=True, draw_indicator=False)
-    second = Gtk.RadioButton(label="Style fro_m a picture…", use_underline=True, draw_indicator=False, group=first)
+    first = Gtk.RadioButton(label=_("Tr_ained style"), use_underline=True, draw_indicator=False)
+    second = Gtk.RadioButton(label=_("Style fro_m a picture…"), use_underline=True, draw_indicator=False, group=first)
     buttons = Gtk.Box(homogeneous=True)
     buttons.get_style_context().add_class("linked")
     for button in (first, second):
@@ -153,5 +165,5 @@ def _about_picture(config: Gimp.ProcedureConfig) -> str:
     except StyleError as error:
         return str(error)
     if config.get_property("style-image") is None:
-        return "Choose a painting or any other picture whose style you want."
-    return "This is painted step by step, which takes minutes. You see it develop, and can stop when you like it."
+        return _("Choose a painting or any other picture whose style you want.")
+    return _("This is painted step by step, which takes minutes. You see it develop, and can stop when you like it.")

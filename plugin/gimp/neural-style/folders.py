@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import background
 import painting
 import pixels
 from gi.repository import Gimp, Gio
+from language import _
 
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
@@ -20,25 +22,31 @@ def paint_folder(config: Gimp.ProcedureConfig) -> tuple[list[str], list[str]]:
     """
     folder, output = (_folder(config, name) for name in ("folder", "output-folder"))
     if output.samefile(folder):
-        raise StyleError(f"{output} has the photos themselves; choose another folder for the paintings.")
+        raise StyleError(
+            _("{output} has the photos themselves; choose another folder for the paintings.").format(output=output)
+        )
     ending = (config.get_property("format") or "").removeprefix(".")
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     if not files:
-        raise StyleError(f"There are no files in {folder}; choose a folder with pictures.")
+        raise StyleError(_("There are no files in {folder}; choose a folder with pictures.").format(folder=folder))
     title, painter = painting.choose_painter(config)
+    if ending:
+        _check_format(ending)
     painted: list[str] = []
     skipped: list[str] = []
     for number, file in enumerate(files, 1):
         target = output / (f"{file.stem}.{ending}" if ending else file.name)
         try:
             if target.name in painted:
-                raise StyleError(f"another picture was saved as {target.name}.")
+                raise StyleError(_("another picture was saved as {name}.").format(name=target.name))
             if target.exists() and not config.get_property("overwrite"):
-                raise StyleError(f"{target} is there already; give overwrite to replace it.")
-            _paint_file(file, target, painter, f"{title}, {file.name} ({number} of {len(files)})")
+                raise StyleError(_("{target} is there already; give overwrite to replace it.").format(target=target))
+            text = _("{title}, {file} ({number} of {count})")
+            text = text.format(title=title, file=file.name, number=number, count=len(files))
+            _paint_file(file, target, painter, text)
             painted.append(target.name)
         except StyleError as error:
-            skipped.append(f"{file.name} was skipped: {error}")
+            skipped.append(_("{file} was skipped: {error}").format(file=file.name, error=error))
             Gimp.message(skipped[-1])
     return painted, skipped
 
@@ -47,10 +55,28 @@ def _folder(config: Gimp.ProcedureConfig, name: str) -> Path:
     file = config.get_property(name)
     path = file.get_path() if file else None
     if path is None:
-        raise StyleError(f"The argument {name} is missing; give a folder.")
+        raise StyleError(_("The argument {name} is missing; give a folder.").format(name=name))
     if not Path(path).is_dir():
-        raise StyleError(f"There is no folder {path}; make it first or choose another one.")
+        raise StyleError(_("There is no folder {path}; make it first or choose another one.").format(path=path))
     return Path(path)
+
+
+def _check_format(ending: str) -> None:
+    """Raise StyleError if GIMP saves no such files."""
+    image = Gimp.Image.new(1, 1, Gimp.ImageBaseType.RGB)
+    try:
+        layer = Gimp.Layer.new(image, "dot", 1, 1, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
+        image.insert_layer(layer, None, 0)
+        with TemporaryDirectory() as folder:
+            pixels.save(image, Gio.File.new_for_path(str(Path(folder, f"dot.{ending}"))))
+    except StyleError as error:
+        raise StyleError(
+            _("GIMP saves no pictures in the format {ending!r}; choose one such as png, jpg or tif.").format(
+                ending=ending
+            )
+        ) from error
+    finally:
+        image.delete()
 
 
 def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str) -> None:
@@ -69,6 +95,10 @@ def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str)
         with written_whole(target) as partial:
             pixels.save(image, Gio.File.new_for_path(str(partial)))
     except OSError as error:
-        raise StyleError(f"{target} cannot be written ({error.strerror}); choose another folder.") from error
+        raise StyleError(
+            _("{target} cannot be written ({strerror}); choose another folder.").format(
+                target=target, strerror=error.strerror
+            )
+        ) from error
     finally:
         image.delete()

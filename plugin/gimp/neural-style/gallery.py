@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gi.repository import Gdk, GdkPixbuf, Gimp, GLib, Gtk, Pango
+from language import _, ngettext
 
 from nst_core.errors import StyleError
 from plugin.engine.style_library import Library, Style, find_styles
@@ -42,7 +43,7 @@ def gallery(config: Gimp.ProcedureConfig, library: Library, accept: Callable[[],
         max_children_per_line=TILES_PER_ROW,
         valign=Gtk.Align.START,
     )
-    grid.get_accessible().set_name("Styles")
+    grid.get_accessible().set_name(_("Styles"))
     tiles = {style.name: _tile(style) for style in styles}
     for tile in tiles.values():
         grid.add(tile)
@@ -55,13 +56,13 @@ def gallery(config: Gimp.ProcedureConfig, library: Library, accept: Callable[[],
     scrolled.add(grid)
     grid.set_focus_vadjustment(scrolled.get_vadjustment())
 
-    search = Gtk.SearchEntry(placeholder_text="Title or artist")
-    label = Gtk.Label(label="_Find a style", use_underline=True, mnemonic_widget=search)
+    search = Gtk.SearchEntry(placeholder_text=_("Title or artist"))
+    label = Gtk.Label(label=_("_Find a style"), use_underline=True, mnemonic_widget=search)
     field = Gtk.Box(spacing=6)
     field.pack_start(label, False, False, 0)
     field.pack_start(search, True, True, 0)
 
-    nothing = Gtk.Label(label="No style has these words in its title or artist.", wrap=True)
+    nothing = Gtk.Label(label=_("No style has these words in its title or artist."), wrap=True)
     nothing.get_style_context().add_class("dim-label")
     pages = Gtk.Stack(vhomogeneous=True)
     pages.add_named(scrolled, "styles")
@@ -183,7 +184,7 @@ def _searched(style: Style) -> str:
 def _remark(library: Library) -> Gtk.Label | None:
     """What keeps a style from being shown, if anything does."""
     if not library.styles:
-        text = "No style is installed; run install.py again."
+        text = _("No style is installed; run install.py again.")
     elif library.left_out:
         text = _files_left_out(library.left_out)
     else:
@@ -192,5 +193,8 @@ def _remark(library: Library) -> Gtk.Label | None:
 
 
 def _files_left_out(reasons: Sequence[str]) -> str:
-    files = "1 file" if len(reasons) == 1 else f"{len(reasons)} files"
-    return f"{files} in the style folders cannot be used; point here to see why."
+    return ngettext(
+        "{count} file in the style folders cannot be used; point here to see why.",
+        "{count} files in the style folders cannot be used; point here to see why.",
+        len(reasons),
+    ).format(count=len(reasons))

@@ -6,8 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+from language import _
+
 RECORD = Path(__file__).resolve().parent / "installation.json"
-REMEDY = "run `python3 install.py` again"
+REMEDY = _("run `python3 install.py` again")
 
 
 class InstallationError(Exception):
@@ -20,15 +22,24 @@ def connect() -> None:
         record = json.loads(RECORD.read_text(encoding="utf-8"))
         made_for, site_packages = str(record["python"]), Path(record["site_packages"])
     except FileNotFoundError:
-        raise InstallationError(f"Neural Style is not set up for this GIMP: {RECORD} is missing; {REMEDY}.") from None
+        raise InstallationError(
+            _("Neural Style is not set up for this GIMP: {file} is missing; {remedy}.").format(
+                file=RECORD, remedy=REMEDY
+            )
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InstallationError(f"{RECORD} cannot be read ({type(error).__name__}: {error}); {REMEDY}.") from error
+        raise InstallationError(
+            _("{file} cannot be read ({error}); {remedy}.").format(
+                file=RECORD, error=f"{type(error).__name__}: {error}", remedy=REMEDY
+            )
+        ) from error
     version = made_for.split(".")[:2]
     running = [str(part) for part in sys.version_info[:2]]
     if version != running:
         raise InstallationError(
-            f"GIMP runs Python {'.'.join(running)}, but Neural Style was installed for Python {'.'.join(version)}; "
-            f"{REMEDY}."
+            _("GIMP runs Python {running}, but Neural Style was installed for Python {other}; {remedy}.").format(
+                running=".".join(running), other=".".join(version), remedy=REMEDY
+            )
         )
     # After the script's own folder, so that no package can hide the modules beside this one.
     if str(site_packages) not in sys.path:
@@ -37,5 +48,7 @@ def connect() -> None:
         import plugin.engine.stylize  # noqa: F401
     except ImportError as error:
         raise InstallationError(
-            f"Neural Style's environment in {site_packages} is missing or damaged ({error}); {REMEDY}."
+            _("Neural Style's environment in {site_packages} is missing or damaged ({error}); {remedy}.").format(
+                site_packages=site_packages, error=error, remedy=REMEDY
+            )
         ) from error

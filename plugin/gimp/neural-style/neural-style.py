@@ -20,6 +20,7 @@ import arguments  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
+from language import _  # noqa: E402
 
 FILTER = "plug-in-neural-style"
 AGAIN = "plug-in-neural-style-again"
@@ -46,23 +47,20 @@ def _filter(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint, None)
     procedure.set_image_types("RGB*, GRAY*")
     procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES)
-    procedure.set_menu_label("_Neural Style…")
+    procedure.set_menu_label(_("_Neural Style…"))
     procedure.add_menu_path(MENU)
     procedure.set_documentation(
-        "Paint the selected layers in the style of a painting",
-        "Paints every selected layer in a trained style or, if a style picture is given, in the style of that "
-        "picture, which takes longer and needs PyTorch. The selection decides where the style goes. Returns the new "
-        "or changed layers.",
+        _("Paint the selected layers in the style of a painting"),
+        _(
+            "Paints every selected layer in a trained style or, if a style picture is given, in the style of that "
+            "picture, which takes longer and needs PyTorch. The selection decides where the style goes. Returns the "
+            "new or changed layers."
+        ),
         name,
     )
     arguments.add_settings(procedure)
-    arguments.add_output(
-        procedure,
-        ("layer", "New layer above", "The layer stays as it is"),
-        ("in-place", "Change the layer", "The layer itself is painted over"),
-        ("image", "New image", "This image stays as it is"),
-    )
-    arguments.add_layers_returned(procedure, "The new or changed layers")
+    arguments.add_output(procedure, arguments.OUTPUTS)
+    arguments.add_layers_returned(procedure, _("The new or changed layers"))
     return procedure
 
 
@@ -70,54 +68,57 @@ def _again(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint_again, None)
     procedure.set_image_types("RGB*, GRAY*")
     procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
-    procedure.set_menu_label("Neural Style: E_dit Again…")
+    procedure.set_menu_label(_("Neural Style: E_dit Again…"))
     procedure.add_menu_path(MENU)
     procedure.set_documentation(
-        "Change the settings of a painting that Neural Style made",
-        "For a layer that the filter made above another one: paints that other layer as it is now once more, and puts "
-        "the painting into the place of the old one, whose mask, opacity and mode stay; the selection plays no part. "
-        "The dialog begins with the settings of the old painting. A script gives the settings: those that it leaves "
-        "out have the filter's defaults. Fails if the layer is no such painting or if the layer below it was deleted. "
-        "Returns the new layer.",
+        _("Change the settings of a painting that Neural Style made"),
+        _(
+            "For a layer that the filter made above another one: paints that other layer as it is now once more, and "
+            "puts the painting into the place of the old one, whose mask, opacity and mode stay; the selection plays "
+            "no part. The dialog begins with the settings of the old painting. A script gives the settings: those "
+            "that it leaves out have the filter's defaults. Fails if the layer is no such painting or if the layer "
+            "below it was deleted. Returns the new layer."
+        ),
         name,
     )
     arguments.add_settings(procedure)
-    arguments.add_output(
-        procedure,
-        ("replace", "Replace the painting", "The new painting takes the place of the old one"),
-        ("layer", "New layer above", "The old painting stays as it is"),
-    )
-    arguments.add_layers_returned(procedure, "The new painting")
+    arguments.add_output(procedure, arguments.OUTPUTS_AGAIN)
+    arguments.add_layers_returned(procedure, _("The new painting"))
     return procedure
 
 
 def _folder(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = Gimp.Procedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint_folder, None)
     procedure.set_documentation(
-        "Paint all pictures of a folder in the style of a painting",
-        "Paints every picture in a folder, not in the folders within it, and saves the paintings under the same names "
-        "in another folder. What is visible of a picture is painted. A file that GIMP cannot open or that "
-        "cannot be painted is skipped, and so is a painting that is there already unless overwrite is given. Returns "
-        "the names of the files written and, for each file skipped, a sentence with its name and the reason.",
+        _("Paint all pictures of a folder in the style of a painting"),
+        _(
+            "Paints every picture in a folder, not in the folders within it, and saves the paintings under the same "
+            "names in another folder. What is visible of a picture is painted. A file that GIMP cannot open or that "
+            "cannot be painted is skipped, and so is a painting that is there already unless overwrite is given. "
+            "Returns the names of the files written and, for each file skipped, a sentence with its name and the "
+            "reason."
+        ),
         name,
     )
     folder = Gimp.FileChooserAction.SELECT_FOLDER
-    arguments.add_file(procedure, "folder", "F_older", "The folder with the pictures", folder)
-    arguments.add_file(procedure, "output-folder", "Output fol_der", "An existing folder for the paintings", folder)
+    arguments.add_file(procedure, "folder", _("F_older"), _("The folder with the pictures"), folder)
+    arguments.add_file(
+        procedure, "output-folder", _("Output fol_der"), _("An existing folder for the paintings"), folder
+    )
     procedure.add_string_argument(
         "format",
-        "For_mat",
-        "Ending of the file format to save in, such as png; if empty, each painting has the format of its picture",
+        _("For_mat"),
+        _("Ending of the file format to save in, such as png; if empty, each painting has the format of its picture"),
         "",
         arguments.FLAGS,
     )
     procedure.add_boolean_argument(
-        "overwrite", "O_verwrite", "Replace files that are in the output folder already", False, arguments.FLAGS
+        "overwrite", _("O_verwrite"), _("Replace files that are in the output folder already"), False, arguments.FLAGS
     )
     arguments.add_settings(procedure)
     for value, label, text in (
-        ("painted", "Painted", "Names of the files that were written"),
-        ("skipped", "Skipped", "Which files were skipped, and why"),
+        ("painted", _("Painted"), _("Names of the files that were written")),
+        ("skipped", _("Skipped"), _("Which files were skipped, and why")),
     ):
         procedure.add_string_array_return_value(value, label, text, arguments.FLAGS)
     return procedure
@@ -138,9 +139,10 @@ def paint(
         if run_mode == Gimp.RunMode.INTERACTIVE:
             import dialog
 
-            if not dialog.ask(procedure, config, drawables):
+            if not dialog.ask(procedure, config, drawables, arguments.OUTPUTS):
                 return None
             watcher = dialog.watcher(config, drawables)
+        arguments.check(config, arguments.OUTPUTS)
         import painting
 
         layers = painting.paint(image, drawables, config, watcher)
@@ -171,9 +173,10 @@ def paint_again(
             import records
 
             records.recall(record.settings, config)
-            if not dialog.ask(procedure, config, [source], with_selection=False):
+            if not dialog.ask(procedure, config, [source], arguments.OUTPUTS_AGAIN, with_selection=False):
                 return None
             watcher = dialog.watcher(config, [source], with_selection=False)
+        arguments.check(config, arguments.OUTPUTS_AGAIN)
         return [_array([painting.paint_again(layer, source, record, config, watcher)])]
 
     return _answer(procedure, work)
@@ -183,6 +186,7 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
     """The batch procedure."""
 
     def work() -> list[GObject.Value]:
+        arguments.check(config)
         import folders
 
         return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config)]
@@ -201,6 +205,7 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | 
 
     from nst_core.errors import StyleError
 
+    background.end_with_gimp()
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
@@ -215,7 +220,9 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | 
         text = " ".join(str(error).split())
         return _failed(
             procedure,
-            f"Neural Style failed unexpectedly ({type(error).__name__}: {text}); the details are in {log.place()}.",
+            _("Neural Style failed unexpectedly ({error}); the details are in {log}.").format(
+                error=f"{type(error).__name__}: {text}", log=log.place()
+            ),
         )
     if values is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)

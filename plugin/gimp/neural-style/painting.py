@@ -11,6 +11,7 @@ import numpy as np
 import pixels
 import records
 from gi.repository import Gimp
+from language import _
 
 from nst_core.errors import StyleError
 from nst_core.settings import RenderSettings
@@ -37,13 +38,15 @@ def paint(
     output = config.get_property("output")
     in_place = output == "in-place"
     if not drawables:
-        raise StyleError("No layer is selected; select the layer to paint.")
+        raise StyleError(_("No layer is selected; select the layer to paint."))
     _check_colours(image)
     layers = _paintable_layers(drawables, in_place)
     for layer in layers:
         if not layer.mask_intersect()[0]:
             raise StyleError(
-                f"The selection does not touch the layer {layer.get_name()!r}; move or remove the selection."
+                _("The selection does not touch the layer {layer!r}; move or remove the selection.").format(
+                    layer=layer.get_name()
+                )
             )
     title, painted = _painted(layers, config, watcher, with_selection=output == "image")
     for layer in layers:
@@ -80,14 +83,20 @@ def find_painting(
     _check_colours(image)
     layers = _paintable_layers(drawables, in_place=False)
     if len(layers) != 1:
-        raise StyleError(f"{len(layers)} layers are selected; select the one painting whose settings to change.")
+        raise StyleError(
+            _("{count} layers are selected; select the one painting whose settings to change.").format(
+                count=len(layers)
+            )
+        )
     (layer,) = layers
     record = records.read(layer)
     source = image.get_layer_by_tattoo(record.source) if record.source else None
     if source is None:
         raise StyleError(
-            f"The layer from which {layer.get_name()!r} was painted is not in this image; choose "
-            "Filters > Artistic > Neural Style… to paint another layer."
+            _(
+                "The layer from which {layer!r} was painted is not in this image; choose Filters > Artistic > "
+                "Neural Style… to paint another layer."
+            ).format(layer=layer.get_name())
         )
     _check_unlocked(layer)
     return layer, source, record
@@ -107,7 +116,7 @@ def paint_again(
     """
     title, (painted,) = _painted([source], config, watcher)
     if not layer.is_valid():
-        raise StyleError("The painting was removed while it was painted anew; run the filter again.")
+        raise StyleError(_("The painting was removed while it was painted anew; run the filter again."))
     name = _name(title, config)
     # A name of the user's own stays.
     shown = name if layer.get_name().startswith(record.name) else layer.get_name()
@@ -144,7 +153,7 @@ def _painted(
     background.tell_once(notes)
     for layer, picture in zip(layers, pictures, strict=True):
         if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
-            raise StyleError("The layer was removed or resized while it was being painted; run the filter again.")
+            raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
     return title, painted
 
 
@@ -154,7 +163,7 @@ def _name(title: str, config: Gimp.ProcedureConfig) -> str:
 
 def _check_colours(image: Gimp.Image) -> None:
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        raise StyleError("An indexed image has too few colours to paint with; choose Image > Mode > RGB first.")
+        raise StyleError(_("An indexed image has too few colours to paint with; choose Image > Mode > RGB first."))
 
 
 def _paintable_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
@@ -166,23 +175,36 @@ def _paintable_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> lis
 def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
     """The layer that is meant. Raises StyleError if it cannot be painted that way."""
     name = drawable.get_name()
-    other_output = "choose the output New layer above"
+    other_output = _("choose the output New layer above")
     if drawable.is_layer_mask():
         if in_place:
-            raise StyleError(f"{name!r} is a layer mask; select its layer, or {other_output}.")
+            raise StyleError(
+                _("{name!r} is a layer mask; select its layer, or {other_output}.").format(
+                    name=name, other_output=other_output
+                )
+            )
         layer = Gimp.Layer.from_mask(drawable)
     elif drawable.is_layer():
         layer = drawable
     else:
-        raise StyleError(f"{name!r} is no layer but a channel; select a layer.")
+        raise StyleError(_("{name!r} is no layer but a channel; select a layer.").format(name=name))
     if in_place:
-        for kind in ("group", "text_layer", "vector_layer", "link_layer"):
+        for kind, what in (
+            ("group", _("a layer group")),
+            ("text_layer", _("a text layer")),
+            ("vector_layer", _("a vector layer")),
+            ("link_layer", _("a link layer")),
+        ):
             # GIMP 3.0 has no vector and link layers.
             if getattr(layer, f"is_{kind}", lambda: False)():
-                what = kind.replace("_", " ").replace("group", "layer group")
-                raise StyleError(f"{name!r} is a {what}, which has no pixels of its own to change; {other_output}.")
+                text = _("{name!r} is {what}, which has no pixels of its own to change; {other_output}.")
+                raise StyleError(text.format(name=name, what=what, other_output=other_output))
         if layer.get_filters():
-            raise StyleError(f"{name!r} has effects, which would be applied to the paint too; {other_output}.")
+            raise StyleError(
+                _("{name!r} has effects, which would be applied to the paint too; {other_output}.").format(
+                    name=name, other_output=other_output
+                )
+            )
         _check_unlocked(layer)
     return layer
 
@@ -192,7 +214,9 @@ def _check_unlocked(layer: Gimp.Layer) -> None:
     while item is not None:
         if item.get_lock_content():
             raise StyleError(
-                f"The pixels of {item.get_name()!r} are locked; unlock them, or choose the output New layer above."
+                _("The pixels of {item!r} are locked; unlock them, or choose the output New layer above.").format(
+                    item=item.get_name()
+                )
             )
         item = item.get_parent()
 
@@ -205,6 +229,7 @@ def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     settings = StylizeSettings(
         strength=config.get_property("strength"),
         stroke_size=config.get_property("stroke-size"),
+        full_resolution=config.get_property("full-resolution"),
         keep_colors=config.get_property("keep-colors"),
     )
     title = " + ".join(style.title for style in styles)

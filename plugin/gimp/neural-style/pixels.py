@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from gi.repository import Gegl, Gimp, Gio
+from language import _
 
 from nst_core.errors import StyleError
 from plugin.engine.picture import Picture
@@ -66,7 +67,9 @@ def load(file: Gio.File) -> Gimp.Image:
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     if image is None:
         name, reason = file.get_path() or file.get_uri(), _last_error()
-        raise StyleError(f"GIMP cannot open the picture {name} ({reason}); choose another one.")
+        raise StyleError(
+            _("GIMP cannot open the picture {name} ({reason}); choose another one.").format(name=name, reason=reason)
+        )
     return image
 
 
@@ -74,7 +77,9 @@ def save(image: Gimp.Image, file: Gio.File) -> None:
     """Export in the format of the file's ending. Raises StyleError if GIMP cannot."""
     if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None):
         name, reason = file.get_basename(), _last_error()
-        raise StyleError(f"GIMP cannot save {name} ({reason}); choose another format or folder.")
+        raise StyleError(
+            _("GIMP cannot save {name} ({reason}); choose another format or folder.").format(name=name, reason=reason)
+        )
 
 
 def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[np.ndarray]) -> list[Gimp.Layer]:
@@ -115,7 +120,11 @@ def write_in_place(layer: Gimp.Layer, pixels: np.ndarray) -> None:
     _set(layer.get_shadow_buffer(), pixels)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
-        raise StyleError(f"GIMP does not let the layer {layer.get_name()!r} be changed ({_last_error()}).")
+        raise StyleError(
+            _("GIMP does not let the layer {layer!r} be changed ({reason}).").format(
+                layer=layer.get_name(), reason=_last_error()
+            )
+        )
     layer.update(0, 0, layer.get_width(), layer.get_height())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from gi.repository import Gimp, GLib, Gtk
+from language import _
 from preview import Preview
 from proxy import Proxy
 from split_view import SplitView
@@ -27,7 +28,7 @@ class PreviewPane:
         self._idle = 0
         # Without the selection, which the mixing adds.
         self._preview = Preview(Picture(proxy.picture.pixels), self._changed)
-        self._view = SplitView("Preview: the photo on the left, the painting on the right")
+        self._view = SplitView(_("Preview: the photo on the left, the painting on the right"))
         self._view.set_size_request(proxy.picture.width, proxy.picture.height)
         self._view.show_pictures(proxy.picture.pixels, None)
         self._spinner = Gtk.Spinner()
@@ -81,7 +82,7 @@ class PreviewPane:
             mixed = composite(picture, painting.pixels[..., :3], strength, keep_colors)
             self._view.show_pictures(picture.pixels, _grey(mixed) if self._proxy.grey else mixed)
         if self._preview.busy:
-            self._status.set_text("Painting the preview…")
+            self._status.set_text(_("Painting the preview…"))
         else:
             self._status.set_text(self._preview.trouble or (_device(painting.provider) if painting else ""))
         self._note.set_text(_about_size(self._proxy))
@@ -95,11 +96,13 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _device(provider: Provider) -> str:
-    return f"Runs on the {'graphics card' if provider.name == CUDA else 'CPU'}: {provider.reason}."
+    text = _("Runs on the graphics card: {reason}.") if provider.name == CUDA else _("Runs on the CPU: {reason}.")
+    return text.format(reason=provider.reason)
 
 
 def _about_size(proxy: Proxy) -> str:
     if not proxy.reduced:
         return ""
     width, height = proxy.full_size
-    return f"The layer is painted at its full {width} by {height} pixels: its strokes will be finer than shown here."
+    text = _("The layer is painted at its full {width} by {height} pixels: its strokes will be finer than shown here.")
+    return text.format(width=width, height=height)

@@ -8,6 +8,7 @@ from typing import Any
 
 from arguments import SETTINGS
 from gi.repository import Gimp, Gio
+from language import _
 
 from nst_core.errors import StyleError
 
@@ -43,13 +44,19 @@ def read(layer: Gimp.Layer) -> Record:
     parasite = layer.get_parasite(PARASITE)
     if parasite is None:
         raise StyleError(
-            f"{layer.get_name()!r} is no painting of Neural Style, so there are no settings to edit; select the layer "
-            "of a painting, or choose Filters > Artistic > Neural Style… for a new one."
+            _(
+                "{layer!r} is no painting of Neural Style, so there are no settings to edit; select the layer of "
+                "a painting, or choose Filters > Artistic > Neural Style… for a new one."
+            ).format(layer=layer.get_name())
         )
     try:
         return Record(**json.loads(bytes(parasite.get_data())))
     except (TypeError, ValueError) as error:
-        raise StyleError(f"The settings on {layer.get_name()!r} cannot be read ({error}); paint it anew.") from error
+        raise StyleError(
+            _("The settings on {layer!r} cannot be read ({error}); paint it anew.").format(
+                layer=layer.get_name(), error=error
+            )
+        ) from error
 
 
 def recall(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
+from language import _
 
 CHECK_SIZE, CHECKS = 8, (0.6, 0.4)
 KEY_STEP = 0.05
@@ -22,7 +23,7 @@ class SplitView(Gtk.EventBox):
         self._before: np.ndarray | None = None
         self._after: np.ndarray | None = None
         self._image = Gtk.Image()
-        self._captions = [_caption("Before", Gtk.Align.START), _caption("After", Gtk.Align.END)]
+        self._captions = [_caption(_("Before"), Gtk.Align.START), _caption(_("After"), Gtk.Align.END)]
         overlay = Gtk.Overlay()
         overlay.add(self._image)
         for caption in self._captions:

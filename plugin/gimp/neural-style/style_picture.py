@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from arguments import RANGES
 from gi.repository import GdkPixbuf, Gimp, GimpUi, Gio, GLib, GObject, Gtk
+from language import _
 
 FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
 # Pixels on the longer side and iterations; the middle one is the default of nst_core.settings.RenderSettings.
 QUALITIES = {
-    "draft": ("Draft, for a first look", 256, 100),
-    "normal": ("Normal", 512, 300),
-    "high": ("High, takes long", 1024, 300),
+    "draft": (_("Draft, for a first look"), 256, 100),
+    "normal": (_("Normal"), 512, 300),
+    "high": (_("High, takes long"), 1024, 300),
 }
 THUMBNAIL_SIDE = 160
 
@@ -18,9 +20,11 @@ def style_picture(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) 
     """The picture itself, the quality, and behind an expander the numbers that the quality stands for."""
     size = dialog.get_widget("size", GimpUi.LabelSpin)
     iterations = dialog.get_widget("iterations", GimpUi.LabelSpin)
+    for name, numbers in (("size", size), ("iterations", iterations)):
+        limit(numbers.get_spin_button(), name, digits=0)
     file_row = dialog.get_widget("style-image", GObject.TYPE_NONE)
-    features = _row(dialog, "features", "_Feature network", _features(config))
-    quality = _row(dialog, "quality", "_Quality", _quality(config))
+    features = labelled_row(dialog, "features", _("_Feature network"), _features(config))
+    quality = labelled_row(dialog, "quality", _("_Quality"), _quality(config))
     _as_wide_as_each_other(size.get_label(), iterations.get_label(), features.get_children()[0])
     _as_wide_as_each_other(file_row.get_label_widget(), quality.get_children()[0])
 
@@ -29,7 +33,7 @@ def style_picture(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) 
     numbers.set_margin_top(6)
     numbers.set_spacing(6)
     numbers.show()
-    expander = Gtk.Expander(label="_Details", use_underline=True)
+    expander = Gtk.Expander(label=_("_Details"), use_underline=True)
     box = dialog.fill_box("style-picture", ["style-image", "quality-row"])
     box.set_spacing(6)
     thumbnail = _thumbnail(config)
@@ -41,7 +45,7 @@ def style_picture(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) 
     return box
 
 
-def _row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget) -> Gtk.Box:
+def labelled_row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widget) -> Gtk.Box:
     """A row called ``name``-row of a widget of ours and its label."""
     label = dialog.get_label(f"{name}-label", text, False, True)
     label.set_xalign(0)
@@ -54,6 +58,13 @@ def _row(dialog: GimpUi.ProcedureDialog, name: str, text: str, widget: Gtk.Widge
     return row
 
 
+def limit(field: Gtk.SpinButton, name: str, digits: int) -> None:
+    """Let the field for the argument ``name`` have no other numbers than make sense."""
+    field.set_range(*RANGES[name])
+    field.set_increments(1, 10)
+    field.set_digits(digits)
+
+
 def _as_wide_as_each_other(*labels: Gtk.Label) -> None:
     group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     for label in labels:
@@ -62,9 +73,9 @@ def _as_wide_as_each_other(*labels: Gtk.Label) -> None:
 
 def _quality(config: Gimp.ProcedureConfig) -> Gtk.ComboBoxText:
     combo = Gtk.ComboBoxText()
-    for name, (title, _, _) in QUALITIES.items():
+    for name, (title, *_numbers) in QUALITIES.items():
         combo.append(name, title)
-    combo.append("own", "As under Details")
+    combo.append("own", _("As under Details"))
 
     def choose(_: Gtk.ComboBox) -> None:
         if combo.get_active_id() in QUALITIES:
@@ -96,7 +107,7 @@ def _features(config: Gimp.ProcedureConfig) -> Gtk.ComboBoxText:
 
 def _thumbnail(config: Gimp.ProcedureConfig) -> Gtk.Image:
     image = Gtk.Image(halign=Gtk.Align.START)
-    image.get_accessible().set_name("The style picture")
+    image.get_accessible().set_name(_("The style picture"))
 
     def follow(*_: object) -> None:
         file: Gio.File | None = config.get_property("style-image")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from gi.repository import Gimp, GimpUi, Gtk
+from language import _
 from proxy import Proxy
 from split_view import SplitView
 
@@ -26,21 +27,21 @@ class Watch:
         self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
         self._seen: Progress | None = None
         self._began, self._first = 0.0, 0
-        self._view = SplitView("The photo on the left, the painting as it develops on the right")
+        self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
         self._view.show_pictures(self._proxies[0].picture.pixels, None)
         self._bar = Gtk.ProgressBar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
         GimpUi.window_set_transient(self._dialog)
-        self._dialog.add_button("_Cancel", Gtk.ResponseType.CANCEL)
-        self._stop = self._dialog.add_button("_Stop and keep this", STOP)
+        self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
+        self._stop = self._dialog.add_button(_("_Stop and keep this"), STOP)
         self._dialog.connect("response", self._end)
         box = self._dialog.get_content_area()
         box.set_spacing(12)
         box.set_border_width(12)
         for widget in (self._view, self._bar, self._text):
             box.pack_start(widget, False, False, 0)
-        self._text.set_text("Preparing…")
+        self._text.set_text(_("Preparing…"))
         self._stop.set_sensitive(False)
         self._dialog.show_all()
 
@@ -69,22 +70,24 @@ class Watch:
 
     def _describe(self, progress: Progress) -> str:
         if self.stopped:
-            return "Stopping…"
+            return _("Stopping…")
         if not progress.iteration:
             return f"{progress.stage}…"
-        text = f"Iteration {progress.iteration} of {progress.iterations}"
+        text = _("Iteration {iteration} of {iterations}").format(
+            iteration=progress.iteration, iterations=progress.iterations
+        )
         if "total" in progress.losses:
-            text += f", loss {progress.losses['total']:.3g}"
+            text += ", " + _("loss {loss:.3g}").format(loss=progress.losses["total"])
         done, left = progress.iteration - self._first, progress.iterations - progress.iteration
         if done >= 3:
             text += f", {time_left((time.monotonic() - self._began) / done * left)}"
         return text
 
-    def _end(self, _: Gtk.Dialog, response: int) -> None:
+    def _end(self, dialog: Gtk.Dialog, response: int) -> None:
         if response == STOP:
             self.stopped = True
             self._stop.set_sensitive(False)
-            self._text.set_text("Stopping…")
+            self._text.set_text(_("Stopping…"))
         else:
             self.cancelled = True
             self._dialog.hide()
@@ -93,7 +96,7 @@ class Watch:
 def time_left(seconds: float) -> str:
     """Such as "about 20 seconds left", no more exact than it can be known."""
     if seconds < 10:
-        return "a few seconds left"
+        return _("a few seconds left")
     if seconds < 90:
-        return f"about {round(seconds / 10) * 10} seconds left"
-    return f"about {round(seconds / 60)} minutes left"
+        return _("about {seconds} seconds left").format(seconds=round(seconds / 10) * 10)
+    return _("about {minutes} minutes left").format(minutes=round(seconds / 60))

@@ -1,11 +1,13 @@
 import json
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import onnx
 import psutil
 import pytest
+from PIL import Image
 
 from nst_core.errors import StyleError
 from plugin.engine import memory, provider, stylize
@@ -79,6 +81,79 @@ def test_the_stroke_size_changes_the_strokes(style):
         for size in (50, 100, 200)
     ]
     assert found[0] > 1.25 * found[1] and found[1] > 1.25 * found[2]
+
+
+@pytest.mark.parametrize("photo", ["chelsea.jpg", "coffee.jpg", "rocket.jpg"])
+def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch):
+    """As a preview does: the copy's painting and the picture's look alike at the size of a dialog."""
+    torch = pytest.importorskip("torch")
+    from nst_core.metrics import luminance, ssim
+
+    monkeypatch.setattr(stylize, "WORKING_PIXELS", 60_000)
+    with Image.open(samples / photo) as image:
+        opened = np.array(image.convert("RGBA")).astype(np.float32) / 255
+    height, width = opened.shape[:2]
+    scale = stylize.sufficient_scale(height, width, stylize.StylizeSettings())
+    copy = resized(opened, round(height * scale), round(width * scale))
+    assert copy.shape[0] < height
+
+    def alike(name: str, settings: stylize.StylizeSettings) -> float:
+        shown, painted = (
+            torch.from_numpy(resized(stylize.stylize(Picture(p), find_styles(name), settings).pixels, 180, 270))
+            for p in (copy, opened)
+        )
+        return ssim(*(luminance(p[..., :3].permute(2, 0, 1)) for p in (shown, painted)))
+
+    for name in ("great-wave", "starry-night", "udnie"):
+        relative, full = (alike(name, stylize.StylizeSettings(full_resolution=value)) for value in (False, True))
+        assert relative >= 0.9 and full < relative
+
+
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_a_picture_of_the_working_size_has_strokes_of_full_resolution(style, noise, stroke_size):
+    noise[..., 3] = 1
+    painted = [
+        stylize.stylize(Picture(noise), style, stylize.StylizeSettings(stroke_size=stroke_size, full_resolution=full))
+        for full in (False, True)
+    ]
+    assert np.array_equal(painted[0].pixels, painted[1].pixels)
+
+
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_strokes_are_relative_to_the_picture(stroke_size):
+    settings = stylize.StylizeSettings(stroke_size=stroke_size)
+    sizes = [stylize.seen_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
+    assert len(set(sizes)) == 1
+    assert sizes[0][0] * sizes[0][1] == pytest.approx(stylize.WORKING_PIXELS * (100 / stroke_size) ** 2, rel=0.01)
+    in_pixels = stylize.StylizeSettings(stroke_size=stroke_size, full_resolution=True)
+    assert stylize.seen_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 200), (3000, 2000), (500, 9000)])
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_the_copy_is_seen_as_the_picture_is(size, stroke_size):
+    settings = stylize.StylizeSettings(stroke_size=stroke_size)
+    scale = stylize.sufficient_scale(*size, settings)
+    assert 0 < scale <= 1
+    copy = [max(1, round(extent * scale)) for extent in size]
+    seen = [stylize.seen_size(*extents, settings) for extents in (size, copy)]
+    np.testing.assert_allclose(*seen, rtol=1e-3, atol=2)  # rounding
+
+
+def test_a_painting_can_be_stopped(style):
+    class Impatient(stylize.Stopper):
+        def watch(self, options):
+            super().watch(options)
+            self.timer = threading.Timer(0.05, self.stop)
+            self.timer.start()
+
+    with pytest.raises(stylize.Stopped):
+        stylize.stylize(picture(1024, 1024), style, stopper=Impatient())
+    stopped = stylize.Stopper()
+    stopped.stop()
+    with pytest.raises(stylize.Stopped):
+        stylize.stylize(picture(16, 16), style, stopper=stopped)
+    assert stylize.stylize(picture(16, 16), style).pixels.shape == (16, 16, 4)  # the session is none the worse
 
 
 def test_large_strokes_are_more_than_an_enlargement(style):
@@ -168,33 +243,46 @@ def test_memory_is_that_of_the_size_at_which_the_network_works(style, monkeypatc
     stylize.stylize(picture(480, 480), style, stylize.StylizeSettings(stroke_size=200))
 
 
+def test_memory_is_that_of_the_working_size(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 356 * 2**20)
+    monkeypatch.setattr(stylize, "WORKING_PIXELS", 120_000)
+    stylize.stylize(picture(480, 480), style)
+    with pytest.raises(StyleError, match=r"The picture with strokes at full resolution has 0\.2 megapixels"):
+        stylize.stylize(picture(480, 480), style, stylize.StylizeSettings(full_resolution=True))
+
+
 def test_progress_runs_to_the_end(style):
     seen = []
     stylize.stylize(picture(16, 16), style, progress=lambda p: seen.append(p.fraction) or True)
     assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1
 
 
-@pytest.mark.parametrize(("stroke_size", "side"), [(50, 768), (100, 1536), (200, 1536)])
-def test_the_memory_estimate_holds(style, stroke_size, side):
+@pytest.mark.parametrize(
+    ("stroke_size", "side", "full"), [(50, 768, True), (100, 1536, True), (200, 1536, True), (100, 2048, False)]
+)
+def test_the_memory_estimate_holds(style, stroke_size, side, full):
     """The peak of a real run stays below the estimate, and the estimate is not idle either."""
     script = """
 import sys
+import threading
 import numpy as np
 import onnx
 from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
+from plugin.engine.progress import Progress
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
 from plugin.engine.stylize import StylizeSettings, stylize
-style, settings, side = find_styles("great-wave"), StylizeSettings(stroke_size=float(sys.argv[1])), int(sys.argv[2])
+style, side = find_styles("great-wave"), int(sys.argv[2])
+settings = StylizeSettings(stroke_size=float(sys.argv[1]), full_resolution=sys.argv[3] == "True")
 stylize(Picture(np.zeros((64, 64, 4), np.float32)), style, settings)
 picture = Picture(np.random.default_rng(0).random((side, side, 4), np.float32))
 before = peak_rss_mib()
 stylize(picture, style, settings)
 print((peak_rss_mib() - before) * 2**20 / side**2)
 """
-    command = [sys.executable, "-c", script, str(stroke_size), str(side)]
+    command = [sys.executable, "-c", script, str(stroke_size), str(side), str(full)]
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    seen = (100 / stroke_size) ** 2
+    seen = (100 / stroke_size) ** 2 * (1 if full else stylize.WORKING_PIXELS / side**2)
     estimate = next(iter(style)).bytes_per_pixel * seen + stylize.PICTURE_BYTES_PER_PIXEL * max(1, seen)
     print(stroke_size, peak, estimate)
     assert 0.4 * estimate < peak <= estimate

@@ -1,0 +1,20 @@
+"""The filter's texts in the user's language. Standard library only: GIMP asks for some before anything is loaded."""
+
+from __future__ import annotations
+
+import gettext
+from pathlib import Path
+
+DOMAIN = "neural-style"
+# For the engine's sentences too, which nst_core/language.py looks up.
+gettext.bindtextdomain(DOMAIN, str(Path(__file__).resolve().parent / "locale"))
+
+
+def _(text: str) -> str:
+    """The translation of an English text, or the text itself."""
+    return gettext.dgettext(DOMAIN, text)
+
+
+def ngettext(one: str, several: str, count: int) -> str:
+    """The same of a text that depends on a number."""
+    return gettext.dngettext(DOMAIN, one, several, count)
