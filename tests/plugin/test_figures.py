@@ -94,6 +94,21 @@ def test_an_animation_has_every_nth_picture_and_the_last(tmp_path, suffix):
     assert levels == pytest.approx([25.5, 102, 204, 255], abs=3)  # after 1, 4, 8 and 10
 
 
+def test_a_film_is_an_mp4_of_the_same_pictures(tmp_path):
+    av = pytest.importorskip("av")
+    recording = Recording(None, tmp_path / "a.mp4", every=4)
+    for step in steps(10, size=(31, 41)):
+        recording.add(step)
+    recording.write()
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert float(film.duration / av.time_base) == pytest.approx(3 * 0.08 + 2, abs=0.02)
+        assert film.streams.video[0].codec_context.name == "h264"
+    assert frames[0].shape == (30, 40, 3)
+    levels = [frame.mean() for frame in frames]
+    assert levels[:4] == pytest.approx([25.5, 102, 204, 255], abs=4) and min(levels[4:]) > 250
+
+
 def test_pictures_of_several_sizes_get_the_last_ones(tmp_path):
     frames = [plain(60, 80, 10), plain(600, 800, 100), plain(1200, 1600, 200)]
     write_animation(frames, tmp_path / "a.gif")
@@ -124,7 +139,7 @@ def test_a_render_that_begins_again_is_recorded_once(tmp_path):
     ("losses", "animation", "said"),
     [
         ("l.txt", None, r"l.txt should end in .csv or .png"),
-        (None, "a.mp4", r"a.mp4 should end in .gif or .webp"),
+        (None, "a.avi", r"a.avi should end in .gif or .mp4 or .webp"),
         ("no/l.csv", None, "no folder no"),
         (None, "no/a.gif", "no folder no"),
     ],
@@ -134,10 +149,12 @@ def test_what_cannot_be_written_is_refused_before_the_work(losses, animation, sa
         Recording(losses and Path(losses), animation and Path(animation), 5)
 
 
-def test_without_matplotlib_it_is_named(monkeypatch):
+def test_what_is_not_installed_is_named_before_the_work(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(StyleError, match="pip install matplotlib"):
         check_matplotlib()
+    with pytest.raises(StyleError, match="pip install av"):
+        Recording(None, Path("a.mp4"), 5)
 
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path, full_disk):
