@@ -458,7 +458,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the sheets go")
         for name, text in STUDY_OPTIONS.items():
             number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
-        sub.add_argument("--optimizer", choices=OPTIMIZERS, help="(default auto, as for render)")
+        sub.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default {usual.optimizer})")
         sub.add_argument(
             "--content-weights", type=_numbers, metavar="N,N,...", help="those that the study `weights` compares"
         )
