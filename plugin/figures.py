@@ -71,6 +71,9 @@ def write_losses(title: str, rows: Sequence[Mapping[str, float]], path: Path) ->
             line = [[row[key] for row in rows] for key in ("iteration", name)]
             axes.plot(*line, label=name, linewidth=2.5 if name == "total" else 1.3)
     axes.set_yscale("log", nonpositive="mask")
+    ends = [value for name, value in rows[-1].items() if name != "iteration" and value > 0]
+    if ends:  # the content's loss begins at next to nothing, which would leave the others little of the height
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], min(ends) / 10))
     axes.set(title=title, xlabel="iterations", ylabel="weighted loss")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
