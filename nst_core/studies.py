@@ -26,7 +26,9 @@ from nst_core.sheets import Cell, Findings, Row, Sheet
 
 CONTENT_WEIGHTS = (0.01, 0.1, 1.0, 10.0)
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-NOISE = 0.1  # contrast of the noise from which a layer is reconstructed
+# Contrast of the noise from which a layer is reconstructed. What a layer does not see stays as it was at the start:
+# noise of full contrast would cover what it does see.
+NOISE = 0.1
 MAPS = 3
 MAP_SIDE = 160  # pixels of a feature map's longer side on the sheet
 LOSS_POINTS = 50
@@ -71,7 +73,6 @@ class _Renders:
         *,
         network: FeatureNetwork | None = None,
         photo: Tensor | None = None,
-        initial: Tensor | None = None,
         keep: Iterable[int] = (),
     ) -> tuple[Tensor, list[dict[str, float]], dict[int, Tensor]]:
         """The last picture, the losses before each iteration, and the pictures after those of ``keep``."""
@@ -89,7 +90,7 @@ class _Renders:
 
         m = self.materials
         photo = m.photo if photo is None else photo
-        done = optimize.render(photo, m.style, network or m.network, settings, progress, initial)
+        done = optimize.render(photo, m.style, network or m.network, settings, progress)
         return done.image, losses, kept
 
 
@@ -99,9 +100,9 @@ class _Renders:
 def content_reconstruction(materials: Materials, settings: RenderSettings) -> Findings:
     """The photo painted from faint noise so that one content layer answers as to the photo, for each of them."""
     layers = settings.objective.content_layers
+    settings = replace(settings, start="noise", noise=NOISE)
     renders = _Renders(materials, len(layers) * settings.iterations)
     photo = resized_to_long_side(materials.photo, settings.size)
-    noise = _faint_noise(photo, settings)
     cells, rows, losses = [_cell(photo)], list[Row](), []
     for layer in layers:
         objective = replace(
@@ -113,7 +114,7 @@ def content_reconstruction(materials: Materials, settings: RenderSettings) -> Fi
             style_layer_weights=(),
             style_weight=0.0,
         )
-        image, run, _ = renders(layer, replace(settings, objective=objective), initial=noise)
+        image, run, _ = renders(layer, replace(settings, objective=objective))
         found = Judge(materials.network, photo, None, (layer,), ())(image)
         losses.append((layer, run))
         rows.append({"layer": layer, "iterations": settings.iterations, **found})
@@ -130,7 +131,8 @@ def style_reconstruction(materials: Materials, settings: RenderSettings) -> Find
     stacked = [layers[: n + 1] for n in range(1, len(layers))]
     renders = _Renders(materials, (len(alone) + len(stacked)) * settings.iterations)
     style = resized_to_long_side(materials.style, settings.size)
-    noise = _faint_noise(style, settings)
+    settings = replace(settings, start="noise", noise=NOISE)
+    noise = optimize.first_picture(style, style, settings)
     judge = Judge(materials.network, noise, style, (), layers)
     rows, losses, cells = list[Row](), [], dict[tuple[str, ...], Cell]()
     for chosen in [*alone, *stacked]:
@@ -143,7 +145,7 @@ def style_reconstruction(materials: Materials, settings: RenderSettings) -> Find
             style_layers=chosen,
             style_layer_weights=tuple(weights[layer] for layer in chosen),
         )
-        image, run, _ = renders(name, replace(settings, objective=objective), photo=style, initial=noise)
+        image, run, _ = renders(name, replace(settings, objective=objective), photo=style)
         found = {key: value for key, value in judge(image).items() if key.startswith(("style", "colour_style"))}
         left = sum(found[f"style_{layer}"] for layer in chosen) / len(chosen)
         losses.append((name, run))
@@ -371,15 +373,6 @@ def _both(materials: Materials, settings: RenderSettings) -> tuple[Tensor, Tenso
 def _judge(materials: Materials, settings: RenderSettings) -> Judge:
     objective = settings.objective
     return Judge(materials.network, *_both(materials, settings), objective.content_layers, objective.style_layers)
-
-
-def _faint_noise(picture: Tensor, settings: RenderSettings) -> Tensor:
-    """Noise around mid-grey, in the shape of ``picture``.
-
-    Whatever a layer does not see stays as it was at the start: noise of full contrast would cover what it does see.
-    """
-    noise = optimize.first_picture(picture, picture, replace(settings, start="noise"))
-    return 0.5 + NOISE * (noise - 0.5)
 
 
 def _inside(maps: Tensor) -> Tensor:

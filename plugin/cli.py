@@ -46,6 +46,7 @@ RENDER_OPTIONS = {
     "average": "decay of the average of the pictures that is the result; 0 for the last picture",
     "shift": "pixels by which the picture is moved between steps, but for L-BFGS",
     "seed": "start of all randomness",
+    "noise": "contrast of the noise that --init noise begins with",
 }
 STUDY_OPTIONS = {
     "size": "pixels of the pictures' longer side",
