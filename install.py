@@ -169,7 +169,7 @@ def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
         except InstallError:
             say(f"{PYTORCH_CPU_WHEELS} does not answer: fetching PyTorch with its CUDA libraries (about 3 GB)")
     elif new:
-        say("Fetching PyTorch" if extra == "torch" else "Fetching the tools of the tests (about 30 MB)")
+        say("Fetching PyTorch" if extra == "torch" else "Fetching the tools of the tests (about 80 MB)")
     run(f"installing the extra {extra!r}", *pip("install", *needs))
     if not loads([extra]):
         raise InstallError(f"the extra {extra!r} was installed but does not load; see {log_file()}.")

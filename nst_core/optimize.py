@@ -205,7 +205,8 @@ class _Average:
 def first_picture(photo: Tensor, style: Tensor, settings: RenderSettings) -> Tensor:
     """What ``settings.start`` says, in the size of ``photo``, which is at the first size; all [1, 3, h, w] in 0..1."""
     if settings.start == "noise":  # from the CPU's generator: the same on every device
-        return torch.rand(photo.shape, generator=torch.Generator().manual_seed(settings.seed)).to(photo)
+        values = torch.rand(photo.shape, generator=torch.Generator().manual_seed(settings.seed)).to(photo)
+        return 0.5 + settings.noise * (values - 0.5)
     return resized(style, *photo.shape[-2:]) if settings.start == "style" else photo
 
 

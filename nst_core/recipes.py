@@ -42,7 +42,7 @@ def _classic(content: str, style: Sequence[str], **others: Any) -> ObjectiveSett
     )
 
 
-_FAST_PREVIEW = RenderSettings(size=256, optimizer="adam", iterations=60, learning_rate=0.05)
+_FAST_PREVIEW = RenderSettings(size=256, optimizer="lbfgs", iterations=60)
 
 # Systems that others made, as far as they can be said in our settings: layers, pooling, optimiser, start and length are
 # theirs. Weights do not carry over, since their losses have units and ours have none; where nothing else is said, the
@@ -50,7 +50,8 @@ _FAST_PREVIEW = RenderSettings(size=256, optimizer="adam", iterations=60, learni
 # block, where a network lacks the layer.
 PRESETS = {
     "default": Recipe(),
-    # Ours, for a first look: a quarter of the default's pixels, and less than a third of its steps, in larger ones.
+    # Ours, for a first look: a quarter of the default's pixels, and few steps. With L-BFGS, since Adam remembers how
+    # steep the first of them was and creeps: it was left with five times the loss.
     "fast-preview": Recipe(_FAST_PREVIEW),
     # Gatys et al. 2015, arXiv 1508.06576: average pooling, white noise, a fifth for each style layer. Theirs: a content
     # weight of 1e-3 or 1e-4 of the style's. The paper does not tell the number of steps; 500 is that of their notebook.
@@ -141,12 +142,15 @@ PRESETS = {
         features="vgg16",
         pooling="average",
     ),
-    # A book chapter in OCaml: 250 steps of Adam from noise. Theirs: style 20; the learning rate is ours.
+    # A book chapter in OCaml: 250 steps of Adam from Gaussian noise x 0.256, which is of 255 and here, as a contrast of
+    # uniform noise, 0.256 / 255 x root of 12. Theirs: style 20, and the noise around the mean colour; the learning rate
+    # is ours.
     "owl": Recipe(
         RenderSettings(
             _classic("relu4_2", GATYS_STYLE_LAYERS),
             optimizer="adam",
             start="noise",
+            noise=0.0035,
             iterations=250,
             learning_rate=0.02,
             schedule="constant",

@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "average": (0.0, 0.9999),
     "shift": (0, 16),
     "seed": (0, 2**31 - 1),
+    "noise": (0.0, 1.0),
     "content_weight": (0.0, 1e6),
     "style_weight": (0.0, 1e6),
     "tv_weight": (0.0, 1e6),
@@ -127,6 +128,7 @@ class RenderSettings:
             beginning with what the one before it made; 0 for ``size`` alone.
         style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
         start: the picture to begin with: the photo (``content``), ``noise`` or the ``style``.
+        noise: contrast of that noise around mid-grey; 1 for all values from 0 to 1.
         optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; ``sgd``,
             gradient descent; or ``auto``: Adam for features that were distilled, else L-BFGS. Distilled features
             agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay the same.
@@ -147,6 +149,7 @@ class RenderSettings:
     coarsest: int = 0
     style_scale: float = 1.0
     start: str = "content"
+    noise: float = 1.0
     optimizer: str = "auto"
     iterations: int = 300
     first_iterations: int = 0

@@ -25,7 +25,10 @@ from nst_core.settings import STARTS, RenderSettings
 from nst_core.sheets import Cell, Findings, Row, Sheet
 
 CONTENT_WEIGHTS = (0.01, 0.1, 1.0, 10.0)
-DESCENT_RATES = (0.003, 0.01, 0.03, 0.1)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
+# Contrast of the noise from which a layer is reconstructed. What a layer does not see stays as it was at the start:
+# noise of full contrast would cover what it does see.
+NOISE = 0.1
 MAPS = 3
 MAP_SIDE = 160  # pixels of a feature map's longer side on the sheet
 LOSS_POINTS = 50
@@ -95,8 +98,9 @@ class _Renders:
 
 
 def content_reconstruction(materials: Materials, settings: RenderSettings) -> Findings:
-    """The photo painted from noise so that one content layer answers as it does to the photo, for each of them."""
+    """The photo painted from faint noise so that one content layer answers as to the photo, for each of them."""
     layers = settings.objective.content_layers
+    settings = replace(settings, start="noise", noise=NOISE)
     renders = _Renders(materials, len(layers) * settings.iterations)
     photo = resized_to_long_side(materials.photo, settings.size)
     cells, rows, losses = [_cell(photo)], list[Row](), []
@@ -110,7 +114,7 @@ def content_reconstruction(materials: Materials, settings: RenderSettings) -> Fi
             style_layer_weights=(),
             style_weight=0.0,
         )
-        image, run, _ = renders(layer, replace(settings, objective=objective, start="noise"))
+        image, run, _ = renders(layer, replace(settings, objective=objective))
         found = Judge(materials.network, photo, None, (layer,), ())(image)
         losses.append((layer, run))
         rows.append({"layer": layer, "iterations": settings.iterations, **found})
@@ -120,14 +124,14 @@ def content_reconstruction(materials: Materials, settings: RenderSettings) -> Fi
 
 
 def style_reconstruction(materials: Materials, settings: RenderSettings) -> Findings:
-    """Texture painted from noise so that Gram matrices are the style picture's: of one layer, and of all up to it."""
+    """Texture painted from faint noise to the Gram matrices of the style picture: of one layer, and of all up to it."""
     layers = settings.objective.style_layers
     weights = settings.objective.weights_by_layer
     alone = [(layer,) for layer in layers]
     stacked = [layers[: n + 1] for n in range(1, len(layers))]
     renders = _Renders(materials, (len(alone) + len(stacked)) * settings.iterations)
     style = resized_to_long_side(materials.style, settings.size)
-    settings = replace(settings, start="noise")
+    settings = replace(settings, start="noise", noise=NOISE)
     noise = optimize.first_picture(style, style, settings)
     judge = Judge(materials.network, noise, style, (), layers)
     rows, losses, cells = list[Row](), [], dict[tuple[str, ...], Cell]()
@@ -161,10 +165,11 @@ def style_reconstruction(materials: Materials, settings: RenderSettings) -> Find
 
 
 def feature_maps(materials: Materials, settings: RenderSettings) -> Findings:
-    """How the channels that vary most answer to the photo and to the style picture, in each layer.
+    """How a few channels of each layer answer to the photo and to the style picture.
 
-    The layers are the style's and the content's. A map runs from black, the least that the channel answers to either
-    picture, to white, the most.
+    The layers are the style's and the content's, and the channels those that ``_telling`` chooses. A map runs from
+    black, the least that the channel answers to either picture, to white, the most; between the two its grey is the
+    root of the answer, since a few strong answers would leave the rest in the dark.
     """
     photo, style = _both(materials, settings)
     materials.network.check(settings.objective.layers)
@@ -175,14 +180,13 @@ def feature_maps(materials: Materials, settings: RenderSettings) -> Findings:
     rows = list[Row]()
     for number, layer in enumerate(layers, 1):
         pair = [answer[layer][0] for answer in answers]
-        spread = torch.stack([_inside(maps).std((1, 2)) for maps in pair]).sum(0)
-        channels = spread.topk(MAPS).indices.tolist()
+        channels = _telling(pair)
         cells: list[Cell | None] = []
         for name, maps in zip(("photo", "style"), pair, strict=True):
             for channel in channels:
                 both = torch.cat([_inside(m)[channel].flatten() for m in pair])
                 low, high = both.min().item(), both.max().item()
-                grey = ((maps[channel] - low) / max(high - low, 1e-12)).clamp(0, 1)
+                grey = ((maps[channel] - low) / max(high - low, 1e-12)).clamp(0, 1).sqrt()
                 h, w = grey.shape
                 scale = MAP_SIDE / max(h, w)
                 shown = F.interpolate(grey[None, None], (max(1, round(h * scale)), max(1, round(w * scale))))
@@ -193,10 +197,10 @@ def feature_maps(materials: Materials, settings: RenderSettings) -> Findings:
         channels_in_all, height, width = pair[0].shape
         sheet_rows.append((f"{layer}\n{channels_in_all} channels, {width}x{height} of the photo", cells))
         materials.progress(StudyProgress(layer, number, len(layers), {}))
-    columns = [*["photo"] * MAPS, *["style picture"] * MAPS]
+    columns = [name for picture in ("photo", "style picture") for name in (picture, *[""] * (MAPS - 1))]
     first: list[Cell | None] = [None] * (2 * MAPS)
     first[0], first[MAPS] = (_cell(resized_to_long_side(picture, MAP_SIDE)) for picture in (photo, style))
-    title = f"The {MAPS} channels of each layer that vary most, with {materials.network.name} at {settings.size} px"
+    title = f"{MAPS} channels of each layer that vary in both, with {materials.network.name} at {settings.size} px"
     return Findings(Sheet(title, columns, [("the pictures", first), *sheet_rows]), rows)
 
 
@@ -206,12 +210,15 @@ def feature_maps(materials: Materials, settings: RenderSettings) -> Findings:
 def optimizers(materials: Materials, settings: RenderSettings) -> Findings:
     """The same render by gradient descent, Adam with step decay and L-BFGS, looked at after equal iterations.
 
-    The rate of gradient descent is that of DESCENT_RATES which gets furthest in a quarter of the iterations: any
-    too large a rate makes it fail. Adam's is that of the settings, falling to a tenth after each third.
+    Gradient descent and Adam each take that of RATES which gets furthest in a quarter of the iterations, with its
+    schedule drawn together; L-BFGS takes its steps whole. Those tries are not counted among the iterations.
     """
     steps = settings.iterations
     trial = max(1, steps // 4)
-    renders = _Renders(materials, len(DESCENT_RATES) * trial + 3 * steps)
+    # The picture stays where it is for all three, as L-BFGS wants it.
+    still = replace(settings, shift=0)
+    descent, adam = replace(still, optimizer="sgd"), replace(still, optimizer="adam", schedule="step")
+    renders = _Renders(materials, 2 * len(RATES) * trial + 3 * steps)
     photo, style = _both(materials, settings)
     objective = Objective(materials.network, settings.objective, [style])
     targets = objective.content_targets(photo)
@@ -221,16 +228,15 @@ def optimizers(materials: Materials, settings: RenderSettings) -> Findings:
         with torch.no_grad():
             return objective(image, targets)["total"].item()
 
-    def descent(rate: float) -> float:
-        tried = replace(settings, optimizer="sgd", shift=0, learning_rate=rate, iterations=trial)
-        return loss(renders(f"gradient descent, rate {rate:g}", tried)[0])
+    def at_its_best_rate(name: str, one: RenderSettings) -> RenderSettings:
+        def tried(rate: float) -> float:
+            return loss(renders(f"{name}, rate {rate:g}", replace(one, learning_rate=rate, iterations=trial))[0])
 
-    rate = min(DESCENT_RATES, key=descent)
-    # The picture stays where it is for all three, as L-BFGS wants it.
-    still = replace(settings, shift=0)
+        return replace(one, learning_rate=min(RATES, key=tried))
+
     chosen = {
-        "gradient descent": replace(still, optimizer="sgd", learning_rate=rate),
-        "Adam, step decay": replace(still, optimizer="adam", schedule="step"),
+        "gradient descent": at_its_best_rate("gradient descent", descent),
+        "Adam, step decay": at_its_best_rate("Adam", adam),
         "L-BFGS": replace(still, optimizer="lbfgs"),
     }
     moments = sorted({max(1, steps // 20), max(1, steps // 5), max(1, steps // 2), steps})
@@ -243,7 +249,7 @@ def optimizers(materials: Materials, settings: RenderSettings) -> Findings:
             total = loss(image)
             cells.append(_cell(image, f"loss {total:.3f}"))
             rows.append({"optimizer": name, "iterations": moment, "loss": total, **judge(image)})
-        sheet_rows.append((f"{name}\nrate {rate:g}" if one.optimizer == "sgd" else name, cells))
+        sheet_rows.append((name if one.optimizer == "lbfgs" else f"{name}\nrate {one.learning_rate:g}", cells))
     title = f"Optimisers at equal iterations from the photo, with {materials.network.name} at {settings.size} px"
     columns = [f"{moment} iteration{'s' * (moment > 1)}" for moment in moments]
     return Findings(Sheet(title, columns, sheet_rows), rows, _side_by_side(losses))
@@ -373,6 +379,21 @@ def _inside(maps: Tensor) -> Tensor:
     """[C, h, w] without its outer eighths, where zeros beyond the picture's border are all that some channels see."""
     h, w = maps.shape[-2:]
     return maps[:, h // 8 : h - h // 8, w // 8 : w - w // 8]
+
+
+def _telling(pair: Sequence[Tensor]) -> list[int]:
+    """MAPS channels of two pictures' features [C, h, w]: they vary in both, and none shows what another one does.
+
+    Each is the channel of the largest product of the two deviations, once what the channels before it explain is
+    subtracted (a pivoted Gram-Schmidt process).
+    """
+    unexplained = [maps - maps.mean(1, keepdim=True) for maps in (_inside(maps).flatten(1) for maps in pair)]
+    channels = []
+    for _ in range(MAPS):
+        channels.append(int(torch.stack([rest.std(1) for rest in unexplained]).prod(0).argmax()))
+        directions = [F.normalize(rest[channels[-1]], dim=0) for rest in unexplained]
+        unexplained = [rest - torch.outer(rest @ d, d) for rest, d in zip(unexplained, directions, strict=True)]
+    return channels
 
 
 def _pooled(network: FeatureNetwork, pooling: str) -> FeatureNetwork:

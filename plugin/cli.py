@@ -12,7 +12,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,6 +46,7 @@ RENDER_OPTIONS = {
     "average": "decay of the average of the pictures that is the result; 0 for the last picture",
     "shift": "pixels by which the picture is moved between steps, but for L-BFGS",
     "seed": "start of all randomness",
+    "noise": "contrast of the noise that --init noise begins with",
 }
 STUDY_OPTIONS = {
     "size": "pixels of the pictures' longer side",
@@ -128,7 +129,8 @@ def render(options: argparse.Namespace) -> Report:
     recording = Recording(options.losses, options.animation, options.animation_every)
     source, style = read_picture(options.photo), read_picture(options.style_image)
     initial = read_picture(Path(others["initial"])).picture if others["initial"] else None
-    checkpoint = options.output.with_suffix(".checkpoint") if options.checkpoint_every else None
+    every = options.checkpoint_every
+    checkpoint, checkpoint_pictures = options.output.with_suffix(".checkpoint") if every else None, list[str]()
     with interruptible() as interrupted, stages() as stage, bar(recipe.settings.iterations) as show:
 
         def progress(step) -> bool:
@@ -138,6 +140,10 @@ def render(options: argparse.Namespace) -> Report:
             stop = interrupted()
             show(step.iteration, step.losses, step.iterations)
             recording.add(step)
+            if every and step.iteration % every == 0 and step.iteration < step.iterations:
+                path = options.output.with_stem(f"{options.output.stem}-{step.iteration}")
+                write_picture(replace(source, has_alpha=False), step.preview, path)
+                checkpoint_pictures.append(str(path))
             return not stop
 
         done = render(
@@ -153,7 +159,7 @@ def render(options: argparse.Namespace) -> Report:
             device=options.device,
             initial=initial,
             checkpoint=checkpoint,
-            checkpoint_every=options.checkpoint_every,
+            checkpoint_every=every,
             measure=options.metrics or options.json,
         )
     record = {
@@ -175,7 +181,7 @@ def render(options: argparse.Namespace) -> Report:
     )
     for name, value in done.metrics.items():
         _say(options, f"{name}: {value:.3f}")
-    for file in files.values():
+    for file in (*checkpoint_pictures, *files.values()):
         _say(options, file)
     return _report(options, done.pixels, done.seconds) | {
         "style": str(options.style_image),
@@ -186,6 +192,7 @@ def render(options: argparse.Namespace) -> Report:
         "iterations": done.iterations,
         "losses": done.losses[-1] if done.losses else {},
         "metrics": {name: round(value, 4) for name, value in done.metrics.items()},
+        "checkpoint_pictures": checkpoint_pictures,
         **files,
     }
 
@@ -460,7 +467,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the sheets go")
         for name, text in STUDY_OPTIONS.items():
             number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
-        sub.add_argument("--optimizer", choices=OPTIMIZERS, help="(default auto, as for render)")
+        sub.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default {usual.optimizer})")
         sub.add_argument(
             "--content-weights", type=_numbers, metavar="N,N,...", help="those that the study `weights` compares"
         )
@@ -509,7 +516,8 @@ def parser() -> argparse.ArgumentParser:
         0,
         100000,
         0,
-        "iterations between two checkpoints, beside the output, from which the same command goes on; 0 for none",
+        "iterations between two checkpoints, beside the output, each with its picture; the same command goes on from "
+        "the last; 0 for none",
     )
     sub.add_argument(
         "--metrics",
@@ -517,7 +525,7 @@ def parser() -> argparse.ArgumentParser:
         help="say how far the result is from the photo and from the style (with --json always)",
     )
     sub.add_argument("--losses", type=Path, metavar="FILE", help="a table (.csv) or a plot (.png) of the losses")
-    sub.add_argument("--animation", type=Path, metavar="FILE", help="how the picture came about (.gif or .webp)")
+    sub.add_argument("--animation", type=Path, metavar="FILE", help="how the picture came about (.gif, .webp or .mp4)")
     number(sub, "--animation-every", 1, 100000, 5, "iterations between two pictures of the animation")
     objective(sub, defaults.objective)
     sub.set_defaults(strength=None, features=None, pooling=None)

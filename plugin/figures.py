@@ -10,6 +10,7 @@ import importlib.util
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from plugin.engine.progress import Progress
 from plugin.picture_files import check_folder
 
 LOSSES_SUFFIXES = {".csv", ".png"}
-ANIMATION_SUFFIXES = {".gif", ".webp"}
+ANIMATION_SUFFIXES = {".gif", ".mp4", ".webp"}
 ANIMATION_SIDE = 512  # at most so many pixels a side: an animation is to be looked at, not to be printed
 FRAME_MS, LAST_FRAME_MS = 80, 2000
 
@@ -34,6 +35,12 @@ def check_matplotlib() -> None:
     """Raise StyleError, saying what to do, if plots cannot be drawn."""
     if importlib.util.find_spec("matplotlib") is None:
         raise StyleError("Plots need matplotlib, which is not installed; install it with `pip install matplotlib`.")
+
+
+def check_av() -> None:
+    """Raise StyleError, saying what to do, if films cannot be encoded."""
+    if importlib.util.find_spec("av") is None:
+        raise StyleError("An MP4 needs PyAV, which is not installed; install it with `pip install av`.")
 
 
 def write_table(rows: Sequence[Mapping[str, object]], path: Path) -> None:
@@ -64,6 +71,9 @@ def write_losses(title: str, rows: Sequence[Mapping[str, float]], path: Path) ->
             line = [[row[key] for row in rows] for key in ("iteration", name)]
             axes.plot(*line, label=name, linewidth=2.5 if name == "total" else 1.3)
     axes.set_yscale("log", nonpositive="mask")
+    ends = [value for name, value in rows[-1].items() if name != "iteration" and value > 0]
+    if ends:  # the content's loss begins at next to nothing, which would leave the others little of the height
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], min(ends) / 10))
     axes.set(title=title, xlabel="iterations", ylabel="weighted loss")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -73,18 +83,37 @@ def write_losses(title: str, rows: Sequence[Mapping[str, float]], path: Path) ->
 
 
 def write_animation(frames: Sequence[np.ndarray], path: Path) -> None:
-    """A GIF or WebP that runs for ever and rests at its end; all ``frames``, uint8 [h, w, 3], get the last one's size.
+    """A GIF or WebP that runs for ever, or an MP4, and rests at its end; all ``frames``, uint8 [h, w, 3], get the last
+    one's size.
 
     That is reduced to ANIMATION_SIDE pixels if it is larger.
     """
     pictures = [Image.fromarray(frame) for frame in frames]
     pictures[-1].thumbnail((ANIMATION_SIDE, ANIMATION_SIDE))
-    first, *others = [picture.resize(pictures[-1].size, Image.Resampling.BICUBIC) for picture in pictures]
-    durations = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
+    pictures = [picture.resize(pictures[-1].size, Image.Resampling.BICUBIC) for picture in pictures]
     encoded = io.BytesIO()
-    kind = path.suffix[1:].upper()
-    first.save(encoded, kind, save_all=True, append_images=others, duration=durations, loop=0, quality=85)
+    if path.suffix.lower() == ".mp4":
+        _encode_film(pictures, encoded)
+    else:
+        first, *others = pictures
+        durations = [FRAME_MS] * len(others) + [LAST_FRAME_MS]
+        kind = path.suffix[1:].upper()
+        first.save(encoded, kind, save_all=True, append_images=others, duration=durations, loop=0, quality=85)
     _write(path, encoded.getvalue())
+
+
+def _encode_film(pictures: Sequence[Image.Image], file: io.BytesIO) -> None:
+    """H.264 in an MP4, with colours at half the resolution: what every browser and telephone plays."""
+    import av
+
+    with av.open(file, "w", format="mp4") as film:
+        stream = film.add_stream("libx264", rate=Fraction(1000, FRAME_MS))
+        stream.pix_fmt = "yuv420p"
+        stream.width, stream.height = (side // 2 * 2 for side in pictures[-1].size)  # it takes no odd ones
+        for picture in [*pictures, *[pictures[-1]] * (LAST_FRAME_MS // FRAME_MS - 1)]:
+            frame = av.VideoFrame.from_image(picture.crop((0, 0, stream.width, stream.height)))
+            film.mux(stream.encode(frame))
+        film.mux(stream.encode())
 
 
 @dataclass
@@ -111,6 +140,8 @@ class Recording:
                 raise StyleError(f"{path.name} should end in {' or '.join(sorted(suffixes))}; name it so.")
         if self.losses is not None and self.losses.suffix.lower() == ".png":
             check_matplotlib()
+        if self.animation is not None and self.animation.suffix.lower() == ".mp4":
+            check_av()
 
     def add(self, step: Progress) -> None:
         """Take note of an iteration."""

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from nst_core.studies import StudyProgress
 
 
+# So few iterations tell something with the optimiser that gets furthest in them.
+BASE = RenderSettings(size=256, optimizer="lbfgs", iterations=100)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A study by name: what it shows, whether it takes a style picture beside the first, and what it begins with."""
 
     text: str
     two_pictures: bool = True
-    defaults: RenderSettings = RenderSettings(size=256, iterations=100)
+    defaults: RenderSettings = BASE
 
 
 # What a layer knows is seen best without a loss that smooths the picture.
@@ -31,12 +35,12 @@ KINDS = {
     "content-reconstruction": Kind(
         "what each content layer keeps of PICTURE, painted from noise",
         False,
-        RenderSettings(replace(ROUGH, content_layers=GATYS_STYLE_LAYERS), size=256, iterations=100),
+        replace(BASE, objective=replace(ROUGH, content_layers=GATYS_STYLE_LAYERS)),
     ),
     "style-reconstruction": Kind(
         "the texture that each style layer, and all up to it, keep of PICTURE, painted from noise",
         False,
-        RenderSettings(ROUGH, size=256, iterations=100),
+        replace(BASE, objective=ROUGH),
     ),
     "feature-maps": Kind("how channels of each layer answer to both pictures"),
     "optimizers": Kind("gradient descent, Adam with step decay and L-BFGS after equal iterations"),

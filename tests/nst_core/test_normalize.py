@@ -61,6 +61,25 @@ def test_a_channel_stays_the_same_but_for_a_factor(pooling, padding):
     torch.testing.assert_close(network(picture, layers), random_network(pooling, padding)(picture, layers))
 
 
+def test_the_scaled_weights_against_float64():
+    """Worked out layer by layer: a filter over its own channel's mean, and times those of the channels it takes."""
+    network = random_network("max")
+    result, before = normalized(network, pictures()), None
+    exact = random_network("max").double()
+    for layer, convolution in exact.convolutions.items():
+        relu = layer.replace("conv", "relu")
+        found = [exact(one.double(), [relu])[relu].transpose(0, 1).flatten(1) for one in pictures()]
+        mean = torch.cat(found, 1).mean(1)
+        mean = torch.where(mean > 0, mean, 1)
+        weight = convolution.weight / mean.view(-1, 1, 1, 1)
+        weight = weight if before is None else weight * before.view(1, -1, 1, 1)
+        torch.testing.assert_close(result.convolutions[layer].weight.double(), weight, rtol=1e-5, atol=1e-8)
+        torch.testing.assert_close(
+            result.convolutions[layer].bias.double(), convolution.bias / mean, rtol=1e-5, atol=1e-8
+        )
+        before = mean
+
+
 def test_of_a_network_with_heads_they_alone_are_scaled(slim_weights):
     network = weights.load_features(str(slim_weights))
     for head in network.heads.values():

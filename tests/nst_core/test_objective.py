@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nst_core import losses  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.objective import Objective, fitted  # noqa: E402
 from nst_core.pictures import resized  # noqa: E402
@@ -26,6 +27,46 @@ def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(networ
     far = objective(other, objective.content_targets(picture))
     assert far["style"] > 1e-2 and far["content"] > 1e-3
     torch.testing.assert_close(far["total"], far["content"] + far["style"] + far["tv"])
+
+
+def exact_loss(picture, photo, style, settings):
+    """The total loss, with the formulas written out, of pictures in float64 as ``compact`` sees them."""
+    network = load_features("compact").double()
+    found, wanted, painted = (network(one, settings.layers) for one in (picture, photo, style))
+    (content,) = settings.content_layers
+    total = settings.content_weight * (found[content] - wanted[content]).pow(2).sum() / wanted[content].pow(2).sum()
+    for layer, weight in settings.weights_by_layer.items():
+        flat, target = (one[layer][0].flatten(1) for one in (found, painted))
+        if settings.style_loss == "w2":
+            means = [one.mean(1)[None] for one in (flat, target)]
+            covariances = [one.cov(correction=0)[None] for one in (flat, target)]
+            total += weight * losses.wasserstein_2(means[0], covariances[0], means[1], covariances[1])
+            continue
+        centre = target.mean(1, keepdim=True) * settings.centred
+        gram, goal = ((one - centre) @ (one - centre).T / one.shape[1] for one in (flat, target))
+        total += weight * (gram - goal).pow(2).sum() / goal.pow(2).sum()
+    across, down = picture.diff(dim=3), picture.diff(dim=2)
+    return total + settings.tv_weight * (across.pow(2).mean() + down.pow(2).mean())
+
+
+@pytest.mark.parametrize("kind", [{}, {"centred": False}, {"style_loss": "w2"}])
+def test_the_whole_loss_and_its_gradient_against_float64_and_finite_differences(kind):
+    settings = ObjectiveSettings(
+        style_layers=("relu1_1", "relu2_1"), style_layer_weights=(0.5, 2.0), tv_weight=3.0, tv_exponent=2.0, **kind
+    )
+    generator = torch.Generator().manual_seed(0)
+    photo, style, picture = (torch.rand(1, 3, 40, 48, generator=generator) ** power for power in (1, 3, 0.5))
+    objective = Objective(load_features("compact"), settings, [style])
+    picture.requires_grad_()
+    total = objective(picture, objective.content_targets(photo))["total"]
+    (gradient,) = torch.autograd.grad(total, picture)
+    photo, style, picture = (one.detach().double() for one in (photo, style, picture))
+    assert total.item() == pytest.approx(exact_loss(picture, photo, style, settings).item(), rel=1e-4)
+    # Along the gradient the loss changes by the gradient's length, and by less if that points elsewhere.
+    length = gradient.double().norm()
+    step = 1e-4 * gradient.double() / length
+    ahead, behind = (exact_loss(picture + way, photo, style, settings) for way in (step, -step))
+    assert ((ahead - behind) / 2e-4).item() == pytest.approx(length.item(), rel=1e-3)
 
 
 def test_several_styles_share_a_batch_by_wasserstein_too(network):

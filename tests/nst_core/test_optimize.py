@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.features import CombinedNetwork, vgg  # noqa: E402
-from nst_core.optimize import ADAM_BETAS, _optimizer, optimizer_for, render, scales  # noqa: E402
+from nst_core.optimize import ADAM_BETAS, _optimizer, first_picture, optimizer_for, render, scales  # noqa: E402
 from nst_core.pictures import resized  # noqa: E402
 from nst_core.settings import ObjectiveSettings, RenderSettings  # noqa: E402
 from nst_core.weights import load_features  # noqa: E402
@@ -70,6 +70,8 @@ def test_starts(network, pictures):
     assert torch.allclose(made["style"], resized(pictures[1], 48, 64), atol=1e-6)
     assert made["noise"].std() == pytest.approx(12**-0.5, rel=0.05)  # uniform in 0..1
     assert made["noise"].mean() == pytest.approx(0.5, abs=0.02)
+    faint = first_picture(*pictures, RenderSettings(start="noise", noise=0.1))
+    assert faint.std() == pytest.approx(0.1 * 12**-0.5, rel=0.05) and faint.mean() == pytest.approx(0.5, abs=0.002)
 
 
 def test_sizes_grow_by_the_root_of_two():

@@ -236,6 +236,7 @@ def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
     assert len((run.folder / "l.csv").read_text().splitlines()) == 1 + 7
     with Image.open(run.folder / "a.gif") as animation:
         assert animation.n_frames == 4 and animation.size == (96, 64)
+    assert not list(run.folder.glob("o-*"))
     # With --json the metrics come unasked, and they are those of the picture as it was written.
     weak = ["--strength", 0, "--json"]
     found = report(run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *weak))
@@ -394,6 +395,18 @@ def test_a_render_that_was_stopped_goes_on(run, sample, slim_weights):
     assert interrupt_after_first_step(again) == 0 and "Resumed after iteration" in again.stdout.read()
     short = run(*command[:-1], 2, "-o", "p.png")
     assert short.returncode == 0 and not (run.folder / "p.checkpoint").exists()
+
+
+def test_a_checkpoint_has_its_picture(run, sample, slim_weights):
+    """Each as large as the size that is painted at the time, and none of the last, which is the result."""
+    size = ["--features", slim_weights, "--size", 96, "--coarsest", 64, "--iterations", 4, "--checkpoint-every", 2]
+    found = report(run("render", sample, "--style-image", sample, "-o", "o.png", *size, "--json"))
+    assert found["checkpoint_pictures"] == ["o-2.png", "o-4.png", "o-6.png"]
+    assert sorted(path.name for path in run.folder.glob("o*")) == ["o-2.png", "o-4.png", "o-6.png", "o.png"]
+    sizes = [Image.open(run.folder / f"o{n}.png").size for n in ("-2", "-4", "-6", "")]
+    assert sizes == [(68, 45), (68, 45), (96, 64), (96, 64)]
+    pictures = [np.asarray(Image.open(run.folder / f"o{n}.png")).astype(int) for n in ("-6", "")]
+    assert 0 < np.abs(pictures[0] - pictures[1]).mean() < 20
 
 
 def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):

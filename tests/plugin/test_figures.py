@@ -74,6 +74,11 @@ def test_losses_as_table_and_as_plot(tmp_path):
     assert (tmp_path / "l.csv").read_text().splitlines()[:2] == ["iteration,total,a style", "1,1,0"]
     write_losses("Losses", rows, tmp_path / "l.png")
     write_losses("Losses", [{**row, "total": 5.0} for row in rows], tmp_path / "flat.png")
+    rising = [{**row, "content": 1e-9 if row["iteration"] == 1 else 1.0} for row in rows]
+    write_losses("Losses", rising, tmp_path / "rising.png")
+    drawn = np.array(Image.open(tmp_path / "rising.png").convert("RGB")).astype(int)
+    falls = np.nonzero((drawn[:, :650, 2] - drawn[:, :650, 0] > 60).any(1))[0]  # the first line, left of the legend
+    assert np.ptp(falls) > 0.3 * len(drawn)  # and not an eighth of nine decades
     falling, flat = (np.array(Image.open(tmp_path / name).convert("RGB")).astype(int) for name in ("l.png", "flat.png"))
     assert min(falling.shape[:2]) > 400 and falling.std() > 5
     assert falling.shape == flat.shape and np.abs(falling - flat).max() > 100
@@ -92,6 +97,21 @@ def test_an_animation_has_every_nth_picture_and_the_last(tmp_path, suffix):
             levels.append(np.array(animation.convert("RGB")).mean())
         assert animation.size == (40, 30) and animation.info["loop"] == 0
     assert levels == pytest.approx([25.5, 102, 204, 255], abs=3)  # after 1, 4, 8 and 10
+
+
+def test_a_film_is_an_mp4_of_the_same_pictures(tmp_path):
+    av = pytest.importorskip("av")
+    recording = Recording(None, tmp_path / "a.mp4", every=4)
+    for step in steps(10, size=(31, 41)):
+        recording.add(step)
+    recording.write()
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        frames = [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+        assert float(film.duration / av.time_base) == pytest.approx(3 * 0.08 + 2, abs=0.02)
+        assert film.streams.video[0].codec_context.name == "h264"
+    assert frames[0].shape == (30, 40, 3)
+    levels = [frame.mean() for frame in frames]
+    assert levels[:4] == pytest.approx([25.5, 102, 204, 255], abs=4) and min(levels[4:]) > 250
 
 
 def test_pictures_of_several_sizes_get_the_last_ones(tmp_path):
@@ -124,7 +144,7 @@ def test_a_render_that_begins_again_is_recorded_once(tmp_path):
     ("losses", "animation", "said"),
     [
         ("l.txt", None, r"l.txt should end in .csv or .png"),
-        (None, "a.mp4", r"a.mp4 should end in .gif or .webp"),
+        (None, "a.avi", r"a.avi should end in .gif or .mp4 or .webp"),
         ("no/l.csv", None, "no folder no"),
         (None, "no/a.gif", "no folder no"),
     ],
@@ -134,10 +154,12 @@ def test_what_cannot_be_written_is_refused_before_the_work(losses, animation, sa
         Recording(losses and Path(losses), animation and Path(animation), 5)
 
 
-def test_without_matplotlib_it_is_named(monkeypatch):
+def test_what_is_not_installed_is_named_before_the_work(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(StyleError, match="pip install matplotlib"):
         check_matplotlib()
+    with pytest.raises(StyleError, match="pip install av"):
+        Recording(None, Path("a.mp4"), 5)
 
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path, full_disk):
