@@ -177,7 +177,10 @@ def _frame(step: Progress) -> np.ndarray:
 
 
 def write_sheet(sheet: Sheet, path: Path) -> None:
-    """A PNG of the sheet. Texts are wrapped to the width of their column, so that none runs into another."""
+    """A PNG of the sheet, or a JPEG if ``path`` ends so.
+
+    Texts are wrapped to the width of their column, so that none runs into another.
+    """
     title, head, small = (ImageFont.load_default(size) for size in (22, 16, 14))
     cells = [cell for _, row in sheet.rows for cell in row if cell]
     column = max(LEAST_COLUMN, *(cell.picture.shape[1] for cell in cells))
@@ -208,7 +211,7 @@ def write_sheet(sheet: Sheet, path: Path) -> None:
             page.paste(Image.fromarray(cell.picture), (x, top))
             _text(draw, x, top + height + 2, lines, small, FAINT)
     encoded = io.BytesIO()
-    page.save(encoded, "PNG")
+    page.save(encoded, "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG", quality=85)
     _write(path, encoded.getvalue())
 
 
