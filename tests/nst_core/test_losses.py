@@ -27,20 +27,6 @@ def test_a_centred_gram_matrix_and_its_gradient_are_those_of_the_features_less_t
     torch.testing.assert_close(*gradients)
 
 
-def test_the_gradient_of_a_gram_matrix_against_finite_differences():
-    """A Gram matrix is of second degree, so that central differences are its derivative whatever their step."""
-    generator = torch.Generator().manual_seed(0)
-    features, direction = (torch.rand(2, 5, 6, 7, generator=generator) for _ in range(2))
-    centre, weights = torch.rand(2, 5, 1, 1, generator=generator), torch.rand(2, 5, 5, generator=generator)
-
-    def value(features):
-        return (losses.gram_matrix(features, centre) * weights).sum()
-
-    (gradient,) = torch.autograd.grad(value(features.requires_grad_()), features)
-    difference = (value(features + direction) - value(features - direction)) / 2
-    assert (gradient * direction).sum().item() == pytest.approx(difference.item(), rel=1e-4)
-
-
 def test_relative_error_has_no_units():
     target, value = torch.rand(2, 3, 4), torch.rand(2, 3, 4)
     error = losses.relative_square_error(value, target)
@@ -124,6 +110,20 @@ def test_gradients_against_finite_differences(positions):
     assert torch.autograd.gradcheck(relative, features)
     for exponent in (1.0, 2.0, 2.5):
         assert torch.autograd.gradcheck(lambda x, p=exponent: losses.total_variation(x, p), picture)
+
+
+def test_the_gradient_of_a_gram_matrix_against_finite_differences():
+    """A Gram matrix is of second degree, so that central differences are its derivative whatever their step."""
+    generator = torch.Generator().manual_seed(0)
+    features, direction = (torch.rand(2, 5, 6, 7, generator=generator) for _ in range(2))
+    centre, weights = torch.rand(2, 5, 1, 1, generator=generator), torch.rand(2, 5, 5, generator=generator)
+
+    def value(features):
+        return (losses.gram_matrix(features, centre) * weights).sum()
+
+    (gradient,) = torch.autograd.grad(value(features.requires_grad_()), features)
+    difference = (value(features + direction) - value(features - direction)) / 2
+    assert (gradient * direction).sum().item() == pytest.approx(difference.item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 2.5])
