@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.errors import StyleError
-from nst_core.recipes import Recipe
+from nst_core.recipes import PRESETS, Recipe
 from nst_core.settings import RANGES, RenderSettings
 from plugin.engine.memory import TooLarge, check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
@@ -59,7 +59,7 @@ def require_torch() -> None:
 def render(
     picture: Picture,
     style_picture: Picture,
-    settings: RenderSettings = RenderSettings(),
+    settings: RenderSettings = PRESETS["default"].settings,
     progress: ProgressCallback = ignore,
     *,
     features: str = "auto",
@@ -132,7 +132,7 @@ def render(
             if smaller < RANGES["size"][0]:
                 raise StyleError(str(error)) from error
             notes.append(f"There is too little memory for a size of {settings.size}; {smaller} takes its place.")
-            settings = replace(settings, size=smaller, coarsest=min(settings.coarsest, smaller))
+            settings = replace(settings, size=smaller)
             history.clear()
     notes += [done.note] if done.note else []
     clock.lap("render")
