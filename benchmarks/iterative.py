@@ -2,9 +2,9 @@
 
     python -m benchmarks.iterative OUT [ASSETS]
 
-OUT gets iterative.md, which goes to standard output too, and iterative.json. The features that judge are those of
-ASSETS/weights (ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does) or, without ASSETS,
-VGG-19 if it is on disk, else compact.
+OUT gets iterative.md, which goes to standard output too, iterative.svg and iterative.json. The features that judge are
+those of ASSETS/weights (ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does) or, without
+ASSETS, VGG-19 if it is on disk, else compact.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, optimizer_for, render
+from nst_core.optimize import RenderProgress, low_precision, optimizer_for, render, scales
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.recipes import PRESETS
 from nst_core.settings import ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
+from plugin.figures import check_matplotlib
 
 BETTER = "vgg19_conv1_1-conv3_4_caffe.safetensors+vgg19_distilled16x_conv5_1.safetensors"
 SAMPLES = Path(__file__).parent.parent / "plugin" / "samples"
@@ -59,10 +60,12 @@ Record = dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     try:
+        check_matplotlib()
         found = measure(options)
         write(options.out / "iterative.json", lambda path: path.write_text(json.dumps(found, indent=1)))
         report = text(found)
         write(options.out / "iterative.md", lambda path: path.write_text(report, encoding="utf-8"))
+        write(options.out / "iterative.svg", lambda path: plot(found, path))
         print(report)
     except StyleError as error:
         print(f"iterative: {error}", file=sys.stderr)
@@ -108,7 +111,7 @@ def measure(options: argparse.Namespace) -> Record:
     photo, painting = pictures(options)
     default = PRESETS["default"].settings
     ways = {
-        "plain L-BFGS": Way(source, replace(default, optimizer="lbfgs", iterations=iterations)),
+        "plain L-BFGS": Way(source, RenderSettings(default.objective, optimizer="lbfgs", iterations=iterations)),
         "default": Way(source, default),
         "compact": Way("compact", default),
     }
@@ -169,11 +172,13 @@ def race(
     curves = {}
     for name, way in ways.items():
         features = load_features(way.features).to(device)
-        curve = Curve(judged, clock, device, every=max(1, way.settings.iterations // POINTS))
+        settings = replace(way.settings, size=size)
+        total = scales(settings, *content.shape[-2:])[-1].last
+        curve = Curve(judged, clock, device, every=max(1, total // POINTS))
         curve.begin(content)
-        render(content, style, features, replace(way.settings, size=size), curve.add)
+        render(content, style, features, settings, curve.add)
         curves[name] = {
-            "optimizer": optimizer_for(features, way.settings),
+            "optimizer": optimizer_for(features, settings),
             "iterations": curve.iterations,
             "seconds": curve.seconds,
             "losses": curve.losses,
@@ -264,14 +269,18 @@ def time_to(curve: Mapping[str, Sequence[float]], loss: float) -> float | None:
 def cost(
     name: str, way: Way, size: int, files: tuple[Path, Path], device: torch.device, options: argparse.Namespace
 ) -> Record:
-    """What an iteration takes at a size: time, memory in a process of its own, and the floor of its convolutions."""
+    """What an iteration takes at a size: time, memory in a process of its own, and the floor of its convolutions.
+
+    The floor is by the rate of the precision in which the way computes.
+    """
     record: Record = {"way": name, "size": size, "seconds": None}
     first = first_call(device, options.clock, opened, way, size, files, device, options.threads)
     if first is None:
         return record
     try:
         flops = convolution_flops(way, size, files, device)
-        product = MatrixProduct(options.matrix, "fp32", device)
+        precision = "bf16" if low_precision(way.settings, device) else "fp32"
+        product = MatrixProduct(options.matrix, precision, device)
         seconds, products = iterations_and_products(way, size, files, product, options)
     except Exception as error:  # PyTorch has several kinds
         if not out_of_memory(error):
@@ -283,6 +292,7 @@ def cost(
         "product_timings": products,
         "mib": first.mib,
         "flops": flops,
+        "precision": precision,
         "by_floor": product.flops / flops * ratio(seconds, products),
     }
 
@@ -302,7 +312,7 @@ def run(
     progress: Callable[[RenderProgress], bool],
 ) -> None:
     features = load_features(way.features).to(device)
-    settings = replace(way.settings, size=size, iterations=iterations)
+    settings = replace(way.settings, size=size, coarsest=0, iterations=iterations)
     render(read(files[0], device), read(files[1], device), features, settings, progress)
 
 
@@ -357,6 +367,9 @@ All pictures are judged by {found["judge"]} and the default losses at {found["si
 
 {race_table(found["race"])}
 
+![The loss of each way over its time](iterative.svg)
+
+- *Iterations*: at all sizes together, and *ms each* their mean.
 - *Drop*: what the loss fell by from the photo's, as a share of what plain L-BFGS took off it.
 - *Time to the same loss*: as plain L-BFGS reached at its end, and *to {DROP:.0%} of the drop*, as shares of the whole
   time of plain L-BFGS. Judging does not count.
@@ -366,8 +379,8 @@ An iteration, the median of {found["turns"]}:
 {cost_table(found["costs"])}
 
 - *Memory*: of two iterations in a process of their own, loading included, at the peak.
-- *By the floor*: the time by that which its convolutions would take at the rate of a product of large matrices, taken
-  in turns with the iterations.
+- *By the floor*: the time by that which its convolutions would take at the rate of a product of large matrices of the
+  same precision, taken in turns with the iterations.
 """
 
 
@@ -393,11 +406,24 @@ def cost_table(found: Sequence[Record]) -> str:
     for r in found:
         name = [f"{r['size']}", r["way"]]
         if r["seconds"] is None:
-            rows.append([*name, "out of memory", "", "", ""])
+            rows.append([*name, "out of memory", "", "", "", ""])
             continue
-        values = [f"{1000 * r['seconds']:,.1f}", f"{r['mib']:,.0f}", f"{r['flops'] / 1e9:,.1f}", f"{r['by_floor']:.2f}"]
-        rows.append([*name, *values])
-    return table(["size", "way", "ms", "memory, MiB", "convolutions, GFLOP", "by the floor"], rows)
+        values = [f"{1000 * r['seconds']:,.1f}", f"{r['mib']:,.0f}", f"{r['flops'] / 1e9:,.1f}", r["precision"]]
+        rows.append([*name, *values, f"{r['by_floor']:.2f}"])
+    return table(["size", "way", "ms", "memory, MiB", "convolutions, GFLOP", "in", "by the floor"], rows)
+
+
+def plot(found: Record, path: Path) -> None:
+    """The loss of each way over its time; both axes logarithmic."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, curve in found["curves"].items():
+        axes.loglog(curve["seconds"][1:], curve["losses"][1:], label=name)
+    axes.set(xlabel="seconds", ylabel=f"loss by {found['judge']}", title=f"{found['size']} pixels")
+    axes.legend()
+    figure.savefig(path, format="svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

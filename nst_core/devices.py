@@ -22,3 +22,8 @@ def choose_device(device: str) -> torch.device:
     if device == "cuda":
         raise StyleError("PyTorch finds no usable NVIDIA GPU; choose the device cpu.")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether ``device`` is a processor with instructions for bfloat16 (AVX-512 BF16 or AMX)."""
+    return device.type == "cpu" and any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))

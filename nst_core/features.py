@@ -66,7 +66,7 @@ class FeatureNetwork(nn.Module, ABC):
     @property
     @abstractmethod
     def distilled(self) -> bool:
-        """Whether it predicts another network's features, by heads, instead of having its own."""
+        """Whether it predicts another network's features, its first layers at least, instead of having its own."""
 
     @abstractmethod
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
@@ -135,8 +135,10 @@ class VGGNetwork(FeatureNetwork):
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
         # Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so
-        # does a padded copy where reflection pads; the largest of them is there a few more times as gradient.
-        last = max(layer[4:] for layer in layers)
+        # does a padded copy where reflection pads, and what was asked for once more less its mean; the largest of them
+        # is there a few more times as gradient.
+        wanted = {layer[4:] for layer in layers}
+        last = max(wanted)
         kept = largest = 0.0
         for conv, convolution in self.convolutions.items():
             if conv[4:] > last:
@@ -145,7 +147,8 @@ class VGGNetwork(FeatureNetwork):
             pixels = 0.25 ** (int(conv[4]) - 1)
             copies = 3 if module.padding_mode == "reflect" else 2
             head = cast(nn.Conv2d, self.heads[conv]).out_channels if conv in self.heads else 0
-            kept += (module.out_channels * copies + head * 2) * pixels
+            answer = (head or module.out_channels) if conv[4:] in wanted else 0
+            kept += (module.out_channels * copies + head * 2 + answer) * pixels
             largest = max(largest, module.out_channels * pixels, head * pixels)
         return round(4 * (kept + 4 * largest))
 
@@ -200,7 +203,8 @@ class CombinedNetwork(FeatureNetwork):
 
     @property
     def distilled(self) -> bool:
-        return any(network.distilled for network in self.parts)
+        # Where the layers of the fine patterns are a network's own, they hold the others' in check.
+        return self.parts[0].distilled
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
         return sum(network.bytes_per_pixel(share) for network, share in self._shares(layers))

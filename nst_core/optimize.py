@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nst_core.devices import computes_in_bfloat16
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.language import _
+from nst_core.lbfgs import LBFGS
 from nst_core.objective import SMALLEST_SIDE, Objective
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.render_checkpoint import RenderCheckpoint, load_checkpoint, origin_of, save_checkpoint
@@ -63,10 +65,12 @@ def scales(settings: RenderSettings, height: int, width: int) -> list[Scale]:
         if settings.size * shrunk < settings.coarsest or shortest * shrunk < SMALLEST_SIDE:
             break
         sizes.insert(0, round(settings.size * shrunk))
+    smaller = settings.smaller_iterations or settings.iterations
     found, done = list[Scale](), 0
     for size in sizes:
-        count = settings.first_iterations if not found and len(sizes) > 1 else 0
-        count = count or settings.iterations
+        count = smaller if size < settings.size else settings.iterations
+        if size == sizes[0] < settings.size:
+            count = settings.first_iterations or smaller
         found.append(Scale(size, done + 1, done + count))
         done += count
     return found
@@ -87,6 +91,11 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
 def optimizer_for(features: FeatureNetwork, settings: RenderSettings) -> str:
     """``lbfgs``, ``adam`` or ``sgd``: which of them ``settings`` name or mean by ``auto``."""
     return ("adam" if features.distilled else "lbfgs") if settings.optimizer == "auto" else settings.optimizer
+
+
+def low_precision(settings: RenderSettings, device: torch.device) -> bool:
+    """Whether ``settings`` name bfloat16, or mean it by ``auto``."""
+    return settings.precision == "bfloat16" or (settings.precision == "auto" and computes_in_bfloat16(device))
 
 
 def render(
@@ -125,7 +134,7 @@ def render(
             continue
         if stage is not stages[0]:
             judge = _Judge(photo, style, features, settings, stage.size, kind)
-        # L-BFGS wants its variables contiguous, which a picture turned from [H, W, 3] is not.
+        # Contiguous, which a picture turned from [H, W, 3] is not.
         image = resized(done.image, *judge.photo.shape[-2:]).clone(memory_format=torch.contiguous_format)
         image.requires_grad_(True)
         optimizer = _optimizer(kind, image, settings, optimizer)
@@ -173,18 +182,24 @@ class _Judge:
                 ).format(size=size, w=w, h=h, least=SMALLEST_SIDE)
             )
         self.shift, self.seed = 0 if kind == "lbfgs" else settings.shift, settings.seed
+        self.low_precision = low_precision(settings, photo.device)
         style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
-        self.objective = Objective(features, settings.objective, [style])
-        self.mirrored = Objective(features, settings.objective, [style.flip(3)]) if self.shift else self.objective
-        self.targets = {} if self.shift else self.objective.content_targets(self.photo)
+        with self._precision():
+            self.objective = Objective(features, settings.objective, [style])
+            self.mirrored = Objective(features, settings.objective, [style.flip(3)]) if self.shift else self.objective
+            self.targets = {} if self.shift else self.objective.content_targets(self.photo)
 
     def __call__(self, image: Tensor, iteration: int) -> dict[str, Tensor]:
         """The losses of ``image`` in this iteration."""
-        if not self.shift:
-            return self.objective(image, self.targets)
-        view = random_view(self.shift, self.seed, iteration)
-        objective = self.mirrored if view.mirrored else self.objective
-        return objective(view.of(image), objective.content_targets(view.of(self.photo)))
+        with self._precision():
+            if not self.shift:
+                return self.objective(image, self.targets)
+            view = random_view(self.shift, self.seed, iteration)
+            objective = self.mirrored if view.mirrored else self.objective
+            return objective(view.of(image), objective.content_targets(view.of(self.photo)))
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.photo.device.type, torch.bfloat16, enabled=self.low_precision)
 
 
 class _Average:
@@ -217,11 +232,7 @@ def _optimizer(
     if kind == "sgd":
         return torch.optim.SGD([image])
     if kind == "lbfgs":
-        # The relative losses have gradients of about 1e-6 per pixel, far below the default tolerances. With one inner
-        # iteration a call of step() is one evaluation, and the history lives on from call to call.
-        return torch.optim.LBFGS(
-            [image], lr=1.0, max_iter=1, history_size=LBFGS_HISTORY, tolerance_grad=0.0, tolerance_change=0.0
-        )
+        return LBFGS(image, LBFGS_HISTORY, settings.precondition)
     adam = torch.optim.Adam([image], settings.learning_rate, betas=ADAM_BETAS)
     if before is not None:
         state = before.state_dict()["state"][0]

@@ -19,6 +19,7 @@ SCHEDULES = ("linear", "constant", "step")
 STYLE_LOSSES = ("gram", "w2")
 STARTS = ("content", "noise", "style")
 DEVICES = ("auto", "cuda", "cpu")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 # The least and the most that makes sense, of the settings of a render that are numbers.
 RANGES: dict[str, tuple[float, float]] = {
@@ -26,8 +27,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "coarsest": (0, 8192),
     "iterations": (1, 100000),
     "first_iterations": (0, 100000),
+    "smaller_iterations": (0, 100000),
     "style_scale": (0.1, 10.0),
     "learning_rate": (1e-5, 10.0),
+    "precondition": (0.0, 3.0),
     "average": (0.0, 0.9999),
     "shift": (0, 16),
     "seed": (0, 2**31 - 1),
@@ -125,23 +128,28 @@ class RenderSettings:
     Attributes:
         size: pixels of the result's longer side; the photo is scaled to it, down or up.
         coarsest: the picture is painted at sizes that grow by the root of two from about this many pixels, each
-            beginning with what the one before it made; 0 for ``size`` alone.
+            beginning with what the one before it made; 0, or more than ``size``, for that alone.
         style_scale: size of the style picture beside the result's, each the root of its area: larger, larger strokes.
         start: the picture to begin with: the photo (``content``), ``noise`` or the ``style``.
         noise: contrast of that noise around mid-grey; 1 for all values from 0 to 1.
         optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; ``sgd``,
             gradient descent; or ``auto``: Adam for features that were distilled, else L-BFGS. Distilled features
             agree with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay the same.
-        iterations: evaluations of the objective and its gradient at each size; one step each.
-        first_iterations: the same at the first of several sizes; 0 for as many as at the others.
+        iterations: evaluations of the objective and its gradient at ``size``; one step each.
+        smaller_iterations: the same at each of the smaller sizes; 0 for as many.
+        first_iterations: the same at the first of several sizes; 0 for as many as at the other smaller ones.
         learning_rate: Adam's step in units of the 0..1 range; gradient descent's is its root mean square over the
             pixels, whatever the length of the gradient. L-BFGS takes its steps whole.
+        precondition: how much larger L-BFGS takes broad changes to be than fine ones where it knows nothing yet, as a
+            power of their width (see lbfgs.py); 0 for plain L-BFGS.
         schedule: how the learning rate changes over all iterations: ``linear``, to nothing; ``constant``; or
             ``step``, to a tenth after each third.
         average: the result is the exponential moving average of the pictures, with this decay; 0 for the last one.
         shift: but for L-BFGS, the picture is moved by 0 to this many pixels and, every other time, mirrored before it
             is judged (see views.py); 0 for neither.
         seed: of these moves and of the noise.
+        precision: ``float32``; ``bfloat16`` where PyTorch deems it safe, which is faster where the processor has
+            instructions for it and as good but for the last hundredths of the loss; or ``auto``: bfloat16 there.
     """
 
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
@@ -152,21 +160,21 @@ class RenderSettings:
     noise: float = 1.0
     optimizer: str = "auto"
     iterations: int = 300
+    smaller_iterations: int = 0
     first_iterations: int = 0
     learning_rate: float = 0.03
+    precondition: float = 0.0
     schedule: str = "linear"
     average: float = 0.0
     shift: int = 16
     seed: int = 0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         check_choice("optimiser", self.optimizer, OPTIMIZERS)
+        check_choice("precision", self.precision, PRECISIONS)
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("start", self.start, STARTS)
-        if self.coarsest > self.size:
-            raise StyleError(
-                f"The coarsest size, {self.coarsest}, is above the size of the result, {self.size}; make it smaller."
-            )
         if self.first_iterations and not self.coarsest:
             raise StyleError("Iterations of the first size were given, but there is one size only; give the coarsest.")
         if not 0 <= self.average < 1:

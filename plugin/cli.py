@@ -23,13 +23,13 @@ from nst_core.settings import (
     GATYS_STYLE_LAYERS,
     OPTIMIZERS,
     POOLINGS,
+    PRECISIONS,
     RANGES,
     SCHEDULES,
     STARTS,
     STYLE_LOSSES,
     DistillSettings,
     ObjectiveSettings,
-    RenderSettings,
     TrainSettings,
     TransformerSettings,
 )
@@ -39,10 +39,12 @@ Report = dict[str, Any]
 RENDER_OPTIONS = {
     "size": "pixels of the result's longer side",
     "coarsest": "paint at sizes that grow by the root of 2 from about this one; 0 for one size",
-    "iterations": "steps of the optimiser at each size",
-    "first_iterations": "steps at the first of several sizes; 0 for as many as at the others",
+    "iterations": "steps of the optimiser at the result's size",
+    "smaller_iterations": "steps at each of the smaller sizes; 0 for as many",
+    "first_iterations": "steps at the first of several sizes; 0 for as many as at the other smaller ones",
     "style_scale": "size of the strokes",
     "learning_rate": "step of Adam or of gradient descent",
+    "precondition": "how much L-BFGS prefers broad changes to fine ones; 0 for plain L-BFGS",
     "average": "decay of the average of the pictures that is the result; 0 for the last picture",
     "shift": "pixels by which the picture is moved between steps, but for L-BFGS",
     "seed": "start of all randomness",
@@ -377,7 +379,7 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line. Defaults come from the settings that they fill."""
     top = _Parser(prog="neural-style", description="Paint a photo in the style of a painting.")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    defaults, training = RenderSettings(), TrainSettings()
+    training = TrainSettings()
 
     def command(function: Callable[[argparse.Namespace], Report], text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(function.__name__.rstrip("_"), help=text, description=text)
@@ -502,8 +504,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--init", metavar="START", help=f"{', '.join(STARTS)} or a picture to start from (default content)"
     )
+    usual = PRESETS["default"].settings
     for name, text in RENDER_OPTIONS.items():
-        number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(defaults, name), text, preset=True)
+        number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
+    sub.add_argument("--precision", choices=PRECISIONS, help="(default auto: bfloat16 if the processor is made for it)")
     sub.add_argument(
         "--optimizer",
         choices=OPTIMIZERS,
@@ -527,7 +531,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--losses", type=Path, metavar="FILE", help="a table (.csv) or a plot (.png) of the losses")
     sub.add_argument("--animation", type=Path, metavar="FILE", help="how the picture came about (.gif, .webp or .mp4)")
     number(sub, "--animation-every", 1, 100000, 5, "iterations between two pictures of the animation")
-    objective(sub, defaults.objective)
+    objective(sub, usual.objective)
     sub.set_defaults(strength=None, features=None, pooling=None)
 
     sub = command(study, "Show what a layer knows or what a setting does, in sheets and tables (needs PyTorch).")
@@ -715,7 +719,7 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Any]]:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise StyleError(f"{options.settings} is no TOML file ({error}); mend it or choose another one.") from error
         base = from_data(data, base, f"{options.settings}: ")
-    given = _given(options, (*RENDER_OPTIONS, "optimizer", "schedule", "features", "pooling"))
+    given = _given(options, (*RENDER_OPTIONS, "optimizer", "schedule", "precision", "features", "pooling"))
     if options.init in STARTS:
         given["start"], others["initial"] = options.init, None
     elif options.init is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_core.errors import StyleError
 from nst_core.language import _
-from nst_core.recipes import Recipe
+from nst_core.recipes import PRESETS, Recipe
 from nst_core.settings import RANGES, RenderSettings
 from plugin.engine.memory import TooLarge, check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
@@ -65,7 +65,7 @@ def require_torch() -> None:
 def render(
     picture: Picture,
     style_picture: Picture,
-    settings: RenderSettings = RenderSettings(),
+    settings: RenderSettings = PRESETS["default"].settings,
     progress: ProgressCallback = ignore,
     *,
     features: str = "auto",
@@ -142,7 +142,7 @@ def render(
                     size=settings.size, smaller=smaller
                 )
             )
-            settings = replace(settings, size=smaller, coarsest=min(settings.coarsest, smaller))
+            settings = replace(settings, size=smaller)
             history.clear()
     notes += [done.note] if done.note else []
     clock.lap("render")

@@ -67,6 +67,7 @@ def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
 
 
 def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, monkeypatch):
+    pytest.importorskip("matplotlib")
     monkeypatch.setitem(iterative.PRESETS, "default", Recipe(RenderSettings(iterations=8)))
     arguments = ["--features", str(slim_weights), "--size", "64", "--sizes", "48", "--iterations", "12"]
     more = ["--turns", "2", "--matrix", "64", "--threads", "1", "--device", "cpu", "--painting", str(files[1])]
@@ -78,6 +79,7 @@ def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, mo
     assert [r["way"] for r in found["race"]] == ways and [r["way"] for r in found["costs"]] == ways
     plain = found["race"][0]
     assert plain["iterations"] == 12 and plain["loss"] < found["photo"] and plain["time_to_same"] <= 1
+    assert "</svg>" in (tmp_path / "out" / "iterative.svg").read_text()
     assert found["judge"] == slim_weights.stem and found["judge"] in report
     for made in found["costs"]:
         assert made["seconds"] > 0 and made["by_floor"] > 0 and made["mib"] > 0
@@ -92,6 +94,7 @@ def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, mo
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(arguments, sentence, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
     with pytest.raises(SystemExit) as stopped:
         iterative.main([str(tmp_path), "--device", "cpu", *arguments])
     error = capsys.readouterr().err

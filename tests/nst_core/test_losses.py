@@ -27,6 +27,16 @@ def test_a_centred_gram_matrix_and_its_gradient_are_those_of_the_features_less_t
     torch.testing.assert_close(*gradients)
 
 
+def test_a_centred_gram_matrix_survives_bfloat16():
+    """Features that hardly vary about their mean: most of a plain product would be rounding."""
+    features = 1 + 0.1 * torch.rand(1, 8, 20, 20)
+    centre = features.mean((2, 3), keepdim=True)
+    expected = losses.gram_matrix(features.bfloat16().float(), centre.bfloat16().float())
+    found = losses.gram_matrix(features.bfloat16(), centre)
+    assert found.dtype == torch.float32
+    assert losses.relative_square_error(found, expected) < 1e-4
+
+
 def test_relative_error_has_no_units():
     target, value = torch.rand(2, 3, 4), torch.rand(2, 3, 4)
     error = losses.relative_square_error(value, target)

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nst_core import optimize  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.features import CombinedNetwork, vgg  # noqa: E402
 from nst_core.optimize import ADAM_BETAS, _optimizer, first_picture, optimizer_for, render, scales  # noqa: E402
@@ -101,6 +102,29 @@ def test_from_coarse_to_fine(network, pictures, optimizer):
     assert done.image.shape == pictures[0].shape
 
 
+def test_the_last_size_may_have_steps_of_its_own():
+    settings = RenderSettings(size=512, coarsest=256, iterations=30, smaller_iterations=7)
+    assert [(one.first, one.last) for one in scales(settings, 512, 512)] == [(1, 7), (8, 14), (15, 44)]
+    first = replace(settings, first_iterations=3)
+    assert [(one.first, one.last) for one in scales(first, 512, 512)] == [(1, 3), (4, 10), (11, 40)]
+    # There is no smaller size than the coarsest.
+    assert [(one.first, one.last) for one in scales(replace(first, coarsest=600), 512, 512)] == [(1, 30)]
+
+
+def test_bfloat16_computes_nearly_the_same(network, pictures, monkeypatch):
+    seen = {}
+    for precision in ("float32", "bfloat16", "auto"):
+        settings = RenderSettings(size=64, optimizer="adam", iterations=1, shift=0, precision=precision)
+        monkeypatch.setattr(optimize, "computes_in_bfloat16", lambda device: True)
+        seen[precision] = render(*pictures, network, settings, lambda p: True)
+    exact, rough = seen["float32"], seen["bfloat16"]
+    assert torch.equal(rough.image, seen["auto"].image) and not torch.equal(rough.image, exact.image)
+    assert rough.image.dtype == torch.float32
+    assert rough.losses["total"] == pytest.approx(exact.losses["total"], rel=0.03)  # of the same picture
+    monkeypatch.setattr(optimize, "computes_in_bfloat16", lambda device: False)
+    assert torch.equal(render(*pictures, network, settings, lambda p: True).image, exact.image)
+
+
 def test_adam_goes_on_at_the_next_size_with_its_moments():
     """Those of a smooth picture are those that it would have had at the larger size."""
     ramp = torch.linspace(0, 1, 32).expand(1, 3, 24, 32)
@@ -191,10 +215,11 @@ def test_adam_never_sees_the_picture_in_the_same_place_twice(network, pictures, 
 
 
 def test_the_optimiser_fits_the_features(slim_weights):
-    """Those of heads are predictions; a network's own are not, and a mixture is no better than its worst part."""
+    """Those of heads are predictions; a network's own are not, and its first layers vouch for a mixture."""
     slim, plain = load_features(str(slim_weights)), vgg("plain", vgg_state(), "vgg19")
-    chosen = [optimizer_for(n, RenderSettings()) for n in (slim, plain, CombinedNetwork([plain, slim]))]
-    assert chosen == ["adam", "lbfgs", "adam"]
+    mixtures = CombinedNetwork([plain, slim]), CombinedNetwork([slim, plain])
+    chosen = [optimizer_for(network, RenderSettings()) for network in (slim, plain, *mixtures)]
+    assert chosen == ["adam", "lbfgs", "lbfgs", "adam"]
     assert optimizer_for(slim, RenderSettings(optimizer="lbfgs")) == "lbfgs"
 
 
@@ -239,7 +264,7 @@ def test_it_looks_like_both(assets, read_photo):
 
 
 RESUMED = {
-    "lbfgs": {"optimizer": "lbfgs"},
+    "lbfgs": {"optimizer": "lbfgs", "precondition": 1.0, "precision": "bfloat16"},
     "adam": {"optimizer": "adam", "average": 0.9, "shift": 5, "start": "noise"},
     "sgd": {"optimizer": "sgd"},
 }

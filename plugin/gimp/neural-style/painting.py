@@ -14,7 +14,7 @@ from gi.repository import Gimp
 from language import _
 
 from nst_core.errors import StyleError
-from nst_core.settings import RenderSettings
+from nst_core.recipes import PRESETS
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture
 from plugin.engine.progress import Progress, ProgressCallback
@@ -247,7 +247,8 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     require_torch()
     file = config.get_property("style-image")
     style_picture = pixels.read_file(file)
-    settings = RenderSettings(size=config.get_property("size"), iterations=config.get_property("iterations"))
+    numbers = {name: config.get_property(name) for name in ("size", "iterations")}
+    settings = replace(PRESETS["default"].settings, **numbers)
     names = ("features", "strength", "keep-colors")
     options = {name.replace("-", "_"): config.get_property(name) for name in names}
 
