@@ -21,8 +21,9 @@ from plugin.engine.picture import Picture, composite
 from plugin.engine.style_library import read_styles
 from plugin.engine.stylize import StylizeSettings, stylize
 from tests.conftest import SAMPLES
-from tests.host.conftest import needed, negative_style
+from tests.host.conftest import needed
 from tests.host.gimp import Screen, Session, environment, make_profile
+from tests.style_files import negative_style
 
 OPEN_THE_FILTER = ("alt+r", "a", "n")  # Filters > Artistic > Neural Style…
 DIALOG = "^Neural Style$"
