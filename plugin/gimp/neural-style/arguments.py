@@ -24,11 +24,11 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     )
     add_file(procedure, "style-image", "Style p_icture", "Paint in the style of this picture instead", none_ok=True)
     procedure.add_double_argument(
-        "strength", "Stren_gth", "How much of the style, in percent: 0 is the photo", 0.0, 100.0, 100.0, FLAGS
+        "strength", "Stren_gth (%)", "How much of the style, in percent: 0 is the photo", 0.0, 100.0, 100.0, FLAGS
     )
     procedure.add_double_argument(
         "stroke-size",
-        "Strok_e size",
+        "Strok_e size (%)",
         "Size of the strokes, in percent of what the style was trained to paint; not for a style picture",
         50.0,
         200.0,

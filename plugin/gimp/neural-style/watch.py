@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from gi.repository import Gimp, GimpUi, Gtk
-from proxy import Proxy
 from split_view import SplitView
 
 from plugin.engine.detail import resized
-from plugin.engine.picture import composite
+from plugin.engine.picture import Picture, composite
 from plugin.engine.progress import Progress
 
 STOP = 1
@@ -20,14 +19,14 @@ STOP = 1
 class Watch:
     """A watcher (see background.py) with a window."""
 
-    def __init__(self, proxies: Sequence[Proxy], config: Gimp.ProcedureConfig) -> None:
+    def __init__(self, proxies: Sequence[Picture], config: Gimp.ProcedureConfig) -> None:
         self.stopped = self.cancelled = False
         self._proxies = proxies
         self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
         self._seen: Progress | None = None
         self._began, self._first = 0.0, 0
         self._view = SplitView("The photo on the left, the painting as it develops on the right")
-        self._view.show_pictures(self._proxies[0].picture.pixels, None)
+        self._view.show_pictures(self._proxies[0].pixels, None)
         self._bar = Gtk.ProgressBar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
@@ -48,7 +47,8 @@ class Watch:
         """Show this, if it is new."""
         if progress is self._seen or self.cancelled:
             return
-        if progress.iteration and not (self._seen and self._seen.iteration):
+        seen = self._seen
+        if progress.iteration and not (seen and seen.iteration and seen.part == progress.part):
             self._began = time.monotonic()
             self._first = progress.iteration
         self._seen = progress
@@ -63,7 +63,7 @@ class Watch:
         self._dialog.destroy()
 
     def _show(self, part: int, preview: np.ndarray) -> None:
-        picture = self._proxies[part].picture
+        picture = self._proxies[part]
         painting = resized(preview, picture.height, picture.width)
         self._view.show_pictures(picture.pixels, composite(picture, painting, self._strength, self._keep_colors))
 
@@ -73,11 +73,15 @@ class Watch:
         if not progress.iteration:
             return f"{progress.stage}…"
         text = f"Iteration {progress.iteration} of {progress.iterations}"
+        layers = len(self._proxies)
+        if layers > 1:
+            text = f"Layer {progress.part + 1} of {layers}, iteration {progress.iteration} of {progress.iterations}"
         if "total" in progress.losses:
             text += f", loss {progress.losses['total']:.3g}"
-        done, left = progress.iteration - self._first, progress.iterations - progress.iteration
+        done = progress.iteration - self._first
         if done >= 3:
-            text += f", {time_left((time.monotonic() - self._began) / done * left)}"
+            left = progress.iterations * (layers - progress.part) - progress.iteration
+            text += f", {duration((time.monotonic() - self._began) / done * left)} left"
         return text
 
     def _end(self, _: Gtk.Dialog, response: int) -> None:
@@ -90,10 +94,12 @@ class Watch:
             self._dialog.hide()
 
 
-def time_left(seconds: float) -> str:
-    """Such as "about 20 seconds left", no more exact than it can be known."""
+def duration(seconds: float) -> str:
+    """Such as "about 20 seconds", no more exact than it can be known."""
     if seconds < 10:
-        return "a few seconds left"
+        return "a few seconds"
     if seconds < 90:
-        return f"about {round(seconds / 10) * 10} seconds left"
-    return f"about {round(seconds / 60)} minutes left"
+        return f"about {round(seconds / 10) * 10} seconds"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"
