@@ -41,7 +41,6 @@ class PreviewPane:
         self._spinner = Gtk.Spinner(valign=Gtk.Align.START)
         self._status = Gtk.Label(wrap=True, xalign=0, width_chars=1)
         self._note = Gtk.Label(wrap=True, xalign=0, width_chars=1)
-        self._note.get_style_context().add_class("dim-label")
         texts = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         for label in (self._status, self._note):
             texts.pack_start(label, False, False, 0)
