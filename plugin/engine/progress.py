@@ -1,11 +1,15 @@
-"""How a long operation speaks to its host: one callback."""
+"""How a long operation speaks to its host, by one callback, and how the host ends it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,3 +41,31 @@ ProgressCallback = Callable[[Progress], bool]
 def ignore(progress: Progress) -> bool:
     """The callback of a caller that does not care."""
     return True
+
+
+class Stopped(Exception):
+    """What was computed was given up, because a Stopper said so."""
+
+
+class Stopper:
+    """Ends, from any thread, what nobody waits for any more: a network's run within one of its layers."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._runs: list[ort.RunOptions] = []
+
+    def stop(self) -> None:
+        """Give up what is being computed, or is about to be."""
+        self._stopped = True
+        for options in self._runs:
+            options.terminate = True
+
+    def watch(self, options: ort.RunOptions) -> None:
+        """Let ``stop`` end the run with these options too."""
+        self._runs.append(options)
+        self.check()
+
+    def check(self) -> None:
+        """Raise Stopped if ``stop`` was called."""
+        if self._stopped:
+            raise Stopped

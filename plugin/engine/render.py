@@ -46,14 +46,9 @@ class Rendered:
     metrics: dict[str, float]
 
 
-def has_torch() -> bool:
-    """Whether PyTorch is installed."""
-    return importlib.util.find_spec("torch") is not None
-
-
 def require_torch() -> None:
     """Raise StyleError, saying how to get it, if PyTorch is not installed."""
-    if not has_torch():
+    if importlib.util.find_spec("torch") is None:
         raise StyleError(
             _(
                 "A style from a picture of your own needs PyTorch, which is not installed yet (a download of about 200 "

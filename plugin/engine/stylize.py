@@ -16,7 +16,7 @@ from nst_core.language import _
 from plugin.engine.detail import enlarged, resized
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture, check_strength, composite, network_input
-from plugin.engine.progress import Progress, ProgressCallback, ignore
+from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 from plugin.engine.provider import CUDA, Provider, choose_provider, open_session, run_options
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import Style
@@ -78,34 +78,6 @@ class Stylized:
         ]
 
 
-class Stopped(Exception):
-    """A painting was given up, because a Stopper said so."""
-
-
-class Stopper:
-    """Ends a painting, from any thread, within one layer of the network."""
-
-    def __init__(self) -> None:
-        self._stopped = False
-        self._runs: list[ort.RunOptions] = []
-
-    def stop(self) -> None:
-        """Give up what is being painted, or is about to be."""
-        self._stopped = True
-        for options in self._runs:
-            options.terminate = True
-
-    def watch(self, options: ort.RunOptions) -> None:
-        """Let ``stop`` end the run with these options too."""
-        self._runs.append(options)
-        self.check()
-
-    def check(self) -> None:
-        """Raise Stopped if ``stop`` was called."""
-        if self._stopped:
-            raise Stopped
-
-
 def stylize(
     picture: Picture,
     styles: Mapping[Style, float],
@@ -118,7 +90,8 @@ def stylize(
     ``styles`` gives each style's share; the shares sum to 1. Styles of one file are mixed inside its network, which
     paints in a manner of its own between them; of styles in several files the results are mixed.
 
-    Raises StyleError if it would not fit into memory or a style file does not run, and Stopped if ``stopper`` stops it.
+    Raises StyleError if it would not fit into memory or a style file does not run, and
+    progress.Stopped if ``stopper`` stops it.
     """
     stopper = stopper or Stopper()
     clock = Stopwatch()
@@ -161,13 +134,6 @@ def seen_size(height: int, width: int, settings: StylizeSettings) -> tuple[int, 
     if not settings.full_resolution:
         scale *= min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def sufficient_scale(height: int, width: int, settings: StylizeSettings) -> float:
-    """How small a copy may be, 0..1, to be painted as the picture of height x width is."""
-    if settings.full_resolution:
-        return 1.0
-    return min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5 * max(1.0, 100.0 / settings.stroke_size))
 
 
 def network_size(height: int, width: int, style: Style) -> tuple[int, int]:

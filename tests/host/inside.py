@@ -5,6 +5,7 @@ plain values; images, layers and other items go by their GIMP ids.
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Babl, Gegl, Gimp, Gio  # noqa: E402
+from gi.repository import Babl, Gegl, Gimp, Gio, GLib  # noqa: E402
 
 PROCEDURE = "plug-in-neural-style"
 ENCODED, LINEAR = "R'G'B'A float", "RGBA float"
@@ -164,6 +165,26 @@ def run(
     return {"status": status.value_nick, "message": message, "layers": layers, "layer": layers[0]}
 
 
+def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> list[int]:
+    """Paint as the filter does, and press Stop once this one of the layers develops: the layers that were painted."""
+    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    import painting
+
+    class Watcher:
+        stopped = cancelled = False
+
+        def look(self, progress: Any) -> None:
+            self.stopped = self.stopped or (progress.part == part and progress.iteration > 0)
+
+        def close(self) -> None:
+            pass
+
+    config = Gimp.get_pdb().lookup_procedure(PROCEDURE).create_config()
+    _set_arguments(config, arguments)
+    items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
+    return [layer.get_id() for layer in painting.paint(Gimp.Image.get_by_id(image), items, config, Watcher())]
+
+
 def run_folder(**arguments: Any) -> dict[str, Any]:
     """Call the batch procedure: its status, message, and what it returns."""
     procedure = Gimp.get_pdb().lookup_procedure(PROCEDURE + "-folder")
@@ -201,6 +222,62 @@ def tell_once(sentence: str) -> None:
     import background
 
     background.tell_once([sentence])
+
+
+def preview(
+    layer: int, styles: list[str], stroke_size: float = 100.0, corner: tuple[int, int] | None = None
+) -> list[dict[str, Any]]:
+    """What the dialog's preview shows, one after another, when these styles are chosen at once, until it is at rest."""
+    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    from preview import Preview, Wish
+    from proxy import LayerCopy
+
+    from plugin.engine.style_library import find_styles
+
+    shown: list[dict[str, Any]] = []
+
+    def look() -> None:
+        painting = preview.painting
+        if painting and not (shown and shown[-1]["rgb"] is painting.rgb):
+            names = [style.name for style, _ in painting.wish.styles]
+            seconds = time.monotonic() - began
+            shown.append({"styles": names, "sketch": painting.sketch, "rgb": painting.rgb, "seconds": seconds})
+
+    preview = Preview(LayerCopy(Gimp.Item.get_by_id(layer)), look)
+    began = time.monotonic()
+    for style in styles:
+        preview.wish(Wish(tuple(find_styles(style).items()), stroke_size, corner))
+    while preview.busy:
+        GLib.MainContext.default().iteration(True)
+    preview.close()
+    if preview.trouble:
+        raise RuntimeError(preview.trouble)
+    return shown
+
+
+def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tuple[float, str, str]]:
+    """What the dialog tells of a render, when these sizes are typed at once: seconds, feature network, trouble."""
+    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    from estimator import Estimator
+
+    from nst_core.settings import RenderSettings
+
+    told: list[tuple[float, str, str]] = []
+
+    def tell() -> None:
+        found = estimator.estimate
+        told.append((found.seconds, found.feature_network, "") if found else (0.0, "", estimator.trouble))
+
+    estimator = Estimator([shape], tell)
+    for size in sizes:
+        estimator.wish(RenderSettings(size=size, iterations=10), features)
+    while not told:
+        GLib.MainContext.default().iteration(True)
+    estimator.wish(RenderSettings(size=sizes[-1], iterations=10), features)
+    estimator.close()
+    while GLib.MainContext.default().iteration(False):
+        pass
+    return told
 
 
 def raw(drawable: int) -> bytes:

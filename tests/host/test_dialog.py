@@ -161,6 +161,39 @@ def test_the_gallery_and_the_preview(gimp, screen, styles, photo, artifacts, tmp
         assert np.abs(session.call("pixels", drawable=painted) - second).max() <= 1.01 / 255
 
 
+def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp_path):
+    with Image.open(SAMPLES / "chelsea.jpg") as opened:
+        large = np.array(opened.convert("RGBA").resize((1353, 900), Image.Resampling.LANCZOS)).astype(np.float32) / 255
+    height, width = large.shape[:2]
+    scale = (160_000 / (height * width)) ** 0.5
+    height, width = round(height * scale), round(width * scale)
+
+    def part(right: float) -> np.ndarray:
+        """So many of its widths to the right of the middle."""
+        x, y = round((large.shape[1] - width) / 2 + right * width), round((large.shape[0] - height) / 2)
+        return large[y : y + height, x : x + width]
+
+    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n") as session:
+        session.call("new_image", pixels=large, alpha=False, display=True)
+        screen.focus(screen.window("GIMP$"))
+        screen.keys(*OPEN_THE_FILTER)
+        screen.focus(screen.window(DIALOG), position=(300, 100))
+        screen.shoot(artifacts / "filter-large-photo.png")
+        screen.keys("alt+n")
+        until(lambda: preview(screen, tmp_path, part(0), None, 0.5) is not None, True)
+        screen.shoot(artifacts / "filter-full-resolution.png")
+        # After the preview comes the small picture in which the part is chosen.
+        x, y = preview(screen, tmp_path, part(0), None, 0.5)
+        screen.click(x + width // 2, y + 50)
+        screen.keys("Tab", "Right")
+        screen.shoot(artifacts / "filter-other-part.png")
+        until(lambda: preview(screen, tmp_path, part(0.5), None, 0.5) is not None, True)
+        screen.keys("alt+n")
+        until(lambda: preview(screen, tmp_path, part(0.5), None, 0.5), None)
+        screen.keys("Escape")
+        until(lambda: filters(session), [])
+
+
 def test_a_render_is_watched(gimp, screen, home, photo, artifacts, tmp_path):
     pytest.importorskip("torch")
     shutil.copy(SAMPLES / "rocket.jpg", tmp_path / "a.jpg")

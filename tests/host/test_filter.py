@@ -213,6 +213,24 @@ def test_an_iterative_render(session, features, tmp_path):
     session.call("delete", image=image)
 
 
+def test_stopped_with_several_layers(session, features, tmp_path):
+    """What was painted and what was being painted is kept; the layers after that are left alone."""
+    need_torch()
+    painting = tmp_path / "painting.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50, 3), np.uint8)).save(painting)
+    image, first = session.call("new_image", pixels=some_pixels())
+    layers = [first, *(session.call("add_layer", image=image, pixels=some_pixels(), name=name) for name in "bc")]
+    raw = [raw_pixels(session, layer) for layer in layers]
+    many = {"style_image": str(painting), "features": features, "size": 64, "iterations": 300, "output": "in-place"}
+    assert session.call("stop_at", image=image, drawables=layers, part=1, **many) == layers[:2]
+    changed = [(raw_pixels(session, layer) != before).any() for layer, before in zip(layers, raw, strict=True)]
+    assert changed == [True, True, False]
+    above = session.call("stop_at", image=image, drawables=layers[::-1], part=0, **many | {"output": "layer"})
+    assert len(above) == 1 and len(session.call("state", image=image)["layers"]) == 4
+    assert session.call("facts", layer=above[0])["position"] == 0
+    session.call("delete", image=image)
+
+
 @pytest.mark.parametrize("seconds", [0, 2], ids=["loading PyTorch", "painting"])
 def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path, seconds):
     need_torch()

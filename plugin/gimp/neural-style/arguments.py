@@ -33,9 +33,9 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     text = _("Paint in the style of this picture instead")
     add_file(procedure, "style-image", _("Style p_icture"), text, none_ok=True)
     text = _("How much of the style, in percent: 0 is the photo")
-    _add_number(procedure, "strength", _("Stren_gth"), text, 100.0)
+    _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
     text = _("Size of the strokes, in percent of what the style was trained to paint; not for a style picture")
-    _add_number(procedure, "stroke-size", _("Strok_e size"), text, 100.0)
+    _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
     procedure.add_boolean_argument(
         "full-resolution",
         _("Strokes at full resolutio_n"),

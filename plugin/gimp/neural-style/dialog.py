@@ -10,16 +10,20 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
+from arguments import SETTINGS  # noqa: E402
+from estimator import Estimator  # noqa: E402
 from gallery import gallery  # noqa: E402
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
 from language import _  # noqa: E402
+from painting import render_settings  # noqa: E402
+from pixels import layers_of  # noqa: E402
 from preview_pane import PreviewPane  # noqa: E402
-from proxy import read_proxy  # noqa: E402
+from proxy import LayerCopy  # noqa: E402
 from style_picture import labelled_row, limit, style_picture  # noqa: E402
-from watch import Watch  # noqa: E402
+from watch import Watch, duration  # noqa: E402
 
 from nst_core.errors import StyleError  # noqa: E402
-from plugin.engine.render import has_torch, require_torch  # noqa: E402
+from plugin.engine.render import require_torch  # noqa: E402
 from plugin.engine.style_library import Library, Style, find_styles, read_library  # noqa: E402
 
 SPACING = 12
@@ -41,7 +45,9 @@ def ask(
         raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
     library = read_library()
-    pane = PreviewPane(config, read_proxy(drawables[0], with_selection))
+    pane = PreviewPane(config, LayerCopy(drawables[0], with_selection))
+    shapes = [(layer.get_height(), layer.get_width()) for layer in layers_of(drawables)]
+    estimator = Estimator(shapes, lambda: follow())
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     try:
         dialog.set_ok_label(_("_Paint"))
@@ -57,20 +63,26 @@ def ask(
 
         def follow(*_: object) -> None:
             from_picture = pages.get_visible_child() is own
-            styles = {} if from_picture else _chosen(config, library)
-            remark = _about_picture(config) if from_picture else ""
-            ready = bool(styles) or config.get_property("style-image") is not None
-            dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and (has_torch() or not from_picture))
-            dialog.set_sensitive("stroke-size", not from_picture, None, None, False)
-            pane.follow(styles, remark)
+            for name in ("stroke-size", "full-resolution"):
+                dialog.set_sensitive(name, not from_picture, None, None, False)
+            if from_picture:
+                ready, *remarks = _about_picture(config, estimator)
+                pane.show_photo(*remarks)
+            else:
+                estimator.forget()
+                styles = _chosen(config, library)
+                ready = bool(styles)
+                pane.follow(styles)
+            dialog.set_response_sensitive(Gtk.ResponseType.OK, ready)
 
-        for name in ("style", "style-image", "stroke-size", "strength", "keep-colors"):
+        for name in SETTINGS:
             config.connect(f"notify::{name}", follow)
         pages.connect("notify::visible-child", follow)
         follow()
         return dialog.run()
     finally:
         pane.close()
+        estimator.close()
         dialog.destroy()
 
 
@@ -80,7 +92,7 @@ def watcher(
     """A window to watch the painting in, if it takes long. Call it after ``ask``, which begins with the interface."""
     if config.get_property("style-image") is None:
         return None
-    return Watch([read_proxy(drawable, with_selection) for drawable in drawables], config)
+    return Watch([LayerCopy(layer, with_selection).proxy for layer in layers_of(drawables)], config)
 
 
 def _chosen(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
@@ -98,9 +110,9 @@ def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Wi
     # GIMP's default widgets differ by version.
     for name in ("strength", "stroke-size"):
         scale = dialog.get_widget(name, GimpUi.SpinScale)
-        limit(scale, name, digits=1)
+        limit(scale, name, digits=0)
         scale.unset_scale_limits()
-    controls = dialog.fill_box("controls", ["strength", "stroke-size", "keep-colors", "output-row"])
+    controls = dialog.fill_box("controls", ["strength", "stroke-size", "full-resolution", "keep-colors", "output-row"])
     controls.set_spacing(6)
     side = dialog.fill_box("side", ["controls"])
     side.set_spacing(SPACING)
@@ -159,11 +171,21 @@ def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) 
     return buttons, pages
 
 
-def _about_picture(config: Gimp.ProcedureConfig) -> str:
+def _about_picture(config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[bool, str, str]:
+    """Whether painting can begin, how long it will take, and what to do."""
     try:
         require_torch()
     except StyleError as error:
-        return str(error)
+        return False, str(error), ""
+    estimator.wish(render_settings(config), config.get_property("features") or "")
+    if found := estimator.estimate:
+        if found.device == "cpu":
+            text = _("Runs on the CPU with the feature network {network}, and takes {duration}.")
+        else:
+            text = _("Runs on the graphics card with the feature network {network}, and takes {duration}.")
+        time = text.format(network=found.feature_network, duration=duration(found.seconds))
+    else:
+        time = estimator.trouble or _("Finding out how long this takes…")
     if config.get_property("style-image") is None:
-        return _("Choose a painting or any other picture whose style you want.")
-    return _("This is painted step by step, which takes minutes. You see it develop, and can stop when you like it.")
+        return False, time, _("Choose a painting or any other picture whose style you want.")
+    return True, time, _("You will see the painting develop, and can stop when you like it.")

@@ -140,7 +140,7 @@ def _tile(style: Style) -> Gtk.FlowBoxChild:
     title = _line(style.title, Pango.AttrList.from_string("0 -1 scale 0.9"), lines=2)
     artist = _line(style.artist, Pango.AttrList.from_string("0 -1 scale 0.8"), lines=1)
     artist.get_style_context().add_class("dim-label")
-    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, margin=4)
+    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, margin=4, margin_bottom=6)
     for widget in (picture, title, artist):
         box.pack_start(widget, False, False, 0)
     about = "\n".join(filter(None, (style.title, ", ".join(filter(None, (style.artist, style.year))), style.licence)))

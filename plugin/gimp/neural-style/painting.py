@@ -30,7 +30,8 @@ def paint(
     config: Gimp.ProcedureConfig,
     watcher: background.Watcher | None = None,
 ) -> list[Gimp.Layer]:
-    """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers.
+    """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers: without those
+    that were not begun when ``watcher`` stopped it.
 
     Raises StyleError, the image untouched, if the settings or the drawables do not allow it, and background.Cancelled
     if ``watcher`` wants it no more.
@@ -49,6 +50,7 @@ def paint(
                 )
             )
     title, painted = _painted(layers, config, watcher, with_selection=output == "image")
+    layers = layers[: len(painted)]
     for layer in layers:
         _paintable(layer, in_place)  # GIMP was not blocked all that time
 
@@ -133,6 +135,12 @@ def paint_again(
     return new
 
 
+def render_settings(config: Gimp.ProcedureConfig) -> RenderSettings:
+    """What ``config`` says of the way to a style from a picture."""
+    numbers = {name: config.get_property(name) for name in ("size", "iterations")}
+    return replace(PRESETS["default"].settings, **numbers)
+
+
 def choose_painter(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     """The title of the style, and what paints one picture. Raises StyleError if there is no such style."""
     return _iterative(config) if config.get_property("style-image") else _fast(config)
@@ -144,7 +152,9 @@ def _painted(
     watcher: background.Watcher | None,
     with_selection: bool = False,
 ) -> tuple[str, list[np.ndarray]]:
-    """The title of the style, and the painted pixels of each layer; the image is only read."""
+    """The title of the style, and the painted pixels of each layer, or of the first ones if it was stopped; the image
+    is only read.
+    """
     # Before the first pixel is read: a picture can be too large for the reading itself.
     check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
     title, painter = choose_painter(config)
@@ -168,8 +178,7 @@ def _check_colours(image: Gimp.Image) -> None:
 
 def _paintable_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
     """The layers that are meant, each once: a layer and its mask may both be selected."""
-    layers = {layer.get_id(): layer for layer in (_paintable(drawable, in_place) for drawable in drawables)}
-    return list(layers.values())
+    return pixels.layers_of(_paintable(drawable, in_place) for drawable in drawables)
 
 
 def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
@@ -247,8 +256,7 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     require_torch()
     file = config.get_property("style-image")
     style_picture = pixels.read_file(file)
-    numbers = {name: config.get_property(name) for name in ("size", "iterations")}
-    settings = replace(PRESETS["default"].settings, **numbers)
+    settings = render_settings(config)
     names = ("features", "strength", "keep-colors")
     options = {name.replace("-", "_"): config.get_property(name) for name in names}
 
@@ -262,11 +270,19 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
 def _paint_all(
     pictures: Sequence[Picture], painter: Painter, report: ProgressCallback
 ) -> tuple[list[np.ndarray], list[str]]:
+    """The painted pixels, and sentences that the user should hear. Pictures that are not begun when it is stopped are
+    left out.
+    """
+
     def part(index: int) -> ProgressCallback:
         def forward(progress: Progress) -> bool:
             return report(replace(progress, fraction=(index + progress.fraction) / len(pictures), part=index))
 
         return forward
 
-    done = [painter(picture, part(index)) for index, picture in enumerate(pictures)]
+    done = []
+    for index, picture in enumerate(pictures):
+        if not part(index)(Progress(_("Preparing"), 0.0)):
+            break
+        done.append(painter(picture, part(index)))
     return [painted for painted, _ in done], [note for _, notes in done for note in notes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from gi.repository import Gegl, Gimp, Gio
@@ -12,42 +12,61 @@ from nst_core.errors import StyleError
 from plugin.engine.picture import Picture
 
 # babl converts from and to whatever precision, channels and colour space the image has.
-FORMAT = "R'G'B'A float"
+COLOURS, SELECTED = "R'G'B'A", "Y"
+KINDS: dict[str, type[np.floating | np.integer]] = {"float": np.float32, "u8": np.uint8}
 BAND_PIXELS = 2**22
+
+
+def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
+    """The layers that these are, or are the masks of, each once: a layer and its mask may both be selected."""
+    layers = (Gimp.Layer.from_mask(drawable) if drawable.is_layer_mask() else drawable for drawable in drawables)
+    return list({layer.get_id(): layer for layer in layers}.values())
 
 
 def read_layer(layer: Gimp.Layer, with_selection: bool = False) -> Picture:
     """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted."""
-    mask = _read_selection(layer) if with_selection and not Gimp.Selection.is_empty(layer.get_image()) else None
-    if not layer.get_filters():
-        return Picture(_read(layer), mask)
+    return Picture(*_read_all(layer, with_selection, "float"))
+
+
+def read_bytes(layer: Gimp.Layer, with_selection: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+    """The same in eight bits: uint8 [H, W, 4] and, if there is a selection, [H, W]."""
+    return _read_all(layer, with_selection, "u8")
+
+
+def _read_all(layer: Gimp.Layer, with_selection: bool, kind: str) -> tuple[np.ndarray, np.ndarray | None]:
+    selected = with_selection and not Gimp.Selection.is_empty(layer.get_image())
+    mask = _read_selection(layer, kind) if selected else None
+    if not layer.is_layer() or not layer.get_filters():
+        return _read(layer, kind), mask
     copy = layer.copy()
     try:
         copy.merge_filters()
-        return Picture(_read(copy), mask)
+        return _read(copy, kind), mask
     finally:
         copy.delete()
 
 
-def _read(drawable: Gimp.Drawable) -> np.ndarray:
+def _read(drawable: Gimp.Drawable, kind: str = "float") -> np.ndarray:
     """[H, W, 4]"""
-    return _get(drawable.get_buffer(), 0, 0, drawable.get_width(), drawable.get_height(), FORMAT, 4)
+    return _get(drawable.get_buffer(), 0, 0, drawable.get_width(), drawable.get_height(), COLOURS, 4, kind)
 
 
-def _read_selection(layer: Gimp.Layer) -> np.ndarray:
-    """[H, W] in 0..1"""
+def _read_selection(layer: Gimp.Layer, kind: str) -> np.ndarray:
+    """[H, W]"""
     _, x, y = layer.get_offsets()
     buffer = layer.get_image().get_selection().get_buffer()
-    return _get(buffer, x, y, layer.get_width(), layer.get_height(), "Y float", 1)[..., 0]
+    return _get(buffer, x, y, layer.get_width(), layer.get_height(), SELECTED, 1, kind)[..., 0]
 
 
-def _get(buffer: Gegl.Buffer, x: int, y: int, width: int, height: int, form: str, channels: int) -> np.ndarray:
-    """[height, width, channels]; zero beyond the buffer."""
-    pixels = np.empty((height, width, channels), np.float32)
+def _get(
+    buffer: Gegl.Buffer, x: int, y: int, width: int, height: int, channels: str, count: int, kind: str
+) -> np.ndarray:
+    """[height, width, count]; zero beyond the buffer."""
+    pixels = np.empty((height, width, count), KINDS[kind])
     for band in _bands(width, height):
         place = Gegl.Rectangle.new(x, y + band.y, width, band.height)
-        data = np.frombuffer(buffer.get(place, 1.0, form, Gegl.AbyssPolicy.NONE), np.float32)
-        pixels[band.y : band.y + band.height] = data.reshape(band.height, width, channels)
+        data = np.frombuffer(buffer.get(place, 1.0, f"{channels} {kind}", Gegl.AbyssPolicy.NONE), KINDS[kind])
+        pixels[band.y : band.y + band.height] = data.reshape(band.height, width, count)
     return pixels
 
 
@@ -181,7 +200,7 @@ def _set(buffer: Gegl.Buffer, pixels: np.ndarray) -> None:
     for band in _bands(width, height):
         # GEGL takes bytes many times faster than any other buffer.
         rows = np.ascontiguousarray(pixels[band.y : band.y + band.height], np.float32)
-        buffer.set(band, FORMAT, rows.tobytes())
+        buffer.set(band, f"{COLOURS} float", rows.tobytes())
     buffer.flush()
 
 

@@ -7,37 +7,48 @@ from collections.abc import Mapping
 import numpy as np
 from gi.repository import Gimp, GLib, Gtk
 from language import _
-from preview import Preview
-from proxy import Proxy
+from navigator import Navigator
+from preview import Preview, Wish
+from proxy import LayerCopy
 from split_view import SplitView
 
-from plugin.engine.picture import Picture, composite
+from plugin.engine.picture import composite
 from plugin.engine.provider import CUDA, Provider
 from plugin.engine.style_library import Style
+from plugin.engine.stylize import WORKING_PIXELS
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB: ITU-R BT.709
 GAMMA = 2.2
+ABOUT_PART = _("This is a part of the layer at its full size; choose another one in the small picture.")
 
 
 class PreviewPane:
-    """Shows ``proxy`` as ``config`` would have it painted; ``widget`` is what to pack."""
+    """Shows the layer as ``config`` would have it painted; ``widget`` is what to pack."""
 
-    def __init__(self, config: Gimp.ProcedureConfig, proxy: Proxy) -> None:
-        self._config, self._proxy = config, proxy
+    def __init__(self, config: Gimp.ProcedureConfig, copy: LayerCopy) -> None:
+        self._config, self._copy = config, copy
         self._styles: Mapping[Style, float] = {}
         self._idle = 0
-        # Without the selection, which the mixing adds.
-        self._preview = Preview(Picture(proxy.picture.pixels), self._changed)
+        self._preview = Preview(copy, self._changed)
+        # The part shown where strokes are to have full resolution, and where that is; else the whole.
+        self._picture = whole = copy.proxy
+        self._corner: tuple[int, int] | None = None
         self._view = SplitView(_("Preview: the photo on the left, the painting on the right"))
-        self._view.set_size_request(proxy.picture.width, proxy.picture.height)
-        self._view.show_pictures(proxy.picture.pixels, None)
-        self._spinner = Gtk.Spinner()
+        self._view.set_size_request(whole.width, whole.height)
+        self._view.show_pictures(whole.pixels, None)
+        share = whole.width / copy.size[1], whole.height / copy.size[0]
+        self._navigator = Navigator(_("Choose the part to look at"), whole.pixels, share, lambda *_: self._wish())
+        self._navigator.set_no_show_all(True)
+        self._spinner = Gtk.Spinner(valign=Gtk.Align.START)
         self._status = Gtk.Label(wrap=True, xalign=0, width_chars=1)
         self._note = Gtk.Label(wrap=True, xalign=0, width_chars=1)
-        self._note.get_style_context().add_class("dim-label")
+        texts = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        for label in (self._status, self._note):
+            texts.pack_start(label, False, False, 0)
         line = Gtk.Box(spacing=6)
-        line.pack_start(self._status, True, True, 0)
-        line.pack_end(self._spinner, False, False, 0)
+        line.pack_start(texts, True, True, 0)
+        line.pack_start(self._spinner, False, False, 0)
+        line.pack_start(self._navigator, False, False, 0)
         self.widget = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         ground = Gtk.EventBox()
         ground.get_style_context().add_class("view")
@@ -46,25 +57,49 @@ class PreviewPane:
         frame.add(ground)
         self.widget.pack_start(frame, True, True, 0)
         self.widget.pack_start(line, False, False, 0)
-        self.widget.pack_start(self._note, False, False, 0)
         self.widget.show_all()
 
-    def follow(self, styles: Mapping[Style, float], remark: str) -> None:
-        """Show these styles with the settings of ``config``; without any the photo alone, and the remark."""
-        self._styles = styles
+    def follow(self, styles: Mapping[Style, float]) -> None:
+        """Show these styles, if there are any, with the settings of ``config``."""
         if not styles:
-            self._view.show_pictures(self._proxy.picture.pixels, None)
-            self._spinner.stop()
-            self._status.set_text(remark)
-            self._note.set_text("")
-        else:
-            self._preview.wish(styles, self._config.get_property("stroke-size"))
+            self.show_photo("", "")
+            return
+        self._styles = styles
+        self._wish()
+
+    def show_photo(self, status: str, note: str) -> None:
+        """Show the photo alone, and say this about it."""
+        self._styles = {}
+        self._look_at(None)
+        self._view.show_pictures(self._picture.pixels, None)
+        self._spinner.stop()
+        self._status.set_text(status)
+        self._note.set_text(note)
 
     def close(self) -> None:
         """Stop following; call it before the widget goes."""
         self._preview.close()
         if self._idle:
             GLib.source_remove(self._idle)
+
+    def _wish(self) -> None:
+        height, width = self._copy.size
+        if self._config.get_property("full-resolution") and width * height > WORKING_PIXELS:
+            left, top = self._navigator.corner
+            self._look_at((round(left * width), round(top * height)))
+        else:
+            self._look_at(None)
+        stroke_size = self._config.get_property("stroke-size")
+        self._preview.wish(Wish(tuple(self._styles.items()), stroke_size, self._corner))
+
+    def _look_at(self, corner: tuple[int, int] | None) -> None:
+        """Look at the part of the layer with this corner, or at the whole."""
+        self._navigator.set_visible(corner is not None)
+        if corner == self._corner:
+            return
+        whole = self._copy.proxy
+        self._picture = self._copy.part(*corner, whole.width, whole.height) if corner else whole
+        self._corner = corner
 
     def _changed(self) -> None:
         # A slider moves faster than pictures can be mixed: once for all that has come by then.
@@ -76,16 +111,17 @@ class PreviewPane:
         if not self._styles:
             return GLib.SOURCE_REMOVE
         (self._spinner.start if self._preview.busy else self._spinner.stop)()
-        if painting := self._preview.painting:
-            picture = self._proxy.picture
+        painting, picture, mixed = self._preview.painting, self._picture, None
+        if painting and painting.wish.corner == self._corner:
             strength, keep_colors = (self._config.get_property(name) for name in ("strength", "keep-colors"))
-            mixed = composite(picture, painting.pixels[..., :3], strength, keep_colors)
-            self._view.show_pictures(picture.pixels, _grey(mixed) if self._proxy.grey else mixed)
+            mixed = composite(picture, painting.rgb, strength, keep_colors)
+            mixed = _grey(mixed) if self._copy.grey else mixed
+        self._view.show_pictures(picture.pixels, mixed)
         if self._preview.busy:
             self._status.set_text(_("Painting the preview…"))
         else:
             self._status.set_text(self._preview.trouble or (_device(painting.provider) if painting else ""))
-        self._note.set_text(_about_size(self._proxy))
+        self._note.set_text(ABOUT_PART if self._corner else "")
         return GLib.SOURCE_REMOVE
 
 
@@ -98,11 +134,3 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 def _device(provider: Provider) -> str:
     text = _("Runs on the graphics card: {reason}.") if provider.name == CUDA else _("Runs on the CPU: {reason}.")
     return text.format(reason=provider.reason)
-
-
-def _about_size(proxy: Proxy) -> str:
-    if not proxy.reduced:
-        return ""
-    width, height = proxy.full_size
-    text = _("The layer is painted at its full {width} by {height} pixels: its strokes will be finer than shown here.")
-    return text.format(width=width, height=height)

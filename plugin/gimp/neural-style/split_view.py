@@ -41,8 +41,8 @@ class SplitView(Gtk.EventBox):
 
     def show_pictures(self, before: np.ndarray, after: np.ndarray | None) -> None:
         """Show these, float32 [H, W, 4] in 0..1 with straight alpha, or the first alone."""
-        self._before = _opaque(before)
-        self._after = None if after is None else _opaque(after)
+        self._before = opaque(before)
+        self._after = None if after is None else opaque(after)
         for caption in self._captions:
             caption.set_visible(after is not None)
         self._redraw()
@@ -98,7 +98,7 @@ def _caption(text: str, side: Gtk.Align) -> Gtk.Label:
     return label
 
 
-def _opaque(pixels: np.ndarray) -> np.ndarray:
+def opaque(pixels: np.ndarray) -> np.ndarray:
     """uint8 [H, W, 3]: the picture over the checks that stand for transparency."""
     rgb, alpha = pixels[..., :3], pixels[..., 3:]
     if alpha.min() < 1:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from gi.repository import Gimp, GimpUi, Gtk
 from language import _
-from proxy import Proxy
 from split_view import SplitView
 
 from plugin.engine.detail import resized
-from plugin.engine.picture import composite
+from plugin.engine.picture import Picture, composite
 from plugin.engine.progress import Progress
 
 STOP = 1
@@ -21,14 +20,14 @@ STOP = 1
 class Watch:
     """A watcher (see background.py) with a window."""
 
-    def __init__(self, proxies: Sequence[Proxy], config: Gimp.ProcedureConfig) -> None:
+    def __init__(self, proxies: Sequence[Picture], config: Gimp.ProcedureConfig) -> None:
         self.stopped = self.cancelled = False
         self._proxies = proxies
         self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
         self._seen: Progress | None = None
         self._began, self._first = 0.0, 0
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
-        self._view.show_pictures(self._proxies[0].picture.pixels, None)
+        self._view.show_pictures(self._proxies[0].pixels, None)
         self._bar = Gtk.ProgressBar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
@@ -49,7 +48,8 @@ class Watch:
         """Show this, if it is new."""
         if progress is self._seen or self.cancelled:
             return
-        if progress.iteration and not (self._seen and self._seen.iteration):
+        seen = self._seen
+        if progress.iteration and not (seen and seen.iteration and seen.part == progress.part):
             self._began = time.monotonic()
             self._first = progress.iteration
         self._seen = progress
@@ -64,7 +64,7 @@ class Watch:
         self._dialog.destroy()
 
     def _show(self, part: int, preview: np.ndarray) -> None:
-        picture = self._proxies[part].picture
+        picture = self._proxies[part]
         painting = resized(preview, picture.height, picture.width)
         self._view.show_pictures(picture.pixels, composite(picture, painting, self._strength, self._keep_colors))
 
@@ -73,14 +73,20 @@ class Watch:
             return _("Stopping…")
         if not progress.iteration:
             return f"{progress.stage}…"
-        text = _("Iteration {iteration} of {iterations}").format(
-            iteration=progress.iteration, iterations=progress.iterations
+        layers = len(self._proxies)
+        text = _("Iteration {iteration} of {iterations}")
+        if layers > 1:
+            text = _("Layer {layer} of {layers}, iteration {iteration} of {iterations}")
+        text = text.format(
+            layer=progress.part + 1, layers=layers, iteration=progress.iteration, iterations=progress.iterations
         )
         if "total" in progress.losses:
             text += ", " + _("loss {loss:.3g}").format(loss=progress.losses["total"])
-        done, left = progress.iteration - self._first, progress.iterations - progress.iteration
+        done = progress.iteration - self._first
         if done >= 3:
-            text += f", {time_left((time.monotonic() - self._began) / done * left)}"
+            left = progress.iterations * (layers - progress.part) - progress.iteration
+            seconds = (time.monotonic() - self._began) / done * left
+            text += ", " + _("{duration} left").format(duration=duration(seconds))
         return text
 
     def _end(self, dialog: Gtk.Dialog, response: int) -> None:
@@ -93,10 +99,12 @@ class Watch:
             self._dialog.hide()
 
 
-def time_left(seconds: float) -> str:
-    """Such as "about 20 seconds left", no more exact than it can be known."""
+def duration(seconds: float) -> str:
+    """Such as "about 20 seconds", no more exact than it can be known."""
     if seconds < 10:
-        return _("a few seconds left")
+        return _("a few seconds")
     if seconds < 90:
-        return _("about {seconds} seconds left").format(seconds=round(seconds / 10) * 10)
-    return _("about {minutes} minutes left").format(minutes=round(seconds / 60))
+        return _("about {seconds} seconds").format(seconds=round(seconds / 10) * 10)
+    if seconds < 90 * 60:
+        return _("about {minutes} minutes").format(minutes=round(seconds / 60))
+    return _("about {hours} hours").format(hours=round(seconds / 3600))
