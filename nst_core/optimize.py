@@ -93,6 +93,17 @@ def optimizer_for(features: FeatureNetwork, settings: RenderSettings) -> str:
     return ("adam" if features.distilled else "lbfgs") if settings.optimizer == "auto" else settings.optimizer
 
 
+def settled(features: FeatureNetwork, settings: RenderSettings) -> RenderSettings:
+    """``settings`` with an optimiser in place of ``auto``. Adam, if it means that, paints at one size.
+
+    The small sizes are too few steps for Adam to be rid of its own noise, which would be enlarged with the picture.
+    """
+    kind = optimizer_for(features, settings)
+    if settings.optimizer == "auto" and kind == "adam":
+        return replace(settings, optimizer=kind, coarsest=0, first_iterations=0)
+    return replace(settings, optimizer=kind)
+
+
 def low_precision(settings: RenderSettings, device: torch.device) -> bool:
     """Whether ``settings`` name bfloat16, or mean it by ``auto``."""
     return settings.precision == "bfloat16" or (settings.precision == "auto" and computes_in_bfloat16(device))
@@ -121,13 +132,14 @@ def render(
     stops the render. If it is there already, the render goes on from it: on a CPU the result is the same to the bit as
     without the break. Raises StyleError if it is of another render. Once the result is safe, remove it.
     """
+    origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
+    settings = settled(features, settings)
     stages = scales(settings, *photo.shape[-2:])
-    kind, total = optimizer_for(features, settings), stages[-1].last
+    kind, total = settings.optimizer, stages[-1].last
     judge = _Judge(photo, style, features, settings, stages[0].size, kind)
     start = first_picture(judge.photo, style, settings) if initial is None else initial
     good = done = RenderProgress(0, total, {}, resized(start, *judge.photo.shape[-2:]))
     optimizer: torch.optim.Optimizer | None = None
-    origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
     saved = load_checkpoint(checkpoint, origin) if checkpoint and checkpoint.exists() else None
     for stage in stages:
         if saved is not None and saved.iteration > stage.last:

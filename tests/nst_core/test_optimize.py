@@ -111,6 +111,12 @@ def test_the_last_size_may_have_steps_of_its_own():
     assert [(one.first, one.last) for one in scales(replace(first, coarsest=600), 512, 512)] == [(1, 30)]
 
 
+def test_auto_spares_adam_the_small_sizes(network, pictures):
+    settings = RenderSettings(size=64, coarsest=45, iterations=2, first_iterations=3)
+    assert render(*pictures, network, settings, lambda p: True).iterations == 2  # distilled: Adam
+    assert render(*pictures, network, replace(settings, optimizer="adam"), lambda p: True).iterations == 5
+
+
 def test_bfloat16_computes_nearly_the_same(network, pictures, monkeypatch):
     seen = {}
     for precision in ("float32", "bfloat16", "auto"):

@@ -542,7 +542,7 @@ def test_train_export_apply(run, sample, samples, slim_weights, photos_folder):
     found = report(run(*command, "--steps", 4))
     assert found["resumed"] and found["steps"] == 4 and found["photos"] == 12
     rows = (run.folder / "mine.losses.csv").read_text().splitlines()
-    assert rows[0] == "step,content,style,tv,total" and [r.split(",")[0] for r in rows[1:]] == ["1", "2", "3", "4"]
+    assert rows[0] == "step,content,style,tv,total,mesh" and [r.split(",")[0] for r in rows[1:]] == ["1", "2", "3", "4"]
     exported = report(run("export", "mine.checkpoint", "-o", "again.onnx", "--title", "Mine", "--json"))
     assert exported["difference"] <= 1e-4
     own = run.folder.parent / "home" / "neural-style" / "styles"
