@@ -411,6 +411,7 @@ def test_a_render_that_was_stopped_goes_on(run, sample, slim_weights):
 def test_a_checkpoint_has_its_picture(run, sample, slim_weights):
     """Each as large as the size that is painted at the time, and none of the last, which is the result."""
     size = ["--features", slim_weights, "--size", 96, "--coarsest", 64, "--iterations", 4, "--checkpoint-every", 2]
+    size += ["--smaller-iterations", 4, "--optimizer", "lbfgs"]
     found = report(run("render", sample, "--style-image", sample, "-o", "o.png", *size, "--json"))
     assert found["checkpoint_pictures"] == ["o-2.png", "o-4.png", "o-6.png"]
     assert sorted(path.name for path in run.folder.glob("o*")) == ["o-2.png", "o-4.png", "o-6.png", "o.png"]
