@@ -15,6 +15,7 @@ from language import _
 
 from nst_core.errors import StyleError
 from nst_core.recipes import PRESETS
+from nst_core.settings import RenderSettings
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture
 from plugin.engine.progress import Progress, ProgressCallback
