@@ -71,7 +71,7 @@ def test_it_learns(run, tmp_path, samples, read_photo):
     settings = dataclasses.replace(SETTINGS, steps=48, learning_rate=5e-3)
     _, losses = run(tmp_path / "c", settings, styles=[read_photo(samples / "coffee.jpg", 100)])
     # Twelve steps are two passes over the photos.
-    assert sum(losses[-12:]) < 0.2 * sum(losses[:12])
+    assert sum(losses[-12:]) < 0.3 * sum(losses[:12])
 
 
 def test_a_mesh_costs_what_its_weight_says(run, tmp_path):
