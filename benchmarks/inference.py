@@ -2,8 +2,9 @@
 
     python -m benchmarks.inference OUT
 
-OUT gets inference.md, which goes to standard output too, and inference.json. The classic network is Johnson's 32/64/128
-with 9x9 convolutions at its ends, with random weights, exported as ours are.
+OUT gets inference.md, which goes to standard output too, and inference.json. The classic network is the 32/64/128 of
+pytorch/examples' fast_neural_style with 9x9 convolutions at its ends, with random weights, imported as `neural-style
+import` does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 from PIL import Image
+from torch import nn
 
 from benchmarks.yardstick import (
     DTYPES,
@@ -45,13 +47,13 @@ from benchmarks.yardstick import (
     waiting,
     write,
 )
+from export.foreign import import_style, read
+from export.foreign_networks import ZeroToOne
 from export.from_onnx import read_base
-from export.to_onnx import StyleCard, export_styles
+from export.to_onnx import StyleCard
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
-from nst_core.settings import TrainSettings, TransformerSettings
-from nst_core.train import Checkpoint
-from nst_core.transformer import TransformerNetwork
+from nst_core.settings import TransformerSettings
 from plugin.engine.provider import CPU, CUDA, Provider, choose_provider, open_session, run_options, session_options
 from plugin.engine.style_library import find_styles, list_styles
 
@@ -123,7 +125,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Record:
     (style, *_) = find_styles(options.style) if options.style else list_styles()
     provider = choose_provider(device.type, style.path)
     networks = {OURS: style.path, CLASSICAL: folder / "classic.onnx"}
-    write_random(CLASSIC, networks[CLASSICAL])
+    write_classic(CLASSIC, networks[CLASSICAL])
     ways = WAYS[device.type]
     # By network and precision: what ONNX Runtime opens.
     files = {(name, "fp32"): path for name, path in networks.items()}
@@ -238,12 +240,33 @@ def rates(records: Sequence[Record]) -> dict[str, float]:
     return {precision: statistics.median(values) for precision, values in by_precision.items()}
 
 
-def write_random(shape: TransformerSettings, path: Path) -> None:
-    """A style file of a network of this shape that has learned nothing."""
+def write_classic(shape: TransformerSettings, path: Path) -> None:
+    """A style file of the classic network, and beside it the .pth that it is imported from, with random weights."""
     torch.manual_seed(0)
-    settings = TrainSettings(network=shape)
-    checkpoint = Checkpoint(settings, 0, TransformerNetwork(shape), {}, "none", ("",), 0, 0)
-    export_styles(checkpoint, [StyleCard("Classic")], np.zeros((64, 64, 3), np.uint8), path)
+    w, ends = shape.width, shape.end_kernel
+    sides = {"conv1": (w, 3, ends), "conv2": (2 * w, w, 3), "conv3": (4 * w, 2 * w, 3)}
+    sides |= {f"res{n}.conv{m}": (4 * w, 4 * w, 3) for n in range(1, shape.residual_blocks + 1) for m in (1, 2)}
+    sides |= {"deconv1": (2 * w, 4 * w, 3), "deconv2": (w, 2 * w, 3), "deconv3": (3, w, ends)}
+    norms = {"in1": w, "in2": 2 * w, "in3": 4 * w, "in4": 2 * w, "in5": w}
+    norms |= {f"res{n}.in{m}": 4 * w for n in range(1, shape.residual_blocks + 1) for m in (1, 2)}
+    state = {}
+    for name, (channels_out, channels_in, kernel) in sides.items():
+        drawn = nn.Conv2d(channels_in, channels_out, kernel).state_dict()
+        state |= {f"{name}.conv2d.{key}": value for key, value in drawn.items()}
+    for name, channels in norms.items():
+        state |= {f"{name}.weight": torch.ones(channels), f"{name}.bias": torch.zeros(channels)}
+    torch.save(state, path.with_suffix(".pth"))
+    import_style(path.with_suffix(".pth"), StyleCard("Classic"), np.zeros((64, 64, 3), np.uint8), path)
+
+
+def in_pytorch(path: Path) -> nn.Module:
+    """The network of a style file: one that was trained here, or the .pth beside it."""
+    original = path.with_suffix(".pth")
+    if not original.exists():
+        return read_base(path).network
+    imported = read(original)
+    assert isinstance(imported, nn.Module)
+    return ZeroToOne(imported).eval()
 
 
 def half(path: Path, target: Path) -> Path:
@@ -302,7 +325,7 @@ def open_way(way: Way, path: Path, size: int, device: torch.device, threads: int
     torch.set_num_threads(threads)
     # Tensor cores want channels last; on a CPU our network took an eighth longer so, for its norms turn them back.
     order = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-    network = read_base(path).network.to(device, DTYPES[way.precision]).to(memory_format=order)
+    network = in_pytorch(path).to(device, DTYPES[way.precision]).to(memory_format=order)
     image = torch.from_numpy(picture).to(device, DTYPES[way.precision]).contiguous(memory_format=order)
     run = torch.compile(network) if way.how == "compiled" else network
 
@@ -381,8 +404,8 @@ def text(found: Record) -> str:
 {found["machine"]}. A product of large matrices in PyTorch: {flops}; a copy:
 {found["bytes_per_second"] / 1e9:,.1f} GB/s.
 
-Ours is {found["style"]}; the classic network is 32/64/128 with 9x9 ends. Medians of {found["turns"]} turns, in each of
-which both ran once, and the product of matrices.{processor}
+Ours is {found["style"]}; the classic network is pytorch/examples' 32/64/128 with 9x9 ends. Medians of
+{found["turns"]} turns, in each of which both ran once, and the product of matrices.{processor}
 Measured by `benchmarks/inference.py`.
 
 {timings_table(found["records"])}

@@ -19,6 +19,7 @@ import onnx
 import onnxruntime as ort
 import psutil
 import torch
+from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
@@ -240,7 +241,8 @@ def graph_cost(model: onnx.ModelProto, height: int, width: int) -> Cost:
         output.type.tensor_type.ClearField("shape")
     for dimension, extent in zip(sized.graph.input[0].type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
         dimension.dim_value = extent
-    inferred = onnx.shape_inference.infer_shapes(sized, data_prop=True).graph
+    # ONNX's own inference does not follow sizes that the graph computes.
+    inferred = SymbolicShapeInference.infer_shapes(sized).graph
     known = (*inferred.value_info, *inferred.input, *inferred.output)
     shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in known}
     shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}

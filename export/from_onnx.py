@@ -15,7 +15,7 @@ from export.to_onnx import TOLERANCE, Reference, in_torch, largest_difference
 from nst_core.errors import StyleError
 from nst_core.settings import TransformerSettings
 from nst_core.train import Base
-from nst_core.transformer import TransformerNetwork
+from nst_core.transformer import PhaseConvolution, TransformerNetwork
 from plugin.engine.style_library import read_styles
 
 CHECKED_SIZES = ((32, 32), (37, 50))  # height, width
@@ -30,7 +30,7 @@ def read_base(path: Path) -> Base:
     styles = read_styles(path)
     model = onnx.load(path)
     try:
-        network = _rebuilt(list(_tensors(model.graph)), len(styles))
+        network = _rebuilt(list(_tensors(model, len(styles))), len(styles))
         reference = Reference("", in_torch(network), CHECKED_SIZES)
         difference = largest_difference(open_quietly(model), reference, len(styles))
         if not difference <= TOLERANCE:
@@ -50,40 +50,31 @@ def _rebuilt(tensors: list[Tensor], styles: int) -> TransformerNetwork:
     convolutions = sum(tensor.ndim == 4 for tensor in tensors)
     # Six convolutions are not in residual blocks.
     network = TransformerNetwork(TransformerSettings(width, (convolutions - 6) // 2, end_kernel, styles))
-    network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=True)))
+    state = dict(zip(network.state_dict(), tensors, strict=True))
+    for name, layer in network.named_modules():
+        if isinstance(layer, PhaseConvolution):
+            state[f"{name}.weight"] = layer.of_phases(state[f"{name}.weight"])
+            state[f"{name}.bias"] = state[f"{name}.bias"][::4]
+    network.load_state_dict(state)
     return network.eval()
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[Tensor]:
-    """Kernel and bias of every convolution and, where one follows, the scales and shifts of its norm ([styles, C]).
+def _tensors(model: onnx.ModelProto, styles: int) -> Iterator[Tensor]:
+    """Kernel and bias of every convolution, scales and shifts of every norm ([styles, C]), in the order of the nodes.
 
-    They are found by what is computed from them, not by name: in a file of one style, the exporter has made other
-    tensors of the norms' scales and shifts.
+    They are what the nodes are given when a style is asked for: some of them are left to the graph to compute.
     """
-    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    made_by = {name: node for node in graph.node for name in node.output}
-    used_by = {name: node for node in graph.node for name in node.input}
-
-    def table(node: onnx.NodeProto, operand: str, channels: int) -> np.ndarray:
-        """The other operand, or the table that it is mixed from by the styles' weights."""
-        (name,) = (name for name in node.input if name != operand)
-        while name not in constants:
-            maker = made_by[name]
-            name = maker.input[1 if maker.op_type == "MatMul" else 0]
-        return constants[name].reshape(-1, channels)
-
-    for node in graph.node:
-        if node.op_type != "Conv":
-            continue
-        kernel, bias = (constants[name] for name in node.input[1:])
-        found = [kernel, bias]
-        norm = used_by[node.output[0]]
-        if norm.op_type == "InstanceNormalization":
-            scaling = used_by[norm.output[0]]
-            shifting = used_by[scaling.output[0]]
-            found += [
-                table(scaling, norm.output[0], len(bias)),
-                table(shifting, scaling.output[0], len(bias)),
-            ]
-        for array in found:
-            yield torch.from_numpy(array.copy())
+    probed = onnx.ModelProto()
+    probed.CopyFrom(model)
+    del probed.graph.output[:]
+    nodes = [node for node in model.graph.node if node.op_type in ("Conv", "InstanceNormalization")]
+    given = [(name, node.op_type) for node in nodes for name in node.input[1:]]
+    for number, (name, _) in enumerate(given):
+        probed.graph.node.append(onnx.helper.make_node("Identity", [name], [f"given.{number}"]))
+        probed.graph.output.append(onnx.helper.make_tensor_value_info(f"given.{number}", onnx.TensorProto.FLOAT, None))
+    session = open_quietly(probed)
+    inputs = {"image": np.zeros((1, 3, *CHECKED_SIZES[0]), np.float32)}
+    each = [{"style_weights": row} for row in np.eye(styles, dtype=np.float32)[:, None]] if styles > 1 else [{}]
+    found = zip(*(session.run(None, inputs | weights) for weights in each), strict=True)
+    for (_, kind), arrays in zip(given, found, strict=True):
+        yield torch.from_numpy(np.stack(arrays) if kind == "InstanceNormalization" else arrays[0])

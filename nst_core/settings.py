@@ -210,11 +210,11 @@ class TransformerSettings:
     def bytes_per_pixel(self) -> int:
         """Memory that ONNX Runtime takes at its peak on a CPU, per input pixel.
 
-        At the last doubling 2w channels stand side by side with their padded copy and the w channels of the
-        convolution, in float32: 20w bytes. Seven tenths more cover the runtime's own workspace and its arena, which
-        grows by doubling (measured at 768x768 to 1536x1536).
+        At full resolution w channels stand there three times, as the convolution leaves them, as the norm wants them
+        and normed, in float32: 12w bytes. Two thirds more cover the runtime's own workspace and its arena, which grows
+        by doubling (measured at 512x512 to 2048x2048).
         """
-        return 34 * self.width
+        return 20 * self.width
 
     @property
     def receptive_radius(self) -> int:

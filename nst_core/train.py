@@ -26,7 +26,7 @@ from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSetti
 from nst_core.transformer import TransformerNetwork
 from nst_core.views import random_tilt
 
-CHECKPOINT_FORMAT = 3
+CHECKPOINT_FORMAT = 4
 MESH_SHARE = 0.5  # of each photo, where it is flattest; there a mesh shows
 SMALLEST_STYLE = 64  # pixels; a smaller picture holds no strokes, only a blur of them once it is enlarged
 WARM_UP = 3  # steps that take longer than those that follow

@@ -11,7 +11,10 @@ torch = pytest.importorskip("torch")
 from benchmarks import inference  # noqa: E402
 from benchmarks.inference import CLASSICAL, ONNX_RUNTIME, OURS, PYTORCH, Way  # noqa: E402
 from benchmarks.yardstick import FirstCall, MatrixProduct, graph_cost  # noqa: E402
-from nst_core.settings import TransformerSettings  # noqa: E402
+from export.to_onnx import StyleCard, export_styles  # noqa: E402
+from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.train import Checkpoint  # noqa: E402
+from nst_core.transformer import TransformerNetwork  # noqa: E402
 from plugin.engine.provider import CPU, Provider  # noqa: E402
 
 HERE = torch.device("cpu")
@@ -20,7 +23,10 @@ HERE = torch.device("cpu")
 @pytest.fixture(scope="module")
 def style(tmp_path_factory):
     path = tmp_path_factory.mktemp("styles") / "tiny.onnx"
-    inference.write_random(TransformerSettings(width=4, residual_blocks=1), path)
+    torch.manual_seed(0)
+    settings = TrainSettings(network=TransformerSettings(width=4, residual_blocks=1))
+    checkpoint = Checkpoint(settings, 0, TransformerNetwork(settings.network), {}, "none", ("",), 0, 0)
+    export_styles(checkpoint, [StyleCard("Tiny")], np.zeros((64, 64, 3), np.uint8), path)
     return path
 
 

@@ -50,7 +50,7 @@ def test_the_contract_of_the_graph(exported):
 def test_the_file_describes_itself(exported):
     (style,) = read_styles(exported[0])
     assert (style.name, style.title, style.artist, style.year) == ("test-style-no-1", CARD.title, "Somebody", "1900")
-    assert style.licence == "public domain" and style.minimum_size == 8 and style.bytes_per_pixel == 136
+    assert style.licence == "public domain" and style.minimum_size == 8 and style.bytes_per_pixel == 80
     assert style.trained["steps"] == "7" and style.trained["feature_network"] == "vgg19"
     with Image.open(io.BytesIO(style.thumbnail)) as thumbnail:
         assert thumbnail.format == "JPEG" and thumbnail.size == (120, 90)

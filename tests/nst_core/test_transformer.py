@@ -2,8 +2,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import torch.nn.functional as F  # noqa: E402
+
 from nst_core.settings import TransformerSettings  # noqa: E402
-from nst_core.transformer import ConditionalInstanceNorm, TransformerNetwork  # noqa: E402
+from nst_core.transformer import (  # noqa: E402
+    UPSAMPLED,
+    ConditionalInstanceNorm,
+    PhaseConvolution,
+    TransformerNetwork,
+    in_phases,
+)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 14), (8, 33), (64, 64), (37, 51)])
@@ -90,20 +98,36 @@ def test_each_style_may_start_from_any_of_another_network(network):
             assert torch.equal(two(image, weights), network(image, torch.eye(3)[row : row + 1]))
 
 
-def test_a_gradient_comes_out_without_steps(monkeypatch):
-    """A slow change of brightness has little energy at the four pixels that the network upsamples by."""
-    torch.manual_seed(1)
-    network = TransformerNetwork(TransformerSettings(width=8, residual_blocks=1)).eval()
-    ramp = torch.linspace(0.2, 0.8, 256).expand(1, 3, 64, 256)
+@pytest.mark.parametrize("margin", [1, 2, 3])
+def test_upsampling_in_phases_is_bilinear_upsampling_and_a_convolution(margin):
+    torch.manual_seed(0)
+    convolution = PhaseConvolution(5, 4, UPSAMPLED)
+    padded = F.pad(torch.rand(2, 5, 9, 12), [margin] * 4, "reflect")
+    with torch.no_grad():
+        enlarged = F.interpolate(padded, scale_factor=2.0, mode="bilinear")[..., 1:-1, 1:-1]
+        expected = F.conv2d(enlarged, convolution.weight, convolution.bias)
+        torch.testing.assert_close(F.pixel_shuffle(convolution(padded), 2), expected)
 
-    def steps():
-        with torch.no_grad():
-            line = network(ramp)[0, :, 32, 32:224].mean(0)
-        line = line - torch.nn.functional.avg_pool1d(line[None, None], 9, 1, 4)[0, 0]
-        return torch.fft.rfft(line[8:-8] * torch.hann_window(176))[44].abs().item()
 
-    smooth, interpolate = steps(), torch.nn.functional.interpolate
-    monkeypatch.setattr(
-        torch.nn.functional, "interpolate", lambda x, scale_factor, mode: interpolate(x, scale_factor=scale_factor)
+@pytest.mark.parametrize("kernel", [3, 5, 7, 9])
+def test_a_convolution_in_phases_is_that_at_full_resolution(kernel):
+    torch.manual_seed(0)
+    convolution = PhaseConvolution(5, 3, in_phases(kernel))
+    x = torch.rand(2, 5, 20, 26)
+    with torch.no_grad():
+        found = F.pixel_shuffle(convolution(F.pixel_unshuffle(x, 2)), 2)
+        expected = F.conv2d(x, convolution.weight, convolution.bias)
+    beyond = (expected.shape[-1] - found.shape[-1]) // 2  # half resolution steps by two
+    torch.testing.assert_close(
+        found, expected[..., beyond : 20 - kernel + 1 - beyond, beyond : 26 - kernel + 1 - beyond]
     )
-    assert smooth < 0.3 * steps()
+
+
+def test_a_norm_takes_phases_for_one_channel():
+    norm = ConditionalInstanceNorm(3, 2)
+    torch.nn.init.normal_(norm.scale)
+    x = torch.rand(2, 3, 8, 10)
+    for weights in (torch.tensor([[0.3, 0.7]]), torch.eye(2)):
+        found = F.pixel_shuffle(norm(F.pixel_unshuffle(x, 2), weights), 2)
+        torch.testing.assert_close(found, norm(x, weights))
+        torch.testing.assert_close(found, F.instance_norm(x) * (weights @ norm.scale)[..., None, None])
