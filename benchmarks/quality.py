@@ -35,7 +35,7 @@ from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, render
 from nst_core.photos import Photos
 from nst_core.pictures import resized_to_area, resized_to_long_side
-from nst_core.settings import DEVICES, ObjectiveSettings, RenderSettings
+from nst_core.settings import DEVICES, PRECISIONS, ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
 from plugin.engine.picture import Picture, network_input
 from plugin.engine.style_library import Style, find_styles, list_styles
@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N,N,...",
         help="after how many the render is judged (default 10,25,50,100,200)",
     )
+    found.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the renders (default float32)")
     found.add_argument("--device", choices=DEVICES, default="auto")
     return found
 
@@ -206,8 +207,8 @@ def measure(subject: Subject, number: int, photo: Tensor, options: argparse.Name
     style_file = hashlib.sha256(subject.style.path.read_bytes()).hexdigest()
     renders = kept(
         folder / f"{number:03}.render.json",
-        f"{key} {options.iterations}",
-        lambda: render_scores(subject, photo, options.iterations, number, judge),
+        f"{key} {options.iterations} {options.precision}",
+        lambda: render_scores(subject, photo, options.iterations, number, judge, options.precision),
     )
     fast = kept(
         folder / f"{number:03}.fast.json",
@@ -258,7 +259,12 @@ def fast_scores(style: Style, photo: Tensor, judge: Callable[[Tensor], float]) -
 
 
 def render_scores(
-    subject: Subject, photo: Tensor, iterations: Sequence[int], seed: int, judge: Callable[[Tensor], float]
+    subject: Subject,
+    photo: Tensor,
+    iterations: Sequence[int],
+    seed: int,
+    judge: Callable[[Tensor], float],
+    precision: str,
 ) -> Record:
     """The objective of renders of ``photo`` ([1, 3, H, W], 0..1) from each of STARTS after each of ``iterations``.
 
@@ -266,7 +272,9 @@ def render_scores(
     """
     noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed)).to(photo.device)
     starts = dict(zip(STARTS, (noise, photo), strict=True))
-    found = {start: rendered(subject, photo, initial, iterations, judge) for start, initial in starts.items()}
+    found = {
+        start: rendered(subject, photo, initial, iterations, judge, precision) for start, initial in starts.items()
+    }
     return {
         "render": {start: values for start, (values, _) in found.items()},
         "look": look(found["photo"][1][0], photo[0]),
@@ -282,7 +290,12 @@ def painted(style: Style, photo: Tensor) -> Tensor:
 
 
 def rendered(
-    subject: Subject, photo: Tensor, initial: Tensor, iterations: Sequence[int], judge: Callable[[Tensor], float]
+    subject: Subject,
+    photo: Tensor,
+    initial: Tensor,
+    iterations: Sequence[int],
+    judge: Callable[[Tensor], float],
+    precision: str,
 ) -> tuple[list[float], Tensor]:
     """What ``judge`` says after each of ``iterations`` of plain L-BFGS, and the last picture.
 
@@ -303,6 +316,7 @@ def rendered(
         style_scale=subject.style_size / (height * width) ** 0.5,
         optimizer="lbfgs",
         iterations=max(iterations),
+        precision=precision,
     )
     done = render(photo, subject.painting, subject.features, settings, progress, initial)
     return values, done.image
@@ -378,6 +392,7 @@ def text(records: Sequence[Record], options: argparse.Namespace) -> str:
 
 Measured on {photos} held-out photo{"s" * (photos > 1)} of at most {options.size} pixels a side by
 `benchmarks/quality.py`, with the features, the weights and the size of the painting that each style was trained with.
+The renders computed with `--precision {options.precision}`; what judges is float32.
 
 {worth_table(found)}
 

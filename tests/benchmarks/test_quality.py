@@ -127,11 +127,11 @@ def test_an_interrupted_run_goes_on(options, tmp_path, monkeypatch):
     whole = quality.render_scores
     taken = []
 
-    def interrupted(subject, photo, iterations, seed, judge):
+    def interrupted(subject, photo, iterations, seed, *rest):
         taken.append(seed)
         if len(taken) == 2:
             raise KeyboardInterrupt
-        return whole(subject, photo, iterations, seed, judge)
+        return whole(subject, photo, iterations, seed, *rest)
 
     monkeypatch.setattr(quality, "render_scores", interrupted)
     with pytest.raises(KeyboardInterrupt):
