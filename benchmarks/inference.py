@@ -13,7 +13,6 @@ import argparse
 import gc
 import json
 import statistics
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +39,7 @@ from benchmarks.yardstick import (
     graph_cost,
     in_turns,
     machine,
+    one_sentence,
     out_of_memory,
     ratio,
     settle,
@@ -52,7 +52,6 @@ from export.foreign_networks import ZeroToOne
 from export.from_onnx import read_base
 from export.to_onnx import StyleCard
 from nst_core.devices import choose_device
-from nst_core.errors import StyleError
 from nst_core.settings import TransformerSettings
 from plugin.engine.provider import CPU, CUDA, Provider, choose_provider, open_session, run_options, session_options
 from plugin.engine.style_library import find_styles, list_styles
@@ -91,18 +90,15 @@ WAYS = {
 }
 
 
+@one_sentence("inference")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            found = measure(options, Path(folder))
-        write(options.out / "inference.json", lambda path: path.write_text(json.dumps(found, indent=1)))
-        report = text(found)
-        write(options.out / "inference.md", lambda path: path.write_text(report, encoding="utf-8"))
-        print(report)
-    except StyleError as error:
-        print(f"inference: {error}", file=sys.stderr)
-        sys.exit(2)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(options, Path(folder))
+    write(options.out / "inference.json", lambda path: path.write_text(json.dumps(found, indent=1)))
+    report = text(found)
+    write(options.out / "inference.md", lambda path: path.write_text(report, encoding="utf-8"))
+    print(report)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -31,6 +30,7 @@ from benchmarks.yardstick import (
     add_options,
     first_call,
     machine,
+    one_sentence,
     out_of_memory,
     positive,
     ratio,
@@ -57,19 +57,16 @@ POINTS = 60  # of a curve: judging takes time too, which does not count
 Record = dict[str, Any]
 
 
+@one_sentence("iterative")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    try:
-        check_matplotlib()
-        found = measure(options)
-        write(options.out / "iterative.json", lambda path: path.write_text(json.dumps(found, indent=1)))
-        report = text(found)
-        write(options.out / "iterative.md", lambda path: path.write_text(report, encoding="utf-8"))
-        write(options.out / "iterative.svg", lambda path: plot(found, path))
-        print(report)
-    except StyleError as error:
-        print(f"iterative: {error}", file=sys.stderr)
-        sys.exit(2)
+    check_matplotlib()
+    found = measure(options)
+    write(options.out / "iterative.json", lambda path: path.write_text(json.dumps(found, indent=1)))
+    report = text(found)
+    write(options.out / "iterative.md", lambda path: path.write_text(report, encoding="utf-8"))
+    write(options.out / "iterative.svg", lambda path: plot(found, path))
+    print(report)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.yardstick import numbers, positive, table, write
+from benchmarks.yardstick import numbers, one_sentence, positive, table, write
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
@@ -40,6 +38,7 @@ from nst_core.weights import load_features
 from plugin.engine.picture import Picture, network_input
 from plugin.engine.style_library import Style, find_styles, list_styles
 from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.figures import check_matplotlib
 from plugin.picture_files import read_picture
 
 # The files in ASSETS/styles of the styles that come with Neural Style.
@@ -63,23 +62,16 @@ PHOTOS_ON_CPU = 8
 Record = dict[str, Any]
 
 
+@one_sentence("quality")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    try:
-        if importlib.util.find_spec("matplotlib") is None:
-            raise StyleError("The plot needs matplotlib; install it with pip.")
-        subjects = read_subjects(options)
-        records = measure_all(subjects, options)
-        report = text(records, options)
-        write(options.out / "quality.md", lambda path: path.write_text(report, encoding="utf-8"))
-        write(options.out / "quality.svg", lambda path: plot(records, path))
-        print(report)
-    except StyleError as error:
-        print(f"quality: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("quality: stopped; the same command goes on.", file=sys.stderr)
-        sys.exit(130)
+    check_matplotlib()
+    subjects = read_subjects(options)
+    records = measure_all(subjects, options)
+    report = text(records, options)
+    write(options.out / "quality.md", lambda path: path.write_text(report, encoding="utf-8"))
+    write(options.out / "quality.svg", lambda path: plot(records, path))
+    print(report)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,14 +9,13 @@ pixel, and the same detail at strengths of 0 to 100 %.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from nst_core.errors import StyleError
+from benchmarks.yardstick import one_sentence
 from nst_core.sheets import Cell, Sheet
 from plugin.engine.picture import Picture
 from plugin.engine.style_library import Style, find_styles
@@ -30,16 +29,13 @@ WHOLE = 300  # pixels of the longer side
 DETAIL = 300  # pixels of a side
 
 
+@one_sentence("strokes")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    try:
-        photo = read_picture(options.photo).picture
-        options.out.mkdir(parents=True, exist_ok=True)
-        for style in (style for name in options.style for style in find_styles(name)):
-            write_sheet(sheet(photo, style), options.out / f"{style.name}.jpg")
-    except StyleError as error:
-        print(f"strokes: {error}", file=sys.stderr)
-        sys.exit(2)
+    photo = read_picture(options.photo).picture
+    options.out.mkdir(parents=True, exist_ok=True)
+    for style in (style for name in options.style for style in find_styles(name)):
+        write_sheet(sheet(photo, style), options.out / f"{style.name}.jpg")
 
 
 def parser() -> argparse.ArgumentParser:

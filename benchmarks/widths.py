@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,9 @@ from tqdm import tqdm
 
 from benchmarks.inference import CLASSIC, ONNX_RUNTIME, Way, open_way
 from benchmarks.quality import PAINTINGS, PHOTOS_ON_CPU, chosen, load_named, painted, reduced
-from benchmarks.yardstick import add_options, in_turns, machine, positive, ratio, settle, table, write
+from benchmarks.yardstick import add_options, in_turns, machine, one_sentence, positive, ratio, settle, table, write
 from export.to_onnx import StyleCard
 from nst_core.devices import choose_device
-from nst_core.errors import StyleError
 from nst_core.metrics import SMALLEST_SIDE
 from nst_core.objective import Objective
 from nst_core.photos import Photos
@@ -51,21 +49,15 @@ class Candidate:
     size: int  # of the file in bytes
 
 
+@one_sentence("widths")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
-    try:
-        device = choose_device(options.device)
-        settle(options, device)
-        candidates = measure(options, device)
-        report = text(candidates, options, machine(device, options.threads))
-        write(options.out / "widths.md", lambda path: path.write_text(report, encoding="utf-8"))
-        print(report)
-    except StyleError as error:
-        print(f"widths: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("widths: stopped; the same command goes on.", file=sys.stderr)
-        sys.exit(130)
+    device = choose_device(options.device)
+    settle(options, device)
+    candidates = measure(options, device)
+    report = text(candidates, options, machine(device, options.threads))
+    write(options.out / "widths.md", lambda path: path.write_text(report, encoding="utf-8"))
+    print(report)
 
 
 def parser() -> argparse.ArgumentParser:

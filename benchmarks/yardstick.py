@@ -7,10 +7,12 @@ import math
 import multiprocessing
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,19 @@ OUT_OF_MEMORY = ("out of memory", "failed to allocate", "bad_alloc", "can't allo
 
 
 # ---- the command line -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_sentence(name: str) -> Iterator[None]:
+    """Around the benchmark ``name``: bad input is one sentence and the exit code 2, Ctrl-C is another and 130."""
+    try:
+        yield
+    except StyleError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped.", file=sys.stderr)
+        sys.exit(130)
 
 
 def add_options(parser: argparse.ArgumentParser, sizes_on_cpu: Sequence[int], sizes_on_gpu: Sequence[int]) -> None:
