@@ -90,6 +90,16 @@ def noise() -> np.ndarray:
     return pixels
 
 
+@pytest.fixture
+def half_flat_photo():
+    """Flat at the top and rough at the bottom, with slow changes everywhere: a tensor [3, 128, 160]."""
+    torch = pytest.importorskip("torch")
+    generator = torch.Generator().manual_seed(0)
+    slow = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5, generator=generator), (128, 160), mode="bicubic")[0]
+    rough = torch.rand(3, 128, 160, generator=generator) * torch.linspace(-0.5, 0.5, 128).clamp(min=0)[:, None]
+    return 0.4 + 0.05 * slow + 0.3 * rough
+
+
 @pytest.fixture(scope="session")
 def read_photo():
     """Reads a picture as a tensor [1, 3, h, w] in 0..1, at most so many pixels a side."""

@@ -24,15 +24,6 @@ SETTINGS = TrainSettings(
 )
 
 
-@pytest.fixture
-def photo():
-    """Flat at the top and rough at the bottom, with slow changes everywhere: [3, 128, 160]."""
-    generator = torch.Generator().manual_seed(0)
-    slow = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 5, generator=generator), (128, 160), mode="bicubic")[0]
-    rough = torch.rand(3, 128, 160, generator=generator) * torch.linspace(-0.5, 0.5, 128).clamp(min=0)[:, None]
-    return 0.4 + 0.05 * slow + 0.3 * rough
-
-
 # ---- what a network is worth ------------------------------------------------------------------------------------
 
 
@@ -107,11 +98,11 @@ def test_the_settings_are_those_of_the_training(options):
     assert subject.features.name == "slim" and subject.painting.shape[:2] == (1, 3)
 
 
-def test_the_objective_is_that_of_the_training(options, photo):
+def test_the_objective_is_that_of_the_training(options, half_flat_photo):
     """With all weights but one at 0 or next to it, it is what the one loss says of the picture."""
     (subject,) = quality.read_subjects(quality.parser().parse_args(options()))
     smooth = replace(subject.objective, content_weight=0.0, style_weight=1e-9)
-    photo = torch.nn.functional.interpolate(photo[None], (48, 64), mode="area")
+    photo = torch.nn.functional.interpolate(half_flat_photo[None], (48, 64), mode="area")
     chosen = quality.parser().parse_args(options("--iterations", "1,8"))
     found = quality.measure(replace(subject, objective=smooth), 0, photo, chosen)["fast"]["objective"]
     assert found == pytest.approx(7 * total_variation(quality.painted(subject.style, photo)).item(), rel=1e-4)
