@@ -58,6 +58,7 @@ def test_ratios_are_of_what_ran_alike():
     found = [(r["runtime"], r["size"], r["ratio"]) for r in inference.ratios(records)]
     assert found == [(ONNX_RUNTIME, 64, 0.25), (PYTORCH, 64, 0.2)]
     assert "| 128x128 | ONNX Runtime fp32 | classic | out of memory |" in inference.timings_table(records)
+    assert inference.beside_pytorch(records[:4]) == "0.100 at 64x64"
 
 
 def test_half_precision_spares_the_norms_and_the_last_convolution(style, tmp_path):
