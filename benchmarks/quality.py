@@ -311,7 +311,8 @@ def rendered(
         precision=precision,
     )
     done = render(photo, subject.painting, subject.features, settings, progress, initial)
-    return values, done.image
+    # A render whose loss is no number any more ends there.
+    return values + values[-1:] * (len(iterations) - len(values)), done.image
 
 
 # ---- the scores -------------------------------------------------------------------------------------------------
