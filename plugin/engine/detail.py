@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
-from plugin.engine.picture import LUMA, bands
+from plugin.engine.parallel import bands, in_threads
+from plugin.engine.picture import LUMA
 
 # Side of the cells, in pixels of the painting, in each of which the painting is compared with what was painted.
 CELL = 4
 # Variance of luminance, that of a contrast of about 3 %, below which an area of the photo counts as flat.
 FLAT_VARIANCE = 1e-3
-T = TypeVar("T")
 SHARPENING = 2.0
 
 
@@ -30,7 +27,7 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
         plane = _plane(picture[..., channel], height, width, Image.Resampling.LANCZOS)
         np.clip(plane, 0.0, 1.0, out=out[..., channel])
 
-    _in_threads(resize, range(picture.shape[2]))
+    in_threads(resize, range(picture.shape[2]))
     return out
 
 
@@ -74,7 +71,7 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
             darkest, lightest = (part(limit, Image.Resampling.BILINEAR) for limit in limits)
             np.clip(crisp, darkest, lightest, out=out[rows, :, channel])
 
-    _in_threads(enlarge, bands(height, width))
+    in_threads(enlarge, bands(height, width))
     return out
 
 
@@ -103,12 +100,6 @@ def _by_threes(plane: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndar
     plane = np.pad(plane, 1, mode="edge")
     plane = combine(plane[:-2], plane[1:-1], plane[2:])
     return combine(plane[:, :-2], plane[:, 1:-1], plane[:, 2:])
-
-
-def _in_threads(work: Callable[[T], None], parts: Iterable[T]) -> None:
-    """Work on all parts, on as many at once as there are processors: NumPy and Pillow let other threads run."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(work, parts))
 
 
 def _plane(plane: np.ndarray, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from nst_core.errors import StyleError
 from nst_core.language import _
+from plugin.engine.parallel import bands, in_threads
 
-# Few enough to stay in a processor's cache from one operation to the next, which is several times faster.
-BAND_PIXELS = 2**17
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
 
 
@@ -45,12 +43,6 @@ class Picture:
         return self.pixels.shape[1]
 
 
-def bands(height: int, width: int) -> Iterator[slice]:
-    """Rows that together make a picture, so few at a time that they stay in a processor's cache."""
-    rows = max(1, BAND_PIXELS // width)
-    return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
-
-
 def check_strength(strength: float) -> None:
     """Raise StyleError if ``strength``, in percent, is out of range."""
     if not 0 <= strength <= 100:
@@ -63,9 +55,12 @@ def network_input(picture: Picture) -> np.ndarray:
     Transparent pixels take the mean visible colour, so that whatever colour hides under them does not bleed in.
     """
     rgb = np.empty((picture.height, picture.width, 3), np.float32)
-    for rows in bands(picture.height, picture.width):
+
+    def limit(rows: slice) -> None:
         # Of a number and no number, fmax takes the number.
         np.fmin(np.fmax(picture.pixels[rows, :, :3], 0.0), 1.0, out=rgb[rows])
+
+    in_threads(limit, bands(picture.height, picture.width))
     alpha = np.clip(picture.pixels[..., 3:], 0.0, 1.0)
     if alpha.min() == 1.0:
         return rgb
@@ -82,7 +77,8 @@ def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors
     apart from the network, so a slider may call it again and again.
     """
     out = np.empty_like(picture.pixels)
-    for rows in bands(picture.height, picture.width):
+
+    def mix(rows: slice) -> None:
         photo, alpha, paint = picture.pixels[rows, :, :3], picture.pixels[rows, :, 3:], styled[rows]
         weight = np.where(alpha > 0, np.float32(strength / 100.0), np.float32(0))
         if picture.mask is not None:
@@ -91,6 +87,8 @@ def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors
             paint = recoloured(photo, paint)
         out[rows] = picture.pixels[rows]
         np.copyto(out[rows, :, :3], photo * (1 - weight) + paint * weight, where=weight > 0)
+
+    in_threads(mix, bands(picture.height, picture.width))
     return out
 
 
