@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-BEGAN = time.perf_counter()
+BEGAN = time.perf_counter()  # before the imports, which take time too
 
 import gi  # noqa: E402
 
