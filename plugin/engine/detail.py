@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from plugin.engine.parallel import bands, in_threads
 from plugin.engine.picture import LUMA
 
 # Side of the cells, in pixels of the painting, in each of which the painting is compared with what was painted.
@@ -21,9 +22,13 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     if picture.shape[:2] == (height, width):
         return picture
     out = np.empty((height, width, picture.shape[2]), np.float32)
-    for channel in range(picture.shape[2]):
-        out[..., channel] = _plane(picture[..., channel], height, width, Image.Resampling.LANCZOS)
-    return np.clip(out, 0.0, 1.0, out=out)
+
+    def resize(channel: int) -> None:
+        plane = _plane(picture[..., channel], height, width, Image.Resampling.LANCZOS)
+        np.clip(plane, 0.0, 1.0, out=out[..., channel])
+
+    in_threads(resize, range(picture.shape[2]))
+    return out
 
 
 def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -44,18 +49,29 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     amount = SHARPENING * min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     luma = seen @ LUMA
     slope = _slope(painted, luma)
-    detail = photo @ LUMA - _plane(luma, height, width, Image.Resampling.LANCZOS)
-    out = np.empty_like(photo)
-    for channel in range(3):  # one by one, which keeps the memory low
+    small = []
+    for channel in range(3):
         plane = painted[..., channel]
         sharp = plane + amount * (plane - _by_threes(plane, lambda a, b, c: (a + 2 * b + c) / 4))
         darkest = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
         lightest = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
-        crisp = _plane(sharp, height, width, Image.Resampling.LANCZOS)
-        crisp = crisp + detail * _plane(slope[..., channel], height, width, Image.Resampling.BILINEAR)
-        # Bilinear filtering makes nothing that is lighter or darker than its input.
-        limits = (_plane(limit, height, width, Image.Resampling.BILINEAR) for limit in (darkest, lightest))
-        np.clip(crisp, *limits, out=out[..., channel])
+        small.append([_image(part) for part in (sharp, slope[..., channel], darkest, lightest)])
+    small_luma = _image(luma)
+    out = np.empty_like(photo)
+
+    def enlarge(rows: slice) -> None:
+        def part(image: Image.Image, kernel: Image.Resampling) -> np.ndarray:
+            box = (0, rows.start * image.height / height, image.width, rows.stop * image.height / height)
+            return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))
+
+        detail = photo[rows] @ LUMA - part(small_luma, Image.Resampling.LANCZOS)
+        for channel, (sharp, slope, *limits) in enumerate(small):
+            crisp = part(sharp, Image.Resampling.LANCZOS) + detail * part(slope, Image.Resampling.BILINEAR)
+            # Bilinear filtering makes nothing that is lighter or darker than its input.
+            darkest, lightest = (part(limit, Image.Resampling.BILINEAR) for limit in limits)
+            np.clip(crisp, darkest, lightest, out=out[rows, :, channel])
+
+    in_threads(enlarge, bands(height, width))
     return out
 
 
@@ -88,5 +104,8 @@ def _by_threes(plane: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndar
 
 def _plane(plane: np.ndarray, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
     """float32 [h, w] to [height, width]; where that is smaller, the kernel widens, so that nothing aliases."""
-    image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
-    return np.asarray(image.resize((width, height), kernel))
+    return np.asarray(_image(plane).resize((width, height), kernel))
+
+
+def _image(plane: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(plane, np.float32))

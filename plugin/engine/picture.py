@@ -8,6 +8,7 @@ import numpy as np
 
 from nst_core.errors import StyleError
 from nst_core.language import _
+from plugin.engine.parallel import bands, in_threads
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
 
@@ -53,7 +54,13 @@ def network_input(picture: Picture) -> np.ndarray:
 
     Transparent pixels take the mean visible colour, so that whatever colour hides under them does not bleed in.
     """
-    rgb = np.clip(np.nan_to_num(picture.pixels[..., :3]), 0.0, 1.0)
+    rgb = np.empty((picture.height, picture.width, 3), np.float32)
+
+    def limit(rows: slice) -> None:
+        # Of a number and no number, fmax takes the number.
+        np.fmin(np.fmax(picture.pixels[rows, :, :3], 0.0), 1.0, out=rgb[rows])
+
+    in_threads(limit, bands(picture.height, picture.width))
     alpha = np.clip(picture.pixels[..., 3:], 0.0, 1.0)
     if alpha.min() == 1.0:
         return rgb
@@ -69,17 +76,19 @@ def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors
     style's (see ``recoloured``). Alpha stays; where the mask or alpha is 0, the pixel stays to the bit. Cheap, and
     apart from the network, so a slider may call it again and again.
     """
-    amount = np.full(picture.pixels.shape[:2], strength / 100.0, np.float32)
-    if picture.mask is not None:
-        amount *= picture.mask
-    amount[picture.pixels[..., 3] <= 0] = 0
-    out = picture.pixels.copy()
-    changed = amount > 0
-    weight = amount[changed][:, None]
-    photo, paint = picture.pixels[changed, :3], styled[changed]
-    if keep_colors:
-        paint = recoloured(photo, paint)
-    out[changed, :3] = photo * (1 - weight) + paint * weight
+    out = np.empty_like(picture.pixels)
+
+    def mix(rows: slice) -> None:
+        photo, alpha, paint = picture.pixels[rows, :, :3], picture.pixels[rows, :, 3:], styled[rows]
+        weight = np.where(alpha > 0, np.float32(strength / 100.0), np.float32(0))
+        if picture.mask is not None:
+            weight *= picture.mask[rows, :, None]
+        if keep_colors:
+            paint = recoloured(photo, paint)
+        out[rows] = picture.pixels[rows]
+        np.copyto(out[rows, :, :3], photo * (1 - weight) + paint * weight, where=weight > 0)
+
+    in_threads(mix, bands(picture.height, picture.width))
     return out
 
 

@@ -6,10 +6,9 @@ import base64
 import difflib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import onnx
 
 from nst_core.errors import StyleError
 from nst_core.language import _
@@ -52,9 +51,9 @@ def read_styles(path: Path) -> list[Style]:
     if not path.is_file():
         raise StyleError(_("There is no style file {path}; check its name.").format(path=path))
     try:
-        model = onnx.load(path, load_external_data=False)
-        entries = {p.key.removeprefix(PREFIX): p.value for p in model.metadata_props if p.key.startswith(PREFIX)}
-    except Exception as error:  # protobuf raises its own kinds, which the onnx package does not name
+        metadata = _metadata(memoryview(path.read_bytes()))
+        entries = {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
+    except (LookupError, OSError, ValueError) as error:
         raise StyleError(
             _("{path} is no ONNX file; choose a style made by `neural-style export`.").format(path=path)
         ) from error
@@ -99,6 +98,43 @@ def read_styles(path: Path) -> list[Style]:
                 path=path, error=error
             )
         ) from error
+
+
+def _metadata(model: memoryview) -> dict[str, str]:
+    """The metadata of an ONNX file: field 14 of its ModelProto, in which 1 is a key and 2 its value.
+
+    The onnx package reads it too, but importing that takes as long as importing NumPy does.
+    """
+    pairs = (dict(_fields(value)) for number, value in _fields(model) if number == 14)
+    return {str(pair[1], "utf-8"): str(pair.get(2, b""), "utf-8") for pair in pairs}
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Number and bytes of each field that has a length, in the wire format of Protocol Buffers."""
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    while at < len(message):
+        field, kind = divmod(number(), 8)
+        if kind == 0:
+            number()
+            continue
+        length = number() if kind == 2 else {1: 8, 5: 4}[kind]
+        if at + length > len(message):
+            raise IndexError("the file ends too soon")
+        if kind == 2:
+            yield field, message[at : at + length]
+        at += length
 
 
 @dataclass(frozen=True)

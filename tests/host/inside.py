@@ -151,24 +151,31 @@ def select(image: int, rectangle: tuple[int, int, int, int], feather: float = 0.
 def run(
     image: int, drawables: list[int], run_mode: str = "NONINTERACTIVE", procedure: str = PROCEDURE, **arguments: Any
 ) -> dict[str, Any]:
-    """Call a procedure on layers, underscores in its arguments' names for hyphens: its status, message and layers."""
+    """Call a procedure on layers, underscores in its arguments' names for hyphens: its status, message,
+    seconds and layers.
+    """
     called = Gimp.get_pdb().lookup_procedure(procedure)
     config = called.create_config()
     config.set_property("run-mode", getattr(Gimp.RunMode, run_mode))
     config.set_property("image", Gimp.Image.get_by_id(image))
     config.set_core_object_array("drawables", [Gimp.Item.get_by_id(drawable) for drawable in drawables])
     _set_arguments(config, arguments)
+    began = time.perf_counter()
     result = called.run(config)
+    seconds = time.perf_counter() - began
     status, message = result.index(0), Gimp.get_pdb().get_last_error()
     worked = status == Gimp.PDBStatusType.SUCCESS
     layers = [layer.get_id() for layer in result.get_core_object_array(1)] if worked else [None]
-    return {"status": status.value_nick, "message": message, "layers": layers, "layer": layers[0]}
+    answer = {"status": status.value_nick, "message": message, "seconds": seconds}
+    return answer | {"layers": layers, "layer": layers[0]}
 
 
 def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> list[int]:
     """Paint as the filter does, and press Stop once this one of the layers develops: the layers that were painted."""
     sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
     import painting
+
+    from plugin.engine.stopwatch import Stopwatch
 
     class Watcher:
         stopped = cancelled = False
@@ -182,7 +189,8 @@ def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> li
     config = Gimp.get_pdb().lookup_procedure(PROCEDURE).create_config()
     _set_arguments(config, arguments)
     items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
-    return [layer.get_id() for layer in painting.paint(Gimp.Image.get_by_id(image), items, config, Watcher())]
+    painted = painting.paint(Gimp.Image.get_by_id(image), items, config, Stopwatch(), Watcher())
+    return [layer.get_id() for layer in painted]
 
 
 def run_folder(**arguments: Any) -> dict[str, Any]:

@@ -13,10 +13,13 @@ from language import _
 
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
+from plugin.engine.stopwatch import Stopwatch
 
 
-def paint_folder(config: Gimp.ProcedureConfig) -> tuple[list[str], list[str]]:
+def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[str], list[str]]:
     """Paint as ``config`` says. Returns the names of the files written, and a sentence for each file skipped.
+
+    ``clock`` measures all but the writing of the last file.
 
     Raises StyleError, nothing written, if the settings or the folders do not allow any of it.
     """
@@ -43,7 +46,8 @@ def paint_folder(config: Gimp.ProcedureConfig) -> tuple[list[str], list[str]]:
                 raise StyleError(_("{target} is there already; give overwrite to replace it.").format(target=target))
             text = _("{title}, {file} ({number} of {count})")
             text = text.format(title=title, file=file.name, number=number, count=len(files))
-            _paint_file(file, target, painter, text)
+            clock.lap("write")
+            _paint_file(file, target, painter, text, clock)
             painted.append(target.name)
         except StyleError as error:
             skipped.append(_("{file} was skipped: {error}").format(file=file.name, error=error))
@@ -79,7 +83,7 @@ def _check_format(ending: str) -> None:
         image.delete()
 
 
-def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str) -> None:
+def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str, clock: Stopwatch) -> None:
     image = pixels.load(Gio.File.new_for_path(str(file)))
     try:
         if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
@@ -89,9 +93,11 @@ def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str)
         plain = len(layers) == 1 and not layers[0].is_group() and not layers[0].get_filters()
         layer = layers[0] if plain else image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
         picture = pixels.read_layer(layer)
-        painted, notes = background.run(lambda report: painter(picture, report), title)
-        background.tell_once(notes)
-        pixels.write_in_place(layer, painted)
+        clock.lap("read")
+        done = background.run(lambda report: painter(picture, report), title)
+        clock.lap("wait", done.seconds)
+        background.tell_once(done.notes)
+        pixels.write_in_place(layer, done.pixels)
         with written_whole(target) as partial:
             pixels.save(image, Gio.File.new_for_path(str(partial)))
     except OSError as error:

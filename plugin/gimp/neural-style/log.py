@@ -1,4 +1,6 @@
-"""The log file: what went wrong, in full. Standard library and gi only, since it is needed without the engine too."""
+"""The log file: what went wrong, in full, and how long the rest took. Standard library and gi only, since it is needed
+without the engine too.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,13 @@ def place() -> Path:
 
 
 def write(text: str) -> None:
-    """Add an entry; an old log that has grown large makes way. What cannot be written is printed only."""
+    """Print the text and add it as an entry."""
     print(text, file=sys.stderr)
+    note(text)
+
+
+def note(text: str) -> None:
+    """Add an entry; an old log that has grown large makes way. Why it cannot be written is printed only."""
     python = ".".join(map(str, sys.version_info[:3]))
     head = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, GIMP {Gimp.version()}, Python {python}, {sys.platform}"
     try:

@@ -8,10 +8,14 @@ until the filter runs.
 from __future__ import annotations
 
 import sys
+import time
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import gi
+BEGAN = time.perf_counter()  # before the imports, which take time too
+
+import gi  # noqa: E402
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
@@ -21,6 +25,9 @@ import installation  # noqa: E402
 import log  # noqa: E402
 from gi.repository import Gimp, GLib, GObject  # noqa: E402
 from language import _  # noqa: E402
+
+if TYPE_CHECKING:
+    from plugin.engine.stopwatch import Stopwatch
 
 FILTER = "plug-in-neural-style"
 AGAIN = "plug-in-neural-style-again"
@@ -134,7 +141,7 @@ def paint(
 ) -> Gimp.ValueArray:
     """The filter: ask if interactive, and paint."""
 
-    def work() -> list[GObject.Value] | None:
+    def work(clock: Stopwatch) -> list[GObject.Value] | None:
         watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
             import dialog
@@ -142,10 +149,11 @@ def paint(
             if not dialog.ask(procedure, config, drawables, arguments.OUTPUTS):
                 return None
             watcher = dialog.watcher(config, drawables)
+            clock.lap("dialog")
         arguments.check(config, arguments.OUTPUTS)
         import painting
 
-        layers = painting.paint(image, drawables, config, watcher)
+        layers = painting.paint(image, drawables, config, clock, watcher)
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
             Gimp.Display.new(layers[0].get_image())
         return [_array(layers)]
@@ -163,7 +171,7 @@ def paint_again(
 ) -> Gimp.ValueArray:
     """Edit again: ask, beginning with the layer's settings, if interactive, and paint anew."""
 
-    def work() -> list[GObject.Value] | None:
+    def work(clock: Stopwatch) -> list[GObject.Value] | None:
         import painting
 
         layer, source, record = painting.find_painting(image, drawables)
@@ -176,8 +184,9 @@ def paint_again(
             if not dialog.ask(procedure, config, [source], arguments.OUTPUTS_AGAIN, with_selection=False):
                 return None
             watcher = dialog.watcher(config, [source], with_selection=False)
+            clock.lap("dialog")
         arguments.check(config, arguments.OUTPUTS_AGAIN)
-        return [_array([painting.paint_again(layer, source, record, config, watcher)])]
+        return [_array([painting.paint_again(layer, source, record, config, clock, watcher)])]
 
     return _answer(procedure, work)
 
@@ -185,16 +194,16 @@ def paint_again(
 def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: object) -> Gimp.ValueArray:
     """The batch procedure."""
 
-    def work() -> list[GObject.Value]:
+    def work(clock: Stopwatch) -> list[GObject.Value]:
         arguments.check(config)
         import folders
 
-        return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config)]
+        return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config, clock)]
 
     return _answer(procedure, work)
 
 
-def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | None]) -> Gimp.ValueArray:
+def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.Value] | None]) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
         installation.connect()
@@ -204,12 +213,15 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | 
     import background
 
     from nst_core.errors import StyleError
+    from plugin.engine.stopwatch import Stopwatch
 
+    clock = Stopwatch(BEGAN)
+    clock.lap("start")
     background.end_with_gimp()
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
-        values = work()
+        values = work(clock)
     except background.Cancelled:
         values = None
     except StyleError as error:
@@ -226,6 +238,8 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[], list[GObject.Value] | 
         )
     if values is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+    clock.lap("write")
+    log.note("Seconds: " + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in clock.seconds.items()))
     result = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     for position, value in enumerate(values, 1):
         result.remove(position)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import background
 import numpy as np
@@ -19,20 +20,24 @@ from nst_core.settings import RenderSettings
 from plugin.engine.memory import check_memory
 from plugin.engine.picture import Picture
 from plugin.engine.progress import Progress, ProgressCallback
-from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL
+from plugin.engine.stopwatch import Stopwatch
+from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL, Stylized
 
-# The painted pixels, and sentences that the user should hear.
-Painter = Callable[[Picture, ProgressCallback], tuple[np.ndarray, list[str]]]
+if TYPE_CHECKING:
+    from plugin.engine.render import Rendered
+
+Painter = Callable[[Picture, ProgressCallback], "Stylized | Rendered"]
 
 
 def paint(
     image: Gimp.Image,
     drawables: Sequence[Gimp.Drawable],
     config: Gimp.ProcedureConfig,
+    clock: Stopwatch,
     watcher: background.Watcher | None = None,
 ) -> list[Gimp.Layer]:
     """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers: without those
-    that were not begun when ``watcher`` stopped it.
+    that were not begun when ``watcher`` stopped it. ``clock`` measures all but the writing.
 
     Raises StyleError, the image untouched, if the settings or the drawables do not allow it, and background.Cancelled
     if ``watcher`` wants it no more.
@@ -50,7 +55,7 @@ def paint(
                     layer=layer.get_name()
                 )
             )
-    title, painted = _painted(layers, config, watcher, with_selection=output == "image")
+    title, painted = _painted(layers, config, clock, watcher, with_selection=output == "image")
     layers = layers[: len(painted)]
     for layer in layers:
         _paintable(layer, in_place)  # GIMP was not blocked all that time
@@ -110,6 +115,7 @@ def paint_again(
     source: Gimp.Layer,
     record: records.Record,
     config: Gimp.ProcedureConfig,
+    clock: Stopwatch,
     watcher: background.Watcher | None = None,
 ) -> Gimp.Layer:
     """Paint ``source`` as it is now, in one undo step, in the place of the painting ``layer`` or over it.
@@ -117,7 +123,7 @@ def paint_again(
     Takes what ``find_painting`` gives and returns the new layer. Raises StyleError, the image untouched, if the
     settings or the layers do not allow it, and background.Cancelled if ``watcher`` wants it no more.
     """
-    title, (painted,) = _painted([source], config, watcher)
+    title, (painted,) = _painted([source], config, clock, watcher)
     if not layer.is_valid():
         raise StyleError(_("The painting was removed while it was painted anew; run the filter again."))
     name = _name(title, config)
@@ -150,6 +156,7 @@ def choose_painter(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
 def _painted(
     layers: Sequence[Gimp.Layer],
     config: Gimp.ProcedureConfig,
+    clock: Stopwatch,
     watcher: background.Watcher | None,
     with_selection: bool = False,
 ) -> tuple[str, list[np.ndarray]]:
@@ -160,12 +167,14 @@ def _painted(
     check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
     title, painter = choose_painter(config)
     pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
-    painted, notes = background.run(lambda report: _paint_all(pictures, painter, report), title, watcher)
-    background.tell_once(notes)
+    clock.lap("read")
+    done = background.run(lambda report: _paint_all(pictures, painter, report), title, watcher)
+    clock.lap("wait", *(painted.seconds for painted in done))
+    background.tell_once(note for painted in done for note in painted.notes)
     for layer, picture in zip(layers, pictures, strict=True):
         if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
             raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
-    return title, painted
+    return title, [painted.pixels for painted in done]
 
 
 def _name(title: str, config: Gimp.ProcedureConfig) -> str:
@@ -244,9 +253,8 @@ def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     )
     title = " + ".join(style.title for style in styles)
 
-    def painter(picture: Picture, report: ProgressCallback) -> tuple[np.ndarray, list[str]]:
-        done = stylize(picture, styles, settings, report)
-        return done.pixels, done.notes
+    def painter(picture: Picture, report: ProgressCallback) -> Stylized:
+        return stylize(picture, styles, settings, report)
 
     return title, painter
 
@@ -261,19 +269,14 @@ def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
     names = ("features", "strength", "keep-colors")
     options = {name.replace("-", "_"): config.get_property(name) for name in names}
 
-    def painter(picture: Picture, report: ProgressCallback) -> tuple[np.ndarray, list[str]]:
-        done = render(picture, style_picture, settings, report, keep_size=True, **options)
-        return done.pixels, done.notes
+    def painter(picture: Picture, report: ProgressCallback) -> Rendered:
+        return render(picture, style_picture, settings, report, keep_size=True, **options)
 
     return PurePath(file.get_basename()).stem, painter
 
 
-def _paint_all(
-    pictures: Sequence[Picture], painter: Painter, report: ProgressCallback
-) -> tuple[list[np.ndarray], list[str]]:
-    """The painted pixels, and sentences that the user should hear. Pictures that are not begun when it is stopped are
-    left out.
-    """
+def _paint_all(pictures: Sequence[Picture], painter: Painter, report: ProgressCallback) -> list[Stylized | Rendered]:
+    """The pictures painted. Those that are not begun when it is stopped are left out."""
 
     def part(index: int) -> ProgressCallback:
         def forward(progress: Progress) -> bool:
@@ -286,4 +289,4 @@ def _paint_all(
         if not part(index)(Progress(_("Preparing"), 0.0)):
             break
         done.append(painter(picture, part(index)))
-    return [painted for painted, _ in done], [note for _, notes in done for note in notes]
+    return done

@@ -1,0 +1,20 @@
+"""What the filter's log tells of the time that it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.filter import timed_runs
+from tests.host.filter_checks import some_pixels
+
+
+def test_the_log_tells_where_the_time_goes(session, variables):
+    log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
+    for run in timed_runs(session, log, some_pixels(), 1, {}):
+        whole = run.pop("whole call")
+        assert {"GIMP", "start", "read", "prepare", "load", "inference", "composite", "write"} <= run.keys()
+        assert min(run.values()) > -0.002  # the log has milliseconds
+        assert sum(run.values()) == pytest.approx(whole, abs=0.01)
+        assert run["start"] > 0.01 < run["GIMP"]
