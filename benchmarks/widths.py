@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--steps", type=positive, default=300, help="of each training (default 300)")
     found.add_argument("--crop", type=positive, default=160, help="side of a training photo in pixels (default 160)")
+    found.add_argument("--batch", type=positive, default=4, help="photos a step (default 4)")
     found.add_argument("--photos", type=positive, default=PHOTOS_ON_CPU, metavar="N", help="how many judge (default 8)")
     add_options(found, sizes_on_cpu=(1024,), sizes_on_gpu=(1024,))
     return found
@@ -99,7 +100,9 @@ def measure(options: argparse.Namespace, device: torch.device) -> list[Candidate
 
 def trained(shape: TransformerSettings, options: argparse.Namespace) -> Path:
     """The style file of this shape, trained now or before."""
-    settings = TrainSettings(network=shape, steps=options.steps, crop=options.crop, mixed_precision=True)
+    settings = TrainSettings(
+        network=shape, steps=options.steps, batch=options.batch, crop=options.crop, mixed_precision=True
+    )
     output = options.out / f"width-{shape.width}-ends-{shape.end_kernel}.onnx"
     options.out.mkdir(parents=True, exist_ok=True)
     weights = options.assets / "weights"
@@ -160,8 +163,8 @@ def text(candidates: Sequence[Candidate], options: argparse.Namespace, machine: 
     head = ("width", "ends", "objective", f"{size}x{size}", "of the classic network's", "file")
     return f"""# Width against quality against speed
 
-Measured by `benchmarks/widths.py` on {machine}: {options.steps} steps from scratch of four photos of {options.crop}x\
-{options.crop} pixels for each shape, towards one painting ({options.style}).
+Measured by `benchmarks/widths.py` on {machine}: {options.steps} steps from scratch for each shape, towards one painting
+({options.style}). A step is of photos of {options.crop}x{options.crop} pixels, {options.batch} of them.
 
 {table(head, rows)}
 
