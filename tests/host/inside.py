@@ -232,6 +232,14 @@ def tell_once(sentence: str) -> None:
     background.tell_once([sentence])
 
 
+def clipboard() -> str:
+    """The text in the screen's clipboard."""
+    gi.require_version("Gtk", "3.0")
+    from gi.repository import Gdk, Gtk
+
+    return Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD).wait_for_text()
+
+
 def preview(
     layer: int, styles: list[str], stroke_size: float = 100.0, corner: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:

@@ -158,7 +158,7 @@ def paint(
             Gimp.Display.new(layers[0].get_image())
         return [_array(layers)]
 
-    return _answer(procedure, work)
+    return _answer(procedure, run_mode, work)
 
 
 def paint_again(
@@ -188,7 +188,7 @@ def paint_again(
         arguments.check(config, arguments.OUTPUTS_AGAIN)
         return [_array([painting.paint_again(layer, source, record, config, clock, watcher)])]
 
-    return _answer(procedure, work)
+    return _answer(procedure, run_mode, work)
 
 
 def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: object) -> Gimp.ValueArray:
@@ -200,16 +200,17 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
 
         return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config, clock)]
 
-    return _answer(procedure, work)
+    return _answer(procedure, Gimp.RunMode.NONINTERACTIVE, work)
 
 
-def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.Value] | None]) -> Gimp.ValueArray:
+def _answer(
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
+) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
         installation.connect()
     except installation.InstallationError as error:
-        log.write(str(error))
-        return _failed(procedure, str(error))
+        return _failed(procedure, run_mode, str(error), log.write(str(error)))
     import background
 
     from nst_core.errors import StyleError
@@ -225,17 +226,14 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.
     except background.Cancelled:
         values = None
     except StyleError as error:
-        log.write(str(error))
-        return _failed(procedure, str(error))
+        return _failed(procedure, run_mode, str(error), log.write(str(error)))
     except Exception as error:  # anything that gets past here reaches the user without a word
-        log.write(traceback.format_exc())
+        details = log.write(traceback.format_exc())
         text = " ".join(str(error).split())
-        return _failed(
-            procedure,
-            _("Neural Style failed unexpectedly ({error}); the details are in {log}.").format(
-                error=f"{type(error).__name__}: {text}", log=log.place()
-            ),
+        sentence = _("Neural Style failed unexpectedly ({error}); the details are in {log}.").format(
+            error=f"{type(error).__name__}: {text}", log=log.place()
         )
+        return _failed(procedure, run_mode, sentence, details)
     if values is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     clock.lap("write")
@@ -247,7 +245,13 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.
     return result
 
 
-def _failed(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
+def _failed(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, sentence: str, details: str) -> Gimp.ValueArray:
+    """An error that says ``sentence``: in a window of ours if interactive, which GIMP then adds nothing to."""
+    if run_mode == Gimp.RunMode.INTERACTIVE:
+        import complaint
+
+        complaint.complain(sentence, details)
+        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, None)
     error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence, 0)
     return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, error)
 
