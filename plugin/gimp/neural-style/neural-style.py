@@ -23,7 +23,7 @@ gi.require_version("Gimp", "3.0")
 import arguments  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
-from gi.repository import Gimp, GLib, GObject  # noqa: E402
+from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
 from language import _  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class NeuralStyle(Gimp.PlugIn):
     """What GIMP asks for."""
 
     def do_query_procedures(self) -> list[str]:
+        # Where the dialog's Help button and F1 in the menu lead.
+        self.set_help_domain("neural-style", Gio.File.new_for_path(str(installation.FOLDER / "help")))
         return [FILTER, AGAIN, FOLDER]
 
     def do_set_i18n(self, name: str) -> bool:
