@@ -106,6 +106,33 @@ def add_text(image: int) -> int:
     return layer.get_id()
 
 
+def add_vector(image: int) -> int | None:
+    """A vector layer on top, a filled triangle; None if this GIMP has none."""
+    if not hasattr(Gimp, "VectorLayer"):
+        return None
+    whole = Gimp.Image.get_by_id(image)
+    path = Gimp.Path.new(whole, "triangle")
+    corners = [(2.0, 2.0), (30.0, 4.0), (10.0, 25.0)]
+    # Of a Bézier curve, with both handles of a corner on it.
+    points = [coordinate for corner in corners for coordinate in 3 * corner]
+    path.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, points, True)
+    whole.insert_path(path, None, 0)
+    layer = Gimp.VectorLayer.new(whole, path)
+    whole.insert_layer(layer, None, 0)
+    layer.refresh()
+    return layer.get_id()
+
+
+def add_link(image: int, path: str) -> int | None:
+    """A layer on top that shows a picture file; None if this GIMP has none."""
+    if not hasattr(Gimp, "LinkLayer"):
+        return None
+    whole = Gimp.Image.get_by_id(image)
+    layer = Gimp.LinkLayer.new(whole, Gio.File.new_for_path(path))
+    whole.insert_layer(layer, None, 0)
+    return layer.get_id()
+
+
 def add_mask(layer: int) -> int:
     """A white mask on the layer, selected."""
     item = Gimp.Item.get_by_id(layer)
@@ -230,6 +257,14 @@ def tell_once(sentence: str) -> None:
     import background
 
     background.tell_once([sentence])
+
+
+def clipboard() -> str:
+    """The text in the screen's clipboard."""
+    gi.require_version("Gtk", "3.0")
+    from gi.repository import Gdk, Gtk
+
+    return Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD).wait_for_text()
 
 
 def preview(

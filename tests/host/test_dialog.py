@@ -106,14 +106,19 @@ def test_a_person_at_the_screen(gimp, screen, home, photo, artifacts, tmp_path):
         until(lambda: filters(session), [])
         assert layers() == ["photo"]
 
-        # Something is wrong: GIMP shows a message.
+        # Something is wrong: a window says what, and copies what a bug report needs.
         (tmp_path / "profile" / "plug-ins" / "neural-style" / "installation.json").unlink()
         screen.focus(window)
         screen.keys(*OPEN_THE_FILTER)
-        message = screen.window("^GIMP Message$")
-        screen.focus(message, position=(300, 150))
+        screen.focus(screen.window(DIALOG), position=(300, 150))
+        screen.keys("alt+d")
         screen.shoot(artifacts / "filter-message.png")
-        screen.keys("Return")
+        copied = session.call("clipboard")
+        assert "GIMP 3." in copied and "installation.json is missing" in copied
+        assert (tmp_path / "profile" / "neural-style.log").read_text().endswith(f"{copied}\n")
+        screen.keys("Escape")
+        until(lambda: filters(session), [])
+        assert layers() == ["photo"]
 
 
 def test_the_gallery_and_the_preview(gimp, screen, styles, photo, artifacts, tmp_path):

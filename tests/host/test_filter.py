@@ -231,8 +231,10 @@ def test_stopped_with_several_layers(session, features, tmp_path):
     session.call("delete", image=image)
 
 
-@pytest.mark.parametrize("seconds", [0, 2], ids=["loading PyTorch", "painting"])
-def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path, seconds):
+@pytest.mark.parametrize(
+    ("seconds", "end"), [(0, "kill"), (2, "kill"), (2, "terminate")], ids=["loading PyTorch", "painting", "told to end"]
+)
+def test_nothing_runs_on_when_gimp_ends(gimp, variables, features, tmp_path, seconds, end):
     need_torch()
     painting = tmp_path / "painting.png"
     Image.effect_noise((64, 64), 50).save(painting)
@@ -245,5 +247,6 @@ def test_nothing_runs_on_when_gimp_is_killed(gimp, variables, features, tmp_path
         until(lambda: any("libtorch" in map.path for map in filter.memory_maps()))
         time.sleep(seconds)
         assert filter.is_running()
-        session.process.kill()
-        filter.wait(10)
+        getattr(session.process, end)()
+        session.process.wait(10)
+        filter.wait(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
+    FILTER,
     HEIGHT,
     ROUNDING,
     WIDTH,
@@ -23,6 +25,7 @@ from tests.host.filter_checks import (
 )
 
 FACTORS = {
+    "run_mode": ("NONINTERACTIVE", "WITH_LAST_VALS"),
     "base": ("RGB", "GRAY"),
     "precision": (
         "U8_NON_LINEAR",
@@ -63,8 +66,16 @@ def all_pairs() -> list[dict]:
     return chosen
 
 
+def keep_last_values(profile: Path, values: dict[str, str]) -> None:
+    """As the dialog leaves them."""
+    settings = profile / "plug-in-settings"
+    settings.mkdir(exist_ok=True)
+    lines = [f'({name} "{value}")\n' for name, value in values.items()]
+    (settings / f"GimpProcedureConfigRun-{FILTER}.last").write_text("".join(lines), encoding="utf-8")
+
+
 @pytest.mark.parametrize("case", all_pairs(), ids=lambda case: "-".join(map(str, case.values())))
-def test_every_kind_of_image_selection_and_output(session, case):
+def test_every_kind_of_run_image_selection_and_output(session, variables, case):
     grey, precision, output = case["base"] == "GRAY", case["precision"], case["output"]
     canvas, offset = PLACES[case["place"]]
     image, layer = session.call(
@@ -87,7 +98,11 @@ def test_every_kind_of_image_selection_and_output(session, case):
     state, raw, before = session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer)
     place = session.call("facts", layer=layer)
 
-    result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
+    arguments = {"style": "negative", "output": output}
+    if case["run_mode"] == "WITH_LAST_VALS":
+        keep_last_values(Path(variables["GIMP3_DIRECTORY"]), arguments)
+        arguments = {}
+    result = session.call("run", image=image, drawables=[layer], run_mode=case["run_mode"], **arguments)
 
     assert result["status"] == "success", result["message"]
     painted = result["layer"]
@@ -175,13 +190,19 @@ def test_a_single_pixel(session):
     session.call("delete", image=image)
 
 
-@pytest.mark.parametrize("what", ["group", "text", "mask"])
+@pytest.mark.parametrize("what", ["group", "text", "mask", "vector", "link"])
 def test_what_has_no_pixels_of_its_own_gets_a_new_layer_only(session, what):
     image, layer = session.call("new_image", pixels=some_pixels(), in_group=what == "group")
     if what == "group":
         drawable = session.call("facts", layer=layer)["parent"]
+    elif what == "mask":
+        drawable = session.call("add_mask", layer=layer)
+    elif what == "link":
+        drawable = session.call("add_link", image=image, path=str(SAMPLES / "rocket.jpg"))
     else:
-        drawable = session.call("add_text", image=image) if what == "text" else session.call("add_mask", layer=layer)
+        drawable = session.call(f"add_{what}", image=image)
+    if drawable is None:
+        pytest.skip("GIMP 3.0 has no such layers")
     shown = layer if what == "mask" else drawable
     before, layers = pixels(session, shown), session.call("state", image=image)["layers"]
 

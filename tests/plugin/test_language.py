@@ -7,6 +7,7 @@ import gettext
 from collections.abc import Sequence
 from pathlib import Path
 from string import Formatter
+from xml.etree import ElementTree
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -67,6 +68,19 @@ def test_every_text_is_translated(path):
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_the_compiled_catalogue_is_that_of_the_texts(path):
     assert catalogue(path.with_suffix(".mo")) == catalogue(path)
+
+
+@pytest.mark.parametrize("language", ["en", *(path.parts[-3] for path in CATALOGUES)])
+def test_every_language_has_help_for_every_procedure(language):
+    folder = FILTER / "help" / language
+    items = ElementTree.parse(folder / "gimp-help.xml").getroot()
+    names = [f"plug-in-neural-style{ending}" for ending in ("", "-again", "-folder")]
+    assert [item.get("id") for item in items] == names
+    for item in items:
+        page, _, anchor = item.get("ref", "").partition("#")
+        text = (folder / page).read_text(encoding="utf-8")
+        assert f'<html lang="{language}">' in text
+        assert not anchor or f'id="{anchor}"' in text
 
 
 def test_the_filter_says_nothing_untranslated():

@@ -180,9 +180,9 @@ def _about_picture(config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[
     estimator.wish(render_settings(config), config.get_property("features") or "")
     if found := estimator.estimate:
         if found.device == "cpu":
-            text = _("Runs on the CPU with the feature network {network}, and takes {duration}.")
+            text = _("Takes {duration} on the CPU, with the feature network {network}.")
         else:
-            text = _("Runs on the graphics card with the feature network {network}, and takes {duration}.")
+            text = _("Takes {duration} on the graphics card, with the feature network {network}.")
         time = text.format(network=found.feature_network, duration=duration(found.seconds))
     else:
         time = estimator.trouble or _("Finding out how long this takes…")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from language import _
 
-RECORD = Path(__file__).resolve().parent / "installation.json"
+FOLDER = Path(__file__).resolve().parent
+RECORD = FOLDER / "installation.json"
 REMEDY = _("run `python3 install.py` again")
 
 

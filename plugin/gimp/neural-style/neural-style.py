@@ -7,6 +7,7 @@ until the filter runs.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 import traceback
@@ -23,7 +24,7 @@ gi.require_version("Gimp", "3.0")
 import arguments  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
-from gi.repository import Gimp, GLib, GObject  # noqa: E402
+from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
 from language import _  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class NeuralStyle(Gimp.PlugIn):
     """What GIMP asks for."""
 
     def do_query_procedures(self) -> list[str]:
+        # Where the dialog's Help button and F1 in the menu lead.
+        self.set_help_domain("neural-style", Gio.File.new_for_path(str(installation.FOLDER / "help")))
         return [FILTER, AGAIN, FOLDER]
 
     def do_set_i18n(self, name: str) -> bool:
@@ -155,10 +158,11 @@ def paint(
 
         layers = painting.paint(image, drawables, config, clock, watcher)
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
-            Gimp.Display.new(layers[0].get_image())
+            with contextlib.suppress(TypeError):  # that a constructor gives nothing: GIMP has no screen
+                Gimp.Display.new(layers[0].get_image())
         return [_array(layers)]
 
-    return _answer(procedure, work)
+    return _answer(procedure, run_mode, work)
 
 
 def paint_again(
@@ -188,7 +192,7 @@ def paint_again(
         arguments.check(config, arguments.OUTPUTS_AGAIN)
         return [_array([painting.paint_again(layer, source, record, config, clock, watcher)])]
 
-    return _answer(procedure, work)
+    return _answer(procedure, run_mode, work)
 
 
 def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: object) -> Gimp.ValueArray:
@@ -200,16 +204,17 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
 
         return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config, clock)]
 
-    return _answer(procedure, work)
+    return _answer(procedure, Gimp.RunMode.NONINTERACTIVE, work)
 
 
-def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.Value] | None]) -> Gimp.ValueArray:
+def _answer(
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
+) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
         installation.connect()
     except installation.InstallationError as error:
-        log.write(str(error))
-        return _failed(procedure, str(error))
+        return _failed(procedure, run_mode, str(error), log.write(str(error)))
     import background
 
     from nst_core.errors import StyleError
@@ -225,17 +230,14 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.
     except background.Cancelled:
         values = None
     except StyleError as error:
-        log.write(str(error))
-        return _failed(procedure, str(error))
+        return _failed(procedure, run_mode, str(error), log.write(str(error)))
     except Exception as error:  # anything that gets past here reaches the user without a word
-        log.write(traceback.format_exc())
+        details = log.write(traceback.format_exc())
         text = " ".join(str(error).split())
-        return _failed(
-            procedure,
-            _("Neural Style failed unexpectedly ({error}); the details are in {log}.").format(
-                error=f"{type(error).__name__}: {text}", log=log.place()
-            ),
+        sentence = _("Neural Style failed unexpectedly ({error}); the details are in {log}.").format(
+            error=f"{type(error).__name__}: {text}", log=log.place()
         )
+        return _failed(procedure, run_mode, sentence, details)
     if values is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     clock.lap("write")
@@ -247,7 +249,13 @@ def _answer(procedure: Gimp.Procedure, work: Callable[[Stopwatch], list[GObject.
     return result
 
 
-def _failed(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
+def _failed(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, sentence: str, details: str) -> Gimp.ValueArray:
+    """An error that says ``sentence``: in a window of ours if interactive, which GIMP then adds nothing to."""
+    if run_mode == Gimp.RunMode.INTERACTIVE:
+        import complaint
+
+        complaint.complain(sentence, details)
+        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, None)
     error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence, 0)
     return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, error)
 

@@ -28,16 +28,16 @@ class Watch:
         self._began, self._first = 0.0, 0
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
         self._view.show_pictures(self._proxies[0].pixels, None)
-        self._bar = Gtk.ProgressBar()
+        self._bar = _bar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
         GimpUi.window_set_transient(self._dialog)
         self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
         self._stop = self._dialog.add_button(_("_Stop and keep this"), STOP)
         self._dialog.connect("response", self._end)
-        box = self._dialog.get_content_area()
-        box.set_spacing(12)
-        box.set_border_width(12)
+        # Margins inside the content, as in GIMP's dialogs: the buttons have their own.
+        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
+        self._dialog.get_content_area().pack_start(box, True, True, 0)
         for widget in (self._view, self._bar, self._text):
             box.pack_start(widget, False, False, 0)
         self._text.set_text(_("Preparing…"))
@@ -97,6 +97,15 @@ class Watch:
         else:
             self.cancelled = True
             self._dialog.hide()
+
+
+def _bar() -> Gtk.ProgressBar:
+    bar = Gtk.ProgressBar()
+    # GIMP's themes draw a hairline that can hardly be seen in the dark.
+    style = Gtk.CssProvider()
+    style.load_from_data(b"trough, progress { min-height: 10px; }")
+    bar.get_style_context().add_provider(style, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
+    return bar
 
 
 def duration(seconds: float) -> str:
