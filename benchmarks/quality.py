@@ -385,7 +385,7 @@ def text(records: Sequence[Record], options: argparse.Namespace) -> str:
 
 Measured on {photos} held-out photo{"s" * (photos > 1)} of at most {options.size} pixels a side by
 `benchmarks/quality.py`, with the features, the weights and the size of the painting that each style was trained with.
-The renders computed with `--precision {options.precision}`; what judges is float32.
+The renders were computed with `--precision {options.precision}`; what judges is float32.
 
 {worth_table(found)}
 
