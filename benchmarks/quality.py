@@ -462,6 +462,8 @@ def plot(records: Sequence[Record], path: Path) -> None:
         panel.set(title=style.title, xlabel="iterations of L-BFGS", ylabel="objective")
         panel.set_xticks(style.iterations, [str(number) for number in style.iterations])
         panel.xaxis.minorticks_off()
+        for formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+            formatter("{x:g}")
     panels[0].legend()
     for panel in panels[len(found) :]:
         panel.set_axis_off()
