@@ -75,12 +75,13 @@ def frequency(pixels: np.ndarray) -> float:
     return float((power * np.hypot(*np.meshgrid(*[np.fft.fftfreq(e) for e in grey.shape]))).sum() / power.sum())
 
 
-def test_the_stroke_size_changes_the_strokes(style):
+def test_the_stroke_size_changes_the_strokes():
+    style = find_styles("starry-night")  # all strokes; the Great Wave leaves much of a picture bare
     found = [
         frequency(stylize.stylize(Picture(blots()), style, stylize.StylizeSettings(stroke_size=size)).pixels)
         for size in (50, 100, 200)
     ]
-    assert found[0] > 1.05 * found[1] and found[1] > 1.05 * found[2], found
+    assert found[0] > 1.1 * found[1] and found[1] > 1.1 * found[2], found
 
 
 @pytest.mark.parametrize("photo", ["chelsea.jpg", "coffee.jpg", "rocket.jpg"])
