@@ -42,7 +42,7 @@ from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, low_precision, render, scales, settled
+from nst_core.optimize import RenderProgress, low_precision, optimizer_for, render, scales
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.recipes import PRESETS
 from nst_core.settings import ObjectiveSettings, RenderSettings
@@ -169,13 +169,13 @@ def race(
     curves = {}
     for name, way in ways.items():
         features = load_features(way.features).to(device)
-        settings = settled(features, replace(way.settings, size=size))
+        settings = replace(way.settings, size=size)
         total = scales(settings, *content.shape[-2:])[-1].last
         curve = Curve(judged, clock, device, every=max(1, total // POINTS))
         curve.begin(content)
         render(content, style, features, settings, curve.add)
         curves[name] = {
-            "optimizer": settings.optimizer,
+            "optimizer": optimizer_for(features, settings),
             "iterations": curve.iterations,
             "seconds": curve.seconds,
             "losses": curve.losses,
