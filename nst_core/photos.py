@@ -19,6 +19,7 @@ from torch import Tensor
 from nst_core.errors import StyleError
 
 WHOLE_SIDE = 512
+LEAST_CROP = 0.6  # of a photo's shorter side
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 
@@ -33,7 +34,7 @@ class PictureSource(Protocol):
         """How many photos there are."""
 
     def batch(
-        self, step: int, count: int, size: int, seed: int, least: float = 0.6, part: slice = slice(None)
+        self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
         """The pictures of a step, float32 [count, 3, size, size] in 0..1; ``seed`` and ``step`` alone decide them.
 
@@ -72,7 +73,7 @@ class Photos:
     def __len__(self) -> int:
         return len(self._readers)
 
-    def crop(self, index: int, size: int, rng: np.random.Generator, least: float = 0.6) -> Tensor:
+    def crop(self, index: int, size: int, rng: np.random.Generator, least: float = LEAST_CROP) -> Tensor:
         """A random square of a photo, perhaps mirrored: uint8 [3, size, size].
 
         Its side before scaling is ``least`` to 1 of the photo's short side.
@@ -93,7 +94,7 @@ class Photos:
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
     def batch(
-        self, step: int, count: int, size: int, seed: int, least: float = 0.6, part: slice = slice(None)
+        self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
         """The batch of a step, float32 [count, 3, size, size] in 0..1, or a ``part`` of it.
 
@@ -166,7 +167,7 @@ class HeldPhotos:
         return len(self._pictures)
 
     def batch(
-        self, step: int, count: int, size: int, seed: int, least: float = 0.6, part: slice = slice(None)
+        self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
         """As of ``Photos`` but for rounding, on the device, if none was damaged and none held smaller."""
         rng, crops = np.random.default_rng([seed, step]), []

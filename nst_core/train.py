@@ -107,7 +107,8 @@ def train(
     learns much sooner. ``progress`` is called every ``report_every`` steps, for a GPU waits for whoever looks at its
     losses, and with every checkpoint; after the step for which it returns False the training stops. Every
     ``save_every`` steps, when the checkpoint is written, it gets the photos ``preview`` ([N, 3, h, w]) in every style,
-    if they are given. Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style picture too small.
+    if they are given. Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style
+    picture too small.
 
     With a budget in minutes, the time of the first steps decides once and for all how many there are to be; the
     checkpoint keeps that number. So the learning rate falls as it does with that many ``steps``, the network is the

@@ -76,7 +76,7 @@ def test_held_photos_are_cropped_as_the_same_photos(photos_folder):
     assert len(held) == 12
     for step in (0, 5):
         difference = 255 * (held.batch(step, 4, 64, 1, least=0.4) - photos.batch(step, 4, 64, 1, least=0.4)).abs()
-        assert difference.max() < 8 and difference.quantile(0.999) < 2 and difference.mean() < 0.5
+        assert difference.max() < 10 and difference.quantile(0.99) < 1 and difference.mean() < 0.5
     parts = [held.batch(5, 4, 64, seed=1, part=part) for part in (slice(0, 1), slice(1, 4))]
     assert torch.equal(torch.cat(parts), held.batch(5, 4, 64, seed=1))
 
