@@ -152,20 +152,23 @@ def measure(options: argparse.Namespace, folder: Path) -> Record:
             both = partial(compare, way, paths, size, device, rate, options)
             raw = options.out / "raw" / f"{size} {way}.json".replace(" ", "-").lower()
             records += kept(raw, digest, lambda both=both: {"records": both()})["records"]
+    whole = len(records) == len(options.sizes) * len(ways) * len(networks)
     return {
         "machine": computes,
-        "whole": len(records) == len(options.sizes) * len(ways) * len(networks),
+        "whole": whole,
         "style": style.title,
         "clock": options.clock,
         "turns": options.turns,
         "bytes_per_second": rate,
         "flops_per_second": rates(records),
         "placement": {
-            f"{name} {precision}": placement(path, provider, folder) for (name, precision), path in files.items()
+            f"{name} {precision}": placement(path, provider, folder)
+            for (name, precision), path in files.items()
+            if whole
         },
         "records": records,
         "ratios": ratios(records),
-        "difference": differences(ways, files, style.path, options.sizes[0], device, options.threads),
+        "difference": differences(ways if whole else (), files, style.path, options.sizes[0], device, options.threads),
     }
 
 
@@ -444,7 +447,7 @@ The largest difference of our style's picture from that of ONNX Runtime on the C
 Where ONNX Runtime ran the nodes, from its profile:
 
 {placement_table(found["placement"])}
-"""
+{left_to_the_cpu(found["placement"])}"""
 
 
 def timings_table(records: Sequence[Record]) -> str:
@@ -494,6 +497,14 @@ def placement_table(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str
         for provider, kinds in providers.items()
     ]
     return table(["network", "provider", "nodes", "kinds"], rows)
+
+
+def left_to_the_cpu(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    """What a GPU left to the CPU; nothing where there is no GPU."""
+    if not any(CUDA in providers for providers in found.values()):
+        return ""
+    kinds = sorted({kind for providers in found.values() for kind in providers.get(CPU, {})})
+    return f"\nOn the CPU: {', '.join(kinds) or 'no node'}.\n"
 
 
 if __name__ == "__main__":

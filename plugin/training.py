@@ -119,6 +119,7 @@ def train_network(
     """All of ``train_styles`` but the export: what was learned, and the report on it."""
     part = parallel.share(settings.batch)
     chosen = choose_device(device)
+    torch.backends.cudnn.benchmark = chosen.type == "cuda"  # all batches have one shape: it pays to try what is fastest
     styles = [_tensor(painting).to(chosen) for painting in paintings]
     checkpoint = output.with_suffix(".checkpoint")
     earlier = parallel.agreed(load_checkpoint(checkpoint) if checkpoint.exists() else None)[0]
@@ -131,9 +132,7 @@ def train_network(
         network = load_features(features, pooling, reference_photos, _fetching(features, stage))
     pixels = max((part.stop - part.start) * settings.crop**2, settings.style_size**2)
     check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
-    source: PictureSource = DeadLeaves()
-    if photos:
-        source = _held(Photos(photos, settings.crop), settings.crop, LEAST_CROP, chosen)
+    source = photos_for(photos, settings.crop, chosen) if photos else DeadLeaves()
     base = None if earlier or from_scratch else _base(start, styles, network, settings)
     log = LossLog(output.with_suffix(".losses.csv"), earlier.step if earlier else 0)
     pictures, preview = None, output.with_suffix(".preview.jpg")
@@ -168,11 +167,12 @@ def _every(device: torch.device) -> tuple[int, int]:
     return EVERY.get(device.type, EVERY_ELSEWHERE)
 
 
-def _held(photos: Photos, crop: int, least: float, device: torch.device) -> PictureSource:
-    """The photos in the GPU's memory, if it is a GPU and has room, as large as squares of ``crop`` pixels want them.
+def photos_for(source: Path, crop: int, device: torch.device, least: float = LEAST_CROP) -> PictureSource:
+    """The photos of a folder or a tar for squares of ``crop`` pixels; held in a GPU's memory, if it has room for them.
 
-    ``least`` is the smallest share of a photo's short side that is cropped.
+    ``least`` is the smallest share of a photo's short side that is cropped. Raises StyleError as ``Photos`` does.
     """
+    photos = Photos(source, crop)
     if device.type != "cuda":
         return photos
     side = round(crop / least)
@@ -265,8 +265,7 @@ def distill_features(
     chosen = choose_device(device)
     network = load_features(teacher, progress=_fetching(teacher, stage))
     photo_source, painting_source = (
-        _held(Photos(pictures, settings.crop), settings.crop, LEAST_CROP_TO_DISTILL, chosen)
-        for pictures in (photos, paintings)
+        photos_for(pictures, settings.crop, chosen, LEAST_CROP_TO_DISTILL) for pictures in (photos, paintings)
     )
     unseen = Photos(held_out, settings.crop) if held_out else None
     base = load_features(str(start)) if start else None
