@@ -177,7 +177,7 @@ def photos_for(source: Path, crop: int, device: torch.device, least: float = LEA
         return photos
     side = round(crop / least)
     bytes_at_most = len(photos) * 3 * side * 2 * side  # few photos are longer than twice their short side
-    if bytes_at_most > PHOTOS_SHARE * torch.cuda.mem_get_info(device)[0]:
+    if bytes_at_most > PHOTOS_SHARE * torch.cuda.mem_get_info()[0]:
         return photos
     return HeldPhotos(photos, side, device)
 
