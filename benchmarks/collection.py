@@ -99,7 +99,7 @@ def train_style(style: Style, record: Record, options: argparse.Namespace, deadl
             print(f"{style.name}: {step.step} of {step.steps} steps, loss {step.losses['total']:.3f}", flush=True)
         return not deadline.within()
 
-    done, report = network_of(style, output, settings_for(style, options), progress, options)
+    done, report = network_of(style, output, settings_for(style, options), progress, options, options.compiled)
     complete = bool(done.settings.steps) and done.step >= done.settings.steps
     seconds = record.get("seconds", 0.0) + time.monotonic() - begun
     record = {
@@ -124,6 +124,7 @@ def network_of(
     settings: TrainSettings,
     progress: Callable[[TrainProgress], bool],
     options: argparse.Namespace,
+    compiled: bool = False,
 ) -> Any:
     """``training.train_network`` towards the style's painting, from the style's own network on."""
     features, pooling = quality.features_named(style.trained["feature_network"], options.assets / "weights")
@@ -138,6 +139,7 @@ def network_of(
         pooling=pooling,
         device=options.device,
         start=style.path,
+        compiled=compiled,
     )
 
 
@@ -180,41 +182,46 @@ def training_table(options: argparse.Namespace) -> str:
 
 
 def pace(options: argparse.Namespace, deadline: Deadline) -> bool:
-    """How long a step takes by the number of pictures in it; into OUT/pace.json."""
-    style, found = chosen_styles(options)[0], []
-    for batch in options.pace_batches:
+    """How long a step takes by the number of pictures in it, and on a GPU compiled; into OUT/pace.json."""
+    file, on_gpu = options.out / "pace.json", choose_device(options.device).type == "cuda"
+    found: list[Record] = json.loads(file.read_text()) if file.exists() else []
+    ways = [(batch, False) for batch in options.pace_batches] + [(options.batch, True)] * on_gpu
+    for batch, compiled in ways[len(found) :]:
         if deadline.within():
             return False
-        moments: list[tuple[int, float]] = []
-
-        def progress(step: TrainProgress, moments: list[tuple[int, float]] = moments) -> bool:
-            moments.append((step.step, time.monotonic()))
-            return step.step < options.pace_steps
-
-        settings = replace(settings_for(style, options), batch=batch, steps=PICTURES, minutes=None)
-        if on_gpu := choose_device(options.device).type == "cuda":
+        if on_gpu:
             torch.cuda.reset_peak_memory_stats()
-        with tempfile.TemporaryDirectory() as made:
-            network_of(style, Path(made) / "pace.onnx", settings, progress, options)
-        warm = [moment for moment in moments if moment[0] >= min(PACE_WARM_UP, options.pace_steps // 2)]
-        (first, begun), (last, ended) = warm[0], warm[-1]
-        found.append(
-            {
-                "batch": batch,
-                "seconds": (ended - begun) / max(1, last - first),
-                "gib": torch.cuda.max_memory_allocated() / 2**30 if on_gpu else None,
-            }
-        )
-    write(options.out / "pace.json", lambda path: path.write_text(json.dumps(found, indent=1)))
+        record = {"batch": batch, "compiled": compiled, **timed_steps(batch, compiled, options)}
+        found.append(record | {"gib": torch.cuda.max_memory_allocated() / 2**30 if on_gpu else None})
+        write(file, lambda path: path.write_text(json.dumps(found, indent=1)))
     return True
+
+
+def timed_steps(batch: int, compiled: bool, options: argparse.Namespace) -> Record:
+    """Seconds of a step, and until the first ones are reported."""
+    style, moments = chosen_styles(options)[0], list[tuple[int, float]]()
+
+    def progress(step: TrainProgress) -> bool:
+        moments.append((step.step, time.monotonic()))
+        return step.step < options.pace_steps
+
+    settings = replace(settings_for(style, options), batch=batch, steps=PICTURES, minutes=None)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as made:
+        network_of(style, Path(made) / "pace.onnx", settings, progress, options, compiled)
+    warm = [moment for moment in moments if moment[0] >= min(PACE_WARM_UP, options.pace_steps // 2)]
+    (first, since), (last, until) = warm[0], warm[-1]
+    return {"seconds": (until - since) / max(1, last - first), "until_first": moments[0][1] - begun}
 
 
 def pace_table(found: Sequence[Record]) -> str:
     rows = []
     for r in found:
+        times = [f"{1000 * r['seconds']:.1f}", f"{r['batch'] / r['seconds']:,.0f}", f"{r['until_first']:.0f}"]
         memory = "" if r["gib"] is None else f"{r['gib']:.1f}"
-        rows.append([f"{r['batch']}", f"{1000 * r['seconds']:.1f}", f"{r['batch'] / r['seconds']:,.0f}", memory])
-    return table(["pictures a step", "ms a step", "pictures a second", "memory, GiB"], rows)
+        rows.append([f"{r['batch']}{', compiled' * r['compiled']}", *times, memory])
+    head = ["pictures a step", "ms a step", "pictures a second", "seconds before", "memory, GiB"]
+    return table(head, rows)
 
 
 # ---- a new style ------------------------------------------------------------------------------------------------

@@ -71,10 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise StyleError(f"There is no part {part!r}; choose from {', '.join(PARTS)}.")
     deadline = Deadline(options.minutes)
     device = choose_device(options.device)
-    state: Record = read(options.out / "gpu.json") or {"seconds": {}}
-    state |= {"machine": machine(device, torch.get_num_threads()), "whole": {}, "failed": {}}
+    state: Record = read(options.out / "gpu.json") or {"seconds": {}, "whole": {}, "failed": {}}
+    if device.type == "cuda" or "machine" not in state:  # what needs no GPU may follow elsewhere
+        state["machine"] = machine(device, torch.get_num_threads())
     for part in options.parts:
         begun = time.monotonic()
+        state["failed"].pop(part, None)
         try:
             state["whole"][part] = PARTS[part](options, deadline)
         except Exception as error:  # a part that fails is not to cost the others their GPU
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{part}: {took:.0f} s, {standing(state, part)}", flush=True)
         write(options.out / "gpu.json", lambda path: path.write_text(json.dumps(state, indent=1)))
         write(options.out / "gpu.md", lambda path: path.write_text(text(state, options), encoding="utf-8"))
-    if state["failed"]:
+    if state["failed"].keys() & set(options.parts):
         sys.exit(1)
 
 
@@ -120,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--minutes-a-style", type=float, help="a budget for each style in place of --steps")
     found.add_argument("--crop", type=positive, default=256, help="side of these pictures in pixels (default 256)")
+    found.add_argument("--compiled", action="store_true", help="have PyTorch compile the networks of each training")
     found.add_argument("--pace-batches", type=numbers, default=collection.PACE_BATCHES, metavar="N,N,...")
     found.add_argument("--pace-steps", type=positive, default=collection.PACE_STEPS)
     found.add_argument("--sizes", type=numbers, metavar="N,N,...", help="of pictures (default those of each part)")
@@ -156,10 +159,6 @@ def read(path: Path) -> Any:
 
 
 # ---- the parts: each goes on with what lies in OUT, and says whether it is whole --------------------------------
-
-
-def pace(options: argparse.Namespace, deadline: Deadline) -> bool:
-    return (options.out / "pace.json").exists() or collection.pace(options, deadline)
 
 
 def inference_times(options: argparse.Namespace, deadline: Deadline) -> bool:
@@ -299,7 +298,7 @@ def memory_runs_out(picture: Picture, style: Style) -> Record:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, Deadline], bool]] = {
-    "pace": pace,
+    "pace": collection.pace,
     "train": collection.train_styles,
     "inference": inference_times,
     "compact": compact_trained,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -96,6 +96,7 @@ def train(
     preview: Tensor | None = None,
     save_every: int = 100,
     report_every: int = 1,
+    compiled: bool = False,
 ) -> Checkpoint:
     """Train towards ``styles`` (each [1, 3, h, w], RGB, sRGB-encoded 0..1) and keep the checkpoint ``path`` up to date.
 
@@ -107,8 +108,8 @@ def train(
     learns much sooner. ``progress`` is called every ``report_every`` steps, for a GPU waits for whoever looks at its
     losses, and with every checkpoint; after the step for which it returns False the training stops. Every
     ``save_every`` steps, when the checkpoint is written, it gets the photos ``preview`` ([N, 3, h, w]) in every style,
-    if they are given. Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style
-    picture too small.
+    if they are given. ``compiled`` has PyTorch compile the networks first, which may pay in a long training on a GPU.
+    Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style picture too small.
 
     With a budget in minutes, the time of the first steps decides once and for all how many there are to be; the
     checkpoint keeps that number. So the learning rate falls as it does with that many ``steps``, the network is the
@@ -170,6 +171,12 @@ def train(
         earlier_steps, started_from = start.steps, start.title
     parallel.take_over(network)
 
+    parts: list[Any] = [network, objective.content_targets, objective.__call__]
+    if compiled:
+        torch.compiler.reset()  # only so many networks are compiled for one and the same code
+        parts = [torch.compile(part) for part in parts]
+    styled_by, targets_of, losses_of = parts
+
     def checkpoint(step: int) -> Checkpoint:
         return Checkpoint(
             settings,
@@ -199,8 +206,8 @@ def train(
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
             batch = batch.to(device, memory_format=layout, non_blocking=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                styled = network(batch, F.one_hot(which, len(styles)).float())
-                losses = objective(tilt.of(styled), objective.content_targets(tilt.of(batch)), which)
+                styled = styled_by(batch, F.one_hot(which, len(styles)).float())
+                losses = losses_of(tilt.of(styled), targets_of(tilt.of(batch)), which)
             losses["mesh"] = settings.mesh_weight * mesh(styled.float(), batch, MESH_SHARE).clamp_min(0).mean()
             losses["total"] = losses["total"] + losses["mesh"]
             losses["total"].backward()

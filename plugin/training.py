@@ -115,8 +115,9 @@ def train_network(
     start: Path | None = None,
     from_scratch: bool = False,
     reference_photos: Path | None = None,
+    compiled: bool = False,
 ) -> tuple[Checkpoint, dict[str, Any]]:
-    """All of ``train_styles`` but the export: what was learned, and the report on it."""
+    """All of ``train_styles`` but the export: what was learned, and the report on it. ``compiled`` as for ``train``."""
     part = parallel.share(settings.batch)
     chosen = choose_device(device)
     torch.backends.cudnn.benchmark = chosen.type == "cuda"  # all batches have one shape: it pays to try what is fastest
