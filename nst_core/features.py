@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, cast
 
 import torch
@@ -38,15 +37,14 @@ class Preprocessing:
     bgr: bool
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        mean, std = (_by_channel(v, rgb.dtype, rgb.device) for v in (self.mean, self.std))
+        mean, std = (_by_channel(v, rgb) for v in (self.mean, self.std))
         out = (rgb * self.scale - mean) / std
         return out.flip(1) if self.bgr else out
 
 
-@lru_cache(maxsize=64)
-def _by_channel(values: tuple[float, float, float], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """[1, 3, 1, 1]. Kept: to copy them anew to a GPU, it would have to finish all other work first."""
-    return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
+def _by_channel(values: tuple[float, float, float], like: Tensor) -> Tensor:
+    """[1, 3, 1, 1], made where ``like`` is: for a copy to a GPU, it would have to finish all other work first."""
+    return torch.stack([like.new_full((), value) for value in values]).view(1, 3, 1, 1)
 
 
 TORCHVISION = Preprocessing(1.0, TORCHVISION_MEAN, TORCHVISION_STD, bgr=False)

@@ -65,6 +65,7 @@ def run(assets_folder, bundled, slim_weights, samples, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "bundled_styles_folder", lambda: bundled)
     monkeypatch.setattr(gpu, "STAGES", (STAGE, replace(STAGE, first_layer="relu4_1", rendered=1, steps=2)))
     monkeypatch.setattr(compact, "TIMED_SIZE", 64)
+    monkeypatch.setattr(compact, "TIMED_ITERATIONS", 1)
 
     def go(parts, styles=("one", "two")):
         given = [tmp_path / "out", assets_folder, "--parts", parts, "--device", "cpu", "--features", slim_weights]
