@@ -338,14 +338,15 @@ def paint(
 
 
 def convolution_flops(way: Way, size: int, files: tuple[Path, Path], device: torch.device) -> int:
-    """Operations of the convolutions of one iteration, forwards and back to the picture."""
-    features = load_features(way.features).to(device)
-    image = resized_to_long_side(read(files[0], device), size).requires_grad_(True)
-    objective = Objective(features, way.settings.objective, [image.detach().flip(3)])
-    targets = objective.content_targets(image.detach())
-    with FlopCounterMode(display=False) as counter:
-        objective(image, targets)["total"].backward()
-    return sum(flops for kind, flops in counter.get_flop_counts()["Global"].items() if "convolution" in str(kind))
+    """Operations of an iteration's convolutions: forwards, back to the picture, and of the photo if it is moved."""
+
+    def of(iterations: int) -> int:
+        with FlopCounterMode(display=False) as counter:
+            paint(way, size, files, device, iterations, lambda _: True)
+        return sum(flops for kind, flops in counter.get_flop_counts()["Global"].items() if "convolution" in str(kind))
+
+    # Less the targets, which come before the first.
+    return of(2) - of(1)
 
 
 def iterations_and_products(
