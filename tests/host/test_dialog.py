@@ -18,8 +18,9 @@ from PIL import Image
 
 from plugin.engine import hosts
 from plugin.engine.picture import Picture, composite
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import read_styles
-from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.engine.stylize import stylize
 from tests.conftest import SAMPLES
 from tests.host.conftest import needed
 from tests.host.gimp import Screen, Session, environment, make_profile

@@ -22,6 +22,7 @@ gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
 import arguments  # noqa: E402
+import engine  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
 from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
@@ -212,7 +213,7 @@ def _answer(
 ) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
-        installation.connect()
+        engine.connect()
     except installation.InstallationError as error:
         return _failed(procedure, run_mode, str(error), log.write(str(error)))
     import background
