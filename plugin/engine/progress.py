@@ -51,12 +51,12 @@ class Stopper:
     """Ends, from any thread, what nobody waits for any more: a network's run within one of its layers."""
 
     def __init__(self) -> None:
-        self._stopped = False
+        self.stopped = False
         self._ends: list[Callable[[], None]] = []
 
     def stop(self) -> None:
         """Give up what is being computed, or is about to be."""
-        self._stopped = True
+        self.stopped = True
         for end in self._ends:
             end()
 
@@ -67,5 +67,5 @@ class Stopper:
 
     def check(self) -> None:
         """Raise Stopped if ``stop`` was called."""
-        if self._stopped:
+        if self.stopped:
             raise Stopped

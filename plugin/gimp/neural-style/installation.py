@@ -19,9 +19,10 @@ class InstallationError(Exception):
 
 @dataclass(frozen=True)
 class Installation:
-    """The version of the environment's Python, such as ("3", "13"), and where its packages are."""
+    """The version of the environment's Python, such as ("3", "13"), its program, and where its packages are."""
 
     python: tuple[str, ...]
+    program: Path
     site_packages: Path
 
     def damaged(self, error: object) -> InstallationError:
@@ -38,7 +39,7 @@ def read() -> Installation:
     try:
         record = json.loads(RECORD.read_text(encoding="utf-8"))
         version = tuple(str(record["python"]).split(".")[:2])
-        return Installation(version, Path(record["site_packages"]))
+        return Installation(version, Path(record["program"]), Path(record["site_packages"]))
     except FileNotFoundError:
         raise InstallationError(
             _("Neural Style is not set up for this GIMP: {file} is missing; {remedy}.").format(
