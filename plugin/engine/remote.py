@@ -96,7 +96,8 @@ class Remote:
         return call.answer.result()
 
     def _send(self, number: int, function: str, arguments: Any = (), keywords: Mapping[str, Any] = {}) -> None:
-        with suppress(OSError), self._sending:  # a process that has ended does not answer either: see _listen
+        # A process that has ended, or was closed, does not answer either: see _give_up.
+        with suppress(OSError, ValueError), self._sending:
             pipe.send(self._requests, (number, function, arguments, keywords))
 
     def _listen(self) -> None:
@@ -107,15 +108,15 @@ class Remote:
                     self._send(number, "told", [self._calls[number].progress(value)])
                 else:
                     self._calls.pop(number).end(kind, value)
-        except Exception as error:  # whatever came instead of an answer, there will be no more
-            self._give_up(error)
+        except Exception:  # whatever came instead of an answer, there will be no more
+            self._give_up()
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self) -> None:
         self._process.kill()
         code = self._process.wait()
         self._hearing.join(1)
-        said = [line for line in self._said if line.strip()]
-        reason = said[-1].strip() if said else f"{type(error).__name__}, {code}"
+        last = next((line.strip() for line in reversed(self._said) if line.strip()), "")
+        reason = ": ".join(filter(None, (f"exit code {code}", last)))
         ended = EngineEnded(
             _(
                 "The process in which Neural Style paints ended unexpectedly ({reason}); try it once more, and then "

@@ -6,6 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import engine
@@ -16,6 +17,7 @@ from language import _
 from nst_core.errors import StyleError
 from plugin.engine.messages import OpenedLayer, Trial, Wish
 from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.remote import EngineEnded
 from plugin.engine.settings import seen_size
 
 KEPT = 32
@@ -99,7 +101,8 @@ class Preview:
         if self._running:
             self._running[1].stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
-        engine.close_layer(self._layer.opened.number)
+        with suppress(EngineEnded):
+            engine.close_layer(self._layer.opened.number)
 
     def _start(self, wish: Wish) -> None:
         stopper = Stopper()
@@ -141,7 +144,8 @@ class Preview:
             self._forget(self._painted.pop(oldest))
 
     def _forget(self, painting: Painting) -> None:
-        engine.forget(self._layer.opened.number, painting.trial.number)
+        with suppress(EngineEnded):
+            engine.forget(self._layer.opened.number, painting.trial.number)
 
     def _sketched(self, wish: Wish) -> bool:
         """Whether a sketch comes before this."""

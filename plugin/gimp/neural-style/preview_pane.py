@@ -12,6 +12,7 @@ from preview import Layer, Preview
 from split_view import SplitView, pixbuf
 
 from plugin.engine.messages import Trial, Wish
+from plugin.engine.remote import EngineEnded
 from plugin.engine.settings import WORKING_PIXELS
 from plugin.engine.style_library import Style
 
@@ -109,16 +110,19 @@ class PreviewPane:
         if not self._styles:
             return GLib.SOURCE_REMOVE
         (self._spinner.start if self._preview.busy else self._spinner.stop)()
-        painting, mixed = self._preview.painting, None
+        painting, mixed, trouble = self._preview.painting, None, self._preview.trouble
         if painting and painting.wish.corner == self._corner:
             strength, keep_colors = (self._config.get_property(name) for name in ("strength", "keep-colors"))
             number = self._layer.opened.number
-            mixed = self._pixbuf(engine.mix(number, painting.trial.number, strength, keep_colors))
+            try:
+                mixed = self._pixbuf(engine.mix(number, painting.trial.number, strength, keep_colors))
+            except EngineEnded as error:
+                trouble = str(error)
         self._view.show_pictures(self._photo, mixed)
         if self._preview.busy:
             self._status.set_text(_("Painting the preview…"))
         else:
-            self._status.set_text(self._preview.trouble or (_device(painting.trial) if painting else ""))
+            self._status.set_text(trouble or (_device(painting.trial) if painting else ""))
         self._note.set_text(ABOUT_PART if self._corner else "")
         return GLib.SOURCE_REMOVE
 

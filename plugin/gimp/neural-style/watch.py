@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import engine
 from gi.repository import GimpUi, Gtk
@@ -12,6 +13,7 @@ from split_view import SplitView, pixbuf
 
 from plugin.engine.messages import OpenedLayer
 from plugin.engine.progress import Progress
+from plugin.engine.remote import EngineEnded
 
 STOP = 1
 
@@ -63,8 +65,9 @@ class Watch:
     def close(self) -> None:
         """Close the window, and the layers."""
         self._dialog.destroy()
-        for number in self.layers:
-            engine.close_layer(number)
+        with suppress(EngineEnded):
+            for number in self.layers:
+                engine.close_layer(number)
 
     def _describe(self, progress: Progress) -> str:
         if self.stopped:

@@ -102,7 +102,7 @@ def test_a_killed_process_is_one_sentence(own, slim_weights):
             os.kill(own.pid, signal.SIGTERM)
         return True
 
-    with pytest.raises(EngineEnded, match=r"ended unexpectedly \(.*-15\); .*`python3 install.py` again\.$"):
+    with pytest.raises(EngineEnded, match=r"ended unexpectedly \(exit code -15.*\); .*`python3 install.py` again\.$"):
         own.paint([noise_picture(40, 60)], a_long_render(slim_weights), tell)
     with pytest.raises(EngineEnded):
         own.check_memory(1)
@@ -113,7 +113,7 @@ def test_what_a_process_says_that_does_not_start_is_told(tmp_path):
     with pytest.raises(EngineEnded):
         engine.require_torch()
     engine = Remote(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
-    with pytest.raises(EngineEnded, match="No module named plugin") as told:
+    with pytest.raises(EngineEnded, match="exit code 1: No module named plugin") as told:
         engine.require_torch()
     assert told.value.said == "No module named plugin\n"
     with pytest.raises(OSError):
