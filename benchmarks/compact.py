@@ -1,108 +1,171 @@
 """How well the feature network ``compact`` stands in for better ones: agreement, speed, and the pictures it makes.
 
-    python benchmarks/compact.py ASSETS OUT
+    python -m benchmarks.compact ASSETS OUT
 
-ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does. OUT gets one picture sheet per
-painting: the photo, the render with compact, the render with the better features. The figures go to standard output.
+ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does. OUT gets compact.md, which goes to
+standard output too, compact.json, and one picture sheet per painting: the photo, the render with compact, the render
+with the better features.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.iterative import better, judge, random_vgg19, read
+from benchmarks.yardstick import in_turns, machine, one_sentence, positive, ratio, table, waiting, write
+from nst_core.devices import choose_device
 from nst_core.distill import agreement
-from nst_core.features import CONVOLUTIONS_PER_BLOCK, FeatureNetwork, vgg
+from nst_core.features import FeatureNetwork, vgg
 from nst_core.objective import Objective
 from nst_core.optimize import render
 from nst_core.photos import Photos
-from nst_core.pictures import resized_to_area, resized_to_long_side
-from nst_core.settings import GATYS_STYLE_LAYERS, ObjectiveSettings, RenderSettings
+from nst_core.pictures import resized_to_long_side
+from nst_core.settings import DEVICES, GATYS_STYLE_LAYERS, ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
 
-BETTER = "weights/vgg19_conv1_1-conv3_4_caffe.safetensors+weights/vgg19_distilled16x_conv5_1.safetensors"
 PAINTINGS = {"starry_night": "The Starry Night", "wave": "The Great Wave"}
-SETTINGS = RenderSettings(size=384)
-# The better features are to show how far one can get, and L-BFGS gets furthest.
-SETTINGS_OF_BETTER = replace(SETTINGS, optimizer="lbfgs")
 TIMED_SIZE, TIMED_ITERATIONS = 512, 5
 
+Record = dict[str, Any]
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("assets", type=Path)
-    parser.add_argument("out", type=Path)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    compact = load_features("compact")
-    better = load_features("+".join(str(options.assets / part) for part in BETTER.split("+")))
 
+@one_sentence("compact")
+def main(arguments: Sequence[str] | None = None) -> None:
+    run(parser().parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> Record:
+    """Measure, write and print what the options ask for."""
+    found = measure(options)
+    write(options.out / "compact.json", lambda path: path.write_text(json.dumps(found, indent=1)))
+    report = text(found)
+    write(options.out / "compact.md", lambda path: path.write_text(report, encoding="utf-8"))
+    print(report)
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("assets", type=Path, metavar="ASSETS")
+    found.add_argument("out", type=Path, metavar="OUT")
+    found.add_argument("--network", default="compact", help="another such network, a file (default compact)")
+    found.add_argument("--features", metavar="SOURCE", help="the better ones (default those of ASSETS)")
+    found.add_argument("--size", type=positive, default=384, help="of the renders in pixels (default 384)")
+    found.add_argument("--iterations", type=positive, default=300, help="of the renders (default 300)")
+    found.add_argument("--device", choices=DEVICES, default="auto")
+    return found
+
+
+def measure(options: argparse.Namespace) -> Record:
+    """All that the report tells."""
+    device = choose_device(options.device)
+    compact = load_features(options.network).to(device)
+    teacher = load_features(options.features or better(options.assets)).to(device)
     held_out = Photos(options.assets / "photos/holdout.tar", 128)
-    pictures = (held_out.whole(i) for i in range(len(held_out)))
-    for layer, value in agreement(compact, better, pictures, GATYS_STYLE_LAYERS).items():
-        print(f"agreement {layer}: {value:.3f}")
-
-    print(f"an iteration at {TIMED_SIZE}x{TIMED_SIZE}: {time_ratio(compact):.3f} of VGG-19's")
-
-    photo = resized_to_long_side(read(options.assets / "photos/eval/tubingen.jpg"), SETTINGS.size)
-    for name, title in PAINTINGS.items():
-        style = read(options.assets / f"styles/{name}.jpg")
-        networks = ((compact, SETTINGS), (better, SETTINGS_OF_BETTER))
-        results = [render(photo, style, network, settings, lambda _: True).image for network, settings in networks]
-        losses = [loss(better, photo, style, image) for image in (photo, *results)]
-        share = (losses[0] - losses[1]) / (losses[0] - losses[2])
-        print(f"{title}, by the better features: photo {losses[0]:.3f}, compact {losses[1]:.3f}, ", end="")
-        print(f"better {losses[2]:.3f}; share of the drop {share:.3f}")
-        sheet = torch.cat([photo, *results], 3)[0].permute(1, 2, 0).numpy()
-        Image.fromarray(np.round(sheet * 255).astype(np.uint8)).save(options.out / f"{name}.png")
+    pictures = (held_out.whole(i).to(device) for i in range(len(held_out)))
+    agreed = agreement(compact, teacher, pictures, GATYS_STYLE_LAYERS)
+    settings = RenderSettings(size=options.size, iterations=options.iterations)
+    return {
+        "machine": machine(device, torch.get_num_threads()),
+        "network": compact.name,
+        "teacher": teacher.name,
+        "photos": len(held_out),
+        "size": options.size,
+        "iterations": options.iterations,
+        "agreement": agreed,
+        "time_ratio": time_ratio(compact, device),
+        "renders": [compare(name, (compact, teacher), settings, options, device) for name in PAINTINGS],
+    }
 
 
-def loss(network: FeatureNetwork, photo: Tensor, style: Tensor, image: Tensor) -> float:
-    """The default objective of ``image`` by the features of ``network``."""
-    height, width = photo.shape[-2:]
-    objective = Objective(network, SETTINGS.objective, [resized_to_area(style, (height * width) ** 0.5)])
-    with torch.no_grad():
-        return objective(image, objective.content_targets(photo))["total"].item()
+def compare(
+    name: str,
+    networks: tuple[FeatureNetwork, FeatureNetwork],
+    settings: RenderSettings,
+    options: argparse.Namespace,
+    device: torch.device,
+) -> Record:
+    """The losses, by the teacher, of the photo and of its renders by each of the networks; and their sheet."""
+    compact, teacher = networks
+    photo = resized_to_long_side(read(options.assets / "photos/eval/tubingen.jpg", device), settings.size)
+    style = read(options.assets / f"styles/{name}.jpg", device)
+    # The teacher is to show how far one can get, and L-BFGS gets furthest.
+    ways = ((compact, settings), (teacher, replace(settings, optimizer="lbfgs")))
+    results = [render(photo, style, network, way, lambda _: True).image for network, way in ways]
+    loss = judge(teacher, settings.objective, photo, style, settings.size)
+    losses = [loss(image) for image in (photo, *results)]
+    sheet = np.round(torch.cat([photo, *results], 3)[0].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+    write(options.out / f"{name}.png", lambda path: Image.fromarray(sheet).save(path))
+    share = (losses[0] - losses[1]) / (losses[0] - losses[2])
+    return {
+        "painting": PAINTINGS[name],
+        **dict(zip(("photo", "compact", "teacher"), losses, strict=True)),
+        "share": share,
+    }
 
 
-def time_ratio(compact: FeatureNetwork) -> float:
-    """Time of an iteration with ``compact`` over that with VGG-19 to the same depth, taken in turns.
-
-    VGG-19's weights are random here: only their shapes matter for the time.
-    """
-    state, index, into = {}, 0, 3
-    for block, count in enumerate((*CONVOLUTIONS_PER_BLOCK["vgg19"][:4], 1), 1):
-        out = 64 * 2 ** min(block - 1, 3)
-        for _ in range(count):
-            state[f"features.{index}.weight"] = torch.randn(out, into, 3, 3) * (2 / (into * 9)) ** 0.5
-            state[f"features.{index}.bias"] = torch.zeros(out)
-            into, index = out, index + 2
-        index += 1
-    image = torch.rand(1, 3, TIMED_SIZE, TIMED_SIZE)
-    settings = replace(ObjectiveSettings(), content_layers=("relu4_1",))
-    totals = [0.0, 0.0]
-    objectives = [Objective(n, settings, [image.flip(3)]) for n in (compact, vgg("timed", state, "vgg19"))]
-    targets = [objective.content_targets(image) for objective in objectives]
-    for turn in range(TIMED_ITERATIONS + 1):
-        for i, objective in enumerate(objectives):
-            x = image.clone().requires_grad_(True)
-            start = time.perf_counter()
-            objective(x, targets[i])["total"].backward()
-            if turn:  # the first one warms up
-                totals[i] += time.perf_counter() - start
-    return totals[0] / totals[1]
+def time_ratio(compact: FeatureNetwork, device: torch.device) -> float:
+    """Time of an iteration with ``compact`` over that with VGG-19 to the same depth, taken in turns."""
+    image = torch.rand(1, 3, TIMED_SIZE, TIMED_SIZE, device=device)
+    networks = {"compact": compact, "vgg19": vgg("timed", random_vgg19(), "vgg19").to(device)}
+    work = {name: waiting(_iteration(network, image), device) for name, network in networks.items()}
+    seconds = in_turns(work, TIMED_ITERATIONS)
+    return ratio(seconds["compact"], seconds["vgg19"])
 
 
-def read(path: Path) -> Tensor:
-    with Image.open(path) as image:
-        return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+def _iteration(network: FeatureNetwork, image: Tensor) -> Any:
+    objective = Objective(network, ObjectiveSettings(), [image.flip(3)])
+    targets = objective.content_targets(image)
+
+    def iterate() -> None:
+        x = image.clone().requires_grad_(True)
+        objective(x, targets)["total"].backward()
+
+    return iterate
+
+
+def text(found: Record) -> str:
+    """The tables and what they say, as Markdown."""
+    return f"""# How well {found["network"]} stands in
+
+{found["machine"]}. Measured by `benchmarks/compact.py`; the better features are {found["teacher"]}.
+
+The median over the channels of the correlation with them, over every pixel of {found["photos"]} photos that it has not
+seen:
+
+{agreement_table({found["network"]: found["agreement"]})}
+
+An iteration at {TIMED_SIZE}x{TIMED_SIZE} takes {found["time_ratio"]:.2f} of the time that VGG-19's shape to the same
+depth takes.
+
+Losses, by the better features, of a photo and of its renders ({found["size"]} pixels, {found["iterations"]}
+iterations):
+
+{renders_table(found["renders"])}
+"""
+
+
+def agreement_table(found: Mapping[str, Mapping[str, float]]) -> str:
+    """A row for each network."""
+    rows = [[name, *(f"{by_layer[layer]:.3f}" for layer in GATYS_STYLE_LAYERS)] for name, by_layer in found.items()]
+    return table(["network", *GATYS_STYLE_LAYERS], rows)
+
+
+def renders_table(found: Sequence[Record]) -> str:
+    """A row for each painting."""
+    keys = ("photo", "compact", "teacher", "share")
+    rows = [[r["painting"], *(f"{r[key]:.3f}" for key in keys)] for r in found]
+    return table(["painting", "photo", "by compact", "by the better features", "share of the drop"], rows)
 
 
 if __name__ == "__main__":

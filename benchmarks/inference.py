@@ -2,21 +2,24 @@
 
     python -m benchmarks.inference OUT
 
-OUT gets inference.md, which goes to standard output too, and inference.json. The classic network is the 32/64/128 of
-pytorch/examples' fast_neural_style with 9x9 convolutions at its ends, with random weights, imported as `neural-style
-import` does.
+OUT gets inference.md, which goes to standard output too, inference.json, and raw/ with what is measured in one go: an
+interrupted run goes on where it was. Remove raw/ after a change to what is measured. The classic network is the
+32/64/128 of pytorch/examples' fast_neural_style with 9x9 convolutions at its ends, with random weights, imported as
+`neural-style import` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import json
 import statistics
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ from torch import nn
 
 from benchmarks.yardstick import (
     DTYPES,
+    Deadline,
     FirstCall,
     MatrixProduct,
     add_options,
@@ -38,6 +42,7 @@ from benchmarks.yardstick import (
     first_call,
     graph_cost,
     in_turns,
+    kept,
     machine,
     one_sentence,
     out_of_memory,
@@ -92,19 +97,25 @@ WAYS = {
 
 @one_sentence("inference")
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parser().parse_args(arguments)
+    run(parser().parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> Record:
+    """Measure, write and print what the options ask for."""
     with tempfile.TemporaryDirectory() as folder:
         found = measure(options, Path(folder))
     write(options.out / "inference.json", lambda path: path.write_text(json.dumps(found, indent=1)))
     report = text(found)
     write(options.out / "inference.md", lambda path: path.write_text(report, encoding="utf-8"))
     print(report)
+    return found
 
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("out", type=Path, metavar="OUT")
     found.add_argument("--style", metavar="STYLE", help="a name or a file (default the first bundled style)")
+    found.add_argument("--minutes", type=float, help="begin nothing after so many; the same command goes on")
     add_options(found, sizes_on_cpu=(512, 1024), sizes_on_gpu=(512, 1024, 2048, 4096))
     return found
 
@@ -129,24 +140,35 @@ def measure(options: argparse.Namespace, folder: Path) -> Record:
         for name, path in networks.items():
             files[name, "fp16"] = half(path, folder / f"{name}-fp16.onnx")
     rate = bandwidth(device, options.turns, options.clock)
+    computes, deadline = machine(device, options.threads), Deadline(options.minutes)
+    key = [computes, style.path.read_bytes(), options.turns, options.clock, options.matrix, CLASSIC]
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()
     records: list[Record] = []
     for size in options.sizes:
         for way in ways:
+            if deadline.within():
+                break
             paths = {name: files.get((name, way.precision), path) for name, path in networks.items()}
-            records += compare(way, paths, size, device, rate, options)
+            both = partial(compare, way, paths, size, device, rate, options)
+            raw = options.out / "raw" / f"{size} {way}.json".replace(" ", "-").lower()
+            records += kept(raw, digest, lambda both=both: {"records": both()})["records"]
+    whole = len(records) == len(options.sizes) * len(ways) * len(networks)
     return {
-        "machine": machine(device, options.threads),
+        "machine": computes,
+        "whole": whole,
         "style": style.title,
         "clock": options.clock,
         "turns": options.turns,
         "bytes_per_second": rate,
         "flops_per_second": rates(records),
         "placement": {
-            f"{name} {precision}": placement(path, provider, folder) for (name, precision), path in files.items()
+            f"{name} {precision}": placement(path, provider, folder)
+            for (name, precision), path in files.items()
+            if whole
         },
         "records": records,
         "ratios": ratios(records),
-        "difference": differences(ways, files, style.path, options.sizes[0], device, options.threads),
+        "difference": differences(ways if whole else (), files, style.path, options.sizes[0], device, options.threads),
     }
 
 
@@ -425,7 +447,7 @@ The largest difference of our style's picture from that of ONNX Runtime on the C
 Where ONNX Runtime ran the nodes, from its profile:
 
 {placement_table(found["placement"])}
-"""
+{left_to_the_cpu(found["placement"])}"""
 
 
 def timings_table(records: Sequence[Record]) -> str:
@@ -458,7 +480,7 @@ def beside_pytorch(records: Sequence[Record]) -> str:
     times = {(r["network"], r["runtime"], r["precision"], r["how"], r["size"]): r["seconds"] for r in records}
     found = []
     for size in dict.fromkeys(r["size"] for r in records):
-        ours, theirs = (times[n, by, "fp32", "", size] for n, by in ((OURS, ONNX_RUNTIME), (CLASSICAL, PYTORCH)))
+        ours, theirs = (times.get((n, by, "fp32", "", size)) for n, by in ((OURS, ONNX_RUNTIME), (CLASSICAL, PYTORCH)))
         if ours and theirs:
             found.append(f"{ours / theirs:.3f} at {size}x{size}")
     return ", ".join(found)
@@ -475,6 +497,14 @@ def placement_table(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str
         for provider, kinds in providers.items()
     ]
     return table(["network", "provider", "nodes", "kinds"], rows)
+
+
+def left_to_the_cpu(found: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
+    """What a GPU left to the CPU; nothing where there is no GPU."""
+    if not any(CUDA in providers for providers in found.values()):
+        return ""
+    kinds = sorted({kind for providers in found.values() for kind in providers.get(CPU, {})})
+    return f"\nOn the CPU: {', '.join(kinds) or 'no node'}.\n"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -40,9 +42,9 @@ from benchmarks.yardstick import (
 )
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
-from nst_core.features import FeatureNetwork
+from nst_core.features import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
 from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, low_precision, render, scales, settled
+from nst_core.optimize import RenderProgress, low_precision, optimizer_for, render, scales
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.recipes import PRESETS
 from nst_core.settings import ObjectiveSettings, RenderSettings
@@ -59,7 +61,11 @@ Record = dict[str, Any]
 
 @one_sentence("iterative")
 def main(arguments: Sequence[str] | None = None) -> None:
-    options = parser().parse_args(arguments)
+    run(parser().parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> Record:
+    """Measure, write and print what the options ask for."""
     check_matplotlib()
     found = measure(options)
     write(options.out / "iterative.json", lambda path: path.write_text(json.dumps(found, indent=1)))
@@ -67,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write(options.out / "iterative.md", lambda path: path.write_text(report, encoding="utf-8"))
     write(options.out / "iterative.svg", lambda path: plot(found, path))
     print(report)
+    return found
 
 
 def parser() -> argparse.ArgumentParser:
@@ -113,11 +120,15 @@ def measure(options: argparse.Namespace) -> Record:
         "compact": Way("compact", default),
     }
     curves = race(ways, photo, painting, size, device, options.clock)
-    costs = [
-        cost(name, way, side, (photo, painting), device, options)
-        for side in options.sizes
-        for name, way in ways.items()
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        shape = Path(folder) / "vgg19.safetensors"
+        save_file(random_vgg19(), shape)
+        costly = ways | {"VGG-19's shape": Way(str(shape), default)}
+        costs = [
+            cost(name, way, side, (photo, painting), device, options)
+            for side in options.sizes
+            for name, way in costly.items()
+        ]
     judge = load_features(source).name
     return {
         "machine": machine(device, options.threads),
@@ -135,6 +146,19 @@ def measure(options: argparse.Namespace) -> Record:
 def better(assets: Path) -> str:
     """The features in ASSETS/weights that are nearest to VGG-19, for ``load_features``."""
     return "+".join(str(assets / "weights" / part) for part in BETTER.split("+"))
+
+
+def random_vgg19() -> dict[str, Tensor]:
+    """Random weights in the shape of VGG-19 to conv5_1, with torchvision's names: only shapes matter for the time."""
+    state, index, into = {}, 0, 3
+    for block, count in enumerate((*CONVOLUTIONS_PER_BLOCK["vgg19"][:4], 1), 1):
+        out = 64 * 2 ** min(block - 1, 3)
+        for _ in range(count):
+            state[f"features.{index}.weight"] = torch.randn(out, into, 3, 3) * (2 / (into * 9)) ** 0.5
+            state[f"features.{index}.bias"] = torch.zeros(out)
+            into, index = out, index + 2
+        index += 1
+    return state
 
 
 def pictures(options: argparse.Namespace) -> tuple[Path, Path]:
@@ -169,13 +193,13 @@ def race(
     curves = {}
     for name, way in ways.items():
         features = load_features(way.features).to(device)
-        settings = settled(features, replace(way.settings, size=size))
+        settings = replace(way.settings, size=size)
         total = scales(settings, *content.shape[-2:])[-1].last
         curve = Curve(judged, clock, device, every=max(1, total // POINTS))
         curve.begin(content)
         render(content, style, features, settings, curve.add)
         curves[name] = {
-            "optimizer": settings.optimizer,
+            "optimizer": optimizer_for(features, settings),
             "iterations": curve.iterations,
             "seconds": curve.seconds,
             "losses": curve.losses,
@@ -297,10 +321,10 @@ def cost(
 def opened(way: Way, size: int, files: tuple[Path, Path], device: torch.device, threads: int) -> Callable[[], object]:
     """A render of two iterations, for its memory."""
     torch.set_num_threads(threads)
-    return lambda: run(way, size, files, device, 2, lambda _: True)
+    return lambda: paint(way, size, files, device, 2, lambda _: True)
 
 
-def run(
+def paint(
     way: Way,
     size: int,
     files: tuple[Path, Path],
@@ -343,7 +367,7 @@ def iterations_and_products(
         marks[0] = now()
         return True
 
-    run(way, size, files, product.device, options.turns + 1, progress)
+    paint(way, size, files, product.device, options.turns + 1, progress)
     return seconds[1:], products[1:]
 
 
@@ -371,7 +395,7 @@ All pictures are judged by {found["judge"]} and the default losses at {found["si
 - *Time to the same loss*: as plain L-BFGS reached at its end, and *to {DROP:.0%} of the drop*, as shares of the whole
   time of plain L-BFGS. Judging does not count.
 
-An iteration, the median of {found["turns"]}:
+An iteration, the median of {found["turns"]}; VGG-19 to relu5_1 with random weights shows what its shape takes:
 
 {cost_table(found["costs"])}
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.yardstick import numbers, one_sentence, positive, table, write
+from benchmarks.yardstick import kept, numbers, one_sentence, positive, table, write
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
@@ -33,7 +33,14 @@ from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, render
 from nst_core.photos import Photos
 from nst_core.pictures import resized_to_area, resized_to_long_side
-from nst_core.settings import DEVICES, PRECISIONS, ObjectiveSettings, RenderSettings
+from nst_core.settings import (
+    DEVICES,
+    PRECISIONS,
+    ObjectiveSettings,
+    RenderSettings,
+    TrainSettings,
+    TransformerSettings,
+)
 from nst_core.weights import load_features
 from plugin.engine.picture import Picture, network_input
 from plugin.engine.settings import StylizeSettings
@@ -79,17 +86,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     found.add_argument("assets", type=Path, metavar="ASSETS")
     found.add_argument("out", type=Path, metavar="OUT")
-    found.add_argument(
-        "--style", action="append", metavar="STYLE", help="a name or a file; once for each (default all)"
-    )
-    found.add_argument(
-        "--painting",
-        action="append",
-        default=[],
-        type=name_and_file,
-        metavar="NAME=FILE",
-        help="the painting of a style that does not come with Neural Style",
-    )
+    add_styles(found)
     found.add_argument(
         "--photos",
         type=positive,
@@ -109,6 +106,21 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
+def add_styles(parser: argparse.ArgumentParser) -> None:
+    """The options that say which styles, and what was painted."""
+    parser.add_argument(
+        "--style", action="append", metavar="STYLE", help="a name or a file; once for each (default all)"
+    )
+    parser.add_argument(
+        "--painting",
+        action="append",
+        default=[],
+        type=name_and_file,
+        metavar="NAME=FILE",
+        help="the painting of a style that does not come with Neural Style",
+    )
+
+
 def name_and_file(value: str) -> tuple[str, Path]:
     name, file = value.split("=", 1)
     return name, Path(file)
@@ -119,55 +131,75 @@ def name_and_file(value: str) -> tuple[str, Path]:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A style and what it was trained towards: its painting ([1, 3, h, w] in 0..1), and by which losses."""
+    """A style and what it was trained towards: its painting ([1, 3, h, w] in 0..1), by which features and losses."""
 
     style: Style
     painting: Tensor
     features: FeatureNetwork
-    objective: ObjectiveSettings
-    style_size: int
+    settings: TrainSettings
+
+    @property
+    def objective(self) -> ObjectiveSettings:
+        return self.settings.objective
+
+    @property
+    def style_size(self) -> int:
+        return self.settings.style_size
 
 
 def read_subjects(options: argparse.Namespace) -> list[Subject]:
     """The styles that were asked for. Raises StyleError if what one was trained with is not said or not there."""
     device = choose_device(options.device)
     styles = [style for name in options.style for style in find_styles(name)] if options.style else list_styles()
-    files = {name: options.assets / "styles" / file for name, file in PAINTINGS.items()}
-    files |= dict(options.painting)
     networks: dict[str, FeatureNetwork] = {}
     subjects = []
     for style in styles:
-        objective, style_size = trained_with(style)
-        if style.name not in files:
-            raise StyleError(f"The painting of {style.name} is not known; give it with --painting {style.name}=FILE.")
+        settings, file = trained_with(style), painting_of(style, options)
         name = style.trained["feature_network"]
         if name not in networks:
             networks[name] = load_named(name, options.assets / "weights").to(device)
-        pixels = network_input(read_picture(files[style.name]).picture)
+        pixels = network_input(read_picture(file).picture)
         painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
-        subjects.append(Subject(style, painting, networks[name], objective, style_size))
+        subjects.append(Subject(style, painting, networks[name], settings))
     return subjects
 
 
-def trained_with(style: Style) -> tuple[ObjectiveSettings, int]:
-    """The objective and the size of the painting that a style was trained with, from its description.
+def painting_of(style: Style, options: argparse.Namespace) -> Path:
+    """The file of a style's painting. Raises StyleError if it is not known."""
+    files = {name: options.assets / "styles" / file for name, file in PAINTINGS.items()} | dict(options.painting)
+    if style.name not in files:
+        raise StyleError(f"The painting of {style.name} is not known; give it with --painting {style.name}=FILE.")
+    return files[style.name]
+
+
+def trained_with(style: Style) -> TrainSettings:
+    """The settings that a style was trained with, from its description.
 
     Raises StyleError if the description does not have them, as with a style that was imported.
     """
     try:
         given = json.loads(style.trained["settings"])
-        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in given["objective"].items()}
-        return ObjectiveSettings(**lists), int(given["style_size"])
+        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in given.pop("objective").items()}
+        network = TransformerSettings(**given.pop("network"))
+        return TrainSettings(objective=ObjectiveSettings(**lists), network=network, **given)
     except (KeyError, TypeError, ValueError) as error:
         raise StyleError(f"{style.name} does not say how it was trained; choose others with --style.") from error
 
 
 def load_named(name: str, weights: Path) -> FeatureNetwork:
     """The feature network that a style's description names; its files are in the folder ``weights``."""
+    return load_features(*features_named(name, weights))
+
+
+def features_named(name: str, weights: Path) -> tuple[str, str]:
+    """Source and pooling, for ``load_features``, of the feature network that a style's description names.
+
+    Its files are in the folder ``weights``.
+    """
     files = {path.stem: path for path in sorted(weights.glob("*.*"))}
     parts = [part.removesuffix("-average") for part in name.split("+")]
     pooling = "average" if name.endswith("-average") else "max"
-    return load_features("+".join(str(files.get(part, part)) for part in parts), pooling)
+    return "+".join(str(files.get(part, part)) for part in parts), pooling
 
 
 def measure_all(subjects: Sequence[Subject], options: argparse.Namespace) -> list[Record]:
@@ -224,17 +256,6 @@ def chosen(available: int, count: int) -> list[int]:
     """The indices of ``count`` photos, evenly spread, always the same."""
     count = min(count, available)
     return [number * available // count for number in range(count)]
-
-
-def kept(path: Path, key: str, measure: Callable[[], Record]) -> Record:
-    """The record in ``path`` if it was measured under this key; else a new one, written there."""
-    if path.exists():
-        record = json.loads(path.read_text())
-        if record["key"] == key:
-            return record
-    record = {"key": key, **measure()}
-    write(path, lambda partial: partial.write_text(json.dumps(record, indent=1)))
-    return record
 
 
 def fingerprint(subject: Subject, photo: Tensor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import platform
@@ -185,6 +186,21 @@ def ratio(seconds: Sequence[float], others: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(seconds, others, strict=True))
 
 
+class Deadline:
+    """When so many minutes are over; never, if None."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self._end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+
+    def left(self) -> float | None:
+        """Minutes, 0 or more; None if there is no end."""
+        return None if self._end == math.inf else max(0.0, self._end - time.monotonic()) / 60
+
+    def within(self, seconds: float = 0.0) -> bool:
+        """Whether no more than ``seconds`` are left."""
+        return time.monotonic() + seconds >= self._end
+
+
 @dataclass(frozen=True)
 class FirstCall:
     """Seconds of the first call in a process of its own, and MiB that opening and calling took there at the peak."""
@@ -200,8 +216,13 @@ def first_call(
 
     ``opener`` is a function of a module, for the other process to find.
     """
-    # Never forked: that would take over CUDA and the memory in use here.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    # Never forked from this one: that would take over CUDA and the memory in use here. A server that has imported what
+    # takes long, and has done nothing else, is there in no time.
+    served = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if served else "spawn")
+    if served:
+        context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(1, context) as pool:
         try:
             return pool.submit(_first_call, device, clock, opener, arguments).result()
         except BrokenProcessPool:
@@ -276,6 +297,17 @@ def graph_cost(model: onnx.ModelProto, height: int, width: int) -> Cost:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def kept(path: Path, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The record in ``path`` if it was measured under this key; else a new one, written there."""
+    if path.exists():
+        record = json.loads(path.read_text())
+        if record["key"] == key:
+            return record
+    record = {"key": key, **measure()}
+    write(path, lambda partial: partial.write_text(json.dumps(record, indent=1)))
+    return record
 
 
 def write(path: Path, content: Callable[[Path], object]) -> None:

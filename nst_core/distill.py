@@ -36,7 +36,7 @@ SCALE_BATCHES = 16
 
 @dataclass(frozen=True)
 class DistillProgress:
-    """Reported after every step: the losses by layer, and of the Gram matrices."""
+    """Reported after every step, or every so many: the losses by layer, and of the Gram matrices, in that step."""
 
     step: int
     steps: int
@@ -53,12 +53,14 @@ def distill(
     device: torch.device = torch.device("cpu"),
     start: FeatureNetwork | None = None,
     save_every: int = 100,
+    report_every: int = 1,
 ) -> tuple[VGGNetwork, int]:
     """Train towards ``teacher``'s relu1_1 to relu5_1, keep the checkpoint ``path`` up to date, return network and step.
 
     If ``path`` exists, training goes on from it: the result is the same as without the break. Else it begins with the
-    weights of ``start``, if given: what ``load_features`` read from the result of an earlier training. Stops after the
-    step for which ``progress`` returns False. Raises StyleError if the checkpoint is another run's, ``start`` has
+    weights of ``start``, if given: what ``load_features`` read from the result of an earlier training. ``progress`` is
+    called every ``report_every`` steps and with every checkpoint; after the step for which it returns False the
+    training stops. Raises StyleError if the checkpoint is another run's, ``start`` has
     another shape, or the teacher lacks a layer.
     """
     teacher.check(CONV_LAYERS)
@@ -129,12 +131,15 @@ def distill(
         total.backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
-        values = {layer.replace("conv", "relu"): loss.item() for layer, loss in losses.items()}
-        go_on = progress(DistillProgress(step, settings.steps, values | {"gram": gram.item()}))
-        if step % save_every == 0 or step == settings.steps or not go_on:
-            save(step)
-        if not go_on:
-            break
+        saving = step % save_every == 0 or step == settings.steps
+        if saving or step % report_every == 0:
+            names = [*(layer.replace("conv", "relu") for layer in losses), "gram"]
+            values = torch.stack([*losses.values(), gram]).tolist()
+            go_on = progress(DistillProgress(step, settings.steps, dict(zip(names, values, strict=True))))
+            if saving or not go_on:
+                save(step)
+            if not go_on:
+                break
     return _on_teachers_scale(student, scales), step
 
 
@@ -159,7 +164,7 @@ def pictures_of_step(photos: PictureSource, paintings: PictureSource, settings: 
     photo = photos.batch(step, n - between, settings.crop, settings.seed, LEAST_CROP)
     painting = paintings.batch(step, 2 * between, settings.crop, settings.seed, LEAST_CROP)
     share = np.random.default_rng([settings.seed, step, 2]).random((between, 1, 1, 1), np.float32)
-    mixed = torch.lerp(photo[:between], painting[:between], torch.from_numpy(share))
+    mixed = torch.lerp(photo[:between], painting[:between], torch.from_numpy(share).to(photo.device))
     return torch.cat([photo[between:], painting[between:], mixed])
 
 

@@ -37,9 +37,14 @@ class Preprocessing:
     bgr: bool
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        mean, std = (rgb.new_tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))
+        mean, std = (_by_channel(v, rgb) for v in (self.mean, self.std))
         out = (rgb * self.scale - mean) / std
         return out.flip(1) if self.bgr else out
+
+
+def _by_channel(values: tuple[float, float, float], like: Tensor) -> Tensor:
+    """[1, 3, 1, 1], made where ``like`` is: for a copy to a GPU, it would have to finish all other work first."""
+    return torch.stack([like.new_full((), value) for value in values]).view(1, 3, 1, 1)
 
 
 TORCHVISION = Preprocessing(1.0, TORCHVISION_MEAN, TORCHVISION_STD, bgr=False)

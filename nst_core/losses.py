@@ -58,11 +58,11 @@ def content_loss(
     features: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: Mapping[str, float] | None = None
 ) -> Tensor:
     """Mean over the target layers of the relative square error of the features, weighted by ``weights`` if given."""
-    errors = torch.stack([relative_square_error(features[layer], target) for layer, target in targets.items()])
+    errors = [relative_square_error(features[layer], target) for layer, target in targets.items()]
     if weights is None or len(set(weights.values())) == 1:
-        return errors.mean()
-    shares = errors.new_tensor([weights[layer] for layer in targets])
-    return (errors * shares).sum() / shares.sum()
+        return torch.stack(errors).mean()
+    shares = [weights[layer] for layer in targets]
+    return torch.stack([share * error for share, error in zip(shares, errors, strict=True)]).sum() / sum(shares)
 
 
 def style_loss(grams: Mapping[str, Tensor], targets: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

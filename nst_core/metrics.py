@@ -141,11 +141,11 @@ def checkerboard(result: Tensor, photo: Tensor) -> float:
     That is ``mesh`` in that FLAT_SHARE of the picture where ``photo`` varies least. Both are [3, H, W] in 0..1, at
     least BLOCK pixels a side.
     """
-    return max(0.0, mesh(result, photo, FLAT_SHARE).item())
+    return max(0.0, mesh(result[None], photo[None], FLAT_SHARE).item())
 
 
 def mesh(result: Tensor, photo: Tensor, flat_share: float) -> Tensor:
-    """The share of a pattern of period two or four pixels in the energy of flat areas: a scalar with a gradient.
+    """The share of a pattern of period two or four pixels in the energy of flat areas, of each picture of a batch.
 
     Upsampling twice by two leaves patterns whose frequencies in x and y are near multiples of a quarter of a cycle a
     pixel (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), while the spectrum of strokes and grain falls
@@ -156,29 +156,33 @@ def mesh(result: Tensor, photo: Tensor, flat_share: float) -> Tensor:
     The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), of that ``flat_share``
     of them where ``photo`` varies least. A pattern of less than an 8-bit level cannot be seen and counts little.
 
-    At most 1, and a little below 0 where there is less at these frequencies than around them. Both pictures are
-    [3, H, W] in 0..1, float32, at least BLOCK pixels a side.
+    At most 1, and a little below 0 where there is less at these frequencies than around them: [N], with a gradient.
+    Both batches are [N, 3, H, W] in 0..1, float32, at least BLOCK pixels a side.
     """
-    flatness = blocks(photo).var((2, 3)).sum(0)
-    flat = blocks(result)[:, flatness.argsort()[: max(1, round(flat_share * len(flatness)))]]
+    flatness = blocks(photo).var((3, 4)).sum(1)
+    flattest = flatness.argsort(1)[:, : max(1, round(flat_share * flatness.shape[1]))]
+    rows = torch.arange(len(result), device=result.device)[:, None]
+    flat = blocks(result).transpose(1, 2)[rows, flattest]  # [N, blocks, 3, BLOCK, BLOCK]
     window = torch.hann_window(BLOCK, device=result.device)
     window = window[:, None] * window
-    windowed = (flat - flat.mean((2, 3), keepdim=True)) * window
+    windowed = (flat - flat.mean((3, 4), keepdim=True)) * window
     # Scaled so that it sums to the variance in a block, the three channels together.
-    spectrum = torch.fft.fft2(windowed).abs().square().sum(0).mean(0) / (BLOCK**4 * window.square().mean())
-    # The 7x7 bins around each of the sixteen frequencies, the mean among them: [4, 4, 7, 7].
-    around = F.pad(spectrum[None, None], (3,) * 4, mode="circular")[0, 0].unfold(0, 7, BLOCK // 4)
-    around = around.unfold(1, 7, BLOCK // 4)
-    ring = F.pad(torch.zeros(5, 5, device=result.device), (1,) * 4, value=1.0).bool()
-    smooth = around[..., ring].clamp_min(1e-12).log().mean(2).exp()
-    excess = (around[..., 1:6, 1:6] - smooth[..., None, None]).sum((2, 3))
-    slow = around[0, 0, 2:5, 2:5].sum()
-    return (excess.sum() - excess[0, 0]) / (spectrum.sum() - slow + LEVEL**2)
+    spectrum = torch.fft.fft2(windowed).abs().square().sum(2).mean(1) / (BLOCK**4 * window.square().mean())
+    # The 7x7 bins around each of the sixteen frequencies, the mean among them: [N, 4, 4, 7, 7].
+    around = F.pad(spectrum[:, None], (3,) * 4, mode="circular")[:, 0].unfold(1, 7, BLOCK // 4)
+    around = around.unfold(2, 7, BLOCK // 4)
+    inside = around[..., 1:6, 1:6]
+    logarithms = around.clamp_min(1e-12).log()
+    ring = logarithms.sum((3, 4)) - logarithms[..., 1:6, 1:6].sum((3, 4))
+    smooth = (ring / (7**2 - 5**2)).exp()
+    excess = (inside - smooth[..., None, None]).sum((3, 4))
+    slow = around[:, 0, 0, 2:5, 2:5].sum((1, 2))
+    return (excess.sum((1, 2)) - excess[:, 0, 0]) / (spectrum.sum((1, 2)) - slow + LEVEL**2)
 
 
 def blocks(picture: Tensor) -> Tensor:
-    """[3, H, W] to blocks that overlap by half, [3, n, BLOCK, BLOCK]."""
-    return picture.unfold(1, BLOCK, BLOCK // 2).unfold(2, BLOCK, BLOCK // 2).flatten(1, 2)
+    """[N, 3, H, W] to blocks that overlap by half, [N, 3, n, BLOCK, BLOCK]."""
+    return picture.unfold(2, BLOCK, BLOCK // 2).unfold(3, BLOCK, BLOCK // 2).flatten(2, 3)
 
 
 def border(result: Tensor, photo: Tensor) -> float:

@@ -88,20 +88,13 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
     return round(pixels), round(1.15 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
 
 
-def optimizer_for(features: FeatureNetwork, settings: RenderSettings) -> str:
-    """``lbfgs``, ``adam`` or ``sgd``: which of them ``settings`` name or mean by ``auto``."""
-    return ("adam" if features.distilled else "lbfgs") if settings.optimizer == "auto" else settings.optimizer
-
-
-def settled(features: FeatureNetwork, settings: RenderSettings) -> RenderSettings:
-    """``settings`` with an optimiser in place of ``auto``. Adam, if it means that, paints at one size.
-
-    The small sizes are too few steps for Adam to be rid of its own noise, which would be enlarged with the picture.
+def optimizer_for(features: FeatureNetwork, settings: RenderSettings, smaller: bool = False) -> str:
+    """``lbfgs``, ``adam`` or ``sgd``: which of them ``settings`` name or mean by ``auto`` at the last size, or at the
+    smaller ones. These are too few steps for Adam to be rid of its own noise, which would be enlarged with the picture.
     """
-    kind = optimizer_for(features, settings)
-    if settings.optimizer == "auto" and kind == "adam":
-        return replace(settings, optimizer=kind, coarsest=0, first_iterations=0)
-    return replace(settings, optimizer=kind)
+    if settings.optimizer != "auto":
+        return settings.optimizer
+    return "adam" if features.distilled and not smaller else "lbfgs"
 
 
 def low_precision(settings: RenderSettings, device: torch.device) -> bool:
@@ -133,10 +126,12 @@ def render(
     without the break. Raises StyleError if it is of another render. Once the result is safe, remove it.
     """
     origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
-    settings = settled(features, settings)
     stages = scales(settings, *photo.shape[-2:])
-    kind, total = settings.optimizer, stages[-1].last
-    judge = _Judge(photo, style, features, settings, stages[0].size, kind)
+    kinds = {stage: optimizer_for(features, settings, smaller=stage is not stages[-1]) for stage in stages}
+    total = stages[-1].last
+    # The learning rate is no matter of L-BFGS: its schedule begins behind it.
+    scheduled = next((stage.first - 1 for stage in stages if kinds[stage] != "lbfgs"), 0)
+    judge = _Judge(photo, style, features, settings, stages[0].size, kinds[stages[0]])
     start = first_picture(judge.photo, style, settings) if initial is None else initial
     good = done = RenderProgress(0, total, {}, resized(start, *judge.photo.shape[-2:]))
     optimizer: torch.optim.Optimizer | None = None
@@ -144,6 +139,7 @@ def render(
     for stage in stages:
         if saved is not None and saved.iteration > stage.last:
             continue
+        kind = kinds[stage]
         if stage is not stages[0]:
             judge = _Judge(photo, style, features, settings, stage.size, kind)
         # Contiguous, which a picture turned from [H, W, 3] is not.
@@ -159,7 +155,9 @@ def render(
             saved = None
         for iteration in range(max(stage.first, done.iteration + 1), stage.last + 1):
             if kind != "lbfgs":
-                optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration - 1, total)
+                optimizer.param_groups[0]["lr"] = settings.learning_rate_at(
+                    iteration - 1 - scheduled, total - scheduled
+                )
             losses = _step(optimizer, image, judge, iteration)
             if not isfinite(losses["total"]):
                 return _without_loss(good, iteration)
@@ -240,13 +238,13 @@ def first_picture(photo: Tensor, style: Tensor, settings: RenderSettings) -> Ten
 def _optimizer(
     kind: str, image: Tensor, settings: RenderSettings, before: torch.optim.Optimizer | None
 ) -> torch.optim.Optimizer:
-    """A new optimiser of ``image``. Adam goes on with the moments of ``before``, that of the smaller size."""
+    """A new optimiser of ``image``. Adam goes on with the moments of ``before``, if Adam painted the smaller size."""
     if kind == "sgd":
         return torch.optim.SGD([image])
     if kind == "lbfgs":
         return LBFGS(image, LBFGS_HISTORY, settings.precondition)
     adam = torch.optim.Adam([image], settings.learning_rate, betas=ADAM_BETAS)
-    if before is not None:
+    if isinstance(before, torch.optim.Adam):
         state = before.state_dict()["state"][0]
         first, second = state["exp_avg"], state["exp_avg_sq"]
         shape = tuple(image.shape[-2:])

@@ -34,6 +34,10 @@ def joined(device: str) -> Iterator[None]:
     if not (dist.is_available() and dist.is_torchelastic_launched()) or os.environ["WORLD_SIZE"] == "1":
         yield
         return
+    # Optimizers import it, and its functions keep the group that there is by then as the default of an argument: the
+    # group's threads would go on after its end, and abort the process if one is still at work when Python ends.
+    import torch.distributed.nn  # noqa: F401
+
     with _others_needed():
         # What is agreed on travels by gloo in any case, and gradients by NCCL where they are on a GPU.
         dist.init_process_group("cpu:gloo,cuda:nccl" if _nccl() else "gloo")

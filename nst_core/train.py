@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,11 +35,11 @@ MEASURED = 0.05  # of a budget in minutes, before the steps that fit into it are
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """Reported after every step.
+    """Reported after every step, or every so many.
 
     Attributes:
         step, steps: how many are done, and how many there are; 0 while that is not known yet.
-        losses: weighted, by name.
+        losses: weighted, by name, in that step.
         paintings: from time to time the preview photos in every style, [styles, N, 3, h, w] (see ``train``).
     """
 
@@ -95,6 +95,8 @@ def train(
     start: Base | None = None,
     preview: Tensor | None = None,
     save_every: int = 100,
+    report_every: int = 1,
+    compiled: bool = False,
 ) -> Checkpoint:
     """Train towards ``styles`` (each [1, 3, h, w], RGB, sRGB-encoded 0..1) and keep the checkpoint ``path`` up to date.
 
@@ -103,8 +105,10 @@ def train(
 
     If ``path`` exists, training goes on from it: the result is the same as without the break. Else it begins with the
     weights of ``start``, if given: a network that has learned other styles, or these with other weights of the losses,
-    learns much sooner. Stops after the step for which ``progress`` returns False. Every ``save_every`` steps, when the
-    checkpoint is written, ``progress`` gets the photos ``preview`` ([N, 3, h, w]) in every style, if they are given.
+    learns much sooner. ``progress`` is called every ``report_every`` steps, for a GPU waits for whoever looks at its
+    losses, and with every checkpoint; after the step for which it returns False the training stops. Every
+    ``save_every`` steps, when the checkpoint is written, it gets the photos ``preview`` ([N, 3, h, w]) in every style,
+    if they are given. ``compiled`` has PyTorch compile the networks first, which may pay in a long training on a GPU.
     Raises StyleError if the checkpoint is another run's, ``start`` of another shape, or a style picture too small.
 
     With a budget in minutes, the time of the first steps decides once and for all how many there are to be; the
@@ -167,6 +171,12 @@ def train(
         earlier_steps, started_from = start.steps, start.title
     parallel.take_over(network)
 
+    parts: list[Any] = [network, objective.content_targets, objective.__call__]
+    if compiled:
+        torch.compiler.reset()  # only so many networks are compiled for one and the same code
+        parts = [torch.compile(part) for part in parts]
+    styled_by, targets_of, losses_of = parts
+
     def checkpoint(step: int) -> Checkpoint:
         return Checkpoint(
             settings,
@@ -188,17 +198,17 @@ def train(
     while go_on and (step < settings.steps or (settings.minutes and not settings.steps)):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step)
-        which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part]).to(device)
+        which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part])
+        which = which.to(device, non_blocking=True)
         tilt = random_tilt(settings.turn, settings.zoom, settings.seed, step)
         optimizer.zero_grad()
         try:
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
-            batch = batch.to(device, memory_format=layout)
+            batch = batch.to(device, memory_format=layout, non_blocking=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                styled = network(batch, F.one_hot(which, len(styles)).float())
-                losses = objective(tilt.of(styled), objective.content_targets(tilt.of(batch)), which)
-            weave = torch.stack([mesh(*pair, MESH_SHARE) for pair in zip(styled.float(), batch, strict=True)])
-            losses["mesh"] = settings.mesh_weight * weave.clamp_min(0).mean()
+                styled = styled_by(batch, F.one_hot(which, len(styles)).float())
+                losses = losses_of(tilt.of(styled), targets_of(tilt.of(batch)), which)
+            losses["mesh"] = settings.mesh_weight * mesh(styled.float(), batch, MESH_SHARE).clamp_min(0).mean()
             losses["total"] = losses["total"] + losses["mesh"]
             losses["total"].backward()
             parallel.agreed()  # nobody waits for gradients that are not to come
@@ -209,15 +219,17 @@ def train(
             raise
         optimizer.step()
         step += 1
-        found = {name: value.item() for name, value in means.items()}
         if settings.minutes and not settings.steps:
             moments.append(monotonic())
             steps = parallel.agreed(fitting(60 * settings.minutes, moments, first))[0]
             settings = replace(settings, steps=steps)
-        paintings = paint(network, preview) if preview is not None and step % save_every == 0 else None
-        go_on = all(parallel.agreed(progress(TrainProgress(step, settings.steps, found, paintings))))
-        if step % save_every == 0 or step == settings.steps or not go_on:
-            save(step)
+        saving = step % save_every == 0 or step == settings.steps
+        if saving or step % report_every == 0:
+            found = dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
+            paintings = paint(network, preview) if preview is not None and step % save_every == 0 else None
+            go_on = all(parallel.agreed(progress(TrainProgress(step, settings.steps, found, paintings))))
+            if saving or not go_on:
+                save(step)
     return checkpoint(step)
 
 

@@ -51,14 +51,19 @@ class Tilt:
         """The tilted [N, C, H, W], of the same size and float32. What comes into view is the picture's reflection."""
         height, width = pictures.shape[-2:]
         x, y = cos(radians(self.angle)) / self.zoom, sin(radians(self.angle)) / self.zoom
-        # In units of half the width and half the height, as affine_grid wants them: where each pixel comes from.
-        turn = [[x, y * height / width], [-y * width / height, x]]
-        move = [-2 * self.right / width, -2 * self.down / height]
-        rows = [[a, b, a * move[0] + b * move[1]] for a, b in turn]
-        places = torch.tensor([rows], dtype=torch.float32, device=pictures.device).expand(len(pictures), -1, -1)
-        grid = F.affine_grid(places, list(pictures.shape), align_corners=False)
+        # Where each pixel comes from, in units of half the width and half the height, as grid_sample wants it. Not by
+        # affine_grid: its matrix would have to be copied to a GPU, which has to finish all other work first.
+        across, down = (_middles(extent, pictures.device) for extent in (width, height))
+        across, down = across - 2 * self.right / width, (down - 2 * self.down / height)[:, None]
+        sources = x * across + y * height / width * down, x * down - y * width / height * across
+        grid = torch.stack(sources, 2).expand(len(pictures), -1, -1, -1)
         # Bilinear interpolation would blur, and what is learned would be sharpened to make up for that.
         return F.grid_sample(pictures.float(), grid, "bicubic", "reflection", align_corners=False)
+
+
+def _middles(extent: int, device: torch.device) -> Tensor:
+    """Where the middles of so many pixels lie between -1 and 1."""
+    return (2 * torch.arange(extent, dtype=torch.float32, device=device) + 1) / extent - 1
 
 
 def random_tilt(angle: float, zoom: float, seed: int, step: int) -> Tilt:

@@ -20,15 +20,26 @@ from export.to_onnx import StyleCard, check_cards, export_styles
 from nst_core import parallel
 from nst_core.dead_leaves import DeadLeaves
 from nst_core.devices import choose_device
+from nst_core.distill import LEAST_CROP as LEAST_CROP_TO_DISTILL
 from nst_core.distill import DistillProgress, agreement, distill, save_compact
 from nst_core.downloads import DownloadProgress
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.files import written_whole
-from nst_core.photos import Photos, PictureSource
+from nst_core.photos import LEAST_CROP, HeldPhotos, Photos, PictureSource
 from nst_core.pictures import resized, resized_to_long_side
 from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings, TransformerSettings
-from nst_core.train import Base, TrainProgress, bytes_per_pixel, load_checkpoint, nearest, paint, train, with_styles
+from nst_core.train import (
+    Base,
+    Checkpoint,
+    TrainProgress,
+    bytes_per_pixel,
+    load_checkpoint,
+    nearest,
+    paint,
+    train,
+    with_styles,
+)
 from nst_core.weights import available, load_features
 from plugin.engine import paths
 from plugin.engine.memory import check_memory
@@ -40,6 +51,11 @@ TRIAL_SIDE = 256  # longer side in pixels of the photo by whose paintings the ne
 PREVIEW_SIDE = 256
 PREVIEW_TRAINING_PHOTOS = 3  # beside our own
 PREVIEW_STYLES = 12
+# Steps between two checkpoints, and between two looks at the losses, for which a GPU has to wait.
+EVERY = {"cuda": (500, 10)}
+EVERY_ELSEWHERE = (100, 1)
+# Of a GPU's free memory: what photos may take that are held there.
+PHOTOS_SHARE = 0.25
 
 
 def train_styles(
@@ -67,10 +83,46 @@ def train_styles(
     one writes the files. Raises StyleError, in one sentence, for whatever cannot be read or written.
     """
     check_cards(cards, len(paintings))  # told before the training, not after
+    done, report = train_network(
+        paintings,
+        photos,
+        output,
+        settings,
+        progress,
+        stage,
+        features=features,
+        pooling=pooling,
+        device=device,
+        start=start,
+        from_scratch=from_scratch,
+        reference_photos=reference_photos,
+    )
+    difference = export_styles(done, cards, sample_photo(), output) if parallel.rank() == 0 else None
+    return report | {"output": str(output), "styles": [card.slug for card in cards], "difference": difference}
+
+
+def train_network(
+    paintings: Sequence[Path],
+    photos: Path | None,
+    output: Path,
+    settings: TrainSettings,
+    progress: Callable[[TrainProgress], bool],
+    stage: Callable[[str, float], None],
+    *,
+    features: str,
+    pooling: str,
+    device: str,
+    start: Path | None = None,
+    from_scratch: bool = False,
+    reference_photos: Path | None = None,
+    compiled: bool = False,
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """All of ``train_styles`` but the export: what was learned, and the report on it. ``compiled`` as for ``train``."""
     part = parallel.share(settings.batch)
     chosen = choose_device(device)
+    torch.backends.cudnn.benchmark = chosen.type == "cuda"  # all batches have one shape: it pays to try what is fastest
     styles = [_tensor(painting).to(chosen) for painting in paintings]
-    checkpoint, log = output.with_suffix(".checkpoint"), LossLog(output.with_suffix(".losses.csv"))
+    checkpoint = output.with_suffix(".checkpoint")
     earlier = parallel.agreed(load_checkpoint(checkpoint) if checkpoint.exists() else None)[0]
     if earlier and earlier.started_from and from_scratch:
         raise StyleError(f"{checkpoint} began with {earlier.started_from}, not from scratch; choose another output.")
@@ -81,8 +133,9 @@ def train_styles(
         network = load_features(features, pooling, reference_photos, _fetching(features, stage))
     pixels = max((part.stop - part.start) * settings.crop**2, settings.style_size**2)
     check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
-    source: PictureSource = Photos(photos, settings.crop) if photos else DeadLeaves()
+    source = photos_for(photos, settings.crop, chosen) if photos else DeadLeaves()
     base = None if earlier or from_scratch else _base(start, styles, network, settings)
+    log = LossLog(output.with_suffix(".losses.csv"), earlier.step if earlier else 0)
     pictures, preview = None, output.with_suffix(".preview.jpg")
     if first := parallel.rank() == 0:
         pictures = _preview_photos(source, settings.seed).to(chosen)
@@ -95,14 +148,10 @@ def train_styles(
         return progress(step)
 
     with log:
-        done = train(styles, source, network, settings, record, checkpoint, base, pictures)
-    difference = None
+        done = train(styles, source, network, settings, record, checkpoint, base, pictures, *_every(chosen))
     if pictures is not None:
         write_preview(paint(done.network, pictures), preview)
-        difference = export_styles(done, cards, sample_photo(), output)
-    return {
-        "output": str(output),
-        "styles": [card.slug for card in cards],
+    return done, {
         "steps": done.step,
         "resumed": earlier is not None,
         "feature_network": done.feature_network,
@@ -112,8 +161,26 @@ def train_styles(
         "losses": str(log.path),
         "preview": str(preview),
         "started_from": done.started_from,
-        "difference": difference,
     }
+
+
+def _every(device: torch.device) -> tuple[int, int]:
+    return EVERY.get(device.type, EVERY_ELSEWHERE)
+
+
+def photos_for(source: Path, crop: int, device: torch.device, least: float = LEAST_CROP) -> PictureSource:
+    """The photos of a folder or a tar for squares of ``crop`` pixels; held in a GPU's memory, if it has room for them.
+
+    ``least`` is the smallest share of a photo's short side that is cropped. Raises StyleError as ``Photos`` does.
+    """
+    photos = Photos(source, crop)
+    if device.type != "cuda":
+        return photos
+    side = round(crop / least)
+    bytes_at_most = len(photos) * 3 * side * 2 * side  # few photos are longer than twice their short side
+    if bytes_at_most > PHOTOS_SHARE * torch.cuda.mem_get_info()[0]:
+        return photos
+    return HeldPhotos(photos, side, device)
 
 
 def _base(
@@ -149,7 +216,7 @@ def _preview_photos(source: PictureSource, seed: int) -> torch.Tensor:
     side = min(own.shape[-2:])
     y, x = ((extent - side) // 2 for extent in own.shape[-2:])
     square = resized(own[..., y : y + side, x : x + side], PREVIEW_SIDE, PREVIEW_SIDE)
-    return torch.cat([square, source.batch(0, PREVIEW_TRAINING_PHOTOS, PREVIEW_SIDE, seed)])
+    return torch.cat([square, source.batch(0, PREVIEW_TRAINING_PHOTOS, PREVIEW_SIDE, seed).cpu()])
 
 
 def write_preview(paintings: torch.Tensor, path: Path) -> None:
@@ -198,16 +265,21 @@ def distill_features(
     """
     chosen = choose_device(device)
     network = load_features(teacher, progress=_fetching(teacher, stage))
-    sources = Photos(photos, settings.crop), Photos(paintings, settings.crop)
+    photo_source, painting_source = (
+        photos_for(pictures, settings.crop, chosen, LEAST_CROP_TO_DISTILL) for pictures in (photos, paintings)
+    )
     unseen = Photos(held_out, settings.crop) if held_out else None
     base = load_features(str(start)) if start else None
-    student, steps = distill(network, *sources, settings, progress, output.with_suffix(".checkpoint"), chosen, base)
+    checkpoint = output.with_suffix(".checkpoint")
+    student, steps = distill(
+        network, photo_source, painting_source, settings, progress, checkpoint, chosen, base, *_every(chosen)
+    )
     made = {
         "teacher": network.name,
         "steps": str(steps),
         "settings": json.dumps(asdict(settings)),
-        "photos": str(len(sources[0])),
-        "paintings": str(len(sources[1])),
+        "photos": str(len(photo_source)),
+        "paintings": str(len(painting_source)),
     }
     save_compact(student, output, made)
     report: dict[str, Any] = {"output": str(output), "steps": steps, "teacher": network.name}
@@ -221,10 +293,13 @@ def distill_features(
 
 
 class LossLog:
-    """A CSV file with a row a step. It appears with the first step, and a resumed training goes on in it."""
+    """A CSV file with a row for each step that is reported. It appears with the first of them.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    A training that goes on after the step ``resumed`` goes on in it.
+    """
+
+    def __init__(self, path: Path, resumed: int = 0) -> None:
+        self.path, self._resumed = path, resumed
         self._file: TextIO | None = None
 
     def __enter__(self) -> LossLog:
@@ -235,10 +310,10 @@ class LossLog:
             self._file.close()
 
     def add(self, step: TrainProgress) -> None:
-        """Append the losses of ``step``; rows of it or later ones, from a sitting that was cut off, go."""
+        """Append the losses of ``step``; rows that a sitting left after its last checkpoint go."""
         if self._file is None:
-            earlier = self.path.read_text().splitlines()[1:] if step.step > 1 and self.path.exists() else []
-            kept = [row for row in earlier if int(row.split(",")[0]) < step.step]
+            earlier = self.path.read_text().splitlines()[1:] if self._resumed and self.path.exists() else []
+            kept = [row for row in earlier if int(row.split(",")[0]) <= self._resumed]
             self._file = self.path.open("w")
             print("step", *step.losses, sep=",", file=self._file)
             for row in kept:

@@ -51,7 +51,7 @@ def estimate(
     chosen = devices.choose_device(device)
     network = weights.load_features(features).to(chosen)
     loading = time.perf_counter() - began
-    settings = optimize.settled(network, replace(settings, objective=objective.fitted(settings.objective, network)[0]))
+    settings = replace(settings, objective=objective.fitted(settings.objective, network)[0])
 
     def pixels(height: int, width: int, size: int) -> float:
         return size**2 * min(height, width) / max(height, width)

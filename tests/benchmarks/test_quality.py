@@ -104,7 +104,9 @@ def test_the_objective_is_that_of_the_training(options, half_flat_photo):
     smooth = replace(subject.objective, content_weight=0.0, style_weight=1e-9)
     photo = torch.nn.functional.interpolate(half_flat_photo[None], (48, 64), mode="area")
     chosen = quality.parser().parse_args(options("--iterations", "1,8"))
-    found = quality.measure(replace(subject, objective=smooth), 0, photo, chosen)["fast"]["objective"]
+    found = quality.measure(replace(subject, settings=replace(subject.settings, objective=smooth)), 0, photo, chosen)[
+        "fast"
+    ]["objective"]
     assert found == pytest.approx(7 * total_variation(quality.painted(subject.style, photo)).item(), rel=1e-4)
     both = quality.measure(subject, 0, photo, chosen)
     assert both["fast"]["objective"] > found

@@ -75,10 +75,19 @@ def test_a_checkerboard_in_one_colour_counts_too(photo):
 def test_the_mesh_has_a_gradient(photo):
     pattern = signs(2, 4)
     result = (photo + strokes(photo, 0.05) + 0.02 * pattern).requires_grad_()
-    (gradient,) = torch.autograd.grad(metrics.mesh(result, photo, 0.5), result)
-    more, less = (metrics.mesh(result + step * pattern, photo, 0.5).item() for step in (1e-3, -1e-3))
+    (gradient,) = torch.autograd.grad(metrics.mesh(result[None], photo[None], 0.5), result)
+    more, less = (metrics.mesh((result + step * pattern)[None], photo[None], 0.5).item() for step in (1e-3, -1e-3))
     assert (gradient * pattern).sum().item() == pytest.approx((more - less) / 2e-3, rel=0.01)
     assert more > less
+
+
+def test_each_picture_of_a_batch_has_its_own_mesh(photo):
+    results = torch.stack([photo + strokes(photo, 0.05), photo.flip(2) + 0.02 * signs(2, 4)])
+    photos = torch.stack([photo, photo.flip(2)])
+    alone = [metrics.mesh(result[None], one[None], 0.5) for result, one in zip(results, photos, strict=True)]
+    together = metrics.mesh(results, photos, 0.5)
+    assert together[1] > 5 * together[0]
+    torch.testing.assert_close(together, torch.cat(alone))
 
 
 def test_only_flat_areas_are_searched(photo):

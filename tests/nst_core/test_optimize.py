@@ -111,10 +111,20 @@ def test_the_last_size_may_have_steps_of_its_own():
     assert [(one.first, one.last) for one in scales(replace(first, coarsest=600), 512, 512)] == [(1, 30)]
 
 
-def test_auto_spares_adam_the_small_sizes(network, pictures):
-    settings = RenderSettings(size=64, coarsest=45, iterations=2, first_iterations=3)
-    assert render(*pictures, network, settings, lambda p: True).iterations == 2  # distilled: Adam
-    assert render(*pictures, network, replace(settings, optimizer="adam"), lambda p: True).iterations == 5
+def test_auto_leaves_to_adam_the_last_size_alone(network, pictures):
+    """Of distilled features; and Adam begins there with its whole learning rate."""
+    settings = RenderSettings(size=64, coarsest=45, iterations=2, first_iterations=3, learning_rate=1e-3, shift=0)
+    seen = {}
+    for optimizer in ("auto", "lbfgs"):
+        steps = seen[optimizer] = []
+        render(
+            *pictures, network, replace(settings, optimizer=optimizer), lambda p, steps=steps: steps.append(p) or True
+        )
+    for auto, lbfgs in zip(seen["auto"][:3], seen["lbfgs"][:3], strict=True):
+        assert torch.equal(auto.image, lbfgs.image)
+    moved = (seen["auto"][3].image - resized(seen["auto"][2].image, 48, 64)).abs()
+    # Adam's first step is as long for every pixel.
+    assert moved.median().item() == pytest.approx(1e-3, rel=1e-3) and moved.max() < 1.01e-3
 
 
 def test_bfloat16_computes_nearly_the_same(network, pictures, monkeypatch):
@@ -226,7 +236,9 @@ def test_the_optimiser_fits_the_features(slim_weights):
     mixtures = CombinedNetwork([plain, slim]), CombinedNetwork([slim, plain])
     chosen = [optimizer_for(network, RenderSettings()) for network in (slim, plain, *mixtures)]
     assert chosen == ["adam", "lbfgs", "lbfgs", "adam"]
+    assert optimizer_for(slim, RenderSettings(), smaller=True) == "lbfgs"
     assert optimizer_for(slim, RenderSettings(optimizer="lbfgs")) == "lbfgs"
+    assert optimizer_for(slim, RenderSettings(optimizer="adam"), smaller=True) == "adam"
 
 
 def vgg_state():

@@ -94,6 +94,14 @@ def test_the_first_process_alone_writes(worlds):
     assert not list((folder / "1").iterdir())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of threads are Linux's own")
+def test_no_thread_outlives_the_group(worlds):
+    """One that is at work when Python ends takes the process down with it."""
+    *_, folder = worlds
+    for rank in (0, 1):
+        assert "gloo" not in (folder / f"{rank}.threads").read_text()
+
+
 def test_a_batch_that_cannot_be_shared_is_refused(worlds):
     _, together, _ = worlds
     for found in together:
@@ -116,7 +124,11 @@ def main(weights: str, folder: Path) -> None:
         found = trainings(weights, folder / "photos", folder / str(parallel.rank()))
         with pytest.raises(StyleError) as refused:
             parallel.share(5)
-        torch.save(found | {"refused": str(refused.value)}, folder / f"{parallel.rank()}.found")
+        rank = parallel.rank()
+        torch.save(found | {"refused": str(refused.value)}, folder / f"{rank}.found")
+    if sys.platform == "linux":
+        names = [task.read_text() for task in Path("/proc/self/task").glob("*/comm")]
+        (folder / f"{rank}.threads").write_text("".join(names))
 
 
 if __name__ == "__main__":

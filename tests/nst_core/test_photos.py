@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from nst_core.errors import StyleError  # noqa: E402
-from nst_core.photos import Photos  # noqa: E402
+from nst_core.photos import HeldPhotos, Photos  # noqa: E402
 
 
 def test_broken_and_tiny_files_are_skipped_and_named(photos_folder, tmp_path):
@@ -67,6 +67,39 @@ def test_the_parts_of_a_batch_are_the_batch(samples, tmp_path):
     for step in range(5):
         parts = [photos.batch(step, 6, 48, seed=1, part=part) for part in (slice(0, 2), slice(2, 5), slice(5, 6))]
         assert torch.equal(torch.cat(parts), photos.batch(step, 6, 48, seed=1))
+
+
+def test_held_photos_are_cropped_as_the_same_photos(photos_folder):
+    """Pillow rounds and clips between its two directions and at the end."""
+    photos = Photos(photos_folder, 64)
+    held = HeldPhotos(photos, 150, torch.device("cpu"))
+    assert len(held) == 12
+    for step in (0, 5):
+        difference = 255 * (held.batch(step, 4, 64, 1, least=0.4) - photos.batch(step, 4, 64, 1, least=0.4)).abs()
+        assert difference.max() < 10 and difference.quantile(0.99) < 1 and difference.mean() < 0.5
+    parts = [held.batch(5, 4, 64, seed=1, part=part) for part in (slice(0, 1), slice(1, 4))]
+    assert torch.equal(torch.cat(parts), held.batch(5, 4, 64, seed=1))
+
+
+def test_large_photos_are_held_smaller(samples, tmp_path):
+    Image.open(samples / "coffee.jpg").resize((320, 210)).save(tmp_path / "wide.png")
+    photos = Photos(tmp_path, 64)
+    held = HeldPhotos(photos, 100, torch.device("cpu"))
+    (picture,) = held._pictures
+    assert picture.shape == (3, 100, 152) and picture.dtype == torch.uint8
+    assert abs(held.batch(0, 1, 64, 1).mean() - photos.batch(0, 1, 64, 1).mean()) < 0.02
+
+
+def test_damaged_photos_are_not_held(photos_folder, tmp_path):
+    for path in photos_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: 3000 if path.name == "05.png" else None])
+    (tmp_path / "broken.jpg").write_bytes(b"not a picture")
+    held = HeldPhotos(Photos(tmp_path, 64), 150, torch.device("cpu"))
+    assert len(held) == 11 and held.skipped == ["broken.jpg", "05.png"]
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(StyleError, match="Every photo"):
+        HeldPhotos(Photos(tmp_path, 64), 150, torch.device("cpu"))
 
 
 def test_every_photo_comes_once_a_pass_and_passes_differ_in_order(photos_folder):

@@ -30,7 +30,17 @@ STYLE = torch.rand(1, 3, 80, 64, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def run(slim_weights, photos_folder):
-    def go(path, settings=SETTINGS, styles=(STYLE,), stop_after=10**9, start=None, preview=None, steps=None):
+    def go(
+        path,
+        settings=SETTINGS,
+        styles=(STYLE,),
+        stop_after=10**9,
+        start=None,
+        preview=None,
+        steps=None,
+        every=1,
+        compiled=False,
+    ):
         """``steps`` takes what is reported after each one."""
         losses = []
 
@@ -41,7 +51,7 @@ def run(slim_weights, photos_folder):
             return step.step < stop_after
 
         photos = Photos(photos_folder, 48)
-        done = train(styles, photos, go.features, settings, progress, path, start, preview, save_every=5)
+        done = train(styles, photos, go.features, settings, progress, path, start, preview, 5, every, compiled)
         return done, losses
 
     go.features = load_features(str(slim_weights))
@@ -65,6 +75,27 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
     parts, rest = run(tmp_path / "parts")
     assert first + rest == whole_losses and len(rest) == 7
     assert same(whole, parts)
+
+
+def test_what_is_reported_now_and_then_is_the_same(run, tmp_path):
+    """Every third step, and with every checkpoint."""
+    steps: list = []
+    whole, losses = run(tmp_path / "whole")
+    rarely, some = run(tmp_path / "rarely", every=3, steps=steps)
+    reported = [step.step for step in steps]
+    assert reported == [3, 5, 6, 9, 10, 12] and some == [losses[number - 1] for number in reported]
+    assert same(whole, rarely)
+    run(tmp_path / "stopped", every=3, stop_after=8)
+    assert load_checkpoint(tmp_path / "stopped").step == 9
+
+
+@pytest.mark.slow
+def test_compiled_it_learns_the_same(run, tmp_path, monkeypatch):
+    """By the compiler's first half, which needs no C++ compiler."""
+    whole = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda part: whole(part, backend="aot_eager"))
+    _, losses = run(tmp_path / "c", compiled=True)
+    assert losses == pytest.approx(run(tmp_path / "plain")[1], rel=1e-3)
 
 
 def test_it_learns(run, tmp_path, samples, read_photo):
