@@ -109,14 +109,11 @@ def install(extras: set[str]) -> list[hosts.Gimp]:
 def choose_python(gimps: list[hosts.Gimp]) -> tuple[Path, str, str]:
     """The Python for the environment, its version such as "3.13", and where it comes from.
 
-    The filter runs inside the interpreter that GIMP starts, and compiled packages fit one Python version only.
+    The engine runs inside the interpreter that GIMP starts if it can: compiled packages fit one Python version only.
     """
     for gimp in gimps:
-        if gimp.python and gimp.python_version:
-            version = ".".join(map(str, gimp.python_version))
-            if gimp.python_version < OLDEST_PYTHON:
-                raise InstallError(f"GIMP {gimp.version} runs Python {version}, and Neural Style needs 3.11 or newer.")
-            return gimp.python, version, f"as GIMP {gimp.version}"
+        if gimp.python and gimp.python_version and gimp.python_version >= OLDEST_PYTHON:
+            return gimp.python, ".".join(map(str, gimp.python_version)), f"as GIMP {gimp.version}"
     # A virtual environment that started this may vanish; the Python it was made from stays.
     python = Path(getattr(sys, "_base_executable", sys.executable))
     return python, f"{sys.version_info[0]}.{sys.version_info[1]}", "as the one running this"
@@ -190,14 +187,15 @@ def register_everywhere(gimps: list[hosts.Gimp], state: dict[str, Any]) -> None:
         except (OSError, InstallError) as error:
             say(f"Filter in GIMP {gimp.version}: left out ({error})")
             continue
+        place = "Filters > Artistic > Neural Style, after GIMP's next start"
         if gimp.python_version and ".".join(map(str, gimp.python_version)) == state["python"]:
-            remark = "Filters > Artistic > Neural Style, after GIMP's next start"
-        elif gimp.python_version:
-            remark = f"but it cannot run: that GIMP has another Python than {state['python']}"
-        elif gimp.console and sys.platform == "linux":
+            remark = place
+        elif gimp.python_version or sys.platform != "linux":
+            remark = f"{place}, with its engine in a process of Python {state['python']}"
+        elif gimp.console:
             remark = "but no Python with PyGObject was found for it (on Debian and Ubuntu: apt install python3-gi)"
         else:
-            remark = f"which works where GIMP runs a Python {state['python']} of the system, as on Linux"
+            remark = f"{place}, unless it is a Flatpak, which cannot start the engine"
         say(f"Filter in GIMP {gimp.version}: {remark}")
 
 
@@ -214,6 +212,7 @@ def register(profile: Path, state: dict[str, Any]) -> None:
         record = {
             "environment": str(paths.environment_folder()),
             "python": state["python"],
+            "program": str(program("python")),
             "site_packages": str(site_packages(state["python"])),
             "version": state["version"],
         }

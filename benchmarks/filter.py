@@ -29,8 +29,9 @@ from PIL import Image, ImageGrab
 from plugin.engine import hosts, paths
 from plugin.engine.detail import resized
 from plugin.engine.provider import choose_provider, open_session
+from plugin.engine.settings import StylizeSettings, seen_size
 from plugin.engine.style_library import PREFIX, find_styles
-from plugin.engine.stylize import StylizeSettings, network_size, run_network, seen_size
+from plugin.engine.stylize import network_size, run_network
 from tests.host.gimp import Screen, Session, environment, make_profile
 
 SAMPLE = Path(__file__).parent.parent / "plugin" / "samples" / "coffee.jpg"

@@ -33,8 +33,9 @@ from nst_core.settings import DEVICES, DistillSettings
 from plugin import training
 from plugin.engine.picture import Picture
 from plugin.engine.provider import CUDA, choose_provider, open_session
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import Style, list_styles
-from plugin.engine.stylize import StylizeSettings, run_network, stylize
+from plugin.engine.stylize import run_network, stylize
 
 # Pictures of compact's training: as many as a style has, first small ones, then such as it paints itself, then its last
 # layers alone (docs/compact.md says why).

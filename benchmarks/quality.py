@@ -43,8 +43,9 @@ from nst_core.settings import (
 )
 from nst_core.weights import load_features
 from plugin.engine.picture import Picture, network_input
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import Style, find_styles, list_styles
-from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.engine.stylize import stylize
 from plugin.figures import check_matplotlib
 from plugin.picture_files import read_picture
 

@@ -18,8 +18,9 @@ from PIL import Image
 from benchmarks.yardstick import one_sentence
 from nst_core.sheets import Cell, Sheet
 from plugin.engine.picture import Picture
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import Style, find_styles
-from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.engine.stylize import stylize
 from plugin.figures import write_sheet
 from plugin.picture_files import read_picture
 

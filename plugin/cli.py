@@ -60,8 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def apply(options: argparse.Namespace) -> Report:
     """A bundled or own style, through ONNX Runtime."""
+    from plugin.engine.settings import StylizeSettings
     from plugin.engine.style_library import find_styles
-    from plugin.engine.stylize import StylizeSettings, stylize
+    from plugin.engine.stylize import stylize
     from plugin.picture_files import check_output, read_picture, write_picture
 
     styles = find_styles(options.style)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,6 +64,26 @@ def photos_folder(tmp_path_factory) -> Path:
         photo = Image.open(SAMPLES / ("chelsea.jpg", "coffee.jpg", "rocket.jpg")[number % 3])
         photo.crop((number * 10, 0, number * 10 + 150, 150)).save(folder / f"{number:02}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def start_engine():
+    """Starts this checkout's engine in a process of its own."""
+    from plugin.engine.remote import Remote
+
+    def start(*catalogues: Path) -> Remote:
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from plugin.engine import worker; worker.main()"
+        return Remote([sys.executable, "-c", code, *catalogues])
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def remote(start_engine):
+    """The engine in a process of its own."""
+    engine = start_engine()
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nst_core.errors import StyleError
 from nst_core.language import _
 from nst_core.settings import RenderSettings
 from plugin.engine.memory import TooLarge, check_memory
+from plugin.engine.messages import Estimate
 from plugin.engine.progress import Stopper
 from plugin.engine.render import require_torch
 
@@ -19,15 +20,6 @@ SMALLEST_SIZE = 128
 LONG_ENOUGH = 0.4
 # The first warms up, and the fastest of the others was disturbed least.
 TRIALS = 4
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds that a render will take, what will compute it, and the feature network that it will use."""
-
-    seconds: float
-    device: str
-    feature_network: str
 
 
 def estimate(

@@ -43,12 +43,6 @@ class Picture:
         return self.pixels.shape[1]
 
 
-def check_strength(strength: float) -> None:
-    """Raise StyleError if ``strength``, in percent, is out of range."""
-    if not 0 <= strength <= 100:
-        raise StyleError(_("The strength is {strength:g}; give one from 0 to 100.").format(strength=strength))
-
-
 def network_input(picture: Picture) -> np.ndarray:
     """What a network should see: RGB, float32 [H, W, 3], finite and in 0..1.
 

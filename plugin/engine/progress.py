@@ -1,4 +1,4 @@
-"""How a long operation speaks to its host, by one callback, and how the host ends it."""
+"""How a long operation speaks to its host, by one callback, and how the host ends it. Standard library only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    import onnxruntime as ort
+    import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +21,7 @@ class Progress:
         losses: weighted losses by name, of an iterative render.
         preview: RGB [h, w, 3] in 0..1 as it stands, of an iterative render.
         part: which of several pictures is being painted, from 0.
+        shown: ``preview`` as a host shows it, which then comes in its place (see service.paint).
     """
 
     stage: str
@@ -32,6 +31,7 @@ class Progress:
     losses: Mapping[str, float] = field(default_factory=dict)
     preview: np.ndarray | None = None
     part: int = 0
+    shown: bytes | None = None
 
 
 ProgressCallback = Callable[[Progress], bool]
@@ -51,21 +51,21 @@ class Stopper:
     """Ends, from any thread, what nobody waits for any more: a network's run within one of its layers."""
 
     def __init__(self) -> None:
-        self._stopped = False
-        self._runs: list[ort.RunOptions] = []
+        self.stopped = False
+        self._ends: list[Callable[[], None]] = []
 
     def stop(self) -> None:
         """Give up what is being computed, or is about to be."""
-        self._stopped = True
-        for options in self._runs:
-            options.terminate = True
+        self.stopped = True
+        for end in self._ends:
+            end()
 
-    def watch(self, options: ort.RunOptions) -> None:
-        """Let ``stop`` end the run with these options too."""
-        self._runs.append(options)
+    def ends(self, end: Callable[[], None]) -> None:
+        """Let ``stop`` call this too, which ends what would not ``check``. Raises Stopped if it was called before."""
+        self._ends.append(end)
         self.check()
 
     def check(self) -> None:
         """Raise Stopped if ``stop`` was called."""
-        if self._stopped:
+        if self.stopped:
             raise Stopped

@@ -15,8 +15,9 @@ from nst_core.language import _
 from nst_core.recipes import PRESETS, Recipe
 from nst_core.settings import RANGES, RenderSettings
 from plugin.engine.memory import TooLarge, check_memory
-from plugin.engine.picture import Picture, check_strength, composite, network_input
+from plugin.engine.picture import Picture, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
+from plugin.engine.settings import check_strength
 from plugin.engine.stopwatch import Stopwatch
 
 if TYPE_CHECKING:

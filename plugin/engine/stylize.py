@@ -15,44 +15,15 @@ from nst_core.errors import StyleError
 from nst_core.language import _
 from plugin.engine.detail import enlarged, resized
 from plugin.engine.memory import check_memory
-from plugin.engine.picture import Picture, check_strength, composite, network_input
+from plugin.engine.picture import Picture, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 from plugin.engine.provider import CUDA, Provider, choose_provider, open_session, run_options
+from plugin.engine.settings import StylizeSettings, seen_size
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import Style
 
 # The picture, what the network sees of it, what comes back, and the mixtures, beside the network's own needs.
 PICTURE_BYTES_PER_PIXEL = 96
-# Such as 1024 x 683: strokes of this size are seen in the whole picture, and still tell its details.
-WORKING_PIXELS = 700_000
-
-
-@dataclass(frozen=True)
-class StylizeSettings:
-    """How to paint. Raises StyleError for a value out of range.
-
-    Attributes:
-        strength: in percent, 0 (the photo) to 100 (the style).
-        stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
-            so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
-        full_resolution: whether strokes are of so many pixels of the picture, however large it is. Else they are of
-            so many pixels of a picture of at most WORKING_PIXELS, so that a small copy shows what a large one becomes.
-        keep_colors: only the luminance is painted; the colours stay those of the photo.
-        device: ``auto``, ``cuda`` or ``cpu``.
-    """
-
-    strength: float = 100.0
-    stroke_size: float = 100.0
-    full_resolution: bool = False
-    keep_colors: bool = False
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        check_strength(self.strength)
-        if not 50 <= self.stroke_size <= 200:
-            raise StyleError(
-                _("The stroke size is {stroke_size:g} %; give one from 50 to 200.").format(stroke_size=self.stroke_size)
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +99,6 @@ def stylize(
     return Stylized(pixels, provider, clock.seconds)
 
 
-def seen_size(height: int, width: int, settings: StylizeSettings) -> tuple[int, int]:
-    """Height and width at which the network sees a picture, and so paints strokes of the size asked for."""
-    scale = 100.0 / settings.stroke_size
-    if not settings.full_resolution:
-        scale *= min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
 def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
     """The least size of at least height x width that the style's network takes."""
     step = style.multiple_of
@@ -154,7 +117,7 @@ def run_network(
     if weights.size > 1:
         inputs["style_weights"] = weights
     stopper, options = stopper or Stopper(), run_options(session)
-    stopper.watch(options)
+    stopper.ends(lambda: setattr(options, "terminate", True))
     try:
         (styled,) = session.run(["styled"], inputs, options)
     except Exception as error:  # the runtime's own exception classes share no base but this

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,12 +21,18 @@ GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n"
 CALL_SECONDS = 300  # far more than any machine needs that has nothing else to do
 
 
-def make_profile(folder: Path) -> Path:
-    """A fresh GIMP profile with the filter in it, as install.py puts it there."""
+def make_profile(folder: Path, other_python: bool = False) -> Path:
+    """A fresh GIMP profile with the filter in it, as install.py puts it there.
+
+    With ``other_python`` the filter takes the environment for one of another Python than GIMP's.
+    """
     folder.mkdir(parents=True)
     (folder / "gimprc").write_text(GIMPRC, encoding="utf-8")
     version = install.read_project()["project"]["version"]
     install.register(folder, {"python": "{}.{}".format(*sys.version_info), "version": version})
+    if other_python:
+        record = folder / "plug-ins/neural-style/installation.json"
+        record.write_text(json.dumps(json.loads(record.read_text(encoding="utf-8")) | {"python": "3.2"}))
     return folder
 
 

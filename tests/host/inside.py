@@ -199,13 +199,14 @@ def run(
 
 def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> list[int]:
     """Paint as the filter does, and press Stop once this one of the layers develops: the layers that were painted."""
-    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    connect()
     import painting
 
     from plugin.engine.stopwatch import Stopwatch
 
     class Watcher:
         stopped = cancelled = False
+        layers = ()
 
         def look(self, progress: Any) -> None:
             self.stopped = self.stopped or (progress.part == part and progress.iteration > 0)
@@ -218,6 +219,16 @@ def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> li
     items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
     painted = painting.paint(Gimp.Image.get_by_id(image), items, config, Stopwatch(), Watcher())
     return [layer.get_id() for layer in painted]
+
+
+def connect() -> None:
+    """Make the filter's modules importable here, and connect its engine."""
+    folder = str(Path(Gimp.directory(), "plug-ins", "neural-style"))
+    if folder not in sys.path:
+        sys.path.insert(1, folder)
+        import engine
+
+        engine.connect()
 
 
 def run_folder(**arguments: Any) -> dict[str, Any]:
@@ -253,7 +264,7 @@ def save_and_load(image: int, path: str) -> tuple[int, list[int]]:
 
 def tell_once(sentence: str) -> None:
     """What the filter does with a sentence that the user should hear."""
-    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    connect()
     import background
 
     background.tell_once([sentence])
@@ -271,22 +282,30 @@ def preview(
     layer: int, styles: list[str], stroke_size: float = 100.0, corner: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
     """What the dialog's preview shows, one after another, when these styles are chosen at once, until it is at rest."""
-    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
-    from preview import Preview, Wish
-    from proxy import LayerCopy
+    connect()
+    import engine
+    from preview import Preview, open_layer
 
+    from plugin.engine.messages import Wish
     from plugin.engine.style_library import find_styles
 
     shown: list[dict[str, Any]] = []
+    last = None
 
     def look() -> None:
+        nonlocal last
         painting = preview.painting
-        if painting and not (shown and shown[-1]["rgb"] is painting.rgb):
-            names = [style.name for style, _ in painting.wish.styles]
+        if painting and painting is not last:
+            last = painting
             seconds = time.monotonic() - began
-            shown.append({"styles": names, "sketch": painting.sketch, "rgb": painting.rgb, "seconds": seconds})
+            data = engine.mix(opened.opened.number, painting.trial.number, 100.0, False)
+            rgb = np.frombuffer(data, np.uint8).reshape(opened.opened.height, opened.opened.width, 3)
+            names = [style.name for style, _ in painting.wish.styles]
+            rgb = rgb.astype(np.float32) / 255
+            shown.append({"styles": names, "sketch": painting.sketch, "rgb": rgb, "seconds": seconds})
 
-    preview = Preview(LayerCopy(Gimp.Item.get_by_id(layer)), look)
+    opened = open_layer(Gimp.Item.get_by_id(layer))
+    preview = Preview(opened, look)
     began = time.monotonic()
     for style in styles:
         preview.wish(Wish(tuple(find_styles(style).items()), stroke_size, corner))
@@ -300,7 +319,7 @@ def preview(
 
 def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tuple[float, str, str]]:
     """What the dialog tells of a render, when these sizes are typed at once: seconds, feature network, trouble."""
-    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    connect()
     from estimator import Estimator
 
     from nst_core.settings import RenderSettings
@@ -382,6 +401,14 @@ def state(image: int) -> dict[str, Any]:
         "selected": [layer.get_id() for layer in whole.get_selected_layers()],
         "layers": [layer.get_name() for layer in whole.get_layers()],
     }
+
+
+def kept_settings(layer: int) -> dict[str, Any]:
+    """How the layer says that it was painted."""
+    connect()
+    import records
+
+    return records.read(Gimp.Item.get_by_id(layer)).settings
 
 
 def delete(image: int) -> None:

@@ -18,8 +18,9 @@ from PIL import Image
 
 from plugin.engine import hosts
 from plugin.engine.picture import Picture, composite
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import read_styles
-from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.engine.stylize import stylize
 from tests.conftest import SAMPLES
 from tests.host.conftest import needed
 from tests.host.gimp import Screen, Session, environment, make_profile
@@ -199,10 +200,11 @@ def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp
         until(lambda: filters(session), [])
 
 
-def test_a_render_is_watched(gimp, screen, home, photo, artifacts, tmp_path):
+@pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])
+def test_a_render_is_watched(gimp, screen, home, photo, artifacts, tmp_path, other_python):
     pytest.importorskip("torch")
     shutil.copy(SAMPLES / "rocket.jpg", tmp_path / "a.jpg")
-    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n") as session:
+    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n", other_python) as session:
         image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
         raw = session.call("raw", drawable=layer)
         window = screen.window("GIMP$")
@@ -251,9 +253,11 @@ def watch_a_render(screen: Screen, folder: Path, photo: np.ndarray) -> None:
 
 
 @contextlib.contextmanager
-def at(screen: Screen, gimp: hosts.Gimp, home: Path, folder: Path, gimprc: str = "") -> Iterator[Session]:
+def at(
+    screen: Screen, gimp: hosts.Gimp, home: Path, folder: Path, gimprc: str = "", other_python: bool = False
+) -> Iterator[Session]:
     """A GIMP with a fresh profile, and this in its gimprc, on the screen."""
-    profile = make_profile(folder / "profile")
+    profile = make_profile(folder / "profile", other_python)
     with (profile / "gimprc").open("a") as settings:
         settings.write(gimprc)
     variables = environment(profile, home) | {"DISPLAY": screen.display}

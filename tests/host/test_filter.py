@@ -10,8 +10,9 @@ from PIL import Image
 
 from nst_core.settings import RenderSettings
 from plugin.engine.picture import Picture
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import find_styles
-from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.engine.stylize import stylize
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
     AGAIN,

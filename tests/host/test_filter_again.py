@@ -89,7 +89,7 @@ def test_what_cannot_be_edited_again_says_why(session, painting):
     assert_refused(again(session, image, old, style="negative"), "locked")
     session.call("do", item=old, method="set_lock_content", arguments=[False])
     session.call("remove", layer=photo)
-    assert_refused(again(session, image, old, style="negative"), "not in this image")
+    assert_refused(again(session, image, old, style="negative"), "in no layer of this image")
     assert session.call("state", image=image)["layers"] == ["Neural Style: Negative, 50 %"]
 
 
@@ -97,5 +97,13 @@ def test_a_new_image_has_no_photo_to_paint_again(session, painting):
     image, photo, _ = painting
     result = session.call("run", image=image, drawables=[photo], style="negative", output="image")
     new = session.call("facts", layer=result["layer"])["image"]
-    assert_refused(again(session, new, result["layer"], style="negative"), "not in this image")
+    assert_refused(again(session, new, result["layer"], style="negative"), "in no layer of this image")
     session.call("delete", image=new)
+
+
+def test_a_layer_painted_in_place_remembers_how_but_has_no_photo(session, painting):
+    image, photo, _ = painting
+    assert_refused(again(session, image, photo), "'photo' is no painting")
+    session.call("run", image=image, drawables=[photo], style="negative", output="in-place", strength=30.0)
+    assert session.call("kept_settings", layer=photo)["strength"] == 30.0
+    assert_refused(again(session, image, photo, style="negative"), "'photo'", "in no layer of this image")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,7 +134,8 @@ def test_no_layer_is_an_error(session):
     ("change", "words"),
     [
         (None, ("installation.json is missing", "install.py")),
-        ({"python": "3.2"}, ("Python 3.2", "{}.{}".format(*sys.version_info), "install.py")),
+        ({"python": "3.2", "program": "/no/such/python"}, ("/no/such/python", "install.py")),
+        ({"python": "3.2", "site_packages": "/no/such/folder"}, ("/no/such/folder", "install.py")),
         ({"site_packages": "/no/such/folder"}, ("/no/such/folder", "install.py")),
         ({"site_packages": None}, ("installation.json", "install.py")),
     ],

@@ -51,7 +51,8 @@ def painted(bundled, tmp_path, samples, slim_weights):
     """A file with our sample photo painted by a bundled style: nothing is nearer to it than that style."""
 
     def paint(name):
-        from plugin.engine.stylize import StylizeSettings, stylize
+        from plugin.engine.settings import StylizeSettings
+        from plugin.engine.stylize import stylize
         from plugin.picture_files import read_picture, write_picture
 
         (style,) = (s for file in bundled.glob("[stw]*.onnx") for s in read_styles(file) if s.name == name)

@@ -6,7 +6,7 @@ import ctypes
 import signal
 import sys
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -26,10 +26,14 @@ class Cancelled(Exception):
 
 
 class Watcher(Protocol):
-    """Somebody who looks on, and may end the work early: keeping what there is by then, or not."""
+    """Somebody who looks on, and may end the work early: keeping what there is by then, or not.
+
+    ``layers`` are the numbers of opened ones on which to show how the pictures develop, or none.
+    """
 
     stopped: bool
     cancelled: bool
+    layers: Sequence[int]
 
     def look(self, progress: Progress) -> None:
         """See where the work is. Called in the main loop, several times a second."""

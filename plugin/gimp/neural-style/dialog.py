@@ -10,6 +10,7 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
+import engine  # noqa: E402
 from arguments import SETTINGS  # noqa: E402
 from estimator import Estimator  # noqa: E402
 from gallery import gallery  # noqa: E402
@@ -17,13 +18,12 @@ from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
 from language import _  # noqa: E402
 from painting import render_settings  # noqa: E402
 from pixels import layers_of  # noqa: E402
+from preview import open_layer  # noqa: E402
 from preview_pane import PreviewPane  # noqa: E402
-from proxy import LayerCopy  # noqa: E402
 from style_picture import labelled_row, limit, style_picture  # noqa: E402
 from watch import Watch, duration  # noqa: E402
 
 from nst_core.errors import StyleError  # noqa: E402
-from plugin.engine.render import require_torch  # noqa: E402
 from plugin.engine.style_library import Library, Style, find_styles, read_library  # noqa: E402
 
 SPACING = 12
@@ -45,7 +45,7 @@ def ask(
         raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
     library = read_library()
-    pane = PreviewPane(config, LayerCopy(drawables[0], with_selection))
+    pane = PreviewPane(config, open_layer(drawables[0], with_selection))
     shapes = [(layer.get_height(), layer.get_width()) for layer in layers_of(drawables)]
     estimator = Estimator(shapes, lambda: follow())
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
@@ -92,7 +92,7 @@ def watcher(
     """A window to watch the painting in, if it takes long. Call it after ``ask``, which begins with the interface."""
     if config.get_property("style-image") is None:
         return None
-    return Watch([LayerCopy(layer, with_selection).proxy for layer in layers_of(drawables)], config)
+    return Watch([open_layer(layer, with_selection).opened for layer in layers_of(drawables)])
 
 
 def _chosen(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
@@ -174,7 +174,7 @@ def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) 
 def _about_picture(config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[bool, str, str]:
     """Whether painting can begin, how long it will take, and what to do."""
     try:
-        require_torch()
+        engine.require_torch()
     except StyleError as error:
         return False, str(error), ""
     estimator.wish(render_settings(config), config.get_property("features") or "")

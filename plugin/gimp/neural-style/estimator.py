@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import engine
 from gi.repository import GLib
 from language import _
 
 from nst_core.errors import StyleError
 from nst_core.settings import RenderSettings
-from plugin.engine.estimate import Estimate, estimate
+from plugin.engine.messages import Estimate
 from plugin.engine.progress import Stopped, Stopper
 
 PATIENCE_MS = 400
@@ -59,7 +60,7 @@ class Estimator:
         self._timer = 0
         self._stopper = stopper = Stopper()
         settings, features = wish
-        future = self._thread.submit(estimate, self._shapes, settings, stopper, features=features)
+        future = self._thread.submit(engine.estimate, self._shapes, settings, features, stopper)
         future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
         return GLib.SOURCE_REMOVE
 

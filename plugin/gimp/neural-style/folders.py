@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import background
+import engine
 import painting
 import pixels
 from gi.repository import Gimp, Gio
@@ -13,6 +14,7 @@ from language import _
 
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
+from plugin.engine.messages import FromPicture, Trained
 from plugin.engine.stopwatch import Stopwatch
 
 
@@ -32,7 +34,7 @@ def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[s
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     if not files:
         raise StyleError(_("There are no files in {folder}; choose a folder with pictures.").format(folder=folder))
-    title, painter = painting.choose_painter(config)
+    title, how = painting.choose(config)
     if ending:
         _check_format(ending)
     painted: list[str] = []
@@ -47,7 +49,7 @@ def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[s
             text = _("{title}, {file} ({number} of {count})")
             text = text.format(title=title, file=file.name, number=number, count=len(files))
             clock.lap("write")
-            _paint_file(file, target, painter, text, clock)
+            _paint_file(file, target, how, text, clock)
             painted.append(target.name)
         except StyleError as error:
             skipped.append(_("{file} was skipped: {error}").format(file=file.name, error=error))
@@ -83,7 +85,7 @@ def _check_format(ending: str) -> None:
         image.delete()
 
 
-def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str, clock: Stopwatch) -> None:
+def _paint_file(file: Path, target: Path, how: Trained | FromPicture, title: str, clock: Stopwatch) -> None:
     image = pixels.load(Gio.File.new_for_path(str(file)))
     try:
         if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
@@ -94,10 +96,10 @@ def _paint_file(file: Path, target: Path, painter: painting.Painter, title: str,
         layer = layers[0] if plain else image.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE)
         picture = pixels.read_layer(layer)
         clock.lap("read")
-        done = background.run(lambda report: painter(picture, report), title)
+        (done,) = background.run(lambda report: engine.paint([picture], how, report), title)
         clock.lap("wait", done.seconds)
         background.tell_once(done.notes)
-        pixels.write_in_place(layer, done.pixels)
+        pixels.write_in_place(layer, done.data)
         with written_whole(target) as partial:
             pixels.save(image, Gio.File.new_for_path(str(partial)))
     except OSError as error:

@@ -1,9 +1,9 @@
-"""The private environment that install.py made, and whether the Python that GIMP started can load it."""
+"""What install.py wrote down of the private environment that it made."""
 
 from __future__ import annotations
 
 import json
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from language import _
@@ -17,11 +17,29 @@ class InstallationError(Exception):
     """The engine cannot be loaded. The text is one sentence: what is wrong and what to do."""
 
 
-def connect() -> None:
-    """Make the engine importable. Raises InstallationError if it is not there or belongs to another Python."""
+@dataclass(frozen=True)
+class Installation:
+    """The version of the environment's Python, such as ("3", "13"), its program, and where its packages are."""
+
+    python: tuple[str, ...]
+    program: Path
+    site_packages: Path
+
+    def damaged(self, error: object) -> InstallationError:
+        """What to say if the environment does not do what it should."""
+        return InstallationError(
+            _("Neural Style's environment in {site_packages} is missing or damaged ({error}); {remedy}.").format(
+                site_packages=self.site_packages, error=error, remedy=REMEDY
+            )
+        )
+
+
+def read() -> Installation:
+    """What was written down. Raises InstallationError if that cannot be read."""
     try:
         record = json.loads(RECORD.read_text(encoding="utf-8"))
-        made_for, site_packages = str(record["python"]), Path(record["site_packages"])
+        version = tuple(str(record["python"]).split(".")[:2])
+        return Installation(version, Path(record["program"]), Path(record["site_packages"]))
     except FileNotFoundError:
         raise InstallationError(
             _("Neural Style is not set up for this GIMP: {file} is missing; {remedy}.").format(
@@ -32,24 +50,5 @@ def connect() -> None:
         raise InstallationError(
             _("{file} cannot be read ({error}); {remedy}.").format(
                 file=RECORD, error=f"{type(error).__name__}: {error}", remedy=REMEDY
-            )
-        ) from error
-    version = made_for.split(".")[:2]
-    running = [str(part) for part in sys.version_info[:2]]
-    if version != running:
-        raise InstallationError(
-            _("GIMP runs Python {running}, but Neural Style was installed for Python {other}; {remedy}.").format(
-                running=".".join(running), other=".".join(version), remedy=REMEDY
-            )
-        )
-    # After the script's own folder, so that no package can hide the modules beside this one.
-    if str(site_packages) not in sys.path:
-        sys.path.insert(1, str(site_packages))
-    try:
-        import plugin.engine.stylize  # noqa: F401
-    except ImportError as error:
-        raise InstallationError(
-            _("Neural Style's environment in {site_packages} is missing or damaged ({error}); {remedy}.").format(
-                site_packages=site_packages, error=error, remedy=REMEDY
             )
         ) from error

@@ -6,8 +6,9 @@ import gettext
 from pathlib import Path
 
 DOMAIN = "neural-style"
+CATALOGUES = Path(__file__).resolve().parent / "locale"
 # For the engine's sentences too, which nst_core/language.py looks up.
-gettext.bindtextdomain(DOMAIN, str(Path(__file__).resolve().parent / "locale"))
+gettext.bindtextdomain(DOMAIN, str(CATALOGUES))
 
 
 def _(text: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
-from split_view import opaque
+from gi.repository import Gdk, GdkPixbuf, Gtk
+from split_view import paint_over
 
 LONGEST_SIDE = 120
 STEPS = {Gdk.KEY_Left: (-1, 0), Gdk.KEY_Right: (1, 0), Gdk.KEY_Up: (0, -1), Gdk.KEY_Down: (0, 1)}
-DIMMED = 0.45
+DIMMED = 115  # of 255
 
 
 class Navigator(Gtk.EventBox):
@@ -18,22 +17,23 @@ class Navigator(Gtk.EventBox):
 
     Args:
         name: for screen readers.
-        picture: the whole, float32 [h, w, 4] in 0..1 with straight alpha, of any size.
+        picture: the whole, of any size.
         share: of the whole's width and height, what the part has.
         tell: called with the part's left upper corner, in shares of the whole's width and height, when it has moved.
     """
 
     def __init__(
-        self, name: str, picture: np.ndarray, share: tuple[float, float], tell: Callable[[float, float], None]
+        self, name: str, picture: GdkPixbuf.Pixbuf, share: tuple[float, float], tell: Callable[[float, float], None]
     ) -> None:
         super().__init__(can_focus=True, halign=Gtk.Align.END, valign=Gtk.Align.START)
         self.get_accessible().set_name(name)
         self.set_tooltip_text(name)
         self._share, self._tell = share, tell
         self._corner = ((1 - share[0]) / 2, (1 - share[1]) / 2)
-        shrink = max(1.0, max(picture.shape[:2]) / LONGEST_SIDE)
-        rows, columns = (np.arange(max(1, int(extent / shrink))) * shrink for extent in picture.shape[:2])
-        self._whole = opaque(picture)[np.ix_(rows.astype(int), columns.astype(int))]
+        extents = picture.get_width(), picture.get_height()
+        shrink = max(1.0, max(extents) / LONGEST_SIDE)
+        self._width, self._height = (max(1, int(extent / shrink)) for extent in extents)
+        self._whole = picture.scale_simple(self._width, self._height, GdkPixbuf.InterpType.NEAREST)
         self._image = Gtk.Image()
         self.add(self._image)
         self.show_all()
@@ -51,19 +51,19 @@ class Navigator(Gtk.EventBox):
         return self._corner
 
     def _redraw(self) -> None:
-        height, width = self._whole.shape[:2]
+        width, height = self._width, self._height
         (left, top), (across, down) = self._corner, self._share
         x, y = round(left * width), round(top * height)
-        right, bottom = max(x + 4, round((left + across) * width)), max(y + 4, round((top + down) * height))
-        shown = (self._whole * DIMMED).astype(np.uint8)
+        right = min(width, max(x + 4, round((left + across) * width)))
+        bottom = min(height, max(y + 4, round((top + down) * height)))
+        # Over black.
+        shown = self._whole.composite_color_simple(width, height, GdkPixbuf.InterpType.NEAREST, DIMMED, 8, 0, 0)
         thick = 2 if self.has_focus() else 1
-        shown[y:bottom, x:right] = 255
-        inner = (slice(y + thick, bottom - thick), slice(x + thick, right - thick))
-        shown[inner] = self._whole[inner]
-        data = GLib.Bytes.new(shown.tobytes())
-        self._image.set_from_pixbuf(
-            GdkPixbuf.Pixbuf.new_from_bytes(data, GdkPixbuf.Colorspace.RGB, False, 8, width, height, 3 * width)
-        )
+        paint_over(shown, x, y, right, bottom, 255)
+        across, down = right - x - 2 * thick, bottom - y - 2 * thick
+        if across > 0 and down > 0:
+            self._whole.copy_area(x + thick, y + thick, across, down, shown, x + thick, y + thick)
+        self._image.set_from_pixbuf(shown)
 
     def _move_to(self, left: float, top: float) -> None:
         across, down = self._share
@@ -73,8 +73,7 @@ class Navigator(Gtk.EventBox):
 
     def _drag(self, _: Gtk.Widget, event: Gdk.EventButton | Gdk.EventMotion) -> bool:
         self.grab_focus()
-        height, width = self._whole.shape[:2]
-        self._move_to(event.x / width - self._share[0] / 2, event.y / height - self._share[1] / 2)
+        self._move_to(event.x / self._width - self._share[0] / 2, event.y / self._height - self._share[1] / 2)
         return Gdk.EVENT_STOP
 
     def _key(self, _: Gtk.Widget, event: Gdk.EventKey) -> bool:

@@ -22,6 +22,8 @@ gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
 import arguments  # noqa: E402
+import background  # noqa: E402
+import engine  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
 from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
@@ -211,18 +213,16 @@ def _answer(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
 ) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
+    background.end_with_gimp()
     try:
-        installation.connect()
+        engine.connect()
     except installation.InstallationError as error:
         return _failed(procedure, run_mode, str(error), log.write(str(error)))
-    import background
-
     from nst_core.errors import StyleError
     from plugin.engine.stopwatch import Stopwatch
 
     clock = Stopwatch(BEGAN)
     clock.lap("start")
-    background.end_with_gimp()
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
@@ -230,7 +230,9 @@ def _answer(
     except background.Cancelled:
         values = None
     except StyleError as error:
-        return _failed(procedure, run_mode, str(error), log.write(str(error)))
+        # An engine in a process of its own may have printed why it ended.
+        details = "\n".join(filter(None, (str(error), getattr(error, "said", ""))))
+        return _failed(procedure, run_mode, str(error), log.write(details))
     except Exception as error:  # anything that gets past here reaches the user without a word
         details = log.write(traceback.format_exc())
         text = " ".join(str(error).split())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 import background
-import numpy as np
+import engine
 import pixels
 import records
 from gi.repository import Gimp
@@ -17,16 +16,10 @@ from language import _
 from nst_core.errors import StyleError
 from nst_core.recipes import PRESETS
 from nst_core.settings import RenderSettings
-from plugin.engine.memory import check_memory
-from plugin.engine.picture import Picture
-from plugin.engine.progress import Progress, ProgressCallback
+from plugin.engine.messages import FromPicture, Trained
+from plugin.engine.settings import StylizeSettings
 from plugin.engine.stopwatch import Stopwatch
-from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL, Stylized
-
-if TYPE_CHECKING:
-    from plugin.engine.render import Rendered
-
-Painter = Callable[[Picture, ProgressCallback], "Stylized | Rendered"]
+from plugin.engine.style_library import find_styles
 
 
 def paint(
@@ -72,6 +65,7 @@ def paint(
         if in_place:
             for layer, result in zip(layers, painted, strict=True):
                 pixels.write_in_place(layer, result)
+                records.write(layer, config, None, name)
         else:
             sources = layers
             layers = [pixels.write_above(layer, name, result) for layer, result in zip(sources, painted, strict=True)]
@@ -102,7 +96,7 @@ def find_painting(
     if source is None:
         raise StyleError(
             _(
-                "The layer from which {layer!r} was painted is not in this image; choose Filters > Artistic > "
+                "The photo from which {layer!r} was painted is in no layer of this image; choose Filters > Artistic > "
                 "Neural Style… to paint another layer."
             ).format(layer=layer.get_name())
         )
@@ -148,9 +142,23 @@ def render_settings(config: Gimp.ProcedureConfig) -> RenderSettings:
     return replace(PRESETS["default"].settings, **numbers)
 
 
-def choose_painter(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
-    """The title of the style, and what paints one picture. Raises StyleError if there is no such style."""
-    return _iterative(config) if config.get_property("style-image") else _fast(config)
+def choose(config: Gimp.ProcedureConfig) -> tuple[str, Trained | FromPicture]:
+    """The title of the style, and how to paint. Raises StyleError if there is no such style."""
+    strength, keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
+    file = config.get_property("style-image")
+    if file:
+        engine.require_torch()
+        features = config.get_property("features")
+        how = FromPicture(pixels.read_file(file), render_settings(config), features, strength, keep_colors)
+        return PurePath(file.get_basename()).stem, how
+    styles = find_styles(config.get_property("style") or "")
+    settings = StylizeSettings(
+        strength=strength,
+        stroke_size=config.get_property("stroke-size"),
+        full_resolution=config.get_property("full-resolution"),
+        keep_colors=keep_colors,
+    )
+    return " + ".join(style.title for style in styles), Trained(styles, settings)
 
 
 def _painted(
@@ -159,22 +167,23 @@ def _painted(
     clock: Stopwatch,
     watcher: background.Watcher | None,
     with_selection: bool = False,
-) -> tuple[str, list[np.ndarray]]:
+) -> tuple[str, list[pixels.Pixels]]:
     """The title of the style, and the painted pixels of each layer, or of the first ones if it was stopped; the image
     is only read.
     """
     # Before the first pixel is read: a picture can be too large for the reading itself.
-    check_memory(sum(layer.get_width() * layer.get_height() for layer in layers), PICTURE_BYTES_PER_PIXEL, False)
-    title, painter = choose_painter(config)
+    engine.check_memory(sum(layer.get_width() * layer.get_height() for layer in layers))
+    title, how = choose(config)
     pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
     clock.lap("read")
-    done = background.run(lambda report: _paint_all(pictures, painter, report), title, watcher)
+    shown = watcher.layers if watcher else ()
+    done = background.run(lambda report: engine.paint(pictures, how, report, layers=shown), title, watcher)
     clock.lap("wait", *(painted.seconds for painted in done))
     background.tell_once(note for painted in done for note in painted.notes)
     for layer, picture in zip(layers, pictures, strict=True):
         if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
             raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
-    return title, [painted.pixels for painted in done]
+    return title, [painted.data for painted in done]
 
 
 def _name(title: str, config: Gimp.ProcedureConfig) -> str:
@@ -238,55 +247,3 @@ def _check_unlocked(layer: Gimp.Layer) -> None:
                 )
             )
         item = item.get_parent()
-
-
-def _fast(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
-    from plugin.engine.style_library import find_styles
-    from plugin.engine.stylize import StylizeSettings, stylize
-
-    styles = find_styles(config.get_property("style") or "")
-    settings = StylizeSettings(
-        strength=config.get_property("strength"),
-        stroke_size=config.get_property("stroke-size"),
-        full_resolution=config.get_property("full-resolution"),
-        keep_colors=config.get_property("keep-colors"),
-    )
-    title = " + ".join(style.title for style in styles)
-
-    def painter(picture: Picture, report: ProgressCallback) -> Stylized:
-        return stylize(picture, styles, settings, report)
-
-    return title, painter
-
-
-def _iterative(config: Gimp.ProcedureConfig) -> tuple[str, Painter]:
-    from plugin.engine.render import render, require_torch
-
-    require_torch()
-    file = config.get_property("style-image")
-    style_picture = pixels.read_file(file)
-    settings = render_settings(config)
-    names = ("features", "strength", "keep-colors")
-    options = {name.replace("-", "_"): config.get_property(name) for name in names}
-
-    def painter(picture: Picture, report: ProgressCallback) -> Rendered:
-        return render(picture, style_picture, settings, report, keep_size=True, **options)
-
-    return PurePath(file.get_basename()).stem, painter
-
-
-def _paint_all(pictures: Sequence[Picture], painter: Painter, report: ProgressCallback) -> list[Stylized | Rendered]:
-    """The pictures painted. Those that are not begun when it is stopped are left out."""
-
-    def part(index: int) -> ProgressCallback:
-        def forward(progress: Progress) -> bool:
-            return report(replace(progress, fraction=(index + progress.fraction) / len(pictures), part=index))
-
-        return forward
-
-    done = []
-    for index, picture in enumerate(pictures):
-        if not part(index)(Progress(_("Preparing"), 0.0)):
-            break
-        done.append(painter(picture, part(index)))
-    return done

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 from gi.repository import Gegl, Gimp, Gio
 from language import _
 
 from nst_core.errors import StyleError
-from plugin.engine.picture import Picture
+from plugin.engine.messages import RawPicture
 
 # babl converts from and to whatever precision, channels and colour space the image has.
 COLOURS, OPAQUE_COLOURS, SELECTED = "R'G'B'A", "R'G'B'", "Y"
-KINDS: dict[str, type[np.floating | np.integer]] = {"float": np.float32, "u8": np.uint8}
+FLOAT_BYTES = 4
 BAND_PIXELS = 2**18
+Pixels = bytes | memoryview
+"""float32 RGB and alpha, row by row."""
 
 
 def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
@@ -23,65 +24,47 @@ def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
     return list({layer.get_id(): layer for layer in layers}.values())
 
 
-def read_layer(layer: Gimp.Layer, with_selection: bool = False) -> Picture:
+def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool = False) -> RawPicture:
     """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted."""
-    return Picture(*_read_all(layer, with_selection, "float"))
-
-
-def read_bytes(layer: Gimp.Layer, with_selection: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """The same in eight bits: uint8 [H, W, 4] and, if there is a selection, [H, W]."""
-    return _read_all(layer, with_selection, "u8")
-
-
-def _read_all(layer: Gimp.Layer, with_selection: bool, kind: str) -> tuple[np.ndarray, np.ndarray | None]:
     selected = with_selection and not Gimp.Selection.is_empty(layer.get_image())
-    mask = _read_selection(layer, kind) if selected else None
+    mask = _read_selection(layer, eight_bits) if selected else None
     if not layer.is_layer() or not layer.get_filters():
-        return _read(layer, kind), mask
+        return _read(layer, mask, eight_bits)
     copy = layer.copy()
     try:
         copy.merge_filters()
-        return _read(copy, kind), mask
+        return _read(copy, mask, eight_bits)
     finally:
         copy.delete()
 
 
-def _read(drawable: Gimp.Drawable, kind: str = "float") -> np.ndarray:
-    """[H, W, 4]"""
-    pixels = np.empty((drawable.get_height(), drawable.get_width(), 4), KINDS[kind])
-    if drawable.has_alpha():
-        _get(drawable.get_buffer(), 0, 0, COLOURS, pixels)
-    else:  # babl looks three times as long for the way that adds alpha as for the one that does not
-        _get(drawable.get_buffer(), 0, 0, OPAQUE_COLOURS, pixels[..., :3])
-        pixels[..., 3] = 1 if kind == "float" else 255
-    return pixels
+def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool = False) -> RawPicture:
+    width, height = drawable.get_width(), drawable.get_height()
+    # babl looks three times as long for the way that adds alpha as for the one that does not
+    channels, names = (4, COLOURS) if drawable.has_alpha() else (3, OPAQUE_COLOURS)
+    data = _get(drawable.get_buffer(), Gegl.Rectangle.new(0, 0, width, height), names, eight_bits)
+    return RawPicture(width, height, channels, data, mask, eight_bits)
 
 
-def _read_selection(layer: Gimp.Layer, kind: str) -> np.ndarray:
-    """[H, W]"""
+def _read_selection(layer: Gimp.Layer, eight_bits: bool) -> bytes:
     _, x, y = layer.get_offsets()
-    pixels = np.empty((layer.get_height(), layer.get_width(), 1), KINDS[kind])
-    _get(layer.get_image().get_selection().get_buffer(), x, y, SELECTED, pixels)
-    return pixels[..., 0]
+    place = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
+    return _get(layer.get_image().get_selection().get_buffer(), place, SELECTED, eight_bits)
 
 
-def _get(buffer: Gegl.Buffer, x: int, y: int, channels: str, pixels: np.ndarray) -> None:
-    """Fill ``pixels`` [H, W, channels] from there on; with zero beyond the buffer."""
-    height, width, count = pixels.shape
-    (kind,) = (name for name, number in KINDS.items() if number == pixels.dtype)
-    for band in _bands(width, height):
-        place = Gegl.Rectangle.new(x, y + band.y, width, band.height)
-        data = np.frombuffer(buffer.get(place, 1.0, f"{channels} {kind}", Gegl.AbyssPolicy.NONE), pixels.dtype)
-        pixels[band.y : band.y + band.height] = data.reshape(band.height, width, count)
+def _get(buffer: Gegl.Buffer, place: Gegl.Rectangle, channels: str, eight_bits: bool) -> bytes:
+    """What is there, and zero beyond the buffer."""
+    pixel_format = f"{channels} {'u8' if eight_bits else 'float'}"
+    return b"".join(buffer.get(band, 1.0, pixel_format, Gegl.AbyssPolicy.NONE) for band in _bands(place))
 
 
-def read_file(file: Gio.File) -> Picture:
+def read_file(file: Gio.File) -> RawPicture:
     """What is visible in any picture file that GIMP opens. Raises StyleError if it opens none."""
     image = load(file)
     try:
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
-        return Picture(_read(visible))
+        return _read(visible)
     finally:
         image.delete()
 
@@ -106,7 +89,7 @@ def save(image: Gimp.Image, file: Gio.File) -> None:
         )
 
 
-def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[np.ndarray]) -> list[Gimp.Layer]:
+def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[Pixels]) -> list[Gimp.Layer]:
     """A new image, just large enough for the paintings of ``layers``, with the precision, profile and resolution of
     theirs. Returns its layers in the order of ``layers``; they lie over each other as those do.
     """
@@ -139,9 +122,9 @@ def _path(item: Gimp.Item) -> list[int]:
     return [*(_path(parent) if parent else []), item.get_image().get_item_position(item)]
 
 
-def write_in_place(layer: Gimp.Layer, pixels: np.ndarray) -> None:
+def write_in_place(layer: Gimp.Layer, pixels: Pixels) -> None:
     """Replace the selected pixels of ``layer``, undoably. Raises StyleError if GIMP refuses."""
-    _set(layer.get_shadow_buffer(), pixels)
+    _set(layer.get_shadow_buffer(), layer, pixels)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
         raise StyleError(
@@ -152,7 +135,7 @@ def write_in_place(layer: Gimp.Layer, pixels: np.ndarray) -> None:
     layer.update(0, 0, layer.get_width(), layer.get_height())
 
 
-def write_above(layer: Gimp.Layer, name: str, pixels: np.ndarray) -> Gimp.Layer:
+def write_above(layer: Gimp.Layer, name: str, pixels: Pixels) -> Gimp.Layer:
     """A new layer over ``layer`` with these pixels, masked by the selection if there is one."""
     image = layer.get_image()
     new = _new_layer(layer, image, name, pixels)
@@ -167,7 +150,7 @@ def write_above(layer: Gimp.Layer, name: str, pixels: np.ndarray) -> Gimp.Layer:
     return new
 
 
-def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: np.ndarray, replace: bool) -> Gimp.Layer:
+def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: Pixels, replace: bool) -> Gimp.Layer:
     """A copy of the painting ``layer`` with other pixels, those of ``source``, in its place or over it."""
     image = layer.get_image()
     # A copy, and not the layer itself: what is written into that respects the selection.
@@ -175,10 +158,10 @@ def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: np.ndarray, repla
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
     _, x, y = source.get_offsets()
     _, old_x, old_y = new.get_offsets()
-    height, width = pixels.shape[:2]
+    width, height = source.get_width(), source.get_height()
     if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
         new.resize(width, height, old_x - x, old_y - y)
-    _set(new.get_buffer(), pixels)
+    _set(new.get_buffer(), new, pixels)
     new.update(0, 0, width, height)
     if replace:
         tattoo = layer.get_tattoo()
@@ -192,25 +175,27 @@ def _last_error() -> str:
     return Gimp.get_pdb().get_last_error().rstrip(".")
 
 
-def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, pixels: np.ndarray) -> Gimp.Layer:
+def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, pixels: Pixels) -> Gimp.Layer:
     """A layer like ``layer`` with alpha and these pixels, for ``image``."""
-    height, width = pixels.shape[:2]
+    width, height = layer.get_width(), layer.get_height()
     new = Gimp.Layer.new(image, name, width, height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL)
-    _set(new.get_buffer(), pixels)
+    _set(new.get_buffer(), new, pixels)
     return new
 
 
-def _set(buffer: Gegl.Buffer, pixels: np.ndarray) -> None:
-    height, width = pixels.shape[:2]
-    for band in _bands(width, height):
+def _set(buffer: Gegl.Buffer, layer: Gimp.Layer, pixels: Pixels) -> None:
+    """Fill a buffer of the layer's size."""
+    rows, at = memoryview(pixels), 0
+    for band in _bands(Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())):
+        end = at + band.width * band.height * len("RGBA") * FLOAT_BYTES
         # GEGL takes bytes many times faster than any other buffer.
-        rows = np.ascontiguousarray(pixels[band.y : band.y + band.height], np.float32)
-        buffer.set(band, f"{COLOURS} float", rows.tobytes())
+        buffer.set(band, f"{COLOURS} float", bytes(rows[at:end]))
+        at = end
     buffer.flush()
 
 
-def _bands(width: int, height: int) -> Iterator[Gegl.Rectangle]:
-    """Rows that together make the picture: GEGL counts a buffer's bytes in 32 bits, and crashes beyond."""
-    rows = max(1, BAND_PIXELS // width)
-    for y in range(0, height, rows):
-        yield Gegl.Rectangle.new(0, y, width, min(rows, height - y))
+def _bands(place: Gegl.Rectangle) -> Iterator[Gegl.Rectangle]:
+    """Rows that together make the place: GEGL counts a buffer's bytes in 32 bits, and crashes beyond."""
+    rows = max(1, BAND_PIXELS // place.width)
+    for y in range(0, place.height, rows):
+        yield Gegl.Rectangle.new(place.x, place.y + y, place.width, min(rows, place.height - y))

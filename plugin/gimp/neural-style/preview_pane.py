@@ -4,40 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from gi.repository import Gimp, GLib, Gtk
+import engine
+from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
 from language import _
 from navigator import Navigator
-from preview import Preview, Wish
-from proxy import LayerCopy
-from split_view import SplitView
+from preview import Layer, Preview
+from split_view import SplitView, pixbuf
 
-from plugin.engine.picture import composite
-from plugin.engine.provider import CUDA, Provider
+from plugin.engine.messages import Trial, Wish
+from plugin.engine.remote import EngineEnded
+from plugin.engine.settings import WORKING_PIXELS
 from plugin.engine.style_library import Style
-from plugin.engine.stylize import WORKING_PIXELS
 
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB: ITU-R BT.709
-GAMMA = 2.2
 ABOUT_PART = _("This is a part of the layer at its full size; choose another one in the small picture.")
 
 
 class PreviewPane:
     """Shows the layer as ``config`` would have it painted; ``widget`` is what to pack."""
 
-    def __init__(self, config: Gimp.ProcedureConfig, copy: LayerCopy) -> None:
-        self._config, self._copy = config, copy
+    def __init__(self, config: Gimp.ProcedureConfig, layer: Layer) -> None:
+        self._config, self._layer = config, layer
         self._styles: Mapping[Style, float] = {}
         self._idle = 0
-        self._preview = Preview(copy, self._changed)
+        self._preview = Preview(layer, self._changed)
         # The part shown where strokes are to have full resolution, and where that is; else the whole.
-        self._picture = whole = copy.proxy
+        self._photo = self._whole = self._pixbuf(engine.photo(layer.opened.number))
         self._corner: tuple[int, int] | None = None
         self._view = SplitView(_("Preview: the photo on the left, the painting on the right"))
-        self._view.set_size_request(whole.width, whole.height)
-        self._view.show_pictures(whole.pixels, None)
-        share = whole.width / copy.size[1], whole.height / copy.size[0]
-        self._navigator = Navigator(_("Choose the part to look at"), whole.pixels, share, lambda *_: self._wish())
+        self._view.set_size_request(layer.opened.width, layer.opened.height)
+        self._view.show_pictures(self._whole, None)
+        share = layer.opened.width / layer.width, layer.opened.height / layer.height
+        self._navigator = Navigator(_("Choose the part to look at"), self._whole, share, lambda *_: self._wish())
         self._navigator.set_no_show_all(True)
         self._spinner = Gtk.Spinner(valign=Gtk.Align.START)
         self._status = Gtk.Label(wrap=True, xalign=0, width_chars=1)
@@ -71,7 +68,7 @@ class PreviewPane:
         """Show the photo alone, and say this about it."""
         self._styles = {}
         self._look_at(None)
-        self._view.show_pictures(self._picture.pixels, None)
+        self._view.show_pictures(self._photo, None)
         self._spinner.stop()
         self._status.set_text(status)
         self._note.set_text(note)
@@ -83,7 +80,7 @@ class PreviewPane:
             GLib.source_remove(self._idle)
 
     def _wish(self) -> None:
-        height, width = self._copy.size
+        height, width = self._layer.height, self._layer.width
         if self._config.get_property("full-resolution") and width * height > WORKING_PIXELS:
             left, top = self._navigator.corner
             self._look_at((round(left * width), round(top * height)))
@@ -97,9 +94,11 @@ class PreviewPane:
         self._navigator.set_visible(corner is not None)
         if corner == self._corner:
             return
-        whole = self._copy.proxy
-        self._picture = self._copy.part(*corner, whole.width, whole.height) if corner else whole
+        self._photo = self._pixbuf(engine.photo(self._layer.opened.number, corner)) if corner else self._whole
         self._corner = corner
+
+    def _pixbuf(self, rgb: bytes) -> GdkPixbuf.Pixbuf:
+        return pixbuf(rgb, self._layer.opened.width, self._layer.opened.height)
 
     def _changed(self) -> None:
         # A slider moves faster than pictures can be mixed: once for all that has come by then.
@@ -111,26 +110,23 @@ class PreviewPane:
         if not self._styles:
             return GLib.SOURCE_REMOVE
         (self._spinner.start if self._preview.busy else self._spinner.stop)()
-        painting, picture, mixed = self._preview.painting, self._picture, None
+        painting, mixed, trouble = self._preview.painting, None, self._preview.trouble
         if painting and painting.wish.corner == self._corner:
             strength, keep_colors = (self._config.get_property(name) for name in ("strength", "keep-colors"))
-            mixed = composite(picture, painting.rgb, strength, keep_colors)
-            mixed = _grey(mixed) if self._copy.grey else mixed
-        self._view.show_pictures(picture.pixels, mixed)
+            number = self._layer.opened.number
+            try:
+                mixed = self._pixbuf(engine.mix(number, painting.trial.number, strength, keep_colors))
+            except EngineEnded as error:
+                trouble = str(error)
+        self._view.show_pictures(self._photo, mixed)
         if self._preview.busy:
             self._status.set_text(_("Painting the preview…"))
         else:
-            self._status.set_text(self._preview.trouble or (_device(painting.provider) if painting else ""))
+            self._status.set_text(trouble or (_device(painting.trial) if painting else ""))
         self._note.set_text(ABOUT_PART if self._corner else "")
         return GLib.SOURCE_REMOVE
 
 
-def _grey(pixels: np.ndarray) -> np.ndarray:
-    """What a greyscale layer keeps of sRGB-encoded pixels [H, W, 4]: their luminance."""
-    luminance = (np.clip(pixels[..., :3], 0, 1) ** GAMMA @ LUMINANCE) ** (1 / GAMMA)
-    return np.dstack([luminance, luminance, luminance, pixels[..., 3]])
-
-
-def _device(provider: Provider) -> str:
-    text = _("Runs on the graphics card: {reason}.") if provider.name == CUDA else _("Runs on the CPU: {reason}.")
-    return text.format(reason=provider.reason)
+def _device(trial: Trial) -> str:
+    text = _("Runs on the graphics card: {reason}.") if trial.on_gpu else _("Runs on the CPU: {reason}.")
+    return text.format(reason=trial.reason)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 from gi.repository import Gdk, GdkPixbuf, GLib, Gtk
 from language import _
 
-CHECK_SIZE, CHECKS = 8, (0.6, 0.4)
 KEY_STEP = 0.05
 
 
@@ -20,8 +18,8 @@ class SplitView(Gtk.EventBox):
         super().__init__(can_focus=True, halign=Gtk.Align.CENTER, valign=Gtk.Align.CENTER)
         self.get_accessible().set_name(name)
         self._split = 0.5
-        self._before: np.ndarray | None = None
-        self._after: np.ndarray | None = None
+        self._before: GdkPixbuf.Pixbuf | None = None
+        self._after: GdkPixbuf.Pixbuf | None = None
         self._image = Gtk.Image()
         self._captions = [_caption(_("Before"), Gtk.Align.START), _caption(_("After"), Gtk.Align.END)]
         overlay = Gtk.Overlay()
@@ -39,10 +37,9 @@ class SplitView(Gtk.EventBox):
         for change in ("focus-in-event", "focus-out-event"):
             self.connect_after(change, lambda *_: self._redraw())
 
-    def show_pictures(self, before: np.ndarray, after: np.ndarray | None) -> None:
-        """Show these, float32 [H, W, 4] in 0..1 with straight alpha, or the first alone."""
-        self._before = opaque(before)
-        self._after = None if after is None else opaque(after)
+    def show_pictures(self, before: GdkPixbuf.Pixbuf, after: GdkPixbuf.Pixbuf | None) -> None:
+        """Show these, or the first alone."""
+        self._before, self._after = before, after
         for caption in self._captions:
             caption.set_visible(after is not None)
         self._redraw()
@@ -53,17 +50,15 @@ class SplitView(Gtk.EventBox):
         shown = self._before
         if self._after is not None:
             shown = self._after.copy()
-            at = round(self._split * shown.shape[1])
-            shown[:, :at] = self._before[:, :at]
+            width, height = shown.get_width(), shown.get_height()
+            at = round(self._split * width)
+            if at:
+                self._before.copy_area(0, 0, at, height, shown, 0, 0)
             # A light line between dark ones stands out against anything.
             thick = 2 if self.has_focus() else 1
-            shown[:, max(0, at - thick - 1) : at + thick + 1] = 30
-            shown[:, max(0, at - thick) : at + thick] = 240
-        height, width = shown.shape[:2]
-        data = GLib.Bytes.new(shown.tobytes())
-        self._image.set_from_pixbuf(
-            GdkPixbuf.Pixbuf.new_from_bytes(data, GdkPixbuf.Colorspace.RGB, False, 8, width, height, 3 * width)
-        )
+            paint_over(shown, at - thick - 1, 0, at + thick + 1, height, 30)
+            paint_over(shown, at - thick, 0, at + thick, height, 240)
+        self._image.set_from_pixbuf(shown)
 
     def _move_to(self, split: float) -> None:
         self._split = min(1.0, max(0.0, split))
@@ -98,11 +93,15 @@ def _caption(text: str, side: Gtk.Align) -> Gtk.Label:
     return label
 
 
-def opaque(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3]: the picture over the checks that stand for transparency."""
-    rgb, alpha = pixels[..., :3], pixels[..., 3:]
-    if alpha.min() < 1:
-        rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
-        checks = np.where((rows // CHECK_SIZE + columns // CHECK_SIZE) % 2, *CHECKS)[..., None]
-        rgb = rgb * alpha + checks * (1 - alpha)
-    return (np.clip(np.nan_to_num(rgb), 0, 1) * 255 + 0.5).astype(np.uint8)
+def pixbuf(rgb: bytes, width: int, height: int) -> GdkPixbuf.Pixbuf:
+    """A picture to show of RGB in eight bits."""
+    data = GLib.Bytes.new(rgb)
+    return GdkPixbuf.Pixbuf.new_from_bytes(data, GdkPixbuf.Colorspace.RGB, False, 8, width, height, 3 * width)
+
+
+def paint_over(picture: GdkPixbuf.Pixbuf, left: int, top: int, right: int, bottom: int, grey: int) -> None:
+    """Fill a rectangle, as far as it lies within the picture."""
+    left, top = max(0, left), max(0, top)
+    width, height = min(right, picture.get_width()) - left, min(bottom, picture.get_height()) - top
+    if width > 0 and height > 0:
+        picture.new_subpixbuf(left, top, width, height).fill(int.from_bytes([grey, grey, grey, 255], "big"))

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
-import numpy as np
-from gi.repository import Gimp, GimpUi, Gtk
+import engine
+from gi.repository import GimpUi, Gtk
 from language import _
-from split_view import SplitView
+from split_view import SplitView, pixbuf
 
-from plugin.engine.detail import resized
-from plugin.engine.picture import Picture, composite
+from plugin.engine.messages import OpenedLayer
 from plugin.engine.progress import Progress
+from plugin.engine.remote import EngineEnded
 
 STOP = 1
 
 
 class Watch:
-    """A watcher (see background.py) with a window."""
+    """A watcher (see background.py) with a window, in which opened layers are shown."""
 
-    def __init__(self, proxies: Sequence[Picture], config: Gimp.ProcedureConfig) -> None:
+    def __init__(self, opened: Sequence[OpenedLayer]) -> None:
         self.stopped = self.cancelled = False
-        self._proxies = proxies
-        self._strength, self._keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
+        self.layers: Sequence[int] = [layer.number for layer in opened]
+        self._photos = [pixbuf(engine.photo(layer.number), layer.width, layer.height) for layer in opened]
         self._seen: Progress | None = None
         self._began, self._first = 0.0, 0
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
-        self._view.show_pictures(self._proxies[0].pixels, None)
+        self._view.show_pictures(self._photos[0], None)
         self._bar = _bar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
@@ -53,27 +54,27 @@ class Watch:
             self._began = time.monotonic()
             self._first = progress.iteration
         self._seen = progress
-        if progress.preview is not None:
-            self._show(progress.part, progress.preview)
+        if progress.shown is not None:
+            photo = self._photos[progress.part]
+            painting = pixbuf(progress.shown, photo.get_width(), photo.get_height())
+            self._view.show_pictures(photo, painting)
         self._bar.set_fraction(progress.fraction)
         self._text.set_text(self._describe(progress))
         self._stop.set_sensitive(progress.iteration > 0 and not self.stopped)
 
     def close(self) -> None:
-        """Close the window."""
+        """Close the window, and the layers."""
         self._dialog.destroy()
-
-    def _show(self, part: int, preview: np.ndarray) -> None:
-        picture = self._proxies[part]
-        painting = resized(preview, picture.height, picture.width)
-        self._view.show_pictures(picture.pixels, composite(picture, painting, self._strength, self._keep_colors))
+        with suppress(EngineEnded):
+            for number in self.layers:
+                engine.close_layer(number)
 
     def _describe(self, progress: Progress) -> str:
         if self.stopped:
             return _("Stopping…")
         if not progress.iteration:
             return f"{progress.stage}…"
-        layers = len(self._proxies)
+        layers = len(self._photos)
         text = _("Iteration {iteration} of {iterations}")
         if layers > 1:
             text = _("Layer {layer} of {layers}, iteration {iteration} of {iterations}")

@@ -13,6 +13,7 @@ from plugin.engine import memory, provider, stylize
 from plugin.engine.detail import resized
 from plugin.engine.picture import Picture
 from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.settings import WORKING_PIXELS, StylizeSettings, seen_size
 from plugin.engine.style_library import PREFIX, find_styles, read_styles
 
 
@@ -30,7 +31,7 @@ def picture(height: int, width: int) -> Picture:
 @pytest.mark.parametrize("stroke_size", [50, 100, 137.5, 200])
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (3, 5), (7, 8), (9, 9), (64, 64), (97, 61), (211, 40)])
 def test_any_size_and_aspect(style, size, stroke_size):
-    done = stylize.stylize(picture(*size), style, stylize.StylizeSettings(stroke_size=stroke_size))
+    done = stylize.stylize(picture(*size), style, StylizeSettings(stroke_size=stroke_size))
     assert done.pixels.shape == (*size, 4) and done.pixels.dtype == np.float32
     assert np.isfinite(done.pixels).all() and done.pixels.min() >= 0 and done.pixels.max() <= 1
 
@@ -44,7 +45,7 @@ def test_it_paints(style, noise):
 
 @pytest.mark.parametrize("stroke_size", [50, 100, 200])
 def test_alpha_stays_and_what_nobody_sees_stays(style, noise, stroke_size):
-    done = stylize.stylize(Picture(noise), style, stylize.StylizeSettings(stroke_size=stroke_size))
+    done = stylize.stylize(Picture(noise), style, StylizeSettings(stroke_size=stroke_size))
     assert np.array_equal(done.pixels[..., 3], noise[..., 3])
     hidden = noise[..., 3] == 0
     assert hidden.any() and np.array_equal(done.pixels[hidden], noise[hidden])
@@ -53,12 +54,12 @@ def test_alpha_stays_and_what_nobody_sees_stays(style, noise, stroke_size):
 def test_strength(style, noise):
     noise[..., 3] = 1
     whole, half, none = (
-        stylize.stylize(Picture(noise), style, stylize.StylizeSettings(strength)).pixels for strength in (100, 50, 0)
+        stylize.stylize(Picture(noise), style, StylizeSettings(strength)).pixels for strength in (100, 50, 0)
     )
     assert np.array_equal(none, noise)
     np.testing.assert_allclose(half, (whole + noise) / 2, atol=1e-6)
     with pytest.raises(StyleError, match="from 0 to 100"):
-        stylize.StylizeSettings(strength=101)
+        StylizeSettings(strength=101)
 
 
 def blots() -> np.ndarray:
@@ -78,7 +79,7 @@ def frequency(pixels: np.ndarray) -> float:
 def test_the_stroke_size_changes_the_strokes():
     style = find_styles("starry-night")  # all strokes; the Great Wave leaves much of a picture bare
     found = [
-        frequency(stylize.stylize(Picture(blots()), style, stylize.StylizeSettings(stroke_size=size)).pixels)
+        frequency(stylize.stylize(Picture(blots()), style, StylizeSettings(stroke_size=size)).pixels)
         for size in (50, 100, 200)
     ]
     assert found[0] > 1.1 * found[1] and found[1] > 1.1 * found[2], found
@@ -90,13 +91,13 @@ def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch
     torch = pytest.importorskip("torch")
     from nst_core.metrics import luminance, ssim
 
-    monkeypatch.setattr(stylize, "WORKING_PIXELS", 60_000)
+    monkeypatch.setattr("plugin.engine.settings.WORKING_PIXELS", 60_000)
     with Image.open(samples / photo) as image:
         opened = np.array(image.convert("RGBA")).astype(np.float32) / 255
-    copy = resized(opened, *stylize.seen_size(*opened.shape[:2], stylize.StylizeSettings()))
+    copy = resized(opened, *seen_size(*opened.shape[:2], StylizeSettings()))
     assert copy.shape[0] < opened.shape[0]
 
-    def alike(name: str, settings: stylize.StylizeSettings) -> float:
+    def alike(name: str, settings: StylizeSettings) -> float:
         shown, painted = (
             torch.from_numpy(resized(stylize.stylize(Picture(p), find_styles(name), settings).pixels, 180, 270))
             for p in (copy, opened)
@@ -104,7 +105,7 @@ def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch
         return ssim(*(luminance(p[..., :3].permute(2, 0, 1)) for p in (shown, painted)))
 
     for name in ("great-wave", "starry-night", "udnie"):
-        relative, full = (alike(name, stylize.StylizeSettings(full_resolution=value)) for value in (False, True))
+        relative, full = (alike(name, StylizeSettings(full_resolution=value)) for value in (False, True))
         assert relative >= 0.9 and full < relative
 
 
@@ -112,7 +113,7 @@ def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch
 def test_a_picture_of_the_working_size_has_strokes_of_full_resolution(style, noise, stroke_size):
     noise[..., 3] = 1
     painted = [
-        stylize.stylize(Picture(noise), style, stylize.StylizeSettings(stroke_size=stroke_size, full_resolution=full))
+        stylize.stylize(Picture(noise), style, StylizeSettings(stroke_size=stroke_size, full_resolution=full))
         for full in (False, True)
     ]
     assert np.array_equal(painted[0].pixels, painted[1].pixels)
@@ -120,18 +121,18 @@ def test_a_picture_of_the_working_size_has_strokes_of_full_resolution(style, noi
 
 @pytest.mark.parametrize("stroke_size", [50, 100, 200])
 def test_strokes_are_relative_to_the_picture(stroke_size):
-    settings = stylize.StylizeSettings(stroke_size=stroke_size)
-    sizes = [stylize.seen_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
+    settings = StylizeSettings(stroke_size=stroke_size)
+    sizes = [seen_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
     assert len(set(sizes)) == 1
-    assert sizes[0][0] * sizes[0][1] == pytest.approx(stylize.WORKING_PIXELS * (100 / stroke_size) ** 2, rel=0.01)
-    in_pixels = stylize.StylizeSettings(stroke_size=stroke_size, full_resolution=True)
-    assert stylize.seen_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
+    assert sizes[0][0] * sizes[0][1] == pytest.approx(WORKING_PIXELS * (100 / stroke_size) ** 2, rel=0.01)
+    in_pixels = StylizeSettings(stroke_size=stroke_size, full_resolution=True)
+    assert seen_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
 
 
 def test_a_painting_can_be_stopped(style):
     class Impatient(Stopper):
-        def watch(self, options):
-            super().watch(options)
+        def ends(self, end):
+            super().ends(end)
             self.timer = threading.Timer(0.05, self.stop)
             self.timer.start()
 
@@ -148,7 +149,7 @@ def test_large_strokes_are_more_than_an_enlargement(style):
     """A step in the photo is steeper than in the small painting enlarged."""
     pixels = np.ones((160, 160, 4), np.float32)
     pixels[:, :75, :3] = 0.05
-    large = stylize.stylize(Picture(pixels), style, stylize.StylizeSettings(stroke_size=200)).pixels
+    large = stylize.stylize(Picture(pixels), style, StylizeSettings(stroke_size=200)).pixels
     small = stylize.stylize(Picture(resized(pixels, 80, 80)), style).pixels
     inner = (slice(20, -20), slice(65, 85), slice(0, 3))
     steepest, plainly = (
@@ -159,7 +160,7 @@ def test_large_strokes_are_more_than_an_enlargement(style):
 
 def test_the_trained_stroke_size_is_the_bare_network(style, noise):
     noise[..., 3] = 1
-    done = stylize.stylize(Picture(noise), style, stylize.StylizeSettings(stroke_size=100, device="cpu"))
+    done = stylize.stylize(Picture(noise), style, StylizeSettings(stroke_size=100, device="cpu"))
     (chosen,) = style
     session = provider.open_session(chosen.path, done.provider)
     bare = stylize.run_network(session, noise[..., :3], np.ones((1, 1), np.float32))
@@ -193,11 +194,11 @@ print(left, used() - before)
 @pytest.mark.parametrize("stroke_size", [49.9, 200.1, 0, -100, float("nan"), float("inf")])
 def test_a_stroke_size_out_of_range_is_refused(stroke_size):
     with pytest.raises(StyleError, match="from 50 to 200"):
-        stylize.StylizeSettings(stroke_size=stroke_size)
+        StylizeSettings(stroke_size=stroke_size)
 
 
 def test_it_says_who_ran_it_and_how_long(style):
-    done = stylize.stylize(picture(32, 32), style, stylize.StylizeSettings(device="cpu"))
+    done = stylize.stylize(picture(32, 32), style, StylizeSettings(device="cpu"))
     assert done.provider == provider.Provider(provider.CPU, "the CPU was asked for")
     assert done.seconds["total"] == pytest.approx(sum(v for k, v in done.seconds.items() if k != "total"), abs=1e-3)
 
@@ -234,20 +235,20 @@ def test_a_picture_too_large_is_one_sentence(style, monkeypatch):
 
 def test_memory_is_that_of_the_size_at_which_the_network_works(style, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
-    stylize.stylize(picture(300, 400), style, stylize.StylizeSettings(stroke_size=100))
+    stylize.stylize(picture(300, 400), style, StylizeSettings(stroke_size=100))
     with pytest.raises(StyleError, match=r"at a stroke size of 50 % has 0\.1 megapixels.*at most 0\.0 megapixels"):
-        stylize.stylize(picture(300, 400), style, stylize.StylizeSettings(stroke_size=50))
+        stylize.stylize(picture(300, 400), style, StylizeSettings(stroke_size=50))
     with pytest.raises(StyleError, match=r"The picture has 0\.2 megapixels"):
         stylize.stylize(picture(480, 480), style)
-    stylize.stylize(picture(480, 480), style, stylize.StylizeSettings(stroke_size=200))
+    stylize.stylize(picture(480, 480), style, StylizeSettings(stroke_size=200))
 
 
 def test_memory_is_that_of_the_working_size(style, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
-    monkeypatch.setattr(stylize, "WORKING_PIXELS", 120_000)
+    monkeypatch.setattr("plugin.engine.settings.WORKING_PIXELS", 120_000)
     stylize.stylize(picture(480, 480), style)
     with pytest.raises(StyleError, match=r"The picture with strokes at full resolution has 0\.2 megapixels"):
-        stylize.stylize(picture(480, 480), style, stylize.StylizeSettings(full_resolution=True))
+        stylize.stylize(picture(480, 480), style, StylizeSettings(full_resolution=True))
 
 
 def test_progress_runs_to_the_end(style):
@@ -268,8 +269,9 @@ import numpy as np
 import onnx
 from plugin.engine.memory import peak_rss_mib
 from plugin.engine.picture import Picture
-from plugin.engine.style_library import PREFIX, find_styles, read_styles
-from plugin.engine.stylize import StylizeSettings, stylize
+from plugin.engine.settings import StylizeSettings
+from plugin.engine.style_library import find_styles
+from plugin.engine.stylize import stylize
 style, side = find_styles("great-wave"), int(sys.argv[2])
 settings = StylizeSettings(stroke_size=float(sys.argv[1]), full_resolution=sys.argv[3] == "True")
 stylize(Picture(np.zeros((64, 64, 4), np.float32)), style, settings)
@@ -280,7 +282,7 @@ print((peak_rss_mib() - before) * 2**20 / side**2)
 """
     command = [sys.executable, "-c", script, str(stroke_size), str(side), str(full)]
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    seen = (100 / stroke_size) ** 2 * (1 if full else stylize.WORKING_PIXELS / side**2)
+    seen = (100 / stroke_size) ** 2 * (1 if full else WORKING_PIXELS / side**2)
     estimate = next(iter(style)).bytes_per_pixel * seen + stylize.PICTURE_BYTES_PER_PIXEL * max(1, seen)
     print(stroke_size, peak, estimate)
     assert 0.4 * estimate < peak <= estimate

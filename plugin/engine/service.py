@@ -1,0 +1,184 @@
+"""The engine for a host without arrays: what goes in and out is plain data (see messages.py).
+
+A host calls these functions in its own process, or those of worker.py's process, which are the same. A layer that was
+opened, and what was tried on it, stay here and go by their numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nst_core.language import _
+from nst_core.settings import RenderSettings
+from plugin.engine import estimate as estimates
+from plugin.engine import memory, render, trial
+from plugin.engine.detail import resized
+from plugin.engine.layer_copy import LayerCopy, greyed, opaque
+from plugin.engine.messages import Estimate, FromPicture, OpenedLayer, Painted, RawPicture, Trained, Trial, Wish
+from plugin.engine.parallel import bands, in_threads
+from plugin.engine.picture import Picture, composite
+from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+from plugin.engine.provider import CUDA
+from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL, Stylized, stylize
+
+Painter = Callable[[Picture, ProgressCallback], Stylized | render.Rendered]
+require_torch = render.require_torch
+# Between two iterations that are told; nobody looks more often.
+TELLING_SECONDS = 0.1
+
+
+@dataclass(eq=False)
+class _Opened:
+    """A layer, and by number what was tried on it: the picture that is mixed, and the painting."""
+
+    copy: LayerCopy
+    trials: dict[int, tuple[Picture, np.ndarray]] = field(default_factory=dict)
+
+
+_opened: dict[int, _Opened] = {}
+_numbers = itertools.count(1)
+
+
+def check_memory(pixels: int) -> None:
+    """Raise StyleError, saying how large a picture would fit, if pictures of so many pixels do not fit into memory."""
+    memory.check_memory(pixels, PICTURE_BYTES_PER_PIXEL, False)
+
+
+def paint(
+    pictures: Sequence[RawPicture],
+    how: Trained | FromPicture,
+    progress: ProgressCallback = ignore,
+    *,
+    layers: Sequence[int] = (),
+) -> list[Painted]:
+    """The pictures painted. Where ``progress`` returns False, those that are not begun are left out.
+
+    ``layers`` are opened ones to show the pictures on as they develop: ``progress`` then gets them ready to be shown,
+    at the size of the layer and in its mixture of photo and painting. Raises as stylize and render do.
+    """
+    copies = [_opened[number].copy for number in layers]
+    painter = _trained(how) if isinstance(how, Trained) else _from_picture(how)
+    done = []
+    for index, raw in enumerate(pictures):
+        told = _teller(index, len(pictures), progress, how, copies[index] if copies else None)
+        if not told(Progress(_("Preparing"), 0.0)):
+            break
+        painted = painter(_picture(raw), told)
+        done.append(Painted(painted.pixels.data.cast("B"), painted.seconds, painted.notes))
+    return done
+
+
+def open_layer(picture: RawPicture, grey: bool) -> OpenedLayer:
+    """Keep a copy of a layer, of eight bits, to try things on. ``grey`` is whether the layer can hold no colours."""
+    copy, number = LayerCopy(picture, grey), next(_numbers)
+    _opened[number] = _Opened(copy)
+    return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
+
+
+def close_layer(layer: int) -> None:
+    """Forget an opened layer, and all that was tried on it."""
+    del _opened[layer]
+
+
+def photo(layer: int, corner: tuple[int, int] | None = None) -> bytes:
+    """The opened layer as it is, or the part of it with this corner, to be shown: RGB in eight bits, over checks where
+    it is transparent.
+    """
+    return opaque(_opened[layer].copy.shown_part(corner).pixels).tobytes()
+
+
+def try_on(layer: int, wish: Wish, sketch: bool, stopper: Stopper) -> Trial:
+    """Try a wish on an opened layer. A ``sketch`` is quick, but has larger strokes than it should.
+
+    Raises StyleError as stylize does, and progress.Stopped if ``stopper`` stops it.
+    """
+    opened = _opened[layer]
+    rgb, done = trial.tried(opened.copy, wish, sketch, stopper)
+    number = next(_numbers)
+    opened.trials[number] = opened.copy.shown_part(wish.corner), rgb
+    return Trial(number, done.provider.name == CUDA, done.provider.reason)
+
+
+def mix(layer: int, number: int, strength: float, keep_colors: bool) -> bytes:
+    """The photo and what was tried on it, mixed as picture.composite does, to be shown as ``photo`` is."""
+    opened = _opened[layer]
+    return _mixed(opened.copy, *opened.trials[number], strength, keep_colors)
+
+
+def forget(layer: int, number: int) -> None:
+    """Forget what was tried under this number, unless its layer was closed."""
+    if layer in _opened:
+        del _opened[layer].trials[number]
+
+
+def estimate(shapes: Sequence[tuple[int, int]], settings: RenderSettings, features: str, stopper: Stopper) -> Estimate:
+    """How long renders of these heights and widths will take together (see estimate.py)."""
+    return estimates.estimate(shapes, settings, stopper, features=features)
+
+
+def _trained(how: Trained) -> Painter:
+    return lambda picture, progress: stylize(picture, how.styles, how.settings, progress)
+
+
+def _from_picture(how: FromPicture) -> Painter:
+    style_picture = _picture(how.style_picture)
+
+    def painter(picture: Picture, progress: ProgressCallback) -> render.Rendered:
+        return render.render(
+            picture,
+            style_picture,
+            how.settings,
+            progress,
+            features=how.features,
+            strength=how.strength,
+            keep_colors=how.keep_colors,
+            keep_size=True,
+        )
+
+    return painter
+
+
+def _picture(raw: RawPicture) -> Picture:
+    pixels = np.frombuffer(raw.data, np.float32).reshape(raw.height, raw.width, raw.channels)
+    if raw.channels == 3:
+        colours, pixels = pixels, np.empty((raw.height, raw.width, 4), np.float32)
+
+        def add_alpha(rows: slice) -> None:
+            pixels[rows, :, :3] = colours[rows]
+            pixels[rows, :, 3] = 1
+
+        in_threads(add_alpha, bands(raw.height, raw.width))
+    mask = None if raw.mask is None else np.frombuffer(raw.mask, np.float32).reshape(raw.height, raw.width)
+    return Picture(pixels, mask)
+
+
+def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, strength: float, keep_colors: bool) -> bytes:
+    mixed = composite(picture, rgb, strength, keep_colors)
+    return opaque(greyed(mixed) if copy.grey else mixed).tobytes()
+
+
+def _teller(
+    index: int, count: int, progress: ProgressCallback, how: Trained | FromPicture, copy: LayerCopy | None
+) -> ProgressCallback:
+    """What passes on the progress of one of several pictures."""
+    last, going = 0.0, True
+
+    def tell(at: Progress) -> bool:
+        nonlocal last, going
+        now = time.monotonic()
+        if at.iteration > 1 and now - last < TELLING_SECONDS:
+            return going
+        last, shown = now, None
+        if at.preview is not None and copy is not None and isinstance(how, FromPicture):
+            rgb = resized(at.preview, copy.proxy.height, copy.proxy.width)
+            shown = _mixed(copy, copy.proxy, rgb, how.strength, how.keep_colors)
+        fraction = (index + at.fraction) / count
+        going = progress(replace(at, fraction=fraction, part=index, preview=None, shown=shown))
+        return going
+
+    return tell

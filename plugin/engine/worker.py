@@ -1,0 +1,121 @@
+"""The engine in a process of its own: does what remote.py asks for on standard input, and answers on standard output.
+
+    PYTHON -I -m plugin.engine.worker [CATALOGUES]
+
+CATALOGUES is the folder of the host's translations. The process ends when its standard input does, whatever it does
+then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gettext
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import IO, Any
+
+from nst_core.errors import StyleError
+from nst_core.language import DOMAIN
+from plugin.engine import pipe
+from plugin.engine.progress import Progress, Stopped, Stopper
+
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+def main() -> None:
+    """Answer calls until there are no more."""
+    if sys.platform == "linux":
+        # Ends with its host even where something else holds the pipe open.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    requests, answers = _take_streams()
+    for catalogues in sys.argv[1:]:
+        gettext.bindtextdomain(DOMAIN, catalogues)
+    threading.Thread(target=_load, daemon=True).start()
+    worker = Worker(answers)
+    with suppress(EOFError):
+        while True:
+            worker.take(*pipe.receive(requests))
+    os._exit(0)  # at once, though threads are still computing
+
+
+class _Running:
+    """A call that is being done: how to stop it, and what its host answered to its progress."""
+
+    def __init__(self) -> None:
+        self.stopper, self.told = Stopper(), SimpleQueue[bool]()
+
+
+class Worker:
+    """Does what it is asked for, each call in a thread of its own, and answers on ``answers``."""
+
+    def __init__(self, answers: IO[bytes]) -> None:
+        self._answers, self._lock = answers, threading.Lock()
+        self._running: dict[int, _Running] = {}
+
+    def take(self, number: int, function: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        """Begin a call; or, for one that is being done, "stop" it or hear what its host "told"."""
+        running = self._running.get(number)
+        if function == "stop":
+            if running:
+                running.stopper.stop()
+        elif function == "told":
+            if running:
+                running.told.put(*arguments)
+        else:
+            self._running[number] = running = _Running()
+            work = (number, running, function, arguments, keywords)
+            threading.Thread(target=self._do, args=work, daemon=True).start()
+
+    def _do(
+        self, number: int, running: _Running, function: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> None:
+        def tell(progress: Progress) -> bool:
+            self._answer(number, "progress", progress)
+            return running.told.get()
+
+        own = {pipe.Own.PROGRESS: tell, pipe.Own.STOPPER: running.stopper}
+        try:
+            arguments = [own[value] if isinstance(value, pipe.Own) else value for value in arguments]
+            answer: tuple[str, Any] = "done", getattr(_load(), function)(*arguments, **keywords)
+        except StyleError as error:
+            answer = "refused", str(error)
+        except Stopped:
+            answer = "stopped", None
+        except Exception as error:
+            answer = "failed", (type(error).__name__, str(error), traceback.format_exc())
+        del self._running[number]
+        self._answer(number, *answer)
+
+    def _answer(self, number: int, kind: str, value: object) -> None:
+        try:
+            with self._lock:
+                pipe.send(self._answers, (number, kind, value))
+        except OSError:  # the host is gone
+            os._exit(0)
+
+
+def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
+    """Standard input and output for ourselves: what libraries print goes to standard error, and they read nothing."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def _load() -> Any:
+    """The service. It takes a moment to import, in which calls can come in already."""
+    from plugin.engine import service
+
+    return service
+
+
+if __name__ == "__main__":
+    main()

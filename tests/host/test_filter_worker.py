@@ -1,0 +1,118 @@
+"""The filter in a GIMP whose Python cannot load the engine, which then runs in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from tests.conftest import SAMPLES
+from tests.host.filter_checks import (
+    AGAIN,
+    assert_refused,
+    child,
+    need_torch,
+    pixels,
+    raw_pixels,
+    some_pixels,
+    until,
+)
+from tests.host.gimp import Session, environment, make_profile
+
+WORKER = "plugin.engine.worker"
+
+
+@pytest.fixture(scope="module")
+def other_variables(gimp, home, tmp_path_factory) -> dict[str, str]:
+    """Those of a GIMP whose Python is another one."""
+    return environment(make_profile(tmp_path_factory.mktemp("gimp") / "profile", other_python=True), home)
+
+
+@pytest.fixture(scope="module")
+def other(gimp, other_variables, tmp_path_factory) -> Iterator[Session]:
+    with Session(gimp.console, other_variables, tmp_path_factory.mktemp("log") / "gimp.log") as session:
+        yield session
+
+
+@pytest.fixture
+def painting(tmp_path) -> str:
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "painting.png")
+    return str(tmp_path / "painting.png")
+
+
+def test_it_paints_the_same_to_the_bit(session, other):
+    with Image.open(SAMPLES / "chelsea.jpg") as photo:
+        before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
+    before[:, 200:300, 3] = 0.5
+    painted, shown = [], []
+    for gimp in (session, other):
+        image, layer = gimp.call("new_image", pixels=before, precision="FLOAT_NON_LINEAR")
+        gimp.call("select", image=image, rectangle=(50, 50, 300, 150), feather=20.0)
+        result = gimp.call("run", image=image, drawables=[layer], strength=70.0, keep_colors=True, output="image")
+        assert result["status"] == "success", result["message"]
+        painted.append(pixels(gimp, result["layer"]))
+        shown.append(gimp.call("preview", layer=layer, styles=["udnie"])[-1]["rgb"])
+        gimp.call("delete", image=gimp.call("facts", layer=result["layer"])["image"])
+        gimp.call("delete", image=image)
+    assert (painted[0] == painted[1]).all() and (painted[0] != before).any()
+    assert (shown[0] == shown[1]).all()
+
+
+def test_a_render_is_stopped_and_edited_again(other, features, painting):
+    need_torch()
+    image, layer = other.call("new_image", pixels=some_pixels())
+    before = pixels(other, layer)
+    few = {"style_image": painting, "features": features, "size": 64}
+    (new,) = other.call("stop_at", image=image, drawables=[layer], part=0, iterations=5000, **few)
+    assert np.abs(pixels(other, new) - before).max() > 0.01
+    result = other.call("run", procedure=AGAIN, image=image, drawables=[new], style="negative")
+    assert result["status"] == "success", result["message"]
+    assert other.call("state", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
+    assert_refused(other.call("run", image=image, drawables=[layer], **few | {"features": "/no.pt"}), "/no.pt")
+    other.call("delete", image=image)
+
+
+def test_how_long_a_render_takes(other, slim_weights):
+    need_torch()
+    ((seconds, network, trouble),) = other.call(
+        "estimate", shape=(30, 40), sizes=[1024, 64], features=str(slim_weights)
+    )
+    assert 0 < seconds < 60 and network == "slim" and not trouble
+
+
+def test_a_process_that_dies_is_one_sentence(other, other_variables, features, painting):
+    need_torch()
+    image, layer = other.call("new_image", pixels=some_pixels())
+    raw = raw_pixels(other, layer)
+    other.start(
+        "run", image=image, drawables=[layer], style_image=painting, features=features, size=64, iterations=10000
+    )
+    until(lambda: worker(other)).kill()
+    assert_refused(other.answer(), "ended unexpectedly", "-9", "install.py")
+    assert (raw_pixels(other, layer) == raw).all()
+    assert "ended unexpectedly" in Path(other_variables["GIMP3_DIRECTORY"], "neural-style.log").read_text()
+    other.call("delete", image=image)
+
+
+def test_no_process_is_left_when_gimp_is_killed(gimp, other_variables, features, painting, tmp_path):
+    need_torch()
+    with Session(gimp.console, other_variables, tmp_path / "gimp.log") as session:
+        image, layer = session.call("new_image", pixels=some_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
+        session.start("run", image=image, drawables=[layer], style_image=painting, features=features, iterations=5000)
+        engine = until(lambda: worker(session))
+        until(lambda: any("libtorch" in map.path for map in engine.memory_maps()))
+        filter = child(session.process.pid, "neural-style.py")
+        session.process.kill()
+        session.process.wait(10)
+        for process in (filter, engine):
+            process.wait(2)
+
+
+def worker(session: Session) -> psutil.Process | None:
+    """The engine's process of the filter that runs. GIMP may have one too: tests connect to it from there."""
+    filter = child(session.process.pid, "neural-style.py")
+    return filter and child(filter.pid, WORKER)
