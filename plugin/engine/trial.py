@@ -13,7 +13,7 @@ from plugin.engine.settings import StylizeSettings, seen_size
 from plugin.engine.stylize import Stylized, stylize
 
 # Around a part of the layer, in its pixels: what the network looks at beside it.
-SURROUNDINGS = 160
+SURROUNDINGS = 224
 AS_IT_IS = StylizeSettings(full_resolution=True)
 
 
