@@ -443,7 +443,7 @@ def plot(found: Record, path: Path) -> None:
     axes = figure.subplots()
     for name, curve in found["curves"].items():
         axes.loglog(curve["seconds"][1:], curve["losses"][1:], label=name)
-    axes.set(xlabel="seconds", ylabel=f"loss by {found['judge']}", title=f"{found['size']} pixels")
+    axes.set(xlabel="seconds", ylabel="loss", title=f"{found['size']} pixels")
     axes.legend()
     figure.savefig(path, format="svg", metadata={"Date": None})
 
