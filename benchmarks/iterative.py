@@ -444,6 +444,8 @@ def plot(found: Record, path: Path) -> None:
     for name, curve in found["curves"].items():
         axes.loglog(curve["seconds"][1:], curve["losses"][1:], label=name)
     axes.set(xlabel="seconds", ylabel="loss", title=f"{found['size']} pixels")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
     axes.legend()
     figure.savefig(path, format="svg", metadata={"Date": None})
 

@@ -471,7 +471,7 @@ def in_words(values: tuple[float, float, float], iterations: Sequence[int]) -> s
 def plot(records: Sequence[Record], path: Path) -> None:
     """Objective against iterations, a panel for each style, with the fast result as a level line."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator
 
     found = summaries(records)
     columns = min(3, len(found))
@@ -485,8 +485,9 @@ def plot(records: Sequence[Record], path: Path) -> None:
         panel.set(title=style.title, xlabel="iterations of L-BFGS", ylabel="objective")
         panel.set_xticks(style.iterations, [str(number) for number in style.iterations])
         panel.xaxis.minorticks_off()
-        panel.yaxis.set_major_formatter("{x:g}")
-        panel.yaxis.set_minor_formatter(LogFormatter())
+        panel.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        for set_formatter in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+            set_formatter("{x:g}")
     panels[0].legend()
     for panel in panels[len(found) :]:
         panel.set_axis_off()
