@@ -83,6 +83,9 @@ class Remote:
     def _do(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         number, call = next(self._numbers), _Call()
         sent = [call.own(argument) for argument in arguments]
+        if call.stopper:
+            # A short call could be done before it heard that it is to stop.
+            call.stopper.check()
         with self._changing:
             if self._end:
                 raise self._end
@@ -91,7 +94,7 @@ class Remote:
         if call.stopper:
             try:
                 call.stopper.ends(lambda: self._send(number, "stop"))
-            except Stopped:  # before it had begun
+            except Stopped:  # meanwhile
                 self._send(number, "stop")
         return call.answer.result()
 

@@ -50,7 +50,7 @@ def test_what_is_being_tried_is_stopped_while_other_calls_are_answered(remote):
     layer = remote.open_layer(noise_picture(1500, 2000, eight_bits=True), False)
     wish = Wish(tuple(find_styles("great-wave").items()), 50.0)
     stopper = Stopper()
-    timer = threading.Timer(0.5, stopper.stop)
+    timer = threading.Timer(0.2, stopper.stop)
     timer.start()
     with pytest.raises(Stopped):
         remote.try_on(layer.number, wish, False, stopper)
