@@ -37,9 +37,11 @@ from tests.host.gimp import Screen, Session, environment, make_profile
 SAMPLE = Path(__file__).parent.parent / "plugin" / "samples" / "coffee.jpg"
 SIZE = 1732, 1155  # width and height of two megapixels
 STYLE = "great-wave"
-WAYS: dict[str, dict[str, Any]] = {
-    "strokes relative to the picture": {},
-    "strokes at full resolution": {"full_resolution": True},
+# With what settings, and whether GIMP's Python is to be taken for one that cannot load the engine.
+WAYS: dict[str, tuple[dict[str, Any], bool]] = {
+    "strokes relative to the picture": ({}, False),
+    "strokes at full resolution": ({"full_resolution": True}, False),
+    "strokes relative to the picture, engine in its own process": ({}, True),
 }
 WHOLE = "whole call"
 NOT_OPEN, OPEN = "style of a file not opened before", "style of a file that is open"
@@ -59,18 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = copied_styles(folder / "home" / "styles", options.choices)[: 2 * options.choices]
-        profile = make_profile(folder / "profile")
-        variables = environment(profile, folder / "home")
-        with Session(gimp.console, variables, folder / "gimp.log") as session:
-            log = profile / "neural-style.log"
-            runs = {way: timed_runs(session, log, photo, options.runs, settings) for way, settings in WAYS.items()}
-        bare = {way: bare_inference(photo, options.runs, settings) for way, settings in WAYS.items()}
+        runs, bare = {}, {}
+        for way, (settings, other_python) in WAYS.items():
+            profile = make_profile(folder / way, other_python)
+            variables = environment(profile, folder / "home")
+            with Session(gimp.console, variables, folder / "gimp.log") as session:
+                runs[way] = timed_runs(session, profile / "neural-style.log", photo, options.runs, settings)
+            bare[way] = bare_inference(photo, options.runs, settings)
         print(f"GIMP {gimp.version}, {len(os.sched_getaffinity(0))} cores, {SIZE[0]} x {SIZE[1]} pixels\n")
         print(runs_table(runs, bare))
         if not all(map(shutil.which, ("Xvfb", "xdotool"))):
             print("The dialog was left out: it needs Xvfb and xdotool.")
             return
         program = gimp.console.with_name(gimp.console.name.replace("-console", ""))
+        variables = environment(make_profile(folder / "dialog"), folder / "home")
         with (
             Screen() as screen,
             Session(program, variables | {"DISPLAY": screen.display}, folder / "gimp.log") as session,

@@ -49,13 +49,16 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     amount = SHARPENING * min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     luma = seen @ LUMA
     slope = _slope(painted, luma)
-    small = []
-    for channel in range(3):
+    small: list[list[Image.Image]] = [[], [], []]
+
+    def prepare(channel: int) -> None:
         plane = painted[..., channel]
         sharp = plane + amount * (plane - _by_threes(plane, lambda a, b, c: (a + 2 * b + c) / 4))
         darkest = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
         lightest = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
-        small.append([_image(part) for part in (sharp, slope[..., channel], darkest, lightest)])
+        small[channel] = [_image(part) for part in (sharp, slope[..., channel], darkest, lightest)]
+
+    in_threads(prepare, range(3))
     small_luma = _image(luma)
     out = np.empty_like(photo)
 

@@ -15,10 +15,17 @@ from nst_core.language import _
 # Kept free for the host and the rest of the machine.
 RESERVE = 256 * 2**20
 CONTROL_GROUP = Path("/sys/fs/cgroup")
+# The picture, what a network sees of it, what comes back, and the mixtures, beside the network's own needs.
+PICTURE_BYTES_PER_PIXEL = 96
 
 
 class TooLarge(StyleError):
     """A run that does not fit into memory."""
+
+
+def check_pictures(pixels: int) -> None:
+    """Raise TooLarge, saying how large a picture would fit, if pictures of so many pixels do not fit into memory."""
+    check_memory(pixels, PICTURE_BYTES_PER_PIXEL, False)
 
 
 def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "") -> None:

@@ -15,14 +15,15 @@ class RawPicture:
 
     Attributes:
         channels: 4, sRGB-encoded RGB and straight alpha, or 3 for the same without alpha.
-        data: float32, 0..1, of the machine's byte order; or, of an ``eight_bits`` picture, a byte for each value.
+        data: float32, 0..1, of the machine's byte order; or, of an ``eight_bits`` picture, a byte for each value, which
+            is a quarter to carry about.
         mask: how much of each pixel is selected, in numbers of the same kind; None if all of it is.
     """
 
     width: int
     height: int
     channels: int
-    data: bytes
+    data: bytes | memoryview
     mask: bytes | None = None
     eight_bits: bool = False
 
@@ -48,11 +49,11 @@ class FromPicture:
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """A picture that was painted: float32 RGB and alpha of its size, seconds by stage, and sentences that the user
-    should hear, once.
+    """A picture that was painted, with alpha, of the size and in numbers of the kind in which it came; seconds by
+    stage; and sentences that the user should hear, once.
     """
 
-    data: bytes | memoryview
+    picture: RawPicture
     seconds: dict[str, float]
     notes: list[str]
 

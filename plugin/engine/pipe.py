@@ -37,7 +37,8 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, PurePath):  # whose classes are in modules of other names in other versions
             return path, (str(value),)
         if isinstance(value, memoryview):
-            return bytes, (bytes(value),)
+            # Without a copy, which is as long as the picture.
+            return bytes, (pickle.PickleBuffer(value.toreadonly()),)
         return NotImplemented
 
 

@@ -120,6 +120,8 @@ def _python() -> str:
 _TRIAL = """
 import sys
 sys.path[:] = sys.argv[2:]
+from plugin.engine.lifetime import end_with_parent
+end_with_parent()
 import numpy as np, onnxruntime as ort
 ort.preload_dlls(directory="")
 options = ort.SessionOptions()

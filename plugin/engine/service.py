@@ -24,9 +24,10 @@ from plugin.engine.parallel import bands, in_threads
 from plugin.engine.picture import Picture, composite
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 from plugin.engine.provider import CUDA
-from plugin.engine.stylize import PICTURE_BYTES_PER_PIXEL, Stylized, stylize
+from plugin.engine.stylize import Stylized, stylize
 
 Painter = Callable[[Picture, ProgressCallback], Stylized | render.Rendered]
+check_pictures = memory.check_pictures
 require_torch = render.require_torch
 # Between two iterations that are told; nobody looks more often.
 TELLING_SECONDS = 0.1
@@ -42,11 +43,6 @@ class _Opened:
 
 _opened: dict[int, _Opened] = {}
 _numbers = itertools.count(1)
-
-
-def check_memory(pixels: int) -> None:
-    """Raise StyleError, saying how large a picture would fit, if pictures of so many pixels do not fit into memory."""
-    memory.check_memory(pixels, PICTURE_BYTES_PER_PIXEL, False)
 
 
 def paint(
@@ -69,7 +65,7 @@ def paint(
         if not told(Progress(_("Preparing"), 0.0)):
             break
         painted = painter(_picture(raw), told)
-        done.append(Painted(painted.pixels.data.cast("B"), painted.seconds, painted.notes))
+        done.append(Painted(_raw(painted.pixels, raw.eight_bits), painted.seconds, painted.notes))
     return done
 
 
@@ -144,17 +140,32 @@ def _from_picture(how: FromPicture) -> Painter:
 
 
 def _picture(raw: RawPicture) -> Picture:
-    pixels = np.frombuffer(raw.data, np.float32).reshape(raw.height, raw.width, raw.channels)
-    if raw.channels == 3:
-        colours, pixels = pixels, np.empty((raw.height, raw.width, 4), np.float32)
+    kind, unit = (np.uint8, np.float32(255)) if raw.eight_bits else (np.float32, np.float32(1))
+    values = np.frombuffer(raw.data, kind).reshape(raw.height, raw.width, raw.channels)
+    pixels = np.empty((raw.height, raw.width, 4), np.float32)
 
-        def add_alpha(rows: slice) -> None:
-            pixels[rows, :, :3] = colours[rows]
-            pixels[rows, :, 3] = 1
+    def copy(rows: slice) -> None:
+        np.divide(values[rows], unit, out=pixels[rows, :, : raw.channels])
+        pixels[rows, :, raw.channels :] = 1
 
-        in_threads(add_alpha, bands(raw.height, raw.width))
-    mask = None if raw.mask is None else np.frombuffer(raw.mask, np.float32).reshape(raw.height, raw.width)
+    in_threads(copy, bands(raw.height, raw.width))
+    mask = None
+    if raw.mask is not None:
+        mask = np.divide(np.frombuffer(raw.mask, kind).reshape(raw.height, raw.width), unit)
     return Picture(pixels, mask)
+
+
+def _raw(pixels: np.ndarray, eight_bits: bool) -> RawPicture:
+    height, width, channels = pixels.shape
+    values = pixels
+    if eight_bits:
+        values = np.empty(pixels.shape, np.uint8)
+
+        def round_off(rows: slice) -> None:
+            np.add(pixels[rows] * np.float32(255), np.float32(0.5), out=values[rows], casting="unsafe")
+
+        in_threads(round_off, bands(height, width))
+    return RawPicture(width, height, channels, values.data.cast("B"), None, eight_bits)
 
 
 def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, strength: float, keep_colors: bool) -> bytes:

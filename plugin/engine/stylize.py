@@ -14,16 +14,13 @@ import onnxruntime as ort
 from nst_core.errors import StyleError
 from nst_core.language import _
 from plugin.engine.detail import enlarged, resized
-from plugin.engine.memory import check_memory
+from plugin.engine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
 from plugin.engine.picture import Picture, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 from plugin.engine.provider import CUDA, Provider, choose_provider, open_session, run_options
 from plugin.engine.settings import StylizeSettings, seen_size
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import Style
-
-# The picture, what the network sees of it, what comes back, and the mixtures, beside the network's own needs.
-PICTURE_BYTES_PER_PIXEL = 96
 
 
 @dataclass(frozen=True, eq=False)

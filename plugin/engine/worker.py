@@ -8,10 +8,8 @@ then.
 
 from __future__ import annotations
 
-import ctypes
 import gettext
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -22,17 +20,14 @@ from typing import IO, Any
 
 from nst_core.errors import StyleError
 from nst_core.language import DOMAIN
-from plugin.engine import pipe
+from plugin.engine import memory, pipe
+from plugin.engine.lifetime import end_with_parent
 from plugin.engine.progress import Progress, Stopped, Stopper
-
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def main() -> None:
     """Answer calls until there are no more."""
-    if sys.platform == "linux":
-        # Ends with its host even where something else holds the pipe open.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()  # even where something else holds the pipe open
     requests, answers = _take_streams()
     for catalogues in sys.argv[1:]:
         gettext.bindtextdomain(DOMAIN, catalogues)
@@ -82,7 +77,9 @@ class Worker:
         own = {pipe.Own.PROGRESS: tell, pipe.Own.STOPPER: running.stopper}
         try:
             arguments = [own[value] if isinstance(value, pipe.Own) else value for value in arguments]
-            answer: tuple[str, Any] = "done", getattr(_load(), function)(*arguments, **keywords)
+            # What a host asks first needs none of the libraries that take a moment to import.
+            done = getattr(memory if function == "check_pictures" else _load(), function)(*arguments, **keywords)
+            answer: tuple[str, Any] = "done", done
         except StyleError as error:
             answer = "refused", str(error)
         except Stopped:

@@ -86,6 +86,12 @@ def child(parent: int, script: str) -> psutil.Process | None:
     )
 
 
+def worker(session: Session) -> psutil.Process | None:
+    """The engine's process of the filter that runs. GIMP may have one too: tests connect to it from there."""
+    filter = child(session.process.pid, "neural-style.py")
+    return filter and child(filter.pid, "plugin.engine.worker")
+
+
 def until(condition, seconds: float = 180, told=lambda: "it did not happen"):
     """The condition's first true value; ``told`` explains a failure."""
     deadline = time.monotonic() + seconds

@@ -23,6 +23,7 @@ from plugin.engine.style_library import read_styles
 from plugin.engine.stylize import stylize
 from tests.conftest import SAMPLES
 from tests.host.conftest import needed
+from tests.host.filter_checks import worker
 from tests.host.gimp import Screen, Session, environment, make_profile
 from tests.style_files import negative_style
 
@@ -167,7 +168,8 @@ def test_the_gallery_and_the_preview(gimp, screen, styles, photo, artifacts, tmp
         assert np.abs(session.call("pixels", drawable=painted) - second).max() <= 1.01 / 255
 
 
-def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp_path):
+@pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])
+def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp_path, other_python):
     with Image.open(SAMPLES / "chelsea.jpg") as opened:
         large = np.array(opened.convert("RGBA").resize((1353, 900), Image.Resampling.LANCZOS)).astype(np.float32) / 255
     height, width = large.shape[:2]
@@ -179,7 +181,7 @@ def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp
         x, y = round((large.shape[1] - width) / 2 + right * width), round((large.shape[0] - height) / 2)
         return large[y : y + height, x : x + width]
 
-    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n") as session:
+    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n", other_python) as session:
         session.call("new_image", pixels=large, alpha=False, display=True)
         screen.focus(screen.window("GIMP$"))
         screen.keys(*OPEN_THE_FILTER)
@@ -194,10 +196,17 @@ def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp
         screen.keys("Tab", "Right")
         screen.shoot(artifacts / "filter-other-part.png")
         until(lambda: preview(screen, tmp_path, part(0.5), None, 0.5) is not None, True)
+        if other_python:
+            # Without its engine the dialog stays, and shows the photo.
+            worker(session).kill()
+            screen.keys("Left")
+            until(lambda: preview(screen, tmp_path, part(0.5), part(0.5), 0.5) is not None, True)
+            screen.shoot(artifacts / "filter-without-engine.png")
         screen.keys("alt+n")
         until(lambda: preview(screen, tmp_path, part(0.5), None, 0.5), None)
         screen.keys("Escape")
         until(lambda: filters(session), [])
+    assert "Traceback" not in (tmp_path / "gimp.log").read_text()
 
 
 @pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from PIL import Image
 
@@ -20,10 +19,9 @@ from tests.host.filter_checks import (
     raw_pixels,
     some_pixels,
     until,
+    worker,
 )
 from tests.host.gimp import Session, environment, make_profile
-
-WORKER = "plugin.engine.worker"
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +108,3 @@ def test_no_process_is_left_when_gimp_is_killed(gimp, other_variables, features,
         session.process.wait(10)
         for process in (filter, engine):
             process.wait(2)
-
-
-def worker(session: Session) -> psutil.Process | None:
-    """The engine's process of the filter that runs. GIMP may have one too: tests connect to it from there."""
-    filter = child(session.process.pid, "neural-style.py")
-    return filter and child(filter.pid, WORKER)

@@ -99,7 +99,7 @@ def _paint_file(file: Path, target: Path, how: Trained | FromPicture, title: str
         (done,) = background.run(lambda report: engine.paint([picture], how, report), title)
         clock.lap("wait", done.seconds)
         background.tell_once(done.notes)
-        pixels.write_in_place(layer, done.data)
+        pixels.write_in_place(layer, done.picture)
         with written_whole(target) as partial:
             pixels.save(image, Gio.File.new_for_path(str(partial)))
     except OSError as error:

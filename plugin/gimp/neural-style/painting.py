@@ -16,7 +16,7 @@ from language import _
 from nst_core.errors import StyleError
 from nst_core.recipes import PRESETS
 from nst_core.settings import RenderSettings
-from plugin.engine.messages import FromPicture, Trained
+from plugin.engine.messages import FromPicture, RawPicture, Trained
 from plugin.engine.settings import StylizeSettings
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import find_styles
@@ -167,12 +167,12 @@ def _painted(
     clock: Stopwatch,
     watcher: background.Watcher | None,
     with_selection: bool = False,
-) -> tuple[str, list[pixels.Pixels]]:
+) -> tuple[str, list[RawPicture]]:
     """The title of the style, and the painted pixels of each layer, or of the first ones if it was stopped; the image
     is only read.
     """
     # Before the first pixel is read: a picture can be too large for the reading itself.
-    engine.check_memory(sum(layer.get_width() * layer.get_height() for layer in layers))
+    engine.check_pictures(sum(layer.get_width() * layer.get_height() for layer in layers))
     title, how = choose(config)
     pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
     clock.lap("read")
@@ -183,7 +183,7 @@ def _painted(
     for layer, picture in zip(layers, pictures, strict=True):
         if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
             raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
-    return title, [painted.data for painted in done]
+    return title, [painted.picture for painted in done]
 
 
 def _name(title: str, config: Gimp.ProcedureConfig) -> str:

@@ -12,10 +12,7 @@ from plugin.engine.messages import RawPicture
 
 # babl converts from and to whatever precision, channels and colour space the image has.
 COLOURS, OPAQUE_COLOURS, SELECTED = "R'G'B'A", "R'G'B'", "Y"
-FLOAT_BYTES = 4
 BAND_PIXELS = 2**18
-Pixels = bytes | memoryview
-"""float32 RGB and alpha, row by row."""
 
 
 def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
@@ -25,8 +22,12 @@ def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
 
 
 def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool = False) -> RawPicture:
-    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted."""
-    selected = with_selection and not Gimp.Selection.is_empty(layer.get_image())
+    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted: in eight bits
+    if they are wanted or all that there is, else in floats.
+    """
+    image = layer.get_image()
+    eight_bits = eight_bits or _has_eight_bits(image)
+    selected = with_selection and not Gimp.Selection.is_empty(image)
     mask = _read_selection(layer, eight_bits) if selected else None
     if not layer.is_layer() or not layer.get_filters():
         return _read(layer, mask, eight_bits)
@@ -36,6 +37,12 @@ def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool
         return _read(copy, mask, eight_bits)
     finally:
         copy.delete()
+
+
+def _has_eight_bits(image: Gimp.Image) -> bool:
+    """Whether eight bits of sRGB are all that the pixels of the image have."""
+    kind = image.get_base_type(), image.get_precision()
+    return kind == (Gimp.ImageBaseType.RGB, Gimp.Precision.U8_NON_LINEAR) and image.get_color_profile() is None
 
 
 def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool = False) -> RawPicture:
@@ -54,7 +61,7 @@ def _read_selection(layer: Gimp.Layer, eight_bits: bool) -> bytes:
 
 def _get(buffer: Gegl.Buffer, place: Gegl.Rectangle, channels: str, eight_bits: bool) -> bytes:
     """What is there, and zero beyond the buffer."""
-    pixel_format = f"{channels} {'u8' if eight_bits else 'float'}"
+    pixel_format = _format(channels, eight_bits)
     return b"".join(buffer.get(band, 1.0, pixel_format, Gegl.AbyssPolicy.NONE) for band in _bands(place))
 
 
@@ -89,7 +96,7 @@ def save(image: Gimp.Image, file: Gio.File) -> None:
         )
 
 
-def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[Pixels]) -> list[Gimp.Layer]:
+def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[RawPicture]) -> list[Gimp.Layer]:
     """A new image, just large enough for the paintings of ``layers``, with the precision, profile and resolution of
     theirs. Returns its layers in the order of ``layers``; they lie over each other as those do.
     """
@@ -122,9 +129,9 @@ def _path(item: Gimp.Item) -> list[int]:
     return [*(_path(parent) if parent else []), item.get_image().get_item_position(item)]
 
 
-def write_in_place(layer: Gimp.Layer, pixels: Pixels) -> None:
+def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
     """Replace the selected pixels of ``layer``, undoably. Raises StyleError if GIMP refuses."""
-    _set(layer.get_shadow_buffer(), layer, pixels)
+    _set(layer.get_shadow_buffer(), painting)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
         raise StyleError(
@@ -135,10 +142,10 @@ def write_in_place(layer: Gimp.Layer, pixels: Pixels) -> None:
     layer.update(0, 0, layer.get_width(), layer.get_height())
 
 
-def write_above(layer: Gimp.Layer, name: str, pixels: Pixels) -> Gimp.Layer:
-    """A new layer over ``layer`` with these pixels, masked by the selection if there is one."""
+def write_above(layer: Gimp.Layer, name: str, painting: RawPicture) -> Gimp.Layer:
+    """A new layer over ``layer`` with this painting, masked by the selection if there is one."""
     image = layer.get_image()
-    new = _new_layer(layer, image, name, pixels)
+    new = _new_layer(layer, image, name, painting)
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
     _, x, y = layer.get_offsets()
     new.set_offsets(x, y)
@@ -150,8 +157,8 @@ def write_above(layer: Gimp.Layer, name: str, pixels: Pixels) -> Gimp.Layer:
     return new
 
 
-def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: Pixels, replace: bool) -> Gimp.Layer:
-    """A copy of the painting ``layer`` with other pixels, those of ``source``, in its place or over it."""
+def write_again(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, replace: bool) -> Gimp.Layer:
+    """A copy of the painting ``layer`` with a new one, of ``source``, in its place or over it."""
     image = layer.get_image()
     # A copy, and not the layer itself: what is written into that respects the selection.
     new = layer.copy()
@@ -161,7 +168,7 @@ def write_again(layer: Gimp.Layer, source: Gimp.Layer, pixels: Pixels, replace: 
     width, height = source.get_width(), source.get_height()
     if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
         new.resize(width, height, old_x - x, old_y - y)
-    _set(new.get_buffer(), new, pixels)
+    _set(new.get_buffer(), painting)
     new.update(0, 0, width, height)
     if replace:
         tattoo = layer.get_tattoo()
@@ -175,23 +182,29 @@ def _last_error() -> str:
     return Gimp.get_pdb().get_last_error().rstrip(".")
 
 
-def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, pixels: Pixels) -> Gimp.Layer:
-    """A layer like ``layer`` with alpha and these pixels, for ``image``."""
-    width, height = layer.get_width(), layer.get_height()
-    new = Gimp.Layer.new(image, name, width, height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL)
-    _set(new.get_buffer(), new, pixels)
+def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPicture) -> Gimp.Layer:
+    """A layer like ``layer`` with alpha and this painting, for ``image``."""
+    new = Gimp.Layer.new(
+        image, name, painting.width, painting.height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL
+    )
+    _set(new.get_buffer(), painting)
     return new
 
 
-def _set(buffer: Gegl.Buffer, layer: Gimp.Layer, pixels: Pixels) -> None:
-    """Fill a buffer of the layer's size."""
-    rows, at = memoryview(pixels), 0
-    for band in _bands(Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())):
-        end = at + band.width * band.height * len("RGBA") * FLOAT_BYTES
+def _set(buffer: Gegl.Buffer, painting: RawPicture) -> None:
+    """Fill a buffer of the painting's size."""
+    pixel_format, rows, at = _format(COLOURS, painting.eight_bits), memoryview(painting.data), 0
+    row_bytes = len(rows) // painting.height
+    for band in _bands(Gegl.Rectangle.new(0, 0, painting.width, painting.height)):
+        end = at + band.height * row_bytes
         # GEGL takes bytes many times faster than any other buffer.
-        buffer.set(band, f"{COLOURS} float", bytes(rows[at:end]))
+        buffer.set(band, pixel_format, bytes(rows[at:end]))
         at = end
     buffer.flush()
+
+
+def _format(channels: str, eight_bits: bool) -> str:
+    return f"{channels} {'u8' if eight_bits else 'float'}"
 
 
 def _bands(place: Gegl.Rectangle) -> Iterator[Gegl.Rectangle]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import engine
 from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
@@ -94,8 +95,9 @@ class PreviewPane:
         self._navigator.set_visible(corner is not None)
         if corner == self._corner:
             return
-        self._photo = self._pixbuf(engine.photo(self._layer.opened.number, corner)) if corner else self._whole
-        self._corner = corner
+        with suppress(EngineEnded):  # as the status tells, once nothing comes of the wish
+            self._photo = self._pixbuf(engine.photo(self._layer.opened.number, corner)) if corner else self._whole
+            self._corner = corner
 
     def _pixbuf(self, rgb: bytes) -> GdkPixbuf.Pixbuf:
         return pixbuf(rgb, self._layer.opened.width, self._layer.opened.height)

@@ -75,14 +75,14 @@ def test_a_render_is_stopped_and_kept(remote, slim_weights):
         return progress.iteration < 1
 
     (painted,) = remote.paint([noise_picture(40, 60)], a_long_render(slim_weights), tell)
-    assert len(painted.data) == 40 * 60 * 16
+    assert len(painted.picture.data) == 40 * 60 * 16
     assert 0 < seen[-1].iteration < seen[-1].iterations
 
 
 def test_errors_come_as_what_they_are(remote):
     styles = find_styles("great-wave")
     with pytest.raises(StyleError, match="make it smaller"):
-        remote.check_memory(10**12)
+        remote.check_pictures(10**12)
     with pytest.raises(Exception, match=r"cannot reshape|buffer") as told:
         remote.paint([RawPicture(9, 9, 4, b"")], Trained(styles, StylizeSettings()), lambda progress: True)
     assert told.typename == "ValueError" and "service.py" in str(told.value.__cause__)
@@ -92,7 +92,7 @@ def test_it_speaks_the_language_of_its_host(start_engine, monkeypatch):
     monkeypatch.setenv("LANGUAGE", "de")
     engine = start_engine(CATALOGUES)
     with pytest.raises(StyleError, match="verkleinern Sie es"):
-        engine.check_memory(10**12)
+        engine.check_pictures(10**12)
     engine.close()
 
 
@@ -105,7 +105,7 @@ def test_a_killed_process_is_one_sentence(own, slim_weights):
     with pytest.raises(EngineEnded, match=r"ended unexpectedly \(exit code -15.*\); .*`python3 install.py` again\.$"):
         own.paint([noise_picture(40, 60)], a_long_render(slim_weights), tell)
     with pytest.raises(EngineEnded):
-        own.check_memory(1)
+        own.check_pictures(1)
 
 
 def test_what_a_process_says_that_does_not_start_is_told(tmp_path):

@@ -39,8 +39,8 @@ def raw(pixels: np.ndarray, mask: np.ndarray | None = None) -> RawPicture:
     return RawPicture(width, height, channels, pixels.tobytes(), data, pixels.dtype == np.uint8)
 
 
-def floats(data: bytes, like: np.ndarray) -> np.ndarray:
-    return np.frombuffer(data, np.float32).reshape(*like.shape[:2], 4)
+def floats(picture: RawPicture, like: np.ndarray) -> np.ndarray:
+    return np.frombuffer(picture.data, np.float32).reshape(*like.shape[:2], 4)
 
 
 @pytest.fixture
@@ -61,12 +61,27 @@ def test_it_paints_as_stylize_does(service, negative, noise):
     mask = np.linspace(0, 1, noise.shape[0] * noise.shape[1], dtype=np.float32).reshape(noise.shape[:2])
     settings = StylizeSettings(strength=70, stroke_size=150)
     (painted,) = service.paint([raw(noise, mask)], Trained(negative, settings))
-    assert (floats(painted.data, noise) == stylize(Picture(noise, mask), negative, settings).pixels).all()
+    assert (floats(painted.picture, noise) == stylize(Picture(noise, mask), negative, settings).pixels).all()
     assert "inference" in painted.seconds and painted.notes == []
     # Without alpha, as a host reads a layer that has none, it is as with an alpha of 1.
     noise[..., 3] = 1
     with_alpha, without = service.paint([raw(noise), raw(noise[..., :3])], Trained(negative, settings))
-    assert bytes(with_alpha.data) == bytes(without.data)
+    assert bytes(with_alpha.picture.data) == bytes(without.picture.data)
+
+
+def test_a_picture_of_eight_bits_comes_back_in_eight_bits(service, negative, noise):
+    pixels, mask = (
+        (noise * 255).astype(np.uint8),
+        np.arange(noise[..., 0].size).reshape(noise.shape[:2]).astype(np.uint8),
+    )
+    (painted,) = service.paint([raw(pixels, mask)], Trained(negative, StylizeSettings(strength=70)))
+    picture = Picture(pixels / np.float32(255), mask / np.float32(255))
+    expected = stylize(picture, negative, StylizeSettings(strength=70)).pixels
+    assert painted.picture.eight_bits and (painted.picture.width, painted.picture.height) == (51, 37)
+    got = np.frombuffer(painted.picture.data, np.uint8).reshape(pixels.shape)
+    assert np.abs(got - expected * 255).max() <= 0.501
+    unselected = (mask == 0) | (pixels[..., 3] == 0)
+    assert (got[unselected] == pixels[unselected]).all() and (got[..., 3] == pixels[..., 3]).all()
 
 
 def test_pictures_that_are_not_begun_are_left_out(service, negative, noise):
@@ -96,7 +111,7 @@ def test_a_render_is_shown_as_it_develops(service, noise, slim_weights, opened):
         return progress.iteration < 1
 
     (painted,) = service.paint([raw(noise)], how, tell, layers=[layer.number])
-    assert floats(painted.data, noise) == pytest.approx(noise)  # at a strength of 0
+    assert floats(painted.picture, noise) == pytest.approx(noise)  # at a strength of 0
     (shown,) = (progress for progress in told if progress.iteration)
     assert shown.preview is None and shown.shown == service.photo(layer.number)
     assert not any(progress.shown for progress in told if not progress.iteration)
@@ -160,5 +175,5 @@ def test_what_nobody_waits_for_is_stopped(service, negative, opened, noise):
 
 def test_too_large_a_picture_is_refused(service):
     with pytest.raises(StyleError, match="make it smaller"):
-        service.check_memory(10**12)
-    service.check_memory(1)
+        service.check_pictures(10**12)
+    service.check_pictures(1)

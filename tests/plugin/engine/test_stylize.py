@@ -283,7 +283,7 @@ print((peak_rss_mib() - before) * 2**20 / side**2)
     command = [sys.executable, "-c", script, str(stroke_size), str(side), str(full)]
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     seen = (100 / stroke_size) ** 2 * (1 if full else WORKING_PIXELS / side**2)
-    estimate = next(iter(style)).bytes_per_pixel * seen + stylize.PICTURE_BYTES_PER_PIXEL * max(1, seen)
+    estimate = next(iter(style)).bytes_per_pixel * seen + memory.PICTURE_BYTES_PER_PIXEL * max(1, seen)
     print(stroke_size, peak, estimate)
     assert 0.4 * estimate < peak <= estimate
 
