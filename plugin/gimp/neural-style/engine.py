@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import suppress
 from typing import Any
 
 import installation
@@ -21,19 +22,30 @@ PACKAGES = ("nst_core", "plugin")
 _service: Any = None
 
 
+def start() -> None:
+    """Have the process of an engine that has one begin to start, which it does while GIMP's libraries are imported."""
+    with suppress(installation.InstallationError):  # of which connect() tells
+        if not _fits(installation.read()):
+            connect()
+
+
 def connect() -> None:
     """Make the engine callable. Raises InstallationError if it is not there."""
     global _service
-    found = installation.read()
-    fits = found.python == tuple(map(str, sys.version_info[:2]))
-    try:
-        _service = (_here if fits else _elsewhere)(found)
-    except (ImportError, OSError) as error:
-        raise found.damaged(error) from error
+    if _service is None:
+        found = installation.read()
+        try:
+            _service = (_here if _fits(found) else _elsewhere)(found)
+        except (ImportError, OSError) as error:
+            raise found.damaged(error) from error
 
 
 def __getattr__(name: str) -> Any:
     return getattr(_service, name)
+
+
+def _fits(found: installation.Installation) -> bool:
+    return found.python == tuple(map(str, sys.version_info[:2]))
 
 
 def _here(found: installation.Installation) -> Any:

@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING
 
 BEGAN = time.perf_counter()  # before the imports, which take time too
 
+import engine  # noqa: E402
+
+if "-run" in sys.argv:  # rather than -query
+    engine.start()
+
 import gi  # noqa: E402
 
 gi.require_version("Gegl", "0.4")
@@ -23,7 +28,6 @@ gi.require_version("Gimp", "3.0")
 
 import arguments  # noqa: E402
 import background  # noqa: E402
-import engine  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
 from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
