@@ -76,3 +76,14 @@ def test_little_is_changed_where_little_is_enlarged():
     seen = resized(photo, SIZE - 1, SIZE - 1)
     painted = 1 - seen
     assert np.abs(enlarged(painted, seen, photo) - resized(painted, SIZE, SIZE)).max() < 0.02
+
+
+def test_the_grain_of_a_painting_does_not_become_lumps_and_its_edges_stay():
+    photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
+    step = np.zeros((SIZE // 2, SIZE // 2, 3), np.float32)
+    step[:, 24:] = 0.4
+    grain = np.random.default_rng(6).normal(0, 0.02, step.shape).astype(np.float32)
+    clean, grainy = (enlarged(0.3 + painted, half(photo), photo) for painted in (step, step + grain))
+    assert (grainy - clean).std() < 0.5 * resized(0.3 + grain, SIZE, SIZE).std()
+    steepest, plainly = (np.abs(np.diff(p, axis=1)).max(1).mean() for p in (grainy, resized(0.3 + step, SIZE, SIZE)))
+    assert steepest > plainly
