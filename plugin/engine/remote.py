@@ -22,8 +22,6 @@ from nst_core.language import _
 from plugin.engine import pipe
 from plugin.engine.progress import ProgressCallback, Stopped, Stopper
 
-# The most that Linux gives to anyone: pictures are long, and the fewer the waits for each other the better.
-PIPE_BYTES = 2**20
 # Lines of what the process printed last.
 KEPT = 40
 # What a host sets for its own libraries and its own Python.
@@ -53,7 +51,6 @@ class Remote:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pipesize=PIPE_BYTES,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
