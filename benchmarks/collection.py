@@ -31,7 +31,7 @@ from nst_core.devices import choose_device
 from nst_core.metrics import SMALLEST_SIDE, checkerboard
 from nst_core.objective import Objective
 from nst_core.photos import Photos
-from nst_core.pictures import resized_to_area, resized_to_long_side
+from nst_core.pictures import resized_to_long_side
 from nst_core.settings import TrainSettings
 from nst_core.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
 from nst_core.transformer import TransformerNetwork
@@ -307,7 +307,7 @@ def begun_at(base: Any, judge: Callable[[Tensor], float], photos: Tensor) -> flo
 
 def judged(subject: Subject, photos: Tensor) -> Callable[[Tensor], float]:
     """The mean objective of paintings of ``photos`` ([N, 3, h, w] both)."""
-    objective = Objective(subject.features, subject.objective, [resized_to_area(subject.painting, subject.style_size)])
+    objective = Objective(subject.features, subject.objective, [subject.style_picture])
     targets = objective.content_targets(photos)
 
     def judge(paintings: Tensor) -> float:

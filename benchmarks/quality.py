@@ -32,7 +32,7 @@ from nst_core.metrics import SMALLEST_SIDE, STRIP, look
 from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, render
 from nst_core.photos import Photos
-from nst_core.pictures import resized_to_area, resized_to_long_side
+from nst_core.pictures import resized_to_long_side
 from nst_core.settings import (
     DEVICES,
     PRECISIONS,
@@ -41,6 +41,7 @@ from nst_core.settings import (
     TrainSettings,
     TransformerSettings,
 )
+from nst_core.train import style_picture
 from nst_core.weights import load_features
 from plugin.engine.picture import Picture, network_input
 from plugin.engine.settings import StylizeSettings
@@ -143,6 +144,11 @@ class Subject:
         return self.settings.objective
 
     @property
+    def style_picture(self) -> Tensor:
+        """The painting as the losses see it."""
+        return style_picture(self.painting, self.settings)
+
+    @property
     def style_size(self) -> int:
         return self.settings.style_size
 
@@ -221,7 +227,7 @@ def measure(subject: Subject, number: int, photo: Tensor, options: argparse.Name
     in a file of their own.
     """
     folder = options.out / "raw" / subject.style.name
-    objective = Objective(subject.features, subject.objective, [resized_to_area(subject.painting, subject.style_size)])
+    objective = Objective(subject.features, subject.objective, [subject.style_picture])
     targets = objective.content_targets(photo)
 
     def judge(image: Tensor) -> float:
@@ -261,7 +267,7 @@ def chosen(available: int, count: int) -> list[int]:
 def fingerprint(subject: Subject, photo: Tensor) -> str:
     """A digest of the photo, and of all that tells how near to a style a picture of it is."""
     digest = hashlib.sha256(repr((subject.objective, subject.style_size)).encode())
-    for value in (photo, subject.painting, *subject.features.state_dict().values()):
+    for value in (photo, subject.style_picture, *subject.features.state_dict().values()):
         digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -332,7 +338,7 @@ def rendered(
         iterations=max(iterations),
         precision=precision,
     )
-    done = render(photo, subject.painting, subject.features, settings, progress, initial)
+    done = render(photo, subject.style_picture, subject.features, settings, progress, initial)
     # A render whose loss is no number any more ends there.
     return values + values[-1:] * (len(iterations) - len(values)), done.image
 

@@ -26,9 +26,8 @@ from nst_core.devices import choose_device
 from nst_core.metrics import SMALLEST_SIDE
 from nst_core.objective import Objective
 from nst_core.photos import Photos
-from nst_core.pictures import resized_to_area
 from nst_core.settings import TrainSettings, TransformerSettings
-from nst_core.train import TrainProgress
+from nst_core.train import TrainProgress, style_picture
 from plugin.engine.picture import network_input
 from plugin.engine.style_library import read_styles
 from plugin.picture_files import read_picture
@@ -135,7 +134,7 @@ def judged(path: Path, options: argparse.Namespace, device: torch.device) -> flo
     pixels = network_input(read_picture(options.assets / "styles" / PAINTINGS[options.style]).picture)
     painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
     settings = TrainSettings()
-    objective = Objective(features, settings.objective, [resized_to_area(painting, settings.style_size)])
+    objective = Objective(features, settings.objective, [style_picture(painting, settings)])
     photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_SIDE)
     found = []
     for number in chosen(len(photos), options.photos):

@@ -1,4 +1,4 @@
-"""Resizing of picture tensors."""
+"""Picture tensors at other sizes, and without their grain."""
 
 from __future__ import annotations
 
@@ -25,3 +25,20 @@ def resized_to_long_side(image: Tensor, size: int) -> Tensor:
     h, w = image.shape[-2:]
     scale = size / max(h, w)
     return resized(image, max(1, round(h * scale)), max(1, round(w * scale)))
+
+
+def without_grain(image: Tensor, grain: float) -> Tensor:
+    """[N, 3, H, W] smoothed where it varies by less than about ``grain`` within 5x5 pixels; its edges stay.
+
+    This is the guided filter (He, Sun and Tang, "Guided Image Filtering", 2010, section 3.2) of each channel by itself.
+    """
+
+    def mean(values: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(values, (2, 2, 2, 2), mode="replicate"), 5, 1)
+
+    if not grain:
+        return image
+    local = mean(image)
+    variance = (mean(image.square()) - local.square()).clamp(min=0)
+    kept = variance / (variance + grain**2)
+    return mean(kept) * image + mean(local - kept * local)

@@ -21,7 +21,7 @@ from nst_core.files import written_whole
 from nst_core.metrics import mesh
 from nst_core.objective import Objective
 from nst_core.photos import PictureSource
-from nst_core.pictures import resized_to_area
+from nst_core.pictures import resized_to_area, without_grain
 from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSettings
 from nst_core.transformer import TransformerNetwork
 from nst_core.views import random_tilt
@@ -132,7 +132,7 @@ def train(
                 f"A style picture is {style.shape[3]}x{style.shape[2]} pixels; "
                 f"choose one with at least {SMALLEST_STYLE} pixels on its shorter side."
             )
-    styles = [resized_to_area(style, settings.style_size) for style in styles]
+    styles = [style_picture(style, settings) for style in styles]
     objective = Objective(features, settings.objective, styles)
     preview = None if preview is None else preview.to(device)
     torch.manual_seed(settings.seed)
@@ -256,6 +256,11 @@ def paint(network: TransformerNetwork, photos: Tensor) -> Tensor:
     return torch.stack(paintings)
 
 
+def style_picture(painting: Tensor, settings: TrainSettings) -> Tensor:
+    """What the losses see of a painting, [1, 3, h, w]."""
+    return without_grain(resized_to_area(painting, settings.style_size), settings.grain)
+
+
 @torch.no_grad()
 def nearest(
     bases: Sequence[Base], styles: Sequence[Tensor], photo: Tensor, features: FeatureNetwork, settings: TrainSettings
@@ -265,7 +270,7 @@ def nearest(
     That is the one whose painting of ``photo`` ([1, 3, h, w]) has the least style loss of the training to come. Of
     several networks it is the one with the least sum over ``styles``. Each picture is RGB, sRGB-encoded 0..1.
     """
-    styles = [resized_to_area(style, settings.style_size) for style in styles]
+    styles = [style_picture(style, settings) for style in styles]
     objective = Objective(features.to(photo.device), settings.objective, styles)
     content = objective.content_targets(photo)
     which = torch.arange(len(styles), device=photo.device).split(1)

@@ -249,6 +249,7 @@ def parser() -> argparse.ArgumentParser:
     number(sub, "--batch", 1, 256, training.batch, "photos a step")
     number(sub, "--crop", 64, 1024, training.crop, "pixels of a training photo's side")
     number(sub, "--style-size", 64, 4096, training.style_size, "size of the painting in pixels: larger, larger strokes")
+    number(sub, "--grain", 0, 1, training.grain, "how faint a grain of the painting is to leave out, such as 0.06")
     number(sub, "--width", 4, 128, training.network.width, "channels of the network")
     sub.add_argument("--end-kernel", type=int, choices=(3, 5, 7, 9), default=training.network.end_kernel)
     number(sub, "--learning-rate", 1e-6, 1.0, training.learning_rate, "step of Adam")

@@ -211,6 +211,7 @@ def train(options: argparse.Namespace) -> Report:
         batch=options.batch,
         crop=options.crop,
         style_size=options.style_size,
+        grain=options.grain,
         learning_rate=options.learning_rate,
         mixed_precision=options.mixed_precision,
         seed=options.seed,
