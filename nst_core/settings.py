@@ -231,8 +231,8 @@ class TrainSettings:
         minutes: a budget in place of ``steps``, which ``train`` then works out itself; 0 until it has.
         batch, crop: photos a step, and their height and width in pixels.
         style_size: the style picture is scaled to about this many pixels squared: larger means larger strokes.
-        grain: what varies by less than this (of 0..1) within 5x5 pixels of the scaled style picture is smoothed away. Of
-            the grain of a canvas or a print a network makes a regular pattern: it sees nothing by which to vary it.
+        grain: what varies by less than this (of 0..1) within 5x5 pixels of the scaled style picture is smoothed away.
+            Of the grain of a canvas or a print a network makes a regular pattern: it sees nothing by which to vary it.
         turn, zoom: the result is turned by up to so many degrees and scaled by up to this factor, down or up, before it
             is judged (see views.py). Without that the network learns where the feature network's pooling grid lies and
             fills flat areas with a fine mesh that means strokes there.
