@@ -195,14 +195,14 @@ def train(
             save_checkpoint(checkpoint(step), path)
 
     step, go_on, moments = first, True, [monotonic()]
-    while go_on and (step < settings.steps or (settings.minutes and not settings.steps)):
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate_at(step)
-        which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part])
-        which = which.to(device, non_blocking=True)
-        tilt = random_tilt(settings.turn, settings.zoom, settings.seed, step)
-        optimizer.zero_grad()
-        try:
+    try:
+        while go_on and (step < settings.steps or (settings.minutes and not settings.steps)):
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate_at(step)
+            which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part])
+            which = which.to(device, non_blocking=True)
+            tilt = random_tilt(settings.turn, settings.zoom, settings.seed, step)
+            optimizer.zero_grad()
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
             batch = batch.to(device, memory_format=layout, non_blocking=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
@@ -214,22 +214,23 @@ def train(
             parallel.agreed()  # nobody waits for gradients that are not to come
             means = {name: value.detach() for name, value in losses.items()}
             parallel.average([*(cast(Tensor, weight.grad) for weight in network.parameters()), *means.values()])
-        except StyleError:
-            save(step)
-            raise
-        optimizer.step()
-        step += 1
-        if settings.minutes and not settings.steps:
-            moments.append(monotonic())
-            steps = parallel.agreed(fitting(60 * settings.minutes, moments, first))[0]
-            settings = replace(settings, steps=steps)
-        saving = step % save_every == 0 or step == settings.steps
-        if saving or step % report_every == 0:
-            found = dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
-            paintings = paint(network, preview) if preview is not None and step % save_every == 0 else None
-            go_on = all(parallel.agreed(progress(TrainProgress(step, settings.steps, found, paintings))))
-            if saving or not go_on:
-                save(step)
+            optimizer.step()
+            step += 1
+            if settings.minutes and not settings.steps:
+                moments.append(monotonic())
+                steps = parallel.agreed(fitting(60 * settings.minutes, moments, first))[0]
+                settings = replace(settings, steps=steps)
+            saving = step % save_every == 0 or step == settings.steps
+            if saving or step % report_every == 0:
+                found = dict(zip(means, torch.stack([*means.values()]).tolist(), strict=True))
+                paintings = paint(network, preview) if preview is not None and step % save_every == 0 else None
+                go_on = all(parallel.agreed(progress(TrainProgress(step, settings.steps, found, paintings))))
+                if saving or not go_on:
+                    save(step)
+    except StyleError:
+        # Whatever goes wrong, here or in another process, what has been learned is kept.
+        save(step)
+        raise
     return checkpoint(step)
 
 

@@ -77,6 +77,20 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(run, tmp_path):
     assert same(whole, parts)
 
 
+def test_an_error_while_a_step_is_told_keeps_what_was_learned(run, tmp_path):
+    """Of another process, say, that is ended just then."""
+
+    class Deaf(list):
+        def append(self, step):
+            if step.step == 3:
+                raise StyleError("The other process is gone.")
+
+    with pytest.raises(StyleError, match="is gone"):
+        run(tmp_path / "parts", steps=Deaf())
+    assert load_checkpoint(tmp_path / "parts").step == 3
+    assert same(run(tmp_path / "parts")[0], run(tmp_path / "whole")[0])
+
+
 def test_what_is_reported_now_and_then_is_the_same(run, tmp_path):
     """Every third step, and with every checkpoint."""
     steps: list = []
