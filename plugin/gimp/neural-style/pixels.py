@@ -131,7 +131,7 @@ def _path(item: Gimp.Item) -> list[int]:
 
 def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
     """Replace the selected pixels of ``layer``, undoably. Raises StyleError if GIMP refuses."""
-    _set(layer.get_shadow_buffer(), painting)
+    _set(layer.get_shadow_buffer(), layer, painting)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
         raise StyleError(
@@ -168,7 +168,7 @@ def write_again(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, rep
     width, height = source.get_width(), source.get_height()
     if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
         new.resize(width, height, old_x - x, old_y - y)
-    _set(new.get_buffer(), painting)
+    _set(new.get_buffer(), new, painting)
     new.update(0, 0, width, height)
     if replace:
         tattoo = layer.get_tattoo()
@@ -187,18 +187,24 @@ def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPic
     new = Gimp.Layer.new(
         image, name, painting.width, painting.height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL
     )
-    _set(new.get_buffer(), painting)
+    _set(new.get_buffer(), new, painting)
     return new
 
 
-def _set(buffer: Gegl.Buffer, painting: RawPicture) -> None:
-    """Fill a buffer of the painting's size."""
-    pixel_format, rows, at = _format(COLOURS, painting.eight_bits), memoryview(painting.data), 0
+def _set(buffer: Gegl.Buffer, layer: Gimp.Layer, painting: RawPicture) -> None:
+    """Fill a buffer of the layer, of the painting's size."""
+    # Without alpha as the layer is: of whole bytes babl may round some anew where it leaves out the alpha.
+    opaque = painting.eight_bits and not layer.has_alpha()
+    pixel_format = _format(OPAQUE_COLOURS if opaque else COLOURS, painting.eight_bits)
+    rows, at = memoryview(painting.data), 0
     row_bytes = len(rows) // painting.height
     for band in _bands(Gegl.Rectangle.new(0, 0, painting.width, painting.height)):
         end = at + band.height * row_bytes
+        part = bytearray(rows[at:end])
+        if opaque:
+            del part[3::4]
         # GEGL takes bytes many times faster than any other buffer.
-        buffer.set(band, pixel_format, bytes(rows[at:end]))
+        buffer.set(band, pixel_format, bytes(part))
         at = end
     buffer.flush()
 
