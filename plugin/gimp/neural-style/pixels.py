@@ -22,12 +22,8 @@ def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
 
 
 def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool = False) -> RawPicture:
-    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted: in eight bits
-    if they are wanted or all that there is, else in floats.
-    """
-    image = layer.get_image()
-    eight_bits = eight_bits or _has_eight_bits(image)
-    selected = with_selection and not Gimp.Selection.is_empty(image)
+    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted."""
+    selected = with_selection and not Gimp.Selection.is_empty(layer.get_image())
     mask = _read_selection(layer, eight_bits) if selected else None
     if not layer.is_layer() or not layer.get_filters():
         return _read(layer, mask, eight_bits)
@@ -37,12 +33,6 @@ def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool
         return _read(copy, mask, eight_bits)
     finally:
         copy.delete()
-
-
-def _has_eight_bits(image: Gimp.Image) -> bool:
-    """Whether eight bits of sRGB are all that the pixels of the image have."""
-    kind = image.get_base_type(), image.get_precision()
-    return kind == (Gimp.ImageBaseType.RGB, Gimp.Precision.U8_NON_LINEAR) and image.get_color_profile() is None
 
 
 def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool = False) -> RawPicture:
