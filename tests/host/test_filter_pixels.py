@@ -147,7 +147,8 @@ def test_what_is_beside_the_selection_is_seen_too(session):
     session.call("run", image=image, drawables=[layer], output="in-place")
     inside = in_rectangle(before.shape, (40, 30, 30, 25))
     after = pixels(session, layer)
-    assert (after[inside] == whole[inside]).all() and np.abs(after - before)[inside].mean() > 0.05
+    # Now and then two runs of the network differ by so little that it shows in the rounding alone.
+    assert np.abs(after - whole)[inside].max() <= 1.01 / 255 and np.abs(after - before)[inside].mean() > 0.05
     session.call("delete", image=image)
 
 
