@@ -142,13 +142,13 @@ def test_what_is_beside_the_selection_is_seen_too(session):
         photo.thumbnail((120, 120))
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     image, layer = session.call("new_image", pixels=before, alpha=False)
-    whole = pixels(session, session.call("run", image=image, drawables=[layer])["layer"])
+    whole = session.call("run", image=image, drawables=[layer])["layer"]
     session.call("select", image=image, rectangle=(40, 30, 30, 25))
     session.call("run", image=image, drawables=[layer], output="in-place")
     inside = in_rectangle(before.shape, (40, 30, 30, 25))
-    after = pixels(session, layer)
-    # Now and then two runs of the network differ by so little that it shows in the rounding alone.
-    assert np.abs(after - whole)[inside].max() <= 1.01 / 255 and np.abs(after - before)[inside].mean() > 0.05
+    # As GIMP keeps them: babl may make other floats of the same bytes with and without alpha, in the last bit.
+    assert (raw_pixels(session, layer) == raw_pixels(session, whole)[..., :3])[inside].all()
+    assert np.abs(pixels(session, layer) - before)[inside].mean() > 0.05
     session.call("delete", image=image)
 
 

@@ -22,8 +22,12 @@ def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
 
 
 def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool = False) -> RawPicture:
-    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted."""
-    selected = with_selection and not Gimp.Selection.is_empty(layer.get_image())
+    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted: in eight bits
+    if they are wanted or all that there is, else in floats.
+    """
+    image = layer.get_image()
+    eight_bits = eight_bits or _has_eight_bits(image)
+    selected = with_selection and not Gimp.Selection.is_empty(image)
     mask = _read_selection(layer, eight_bits) if selected else None
     if not layer.is_layer() or not layer.get_filters():
         return _read(layer, mask, eight_bits)
@@ -33,6 +37,12 @@ def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool
         return _read(copy, mask, eight_bits)
     finally:
         copy.delete()
+
+
+def _has_eight_bits(image: Gimp.Image) -> bool:
+    """Whether eight bits of sRGB are all that the pixels of the image have."""
+    kind = image.get_base_type(), image.get_precision()
+    return kind == (Gimp.ImageBaseType.RGB, Gimp.Precision.U8_NON_LINEAR) and image.get_color_profile() is None
 
 
 def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool = False) -> RawPicture:
@@ -121,7 +131,7 @@ def _path(item: Gimp.Item) -> list[int]:
 
 def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
     """Replace the selected pixels of ``layer``, undoably. Raises StyleError if GIMP refuses."""
-    _set(layer.get_shadow_buffer(), layer, painting)
+    _set(layer.get_shadow_buffer(), painting)
     # Merging, unlike writing, respects the selection and records the old pixels.
     if not layer.merge_shadow(True):
         raise StyleError(
@@ -158,7 +168,7 @@ def write_again(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, rep
     width, height = source.get_width(), source.get_height()
     if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
         new.resize(width, height, old_x - x, old_y - y)
-    _set(new.get_buffer(), new, painting)
+    _set(new.get_buffer(), painting)
     new.update(0, 0, width, height)
     if replace:
         tattoo = layer.get_tattoo()
@@ -177,24 +187,18 @@ def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPic
     new = Gimp.Layer.new(
         image, name, painting.width, painting.height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL
     )
-    _set(new.get_buffer(), new, painting)
+    _set(new.get_buffer(), painting)
     return new
 
 
-def _set(buffer: Gegl.Buffer, layer: Gimp.Layer, painting: RawPicture) -> None:
-    """Fill a buffer of the layer, of the painting's size."""
-    # Without alpha as the layer is: of whole bytes babl may round some anew where it leaves out the alpha.
-    opaque = painting.eight_bits and not layer.has_alpha()
-    pixel_format = _format(OPAQUE_COLOURS if opaque else COLOURS, painting.eight_bits)
-    rows, at = memoryview(painting.data), 0
+def _set(buffer: Gegl.Buffer, painting: RawPicture) -> None:
+    """Fill a buffer of the painting's size."""
+    pixel_format, rows, at = _format(COLOURS, painting.eight_bits), memoryview(painting.data), 0
     row_bytes = len(rows) // painting.height
     for band in _bands(Gegl.Rectangle.new(0, 0, painting.width, painting.height)):
         end = at + band.height * row_bytes
-        part = bytearray(rows[at:end])
-        if opaque:
-            del part[3::4]
         # GEGL takes bytes many times faster than any other buffer.
-        buffer.set(band, pixel_format, bytes(part))
+        buffer.set(band, pixel_format, bytes(rows[at:end]))
         at = end
     buffer.flush()
 
