@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -51,8 +52,16 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     luma = seen @ LUMA
-    slope = _slope(painted, luma)
-    small: list[list[Image.Image]] = [[], [], []]
+    # Columns first, whole planes at a time, because Pillow works out their kernels anew in each call; rows in bands.
+    wide: list[list[Image.Image]] = [[], [], []]
+    wide_slope: list[Image.Image] = []
+
+    def widened(plane: np.ndarray, kernel: Image.Resampling) -> Image.Image:
+        return _image(plane).resize((width, plane.shape[0]), kernel)
+
+    def find_slope() -> None:
+        slope = _slope(painted, luma)
+        wide_slope.extend(widened(slope[..., channel], Image.Resampling.BILINEAR) for channel in range(3))
 
     def prepare(channel: int) -> None:
         plane = painted[..., channel]
@@ -60,23 +69,26 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
         sharp = plane + SHARPENING * amount * (plane - _smoothed(plane))
         darkest = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
         lightest = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
-        small[channel] = [_image(part) for part in (sharp, slope[..., channel], darkest, lightest)]
+        # Bilinear filtering makes nothing that is lighter or darker than its input.
+        limits = (widened(plane, Image.Resampling.BILINEAR) for plane in (darkest, lightest))
+        wide[channel] = [widened(sharp, Image.Resampling.LANCZOS), *limits]
 
-    in_threads(prepare, range(3))
-    small_luma = _image(luma)
+    parts: list[Callable[[], None]] = [find_slope, *(functools.partial(prepare, channel) for channel in range(3))]
+    in_threads(lambda part: part(), parts)
+    wide_luma = widened(luma, Image.Resampling.LANCZOS)
     out = np.empty_like(photo)
 
     def enlarge(rows: slice) -> None:
         def part(image: Image.Image, kernel: Image.Resampling) -> np.ndarray:
-            box = (0, rows.start * image.height / height, image.width, rows.stop * image.height / height)
+            box = (0, rows.start * image.height / height, width, rows.stop * image.height / height)
             return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))
 
-        detail = photo[rows] @ LUMA - part(small_luma, Image.Resampling.LANCZOS)
-        for channel, (sharp, slope, *limits) in enumerate(small):
-            crisp = part(sharp, Image.Resampling.LANCZOS) + detail * part(slope, Image.Resampling.BILINEAR)
-            # Bilinear filtering makes nothing that is lighter or darker than its input.
-            darkest, lightest = (part(limit, Image.Resampling.BILINEAR) for limit in limits)
-            np.clip(crisp, darkest, lightest, out=out[rows, :, channel])
+        detail = photo[rows] @ LUMA - part(wide_luma, Image.Resampling.LANCZOS)
+        for channel, (sharp, darkest, lightest) in enumerate(wide):
+            slope = part(wide_slope[channel], Image.Resampling.BILINEAR)
+            crisp = part(sharp, Image.Resampling.LANCZOS) + detail * slope
+            limits = (part(limit, Image.Resampling.BILINEAR) for limit in (darkest, lightest))
+            np.clip(crisp, *limits, out=out[rows, :, channel])
 
     in_threads(enlarge, bands(height, width))
     return out
@@ -104,16 +116,20 @@ def _slope(painted: np.ndarray, luma: np.ndarray) -> np.ndarray:
 
 def _without_grain(plane: np.ndarray) -> np.ndarray:
     """[h, w] smoothed where it varies less than GRAIN, and its edges kept: the guided filter (He, Sun and Tang 2010,
-    section 3.2) of a plane by itself, with weighted windows of 5x5 pixels.
+    section 3.2) of a plane by itself, in windows that overlap by half, with its coefficients found at half the size.
     """
+    height, width = plane.shape
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return _smoothed(_smoothed(values))
+        return _plane(values, -(-height // 2), -(-width // 2), Image.Resampling.BILINEAR)
+
+    def between(values: np.ndarray) -> np.ndarray:
+        return _plane(values, height, width, Image.Resampling.BILINEAR)
 
     local = mean(plane)
     variance = np.maximum(mean(plane * plane) - local * local, 0)
     kept = variance / (variance + np.float32(GRAIN**2))
-    return mean(kept) * plane + mean(local - kept * local)
+    return between(kept) * plane + between(local - kept * local)
 
 
 def _smoothed(plane: np.ndarray) -> np.ndarray:
