@@ -52,16 +52,12 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     luma = seen @ LUMA
-    # Columns first, whole planes at a time, because Pillow works out their kernels anew in each call; rows in bands.
-    wide: list[list[Image.Image]] = [[], [], []]
-    wide_slope: list[Image.Image] = []
-
-    def widened(plane: np.ndarray, kernel: Image.Resampling) -> Image.Image:
-        return _image(plane).resize((width, plane.shape[0]), kernel)
+    small: list[list[Image.Image]] = [[], [], []]
+    small_slope: list[Image.Image] = []
 
     def find_slope() -> None:
         slope = _slope(painted, luma)
-        wide_slope.extend(widened(slope[..., channel], Image.Resampling.BILINEAR) for channel in range(3))
+        small_slope.extend(_image(slope[..., channel]) for channel in range(3))
 
     def prepare(channel: int) -> None:
         plane = painted[..., channel]
@@ -69,26 +65,25 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
         sharp = plane + SHARPENING * amount * (plane - _smoothed(plane))
         darkest = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
         lightest = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
-        # Bilinear filtering makes nothing that is lighter or darker than its input.
-        limits = (widened(plane, Image.Resampling.BILINEAR) for plane in (darkest, lightest))
-        wide[channel] = [widened(sharp, Image.Resampling.LANCZOS), *limits]
+        small[channel] = [_image(part) for part in (sharp, darkest, lightest)]
 
     parts: list[Callable[[], None]] = [find_slope, *(functools.partial(prepare, channel) for channel in range(3))]
     in_threads(lambda part: part(), parts)
-    wide_luma = widened(luma, Image.Resampling.LANCZOS)
+    small_luma = _image(luma)
     out = np.empty_like(photo)
 
     def enlarge(rows: slice) -> None:
         def part(image: Image.Image, kernel: Image.Resampling) -> np.ndarray:
-            box = (0, rows.start * image.height / height, width, rows.stop * image.height / height)
+            box = (0, rows.start * image.height / height, image.width, rows.stop * image.height / height)
             return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))
 
-        detail = photo[rows] @ LUMA - part(wide_luma, Image.Resampling.LANCZOS)
-        for channel, (sharp, darkest, lightest) in enumerate(wide):
-            slope = part(wide_slope[channel], Image.Resampling.BILINEAR)
+        detail = photo[rows] @ LUMA - part(small_luma, Image.Resampling.LANCZOS)
+        for channel, (sharp, *limits) in enumerate(small):
+            slope = part(small_slope[channel], Image.Resampling.BILINEAR)
             crisp = part(sharp, Image.Resampling.LANCZOS) + detail * slope
-            limits = (part(limit, Image.Resampling.BILINEAR) for limit in (darkest, lightest))
-            np.clip(crisp, *limits, out=out[rows, :, channel])
+            # Bilinear filtering makes nothing that is lighter or darker than its input.
+            darkest, lightest = (part(limit, Image.Resampling.BILINEAR) for limit in limits)
+            np.clip(crisp, darkest, lightest, out=out[rows, :, channel])
 
     in_threads(enlarge, bands(height, width))
     return out
