@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import signal
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +15,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TICK_MS = 100
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class Cancelled(Exception):
@@ -40,16 +36,6 @@ class Watcher(Protocol):
 
     def close(self) -> None:
         """The work is over."""
-
-
-def end_with_gimp() -> None:
-    """Have the system end this process at once when GIMP dies. Call it before any thread is started.
-
-    GIMP's library ends it too, but by ``exit``, which takes down what the threads are still running in: they crash, or
-    wait for the main thread while that waits for them, and the process stays for ever.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def tell_once(sentences: Iterable[str]) -> None:

@@ -217,14 +217,17 @@ def _answer(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
 ) -> Gimp.ValueArray:
     """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
-    background.end_with_gimp()
     try:
         engine.connect()
     except installation.InstallationError as error:
         return _failed(procedure, run_mode, str(error), log.write(str(error)))
     from nst_core.errors import StyleError
+    from plugin.engine.lifetime import end_with_parent
     from plugin.engine.stopwatch import Stopwatch
 
+    # GIMP's library ends this process with GIMP too, but by ``exit``, which takes down what the threads are still
+    # running in: they crash, or wait for the main thread while that waits for them, and the process stays for ever.
+    end_with_parent()
     clock = Stopwatch(BEGAN)
     clock.lap("start")
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
