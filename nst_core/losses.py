@@ -51,9 +51,13 @@ def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
 
     ``target`` broadcasts over the batch: one style's Gram matrix may serve every picture.
     """
-    dimensions = tuple(range(1, value.dim()))
-    error = (value - target).square().sum(dimensions)
-    return (error / (target.square().sum(dimensions) + EPSILON)).mean()
+
+    def size(difference: Tensor) -> Tensor:
+        # A sum in bfloat16 would tell the loss in steps of its 256th part.
+        dtype = torch.promote_types(difference.dtype, torch.float32)
+        return difference.square().sum(tuple(range(1, difference.dim())), dtype=dtype)
+
+    return (size(value - target) / (size(target) + EPSILON)).mean()
 
 
 def content_loss(

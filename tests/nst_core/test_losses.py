@@ -44,6 +44,13 @@ def test_relative_error_has_no_units():
     torch.testing.assert_close(losses.relative_square_error(torch.zeros_like(target), target), torch.tensor(1.0))
 
 
+def test_relative_error_of_bfloat16_is_told_finely():
+    """In bfloat16 the next number is one part in 128 away."""
+    value, target = (torch.rand(1, 8, 50, 50, generator=torch.Generator().manual_seed(n)).bfloat16() for n in (1, 2))
+    exact = losses.relative_square_error(value.double(), target.double()).item()
+    assert losses.relative_square_error(value, target).item() == pytest.approx(exact, rel=3e-4)
+
+
 def test_one_style_serves_a_batch():
     target, values = torch.rand(1, 3, 3), torch.rand(4, 3, 3)
     each = torch.stack([losses.relative_square_error(v[None], target) for v in values])
