@@ -52,10 +52,10 @@ def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
     ``target`` broadcasts over the batch: one style's Gram matrix may serve every picture.
     """
 
-    def size(difference: Tensor) -> Tensor:
+    def size(values: Tensor) -> Tensor:
         # A sum in bfloat16 would tell the loss in steps of its 256th part.
-        dtype = torch.promote_types(difference.dtype, torch.float32)
-        return difference.square().sum(tuple(range(1, difference.dim())), dtype=dtype)
+        dtype = torch.promote_types(values.dtype, torch.float32)
+        return values.square().sum(tuple(range(1, values.dim())), dtype=dtype)
 
     return (size(value - target) / (size(target) + EPSILON)).mean()
 

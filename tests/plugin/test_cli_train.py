@@ -9,6 +9,13 @@ import pytest
 from tests.plugin.command_line import interrupt_after_first_step, report
 
 
+@pytest.fixture
+def training(samples, slim_weights):
+    """The command for a tiny one, of which photos, batch and steps are left to say."""
+    size = ["--crop", 64, "--style-size", 64, "--width", 4]
+    return ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, *size, "--json"]
+
+
 def test_distill(run, slim_weights, photos_folder):
     """A tiny network from a tiny teacher; the second call finds it done."""
     places = ["--photos", photos_folder, "--paintings", photos_folder, "--held-out", photos_folder]
@@ -20,18 +27,8 @@ def test_distill(run, slim_weights, photos_folder):
     assert again == found
 
 
-def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
-    command = [
-        "train",
-        samples / "coffee.jpg",
-        "-o",
-        "mine.onnx",
-        "--photos",
-        photos_folder,
-        "--features",
-        slim_weights,
-    ]
-    command += ["--batch", 1, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 100000, "--json"]
+def test_ctrl_c_keeps_a_training(run, training, photos_folder):
+    command = [*training, "--photos", photos_folder, "--batch", 1, "--steps", 100000]
     process = run(*command, start=True)
     assert interrupt_after_first_step(process) == 0
     found = json.loads(process.stdout.read())
@@ -46,9 +43,8 @@ def test_ctrl_c_keeps_a_training(run, samples, slim_weights, photos_folder):
 
 
 @pytest.fixture
-def shared_training(samples, slim_weights):
-    command = ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, "--device", "cpu"]
-    return [*command, "--batch", 2, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 100000, "--json"]
+def shared_training(training):
+    return [*training, "--device", "cpu", "--batch", 2, "--steps", 100000]
 
 
 @pytest.mark.slow
@@ -78,29 +74,9 @@ def test_an_error_ends_all_processes_with_one_sentence(run, shared_training, pho
     assert done.stderr.count("exitcode  : 2") >= 1  # torchrun may end the other one first
 
 
-def test_train_export_apply(run, sample, samples, slim_weights, photos_folder):
+def test_train_export_apply(run, sample, training, photos_folder):
     """From a painting to a style that is listed by itself; a second call goes on from the first."""
-    command = [
-        "train",
-        samples / "coffee.jpg",
-        "-o",
-        "mine.onnx",
-        "--photos",
-        photos_folder,
-        "--features",
-        slim_weights,
-        "--batch",
-        2,
-        "--crop",
-        64,
-        "--style-size",
-        64,
-        "--width",
-        4,
-        "--title",
-        "Mine",
-        "--json",
-    ]
+    command = [*training, "--photos", photos_folder, "--batch", 2, "--title", "Mine"]
     assert report(run(*command, "--steps", 2))["steps"] == 2
     found = report(run(*command, "--steps", 4))
     assert found["resumed"] and found["steps"] == 4 and found["photos"] == 12
@@ -135,10 +111,8 @@ def test_several_paintings_share_one_network(run, sample, samples, slim_weights,
     assert refused.returncode == 2 and "2 styles, and 1 were described" in refused.stderr
 
 
-def test_a_training_without_photos_makes_up_its_own(run, samples, slim_weights):
-    command = ["train", samples / "coffee.jpg", "-o", "mine.onnx", "--features", slim_weights, "--json"]
-    command += ["--batch", 1, "--crop", 64, "--style-size", 64, "--width", 4, "--steps", 2]
-    found = report(run(*command))
+def test_a_training_without_photos_makes_up_its_own(run, training):
+    found = report(run(*training, "--batch", 1, "--steps", 2))
     assert found["photos"] == 0 and found["steps"] == 2 and (run.folder / "mine.onnx").exists()
 
 
