@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -18,19 +19,27 @@ FLAT_VARIANCE = 1e-3
 SHARPENING = 2.0
 # Of colours in 0..1, what counts as grain in a painting.
 GRAIN = 0.06
+RED, GREEN, BLUE = range(3)
 
 
 def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """The picture, float32 [H, W, C] in 0..1, at another size, by Lanczos filtering; itself if it has that size."""
     if picture.shape[:2] == (height, width):
         return picture
-    out = np.empty((height, width, picture.shape[2]), np.float32)
+    planes: dict[int, Image.Image] = {}
 
-    def resize(channel: int) -> None:
-        plane = _plane(picture[..., channel], height, width, Image.Resampling.LANCZOS)
-        np.clip(plane, 0.0, 1.0, out=out[..., channel])
+    def take(channel: int) -> None:
+        planes[channel] = _image(picture[..., channel])
 
-    in_threads(resize, range(picture.shape[2]))
+    in_threads(take, range(picture.shape[2]))
+    out = np.empty((height, width, len(planes)), np.float32)
+
+    def resize(part: tuple[slice, int]) -> None:
+        rows, channel = part
+        plane = _rows(planes[channel], rows, height, width, Image.Resampling.LANCZOS)
+        np.clip(plane, 0.0, 1.0, out=out[rows, :, channel])
+
+    in_threads(resize, itertools.product(bands(height, width), planes))
     return out
 
 
@@ -40,73 +49,70 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     ``photo`` is float32 [H, W, 3] in 0..1, ``seen`` the same photo at a smaller size, [h, w, 3], as the network saw
     it, and ``painted``, [h, w, 3], what the network made of that. Returns float32 [H, W, 3].
 
-    What ``seen`` lacks of the photo, its finest luminance, is added, times the slope by which the painting follows
-    the photo in the neighbourhood. The slope is that of the guided filter (He, Sun and Tang, "Guided Image
+    What ``seen`` lacks of the photo, its finest luminance, is added, times the slope by which the painting's luminance
+    follows the photo's in the neighbourhood. The slope is that of the guided filter (He, Sun and Tang, "Guided Image
     Filtering", 2010, eq. 5), found at the small size and enlarged, as in the fast guided filter (He and Sun 2015,
     arXiv 1505.00996). It is weighted with the coefficient of determination, because what is painted freely must
     not take on lines that belong to the photo. Strokes have no such lines to sharpen them, so that the painting is
     unsharp-masked before; and before that its grain, which is a pixel wide and would become lumps, is taken away. All
-    stay within the range of the 3x3 painted pixels around, and so leave no halo.
+    stay within the range of the 3x3 painted pixels around, and so leave no halo. The eye sees such fine things in the
+    luminance alone: of what the channels have more or less than that only the grain is taken away.
     """
     height, width = photo.shape[:2]
     # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
-    luma = seen @ LUMA
-    small: list[list[Image.Image]] = [[], [], []]
-    small_slope: list[Image.Image] = []
+    luma, painted_luma = seen @ LUMA, painted @ LUMA
+    small = {"luma": _image(luma)}
 
-    def find_slope() -> None:
-        slope = _slope(painted, luma)
-        small_slope.extend(_image(slope[..., channel]) for channel in range(3))
+    def prepare_luma() -> None:
+        plane = painted_luma + amount * (_without_grain(painted_luma) - painted_luma)
+        small["sharp"] = _image(plane + SHARPENING * amount * (plane - _smoothed(plane)))
+        small["darkest"] = _image(_by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c)))
+        small["lightest"] = _image(_by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c)))
 
-    def prepare(channel: int) -> None:
-        plane = painted[..., channel]
-        plane = plane + amount * (_without_grain(plane) - plane)
-        sharp = plane + SHARPENING * amount * (plane - _smoothed(plane))
-        darkest = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
-        lightest = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
-        small[channel] = [_image(part) for part in (sharp, darkest, lightest)]
+    def prepare_colour(channel: int) -> None:
+        plane = painted[..., channel] - painted_luma
+        small[f"colour {channel}"] = _image(plane + amount * (_without_grain(plane) - plane))
 
-    parts: list[Callable[[], None]] = [find_slope, *(functools.partial(prepare, channel) for channel in range(3))]
-    in_threads(lambda part: part(), parts)
-    small_luma = _image(luma)
+    def prepare_slope() -> None:
+        small["slope"] = _image(_slope(painted_luma, luma))
+
+    # The longest first, so that two processors end together.
+    steps: list[Callable[[], None]] = [prepare_luma]
+    steps += [functools.partial(prepare_colour, channel) for channel in (RED, BLUE)]
+    in_threads(lambda step: step(), [*steps, prepare_slope])
     out = np.empty_like(photo)
 
     def enlarge(rows: slice) -> None:
-        def part(image: Image.Image, kernel: Image.Resampling) -> np.ndarray:
-            box = (0, rows.start * image.height / height, image.width, rows.stop * image.height / height)
-            return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))
+        def part(name: str, kernel: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
+            return _rows(small[name], rows, height, width, kernel)
 
-        detail = photo[rows] @ LUMA - part(small_luma, Image.Resampling.LANCZOS)
-        for channel, (sharp, *limits) in enumerate(small):
-            slope = part(small_slope[channel], Image.Resampling.BILINEAR)
-            crisp = part(sharp, Image.Resampling.LANCZOS) + detail * slope
-            # Bilinear filtering makes nothing that is lighter or darker than its input.
-            darkest, lightest = (part(limit, Image.Resampling.BILINEAR) for limit in limits)
-            np.clip(crisp, darkest, lightest, out=out[rows, :, channel])
+        detail = photo[rows] @ LUMA - part("luma", Image.Resampling.LANCZOS)
+        crisp = part("sharp", Image.Resampling.LANCZOS) + detail * part("slope")
+        # Bilinear filtering makes nothing that is lighter or darker than its input.
+        crisp = green = np.clip(crisp, part("darkest"), part("lightest"))
+        for channel in (RED, BLUE):
+            colour = part(f"colour {channel}")
+            np.clip(crisp + colour, 0.0, 1.0, out=out[rows, :, channel])
+            green = green - LUMA[channel] / LUMA[GREEN] * colour
+        np.clip(green, 0.0, 1.0, out=out[rows, :, GREEN])
 
     in_threads(enlarge, bands(height, width))
     return out
 
 
 def _slope(painted: np.ndarray, luma: np.ndarray) -> np.ndarray:
-    """How much the painting [h, w, 3] changes with the luminance [h, w] in each cell: [h / CELL, w / CELL, 3]."""
+    """How much the painting [h, w] changes with the luminance [h, w] in each cell: [h / CELL, w / CELL]."""
     height, width = (-(-extent // CELL) for extent in luma.shape)
 
     def mean(plane: np.ndarray) -> np.ndarray:
         return _plane(plane, height, width, Image.Resampling.BILINEAR)  # over windows that overlap by half
 
-    mean_luma = mean(luma)
+    mean_luma, mean_painted = mean(luma), mean(painted)
     variance = mean(luma * luma) - mean_luma**2
-    covariances, painted_variance = [], np.float32(0)
-    for channel in range(3):
-        plane = painted[..., channel]
-        mean_plane = mean(plane)
-        covariances.append(mean(luma * plane) - mean_luma * mean_plane)
-        painted_variance = painted_variance + mean(plane * plane) - mean_plane**2
-    covariance = np.stack(covariances, axis=2)
-    determined = (covariance**2).sum(2) / np.maximum(variance * painted_variance, 1e-8)
-    return covariance * (determined / (variance + FLAT_VARIANCE))[..., None]
+    covariance = mean(luma * painted) - mean_luma * mean_painted
+    determined = covariance**2 / np.maximum(variance * (mean(painted * painted) - mean_painted**2), 1e-8)
+    return covariance * determined / (variance + FLAT_VARIANCE)
 
 
 def _without_grain(plane: np.ndarray) -> np.ndarray:
@@ -140,7 +146,13 @@ def _by_threes(plane: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndar
 
 def _plane(plane: np.ndarray, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
     """float32 [h, w] to [height, width]; where that is smaller, the kernel widens, so that nothing aliases."""
-    return np.asarray(_image(plane).resize((width, height), kernel))
+    return _rows(_image(plane), slice(0, height), height, width, kernel)
+
+
+def _rows(image: Image.Image, rows: slice, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
+    """These rows of what the image is at another size."""
+    box = (0, rows.start * image.height / height, image.width, rows.stop * image.height / height)
+    return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))
 
 
 def _image(plane: np.ndarray) -> Image.Image:

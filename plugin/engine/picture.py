@@ -44,20 +44,28 @@ class Picture:
 
 
 def network_input(picture: Picture) -> np.ndarray:
-    """What a network should see: RGB, float32 [H, W, 3], finite and in 0..1.
+    """What a network should see: RGB, float32 [H, W, 3], finite and in 0..1; the picture's own pixels if they are so.
 
     Transparent pixels take the mean visible colour, so that whatever colour hides under them does not bleed in.
     """
+    parts = list(bands(picture.height, picture.width))
+    plain = []
+
+    def look(rows: slice) -> None:
+        band = picture.pixels[rows]
+        plain.append(band.min() >= 0 and band.max() <= 1 and band[..., 3].min() == 1)  # not so if there is a NaN
+
+    in_threads(look, parts)
+    if all(plain):
+        return picture.pixels[..., :3]
     rgb = np.empty((picture.height, picture.width, 3), np.float32)
 
     def limit(rows: slice) -> None:
         # Of a number and no number, fmax takes the number.
         np.fmin(np.fmax(picture.pixels[rows, :, :3], 0.0), 1.0, out=rgb[rows])
 
-    in_threads(limit, bands(picture.height, picture.width))
+    in_threads(limit, parts)
     alpha = np.clip(picture.pixels[..., 3:], 0.0, 1.0)
-    if alpha.min() == 1.0:
-        return rgb
     visible = alpha.sum()
     mean = (rgb * alpha).sum((0, 1)) / visible if visible > 0 else rgb.mean((0, 1))
     return rgb * alpha + mean.astype(np.float32) * (1 - alpha)
@@ -79,8 +87,10 @@ def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors
             weight *= picture.mask[rows, :, None]
         if keep_colors:
             paint = recoloured(photo, paint)
+        if weight.min() < 1:
+            paint = photo * (1 - weight) + paint * weight
         out[rows] = picture.pixels[rows]
-        np.copyto(out[rows, :, :3], photo * (1 - weight) + paint * weight, where=weight > 0)
+        np.copyto(out[rows, :, :3], paint, where=weight > 0)
 
     in_threads(mix, bands(picture.height, picture.width))
     return out

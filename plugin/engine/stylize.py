@@ -71,8 +71,8 @@ def stylize(
     _check_memory(picture, styles, settings, provider)
     rgb = network_input(picture)
     seen = resized(rgb, *seen_size(picture.height, picture.width, settings))
-    painted = np.zeros_like(seen)
     clock.lap("prepare")
+    shares = []
     for number, (path, members) in enumerate(files.items()):
         progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
         session = _session(path, path.stat().st_mtime_ns, provider)
@@ -83,8 +83,9 @@ def stylize(
         weights = np.zeros((1, members[0].count), np.float32)
         for style in members:
             weights[0, style.index] = styles[style] / share
-        painted += share * _paint(session, seen, members[0], weights, stopper)
+        shares.append(share * _paint(session, seen, members[0], weights, stopper))
         clock.lap("inference")
+    painted = functools.reduce(np.add, shares)
     progress(Progress(_("Finishing"), 0.95))
     if seen.shape != rgb.shape:
         larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width

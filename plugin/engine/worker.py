@@ -24,6 +24,9 @@ from plugin.engine import memory, pipe
 from plugin.engine.lifetime import end_with_parent
 from plugin.engine.progress import Progress, Stopped, Stopper
 
+# Between two threads; the system's 5 ms would be for each of many parts in which a picture comes in.
+SWITCH_SECONDS = 0.0005
+
 
 def main() -> None:
     """Answer calls until there are no more."""
@@ -31,6 +34,8 @@ def main() -> None:
     requests, answers = _take_streams()
     for catalogues in sys.argv[1:]:
         gettext.bindtextdomain(DOMAIN, catalogues)
+    # What is imported must not keep what comes in waiting.
+    sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_load, daemon=True).start()
     worker = Worker(answers)
     with suppress(EOFError):

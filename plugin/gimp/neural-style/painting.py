@@ -171,9 +171,9 @@ def _painted(
     """The title of the style, and the painted pixels of each layer, or of the first ones if it was stopped; the image
     is only read.
     """
+    title, how = choose(config)
     # Before the first pixel is read: a picture can be too large for the reading itself.
     engine.check_pictures(sum(layer.get_width() * layer.get_height() for layer in layers))
-    title, how = choose(config)
     pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
     clock.lap("read")
     shown = watcher.layers if watcher else ()
