@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,8 @@ FLAT_VARIANCE = 1e-3
 SHARPENING = 2.0
 # Of colours in 0..1, what counts as grain in a painting.
 GRAIN = 0.06
+# Of the widest kernel, Lanczos, to each side, in pixels of the smaller picture.
+KERNEL_REACH = 3
 RED, GREEN, BLUE = range(3)
 
 
@@ -26,20 +29,15 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """The picture, float32 [H, W, C] in 0..1, at another size, by Lanczos filtering; itself if it has that size."""
     if picture.shape[:2] == (height, width):
         return picture
-    planes: dict[int, Image.Image] = {}
-
-    def take(channel: int) -> None:
-        planes[channel] = _image(picture[..., channel])
-
-    in_threads(take, range(picture.shape[2]))
-    out = np.empty((height, width, len(planes)), np.float32)
+    channels = range(picture.shape[2])
+    out = np.empty((height, width, len(channels)), np.float32)
 
     def resize(part: tuple[slice, int]) -> None:
         rows, channel = part
-        plane = _rows(planes[channel], rows, height, width, Image.Resampling.LANCZOS)
+        plane = _rows(picture[..., channel], rows, height, width, Image.Resampling.LANCZOS)
         np.clip(plane, 0.0, 1.0, out=out[rows, :, channel])
 
-    in_threads(resize, itertools.product(bands(height, width), planes))
+    in_threads(resize, itertools.product(bands(height, width), channels))
     return out
 
 
@@ -62,20 +60,20 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     luma, painted_luma = seen @ LUMA, painted @ LUMA
-    small = {"luma": _image(luma)}
+    small = {"luma": luma}
 
     def prepare_luma() -> None:
         plane = painted_luma + amount * (_without_grain(painted_luma) - painted_luma)
-        small["sharp"] = _image(plane + SHARPENING * amount * (plane - _smoothed(plane)))
-        small["darkest"] = _image(_by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c)))
-        small["lightest"] = _image(_by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c)))
+        small["sharp"] = plane + SHARPENING * amount * (plane - _smoothed(plane))
+        small["darkest"] = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
+        small["lightest"] = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
 
     def prepare_colour(channel: int) -> None:
         plane = painted[..., channel] - painted_luma
-        small[f"colour {channel}"] = _image(plane + amount * (_without_grain(plane) - plane))
+        small[f"colour {channel}"] = plane + amount * (_without_grain(plane) - plane)
 
     def prepare_slope() -> None:
-        small["slope"] = _image(_slope(painted_luma, luma))
+        small["slope"] = _slope(painted_luma, luma)
 
     # The longest first, so that two processors end together.
     steps: list[Callable[[], None]] = [prepare_luma]
@@ -146,14 +144,15 @@ def _by_threes(plane: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndar
 
 def _plane(plane: np.ndarray, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
     """float32 [h, w] to [height, width]; where that is smaller, the kernel widens, so that nothing aliases."""
-    return _rows(_image(plane), slice(0, height), height, width, kernel)
+    return _rows(plane, slice(0, height), height, width, kernel)
 
 
-def _rows(image: Image.Image, rows: slice, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
-    """These rows of what the image is at another size."""
-    box = (0, rows.start * image.height / height, image.width, rows.stop * image.height / height)
+def _rows(plane: np.ndarray, rows: slice, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
+    """These rows of what ``_plane`` makes."""
+    top, bottom = (row * plane.shape[0] / height for row in (rows.start, rows.stop))
+    reach = KERNEL_REACH * max(1.0, plane.shape[0] / height)
+    first, last = max(0, math.floor(top - reach)), math.ceil(bottom + reach)
+    # A copy of what is needed and no more, for fresh memory takes the system longer than the copying.
+    image = Image.fromarray(np.ascontiguousarray(plane[first:last], np.float32))
+    box = 0, top - first, plane.shape[1], bottom - first
     return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))
-
-
-def _image(plane: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(plane, np.float32))

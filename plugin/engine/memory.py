@@ -1,7 +1,8 @@
-"""How much memory a run would take, and how much there is."""
+"""How much memory a run would take, and how much there is; and what the C library does with it."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -17,6 +18,9 @@ RESERVE = 256 * 2**20
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 # The picture, what a network sees of it, what comes back, and the mixtures, beside the network's own needs.
 PICTURE_BYTES_PER_PIXEL = 96
+# Of glibc's malloc.h, and what they are set to, in bytes: blocks up to KEPT_BLOCK are kept for later, up to KEPT in all.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+KEPT, KEPT_BLOCK = 2**27, 2**25
 
 
 class TooLarge(StyleError):
@@ -64,6 +68,16 @@ def available_memory() -> int:
     # Cached file contents count as used, but go when memory is asked for.
     statistics = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
     return min(free, max(0, limit - used + int(statistics.get("inactive_file", 0))))
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory for what comes next: parts of pictures come and go all the time, and it takes the
+    system longer to hand out fresh memory than to compute many a part.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:  # which other C libraries do without
+        mallopt(M_TRIM_THRESHOLD, KEPT)
+        mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK)
 
 
 def peak_rss_mib() -> float:

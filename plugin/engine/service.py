@@ -57,6 +57,7 @@ def paint(
     ``layers`` are opened ones to show the pictures on as they develop: ``progress`` then gets them ready to be shown,
     at the size of the layer and in its mixture of photo and painting. Raises as stylize and render do.
     """
+    memory.keep_freed_memory()
     copies = [_opened[number].copy for number in layers]
     painter = _trained(how) if isinstance(how, Trained) else _from_picture(how)
     done = []

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from plugin.engine import parallel
 from plugin.engine.detail import enlarged, resized
 
 SIZE = 96
@@ -60,6 +61,17 @@ def test_fine_detail_returns_where_the_painting_follows_the_photo_only():
     following, free = 0.2 + 0.5 * seen, half(clouds(3, 8))
     gained = [np.corrcoef(finest(enlarged(p, seen, photo)), finest(photo))[0, 1] for p in (following, free)]
     assert gained[0] > 0.7 and abs(gained[1]) < 0.3
+
+
+def test_what_is_done_in_bands_has_no_seams(monkeypatch):
+    photo = np.random.default_rng(7).random((SIZE + 1, SIZE, 3), np.float32) * 0.4 + clouds(8, 8)[:1] * 0.6
+    seen = resized(photo, 61, SIZE // 2)
+    painted = np.clip(0.8 * seen + 0.2 * clouds(9, 4)[:61, : SIZE // 2, ::-1], 0, 1)
+    whole = seen, enlarged(painted, seen, photo)
+    monkeypatch.setattr(parallel, "BAND_PIXELS", 10 * SIZE)
+    in_bands = resized(photo, 61, SIZE // 2), enlarged(painted, seen, photo)
+    for one, other in zip(whole, in_bands, strict=True):
+        assert np.abs(one - other).max() < 1 / 255
 
 
 def test_strokes_of_the_painting_alone_stay():

@@ -1,0 +1,31 @@
+"""What the C library does with freed memory."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+# Pages taken from the system by the second of two rounds that take, write and free the same blocks, which are smaller
+# than those for which NumPy asks for large pages.
+PAGES = """
+import resource, sys
+import numpy as np
+from plugin.engine.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [np.ones(3 * 2**18, np.float32) for _ in range(16)]
+    del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
+def test_freed_memory_is_taken_again():
+    kept, given_back = (
+        int(subprocess.run([sys.executable, "-c", PAGES, way], capture_output=True, check=True).stdout)
+        for way in ("keep", "give back")
+    )
+    assert kept < given_back / 10
