@@ -18,7 +18,7 @@ RESERVE = 256 * 2**20
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 # The picture, what a network sees of it, what comes back, and the mixtures, beside the network's own needs.
 PICTURE_BYTES_PER_PIXEL = 96
-# Of glibc's malloc.h, and what they are set to, in bytes: blocks up to KEPT_BLOCK are kept for later, up to KEPT in all.
+# Of glibc's malloc.h, and what they are set to, in bytes: blocks up to KEPT_BLOCK are kept, up to KEPT in all.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT, KEPT_BLOCK = 2**27, 2**25
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from nst_core.errors import StyleError
 from nst_core.language import DOMAIN
-from plugin.engine import memory, pipe
+from plugin.engine import pipe
 from plugin.engine.lifetime import end_with_parent
 from plugin.engine.progress import Progress, Stopped, Stopper
 
@@ -82,8 +82,7 @@ class Worker:
         own = {pipe.Own.PROGRESS: tell, pipe.Own.STOPPER: running.stopper}
         try:
             arguments = [own[value] if isinstance(value, pipe.Own) else value for value in arguments]
-            # What a host asks first needs none of the libraries that take a moment to import.
-            done = getattr(memory if function == "check_pictures" else _load(), function)(*arguments, **keywords)
+            done = getattr(_load(), function)(*arguments, **keywords)
             answer: tuple[str, Any] = "done", done
         except StyleError as error:
             answer = "refused", str(error)

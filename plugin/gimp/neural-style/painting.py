@@ -21,6 +21,9 @@ from plugin.engine.settings import StylizeSettings
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import find_styles
 
+# Pixels that are read at once, without waiting for an engine that is just starting; it looks at the memory itself then.
+READ_UNCHECKED = 2**24
+
 
 def paint(
     image: Gimp.Image,
@@ -172,8 +175,10 @@ def _painted(
     is only read.
     """
     title, how = choose(config)
-    # Before the first pixel is read: a picture can be too large for the reading itself.
-    engine.check_pictures(sum(layer.get_width() * layer.get_height() for layer in layers))
+    # A picture can be too large for the reading itself.
+    count = sum(layer.get_width() * layer.get_height() for layer in layers)
+    if count > READ_UNCHECKED:
+        engine.check_pictures(count)
     pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
     clock.lap("read")
     shown = watcher.layers if watcher else ()
