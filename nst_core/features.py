@@ -14,6 +14,7 @@ from typing import Literal, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from nst_core.errors import StyleError
 from nst_core.language import _
@@ -59,9 +60,11 @@ class FeatureNetwork(nn.Module, ABC):
 
     Attributes:
         name: what results call it (``vgg19``, or the name of a weights file).
+        exact: whether its features are float32 under autocast too, and only their gradient is rounded.
     """
 
     name: str
+    exact: bool = False
 
     @property
     @abstractmethod
@@ -96,6 +99,22 @@ class FeatureNetwork(nn.Module, ABC):
                         "conv, before the ReLU)."
                     ).format(name=self.name, layer=layer, relus=relus)
                 )
+
+
+class _ExactConvolution(torch.autograd.Function):
+    """A convolution by a frozen kernel under autocast: the result is computed in float32, the gradient in ``dtype``."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, padding: int, dtype: torch.dtype) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.shape, ctx.padding, ctx.dtype = x.shape, padding, dtype
+        with torch.autocast(x.device.type, enabled=False):
+            return F.conv2d(x.float(), weight, bias, padding=padding)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        weight, gradient = (tensor.to(ctx.dtype) for tensor in (*ctx.saved_tensors, gradient))
+        return conv2d_input(ctx.shape, weight, gradient, padding=ctx.padding), None, None, None, None
 
 
 class VGGNetwork(FeatureNetwork):
@@ -167,17 +186,17 @@ class VGGNetwork(FeatureNetwork):
         # Channels last: poolings and ReLUs of a CPU are faster so, and convolutions need no copy in an order of theirs.
         x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
         if self.first is not None:
-            x = self.first(x)
+            x = self._convolved(x, self.first)
         block = "1"
         for conv, module in self.convolutions.items():
             place = conv[4:]
             if place[0] != block:
                 x, block = self._pool(x), place[0]
-            before = module(x)
+            before = self._convolved(x, cast(nn.Conv2d, module))
             # In place where nobody asks for what was before: a tensor less to write.
             x = F.relu(before, inplace=bool(self.heads) or conv not in wanted)
             if {conv, "relu" + place} & wanted:
-                answer = self.heads[conv](x) if self.heads else before
+                answer = self._convolved(x, cast(nn.Conv2d, self.heads[conv])) if self.heads else before
                 if conv in wanted:
                     found[conv] = answer
                 if "relu" + place in wanted:
@@ -185,6 +204,15 @@ class VGGNetwork(FeatureNetwork):
             if place == last:
                 return found
         raise AssertionError("check() admits only layers of this network")
+
+    def _convolved(self, x: Tensor, module: nn.Conv2d) -> Tensor:
+        kind = x.device.type
+        if not (self.exact and torch.is_autocast_enabled(kind)):
+            return module(x)
+        border = module.kernel_size[0] // 2
+        if module.padding_mode == "reflect" and border:
+            x, border = F.pad(x, (border,) * 4, mode="reflect"), 0
+        return _ExactConvolution.apply(x, module.weight, module.bias, border, torch.get_autocast_dtype(kind))
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)
@@ -194,13 +222,16 @@ class CombinedNetwork(FeatureNetwork):
     """Several networks as one: each layer comes from the first of them that has it.
 
     A VGG-19 of which only the first layers are at hand, and a slim network for those below, give the five layers of a
-    style together, each as true as it can be had.
+    style together, each as true as it can be had. A slim network's features are exact here: where bfloat16 had rounded
+    them, they made half of a nearly finished picture's gradient noise.
     """
 
     def __init__(self, networks: Sequence[FeatureNetwork]) -> None:
         super().__init__()
         self.name = "+".join(network.name for network in networks)
         self.networks = nn.ModuleList(networks)
+        for network in networks[1:]:
+            network.exact = network.distilled
 
     @property
     def layers(self) -> list[str]:

@@ -39,21 +39,23 @@ class LBFGS(torch.optim.Optimizer):
         state = self.state[picture]
         if state:
             move, change = state["move"], gradient - state["gradient"]
-            if _dot(move, change) > LEAST_CURVATURE:
-                state["moves"] = [*state["moves"], move][-group["history"] :]
-                state["changes"] = [*state["changes"], change][-group["history"] :]
-                state["scale"] = _dot(move, change) / _dot(change, self._guess(change))
+            curvature = _dot(move, change)
+            if curvature > LEAST_CURVATURE:
+                for name, newest in (("moves", move), ("changes", change), ("curvatures", curvature)):
+                    state[name] = [*state[name], newest][-group["history"] :]
+                state["scale"] = curvature / _dot(change, self._guess(change))
         else:
             # A cautious first step, as PyTorch's own.
-            state.update(moves=[], changes=[], scale=min(1.0, 1.0 / gradient.abs().sum().item()))
-        state["move"] = self._direction(gradient, state["moves"], state["changes"], state["scale"])
+            scale = min(1.0, 1.0 / gradient.abs().sum().item())
+            state.update(moves=[], changes=[], curvatures=[], scale=scale)
+        pairs = list(zip(state["moves"], state["changes"], state["curvatures"], strict=True))
+        state["move"] = self._direction(gradient, pairs, state["scale"])
         state["gradient"] = gradient
         picture.add_(state["move"])
         return loss
 
-    def _direction(self, gradient: Tensor, moves: list[Tensor], changes: list[Tensor], scale: float) -> Tensor:
+    def _direction(self, gradient: Tensor, pairs: list[tuple[Tensor, Tensor, float]], scale: float) -> Tensor:
         """The negative gradient times the inverse Hessian: the two-loop recursion, from the newest step and back."""
-        pairs = [(move, change, _dot(move, change)) for move, change in zip(moves, changes, strict=True)]
         found, shares = -gradient, list[float]()
         for move, change, curvature in reversed(pairs):
             shares.append(_dot(move, found) / curvature)

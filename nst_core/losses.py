@@ -6,7 +6,7 @@ size and with any network: a loss of 1 is "as wrong as no feature at all".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -14,24 +14,53 @@ from torch import Tensor
 EPSILON = 1e-8
 LEVEL = 1 / 255
 RIDGE = 1e-4
+# Values of the features that a Gram matrix is made of at a time, where a processor makes it.
+PART = 2**19
 
 
 class _Gram(torch.autograd.Function):
-    """F F^T of F [N, C, P] in float32, with the gradient in one product."""
+    """F F^T of F [N, C, H, W], less ``centre`` if given, in float32: [N, C, C].
+
+    Features of float32 are not rounded under autocast, as their gradient is. A few rows of pixels are taken at a time,
+    which stay in a processor's cache: what is written once and read once, as large as the features, takes it longer
+    than the products.
+    """
 
     @staticmethod
-    def forward(ctx, flat: Tensor) -> Tensor:
-        ctx.save_for_backward(flat)
-        if flat.device.type == "cpu":  # where a product of batches first copies what is not in the order that it wants
-            return torch.stack([one @ one.T for one in flat]).float()
-        return (flat @ flat.transpose(1, 2)).float()
+    def forward(ctx, features: Tensor, centre: Tensor | None) -> Tensor:
+        kind = features.device.type
+        ctx.save_for_backward(features, centre)
+        ctx.dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
+        with torch.autocast(kind, enabled=False):
+            return torch.stack([_product(part) for part in _parts(features, centre)]).sum(0)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        (flat,) = ctx.saved_tensors
-        both = (gradient + gradient.transpose(1, 2)).to(flat.dtype)
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        features, centre = ctx.saved_tensors
+        both = (gradient + gradient.transpose(1, 2)).to(ctx.dtype)
+        n, c, h, w = features.shape
         # Written pixel by pixel, the order that a network with its channels last wants its gradient in.
-        return (flat.transpose(1, 2) @ both).transpose(1, 2)
+        found, first = features.new_empty(n, h * w, c, dtype=ctx.dtype), 0
+        for part in _parts(features, centre):
+            last = first + part.shape[1]
+            found[:, first:last] = part.to(ctx.dtype) @ both
+            first = last
+        return found.view(n, h, w, c).permute(0, 3, 1, 2), None
+
+
+def _parts(features: Tensor, centre: Tensor | None) -> Iterator[Tensor]:
+    """The pixels of [N, C, H, W] less the centre, a few at a time: [N, pixels, C] each."""
+    n, c, h, w = features.shape
+    pixels = features.permute(0, 2, 3, 1).reshape(n, h * w, c)
+    for part in pixels.split(max(1, PART // c) if features.device.type == "cpu" else h * w, dim=1):
+        yield part if centre is None else part - centre.flatten(1)[:, None].to(part.dtype)
+
+
+def _product(pixels: Tensor) -> Tensor:
+    """The sum over the pixels, [N, pixels, C], of their channels' products: float32 [N, C, C]."""
+    if pixels.device.type == "cpu":  # where a product of batches first copies what is not in the order that it wants
+        return torch.stack([one.T @ one for one in pixels]).float()
+    return (pixels.transpose(1, 2) @ pixels).float()
 
 
 def gram_matrix(features: Tensor, centre: Tensor | None = None) -> Tensor:
@@ -40,10 +69,7 @@ def gram_matrix(features: Tensor, centre: Tensor | None = None) -> Tensor:
     ``centre`` ([N or 1, C, 1, 1], without gradient) is subtracted from the features first, if given: before their
     product, of which so little may be left afterwards that in bfloat16 a tenth of it would be rounding.
     """
-    n, c, h, w = features.shape
-    if centre is not None:
-        features = features - centre.to(features.dtype)
-    return _Gram.apply(features.reshape(n, c, h * w)) / (h * w)
+    return _Gram.apply(features, centre) / (features.shape[2] * features.shape[3])
 
 
 def relative_square_error(value: Tensor, target: Tensor) -> Tensor:

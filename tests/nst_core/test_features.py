@@ -107,6 +107,22 @@ def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_wei
     assert both.bytes_per_pixel(["relu1_1", "relu5_1"]) > deep.bytes_per_pixel(["relu5_1"])
 
 
+def test_a_slim_network_of_a_combined_one_is_exact_in_bfloat16_and_only_its_gradient_is_rounded(slim_weights):
+    shallow = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    both = features.CombinedNetwork([shallow, weights.load_features(str(slim_weights))])
+    image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    found, gradients = [], []
+    for low in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            found.append(both(image, ["relu1_1", "relu4_1"]))
+        (gradient,) = torch.autograd.grad(found[-1]["relu4_1"].square().sum(), image)
+        gradients.append(gradient)
+    torch.testing.assert_close(found[1]["relu4_1"], found[0]["relu4_1"])
+    assert found[1]["relu1_1"].dtype == torch.bfloat16
+    difference = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
+    assert 1e-4 < difference < 0.03
+
+
 def test_a_combined_network_refuses_what_none_has(slim_weights):
     both = features.CombinedNetwork(
         [features.vgg("true", random_vgg("vgg19", 1), "vgg19"), weights.load_features(str(slim_weights))]
