@@ -222,8 +222,8 @@ class CombinedNetwork(FeatureNetwork):
     """Several networks as one: each layer comes from the first of them that has it.
 
     A VGG-19 of which only the first layers are at hand, and a slim network for those below, give the five layers of a
-    style together, each as true as it can be had. A slim network's features are exact here: where bfloat16 had rounded
-    them, they made half of a nearly finished picture's gradient noise.
+    style together, each as true as it can be had. A slim network's features are exact here: rounded to bfloat16 they
+    made more than half of a nearly finished picture's gradient noise.
     """
 
     def __init__(self, networks: Sequence[FeatureNetwork]) -> None:
