@@ -62,15 +62,17 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     luma, painted_luma = seen @ LUMA, painted @ LUMA
     small = {"luma": luma}
 
+    def clean(plane: np.ndarray) -> np.ndarray:
+        return plane + amount * (_without_grain(plane) - plane)
+
     def prepare_luma() -> None:
-        plane = painted_luma + amount * (_without_grain(painted_luma) - painted_luma)
+        plane = clean(painted_luma)
         small["sharp"] = plane + SHARPENING * amount * (plane - _smoothed(plane))
         small["darkest"] = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
         small["lightest"] = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
 
     def prepare_colour(channel: int) -> None:
-        plane = painted[..., channel] - painted_luma
-        small[f"colour {channel}"] = plane + amount * (_without_grain(plane) - plane)
+        small[f"colour {channel}"] = clean(painted[..., channel] - painted_luma)
 
     def prepare_slope() -> None:
         small["slope"] = _slope(painted_luma, luma)
