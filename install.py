@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from plugin.engine import hosts, paths
+from plugin.engine.nvidia import nvidia_driver
 
 CHECKOUT = Path(__file__).resolve().parent
 PACKAGES = ("plugin", "nst_core", "export")
@@ -347,7 +348,7 @@ def loads(extras: list[str]) -> bool:
 
 def use_gpu() -> bool:
     """Whether packages with CUDA are of use here."""
-    return hosts.nvidia_driver() and platform.machine() in ("x86_64", "AMD64")
+    return nvidia_driver() and platform.machine() in ("x86_64", "AMD64")
 
 
 def pip(command: str, *arguments: str) -> list[str | Path]:

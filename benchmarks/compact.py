@@ -23,6 +23,7 @@ from torch import Tensor
 
 from benchmarks.iterative import better, judge, random_vgg19, read
 from benchmarks.yardstick import in_turns, machine, one_sentence, positive, ratio, table, waiting, write
+from nst_core.device_names import DEVICES
 from nst_core.devices import choose_device
 from nst_core.distill import agreement
 from nst_core.features import FeatureNetwork, vgg
@@ -30,7 +31,7 @@ from nst_core.objective import Objective
 from nst_core.optimize import render
 from nst_core.photos import Photos
 from nst_core.pictures import resized_to_long_side
-from nst_core.settings import DEVICES, GATYS_STYLE_LAYERS, ObjectiveSettings, RenderSettings
+from nst_core.settings import GATYS_STYLE_LAYERS, ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
 
 PAINTINGS = {"starry_night": "The Starry Night", "wave": "The Great Wave"}

@@ -26,10 +26,11 @@ import torch
 
 from benchmarks import collection, compact, inference, iterative, quality
 from benchmarks.yardstick import Deadline, comma, machine, numbers, one_sentence, positive, table, write
+from nst_core.device_names import DEVICES
 from nst_core.devices import choose_device
 from nst_core.distill import DistillProgress
 from nst_core.errors import StyleError
-from nst_core.settings import DEVICES, DistillSettings
+from nst_core.settings import DistillSettings
 from plugin import training
 from plugin.engine.picture import Picture
 from plugin.engine.provider import CUDA, choose_provider, open_session

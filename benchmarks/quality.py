@@ -25,6 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.yardstick import kept, numbers, one_sentence, positive, table, write
+from nst_core.device_names import DEVICES
 from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
@@ -34,7 +35,6 @@ from nst_core.optimize import RenderProgress, render
 from nst_core.photos import Photos
 from nst_core.pictures import resized_to_long_side
 from nst_core.settings import (
-    DEVICES,
     PRECISIONS,
     ObjectiveSettings,
     RenderSettings,

@@ -24,9 +24,9 @@ import psutil
 import torch
 from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
+from nst_core.device_names import DEVICES
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
-from nst_core.settings import DEVICES
 from plugin.engine.memory import gpu_memory, peak_rss_mib
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}

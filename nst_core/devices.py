@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from nst_core.device_names import check_device
 from nst_core.errors import StyleError
-from nst_core.settings import DEVICES
 
 
 def choose_device(device: str) -> torch.device:
@@ -13,8 +13,7 @@ def choose_device(device: str) -> torch.device:
 
     Raises StyleError if CUDA was asked for in vain.
     """
-    if device not in DEVICES:
-        raise StyleError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
+    check_device(device)
     if device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():

@@ -18,7 +18,6 @@ OPTIMIZERS = ("auto", "lbfgs", "adam", "sgd")
 SCHEDULES = ("linear", "constant", "step")
 STYLE_LOSSES = ("gram", "w2")
 STARTS = ("content", "noise", "style")
-DEVICES = ("auto", "cuda", "cpu")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 # The least and the most that makes sense, of the settings of a render that are numbers.

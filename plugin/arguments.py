@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from nst_core.device_names import DEVICES
 from nst_core.recipes import PRESETS
 from nst_core.settings import (
-    DEVICES,
     GATYS_STYLE_LAYERS,
     OPTIMIZERS,
     POOLINGS,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-import math
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
 from plugin.engine.parallel import bands, in_threads
 from plugin.engine.picture import LUMA
+from plugin.engine.resampling import Kernel, resampled
 
 # Side of the cells, in pixels of the painting, in each of which the painting is compared with what was painted.
 CELL = 4
@@ -20,25 +17,19 @@ FLAT_VARIANCE = 1e-3
 SHARPENING = 2.0
 # Of colours in 0..1, what counts as grain in a painting.
 GRAIN = 0.06
-# Of the widest kernel, Lanczos, to each side, in pixels of the smaller picture.
-KERNEL_REACH = 3
 RED, GREEN, BLUE = range(3)
 
 
 def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The picture, float32 [H, W, C] in 0..1, at another size, by Lanczos filtering; itself if it has that size."""
+    """The picture, float32 [H, W, C] in 0..1, at another size, by cubic filtering; itself if it has that size.
+
+    Like a network's paintings, what is returned has its channels one after another in memory.
+    """
     if picture.shape[:2] == (height, width):
         return picture
-    channels = range(picture.shape[2])
-    out = np.empty((height, width, len(channels)), np.float32)
-
-    def resize(part: tuple[slice, int]) -> None:
-        rows, channel = part
-        plane = _rows(picture[..., channel], rows, height, width, Image.Resampling.LANCZOS)
-        np.clip(plane, 0.0, 1.0, out=out[rows, :, channel])
-
-    in_threads(resize, itertools.product(bands(height, width), channels))
-    return out
+    planes = resampled(_planes(picture), (height, width), Kernel.CUBIC)
+    in_threads(lambda rows: np.clip(planes[:, rows], 0.0, 1.0, out=planes[:, rows]), bands(height, width))
+    return planes.transpose(1, 2, 0)
 
 
 def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -56,81 +47,143 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     stay within the range of the 3x3 painted pixels around, and so leave no halo. The eye sees such fine things in the
     luminance alone: of what the channels have more or less than that only the grain is taken away.
     """
-    height, width = photo.shape[:2]
+    size = height, width = photo.shape[:2]
     # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
-    luma, painted_luma = seen @ LUMA, painted @ LUMA
-    small = {"luma": luma}
+    plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
+    crisp = _with_detail(plane, _luma(seen), photo, SHARPENING * amount)
+    _limit(crisp, plane)
+    red, blue = resampled(np.stack([red, blue]), size, Kernel.LINEAR)
+    out = np.empty((3, height, width), np.float32)
 
-    def clean(plane: np.ndarray) -> np.ndarray:
-        return plane + amount * (_without_grain(plane) - plane)
+    def colour(rows: slice) -> None:
+        np.clip(crisp[rows] + red[rows], 0.0, 1.0, out=out[RED, rows])
+        np.clip(crisp[rows] + blue[rows], 0.0, 1.0, out=out[BLUE, rows])
+        green = crisp[rows] - LUMA[RED] / LUMA[GREEN] * red[rows]
+        green -= LUMA[BLUE] / LUMA[GREEN] * blue[rows]
+        np.clip(green, 0.0, 1.0, out=out[GREEN, rows])
 
-    def prepare_luma() -> None:
-        plane = clean(painted_luma)
-        small["sharp"] = plane + SHARPENING * amount * (plane - _smoothed(plane))
-        small["darkest"] = _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c))
-        small["lightest"] = _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c))
+    in_threads(colour, bands(height, width))
+    return out.transpose(1, 2, 0)
 
-    def prepare_colour(channel: int) -> None:
-        small[f"colour {channel}"] = clean(painted[..., channel] - painted_luma)
 
-    def prepare_slope() -> None:
-        small["slope"] = _slope(painted_luma, luma)
+def _with_detail(painted: np.ndarray, luma: np.ndarray, photo: np.ndarray, sharpening: float) -> np.ndarray:
+    """The painting's luminance [h, w], sharpened, at the size of the photo [H, W, 3] and with its detail: [H, W].
 
-    # The longest first, so that two processors end together.
-    steps: list[Callable[[], None]] = [prepare_luma]
-    steps += [functools.partial(prepare_colour, channel) for channel in (RED, BLUE)]
-    in_threads(lambda step: step(), [*steps, prepare_slope])
-    out = np.empty_like(photo)
+    ``luma`` is what the network saw of the photo, [h, w].
+    """
+    size = height, width = photo.shape[:2]
 
-    def enlarge(rows: slice) -> None:
-        def part(name: str, kernel: Image.Resampling = Image.Resampling.BILINEAR) -> np.ndarray:
-            return _rows(small[name], rows, height, width, kernel)
+    def sharpened() -> np.ndarray:
+        return painted + sharpening * (painted - _smoothed(painted))
 
-        detail = photo[rows] @ LUMA - part("luma", Image.Resampling.LANCZOS)
-        crisp = part("sharp", Image.Resampling.LANCZOS) + detail * part("slope")
-        # Bilinear filtering makes nothing that is lighter or darker than its input.
-        crisp = green = np.clip(crisp, part("darkest"), part("lightest"))
-        for channel in (RED, BLUE):
-            colour = part(f"colour {channel}")
-            np.clip(crisp + colour, 0.0, 1.0, out=out[rows, :, channel])
-            green = green - LUMA[channel] / LUMA[GREEN] * colour
-        np.clip(green, 0.0, 1.0, out=out[rows, :, GREEN])
+    finders: list[Callable[[], np.ndarray]] = [sharpened, lambda: _slope(painted, luma)]
+    sharp, slope = in_threads(lambda find: find(), finders)
+    (slope,) = resampled(slope[None], size, Kernel.LINEAR)
+    fine_luma, fine = resampled(np.stack([luma, sharp]), size, Kernel.CUBIC)
 
-    in_threads(enlarge, bands(height, width))
-    return out
+    def add(rows: slice) -> None:
+        detail = _luma(photo[rows])
+        detail -= fine_luma[rows]
+        detail *= slope[rows]
+        fine[rows] += detail
+
+    in_threads(add, bands(height, width))
+    return fine
+
+
+def _limit(crisp: np.ndarray, painted: np.ndarray) -> None:
+    """Keep [H, W] within the range of the 3x3 pixels around in [h, w]."""
+    extremes: list[Callable[..., np.ndarray]] = [np.minimum, np.maximum]
+    around = in_threads(lambda most: _by_threes(painted, lambda a, b, c: most(most(a, b), c)), extremes)
+    darkest, lightest = resampled(np.stack(around), crisp.shape, Kernel.LINEAR)
+
+    def limit(rows: slice) -> None:
+        np.clip(crisp[rows], darkest[rows], lightest[rows], out=crisp[rows])
+
+    in_threads(limit, bands(*crisp.shape))
+
+
+def _planes(picture: np.ndarray) -> np.ndarray:
+    """[H, W, C] as [C, H, W]."""
+    planes = picture.transpose(2, 0, 1)
+    if planes.flags.c_contiguous:
+        return planes
+    planes = np.empty(planes.shape, np.float32)
+
+    def copy(rows: slice) -> None:
+        for channel, plane in enumerate(planes):
+            plane[rows] = picture[rows, :, channel]
+
+    in_threads(copy, bands(*picture.shape[:2]))
+    return planes
+
+
+def _luma(picture: np.ndarray) -> np.ndarray:
+    red, green, blue = (picture[..., channel] * LUMA[channel] for channel in (RED, GREEN, BLUE))
+    red += green
+    red += blue
+    return red
+
+
+def _luma_and_colours(picture: np.ndarray) -> np.ndarray:
+    """Of [H, W, 3] the luminance, and what red and blue have more than that: [3, H, W]."""
+    planes = np.empty((3, *picture.shape[:2]), np.float32)
+
+    def split(rows: slice) -> None:
+        planes[0, rows] = _luma(picture[rows])
+        for plane, channel in zip(planes[1:], (RED, BLUE), strict=True):
+            np.subtract(picture[rows, :, channel], planes[0, rows], out=plane[rows])
+
+    in_threads(split, bands(*picture.shape[:2]))
+    return planes
 
 
 def _slope(painted: np.ndarray, luma: np.ndarray) -> np.ndarray:
     """How much the painting [h, w] changes with the luminance [h, w] in each cell: [h / CELL, w / CELL]."""
-    height, width = (-(-extent // CELL) for extent in luma.shape)
-
-    def mean(plane: np.ndarray) -> np.ndarray:
-        return _plane(plane, height, width, Image.Resampling.BILINEAR)  # over windows that overlap by half
-
-    mean_luma, mean_painted = mean(luma), mean(painted)
-    variance = mean(luma * luma) - mean_luma**2
-    covariance = mean(luma * painted) - mean_luma * mean_painted
-    determined = covariance**2 / np.maximum(variance * (mean(painted * painted) - mean_painted**2), 1e-8)
+    size = -(-luma.shape[0] // CELL), -(-luma.shape[1] // CELL)
+    values = np.stack([luma, painted, luma * luma, luma * painted, painted * painted])
+    # Over windows that overlap by half.
+    mean_luma, mean_painted, *means = resampled(values, size, Kernel.REDUCE)
+    variance = means[0] - mean_luma**2
+    covariance = means[1] - mean_luma * mean_painted
+    determined = covariance**2 / np.maximum(variance * (means[2] - mean_painted**2), 1e-8)
     return covariance * determined / (variance + FLAT_VARIANCE)
 
 
-def _without_grain(plane: np.ndarray) -> np.ndarray:
-    """[h, w] smoothed where it varies less than GRAIN, and its edges kept: the guided filter (He, Sun and Tang 2010,
-    section 3.2) of a plane by itself, in windows that overlap by half, with its coefficients found at half the size.
+def _without_grain(planes: np.ndarray, amount: float) -> np.ndarray:
+    """[C, h, w] smoothed by ``amount`` where it varies less than GRAIN, and its edges kept: the guided filter (He, Sun
+    and Tang 2010, section 3.2) of a plane by itself, in windows that overlap by half, with its coefficients found at
+    half the size.
     """
-    height, width = plane.shape
+    count, *size = planes.shape
+    values = np.empty((2 * count, *size), np.float32)
+    parts = list(bands(*size))
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        return _plane(values, -(-height // 2), -(-width // 2), Image.Resampling.BILINEAR)
+    def square(rows: slice) -> None:
+        values[:count, rows] = planes[:, rows]
+        np.square(planes[:, rows], out=values[count:, rows])
 
-    def between(values: np.ndarray) -> np.ndarray:
-        return _plane(values, height, width, Image.Resampling.BILINEAR)
+    in_threads(square, parts)
+    means = resampled(values, (-(-size[0] // 2), -(-size[1] // 2)), Kernel.REDUCE)
+    local, variance = means[:count], means[count:]
+    variance -= local * local
+    np.maximum(variance, 0, out=variance)
+    variance /= variance + np.float32(GRAIN**2)
+    local -= variance * local
+    between = resampled(means, tuple(size), Kernel.LINEAR)
+    offset, smooth = between[:count], between[count:]
 
-    local = mean(plane)
-    variance = np.maximum(mean(plane * plane) - local * local, 0)
-    kept = variance / (variance + np.float32(GRAIN**2))
-    return between(kept) * plane + between(local - kept * local)
+    def mix(rows: slice) -> None:
+        part = smooth[:, rows]
+        part *= planes[:, rows]
+        part += offset[:, rows]
+        part -= planes[:, rows]
+        part *= np.float32(amount)
+        part += planes[:, rows]
+
+    in_threads(mix, parts)
+    return smooth
 
 
 def _smoothed(plane: np.ndarray) -> np.ndarray:
@@ -142,19 +195,3 @@ def _by_threes(plane: np.ndarray, combine: Callable[..., np.ndarray]) -> np.ndar
     plane = np.pad(plane, 1, mode="edge")
     plane = combine(plane[:-2], plane[1:-1], plane[2:])
     return combine(plane[:, :-2], plane[:, 1:-1], plane[:, 2:])
-
-
-def _plane(plane: np.ndarray, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
-    """float32 [h, w] to [height, width]; where that is smaller, the kernel widens, so that nothing aliases."""
-    return _rows(plane, slice(0, height), height, width, kernel)
-
-
-def _rows(plane: np.ndarray, rows: slice, height: int, width: int, kernel: Image.Resampling) -> np.ndarray:
-    """These rows of what ``_plane`` makes."""
-    top, bottom = (row * plane.shape[0] / height for row in (rows.start, rows.stop))
-    reach = KERNEL_REACH * max(1.0, plane.shape[0] / height)
-    first, last = max(0, math.floor(top - reach)), math.ceil(bottom + reach)
-    # A copy of what is needed and no more, for fresh memory takes the system longer than the copying.
-    image = Image.fromarray(np.ascontiguousarray(plane[first:last], np.float32))
-    box = 0, top - first, plane.shape[1], bottom - first
-    return np.asarray(image.resize((width, rows.stop - rows.start), kernel, box))

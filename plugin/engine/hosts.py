@@ -1,8 +1,7 @@
-"""What this machine has that Neural Style works with: every GIMP 3, the Python it starts, an NVIDIA driver."""
+"""What this machine has that Neural Style works with: every GIMP 3, and the Python it starts."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import shutil
@@ -53,15 +52,6 @@ def find_gimps() -> list[Gimp]:
         if profile not in gimps and (own_profile or re.fullmatch(r"3\.\d+", profile.name)):
             gimps[profile] = Gimp(profile.name, profile)
     return list(gimps.values())
-
-
-def nvidia_driver() -> bool:
-    """Whether the NVIDIA driver's library loads."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _profiles_folder() -> Path:

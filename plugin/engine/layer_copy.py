@@ -51,7 +51,7 @@ class LayerCopy:
         coarse, box = _coarse(self._colours, height, width)
         rgb = network_input(Picture(_floats(coarse)))
         planes = (Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3))
-        fine = [np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS, box)) for plane in planes]
+        fine = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC, box)) for plane in planes]
         return np.clip(np.dstack(fine), 0, 1)
 
     def part(self, x: int, y: int, width: int, height: int) -> Picture:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nst_core.settings import RenderSettings
 from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import Style
+
+if TYPE_CHECKING:
+    from nst_core.settings import RenderSettings
 
 
 @dataclass(frozen=True, eq=False)

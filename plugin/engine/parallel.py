@@ -11,6 +11,7 @@ from typing import TypeVar
 # that what each call of Pillow works out anew does not count.
 BAND_PIXELS = 2**18
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def bands(height: int, width: int) -> Iterator[slice]:
@@ -19,7 +20,7 @@ def bands(height: int, width: int) -> Iterator[slice]:
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-def in_threads(work: Callable[[T], None], parts: Iterable[T]) -> None:
-    """Call ``work`` with each part, with as many at once as there are processors."""
+def in_threads(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
+    """Call ``work`` with each part, with as many at once as there are processors. Returns what the calls return."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(work, parts))
+        return list(threads.map(work, parts))

@@ -87,10 +87,13 @@ def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors
             weight *= picture.mask[rows, :, None]
         if keep_colors:
             paint = recoloured(photo, paint)
-        if weight.min() < 1:
-            paint = photo * (1 - weight) + paint * weight
-        out[rows] = picture.pixels[rows]
-        np.copyto(out[rows, :, :3], paint, where=weight > 0)
+        out[rows, :, 3:] = alpha
+        if weight.min() == 1:
+            for channel in range(3):  # several times as fast as all at once
+                out[rows, :, channel] = paint[..., channel]
+            return
+        out[rows, :, :3] = photo
+        np.copyto(out[rows, :, :3], photo * (1 - weight) + paint * weight, where=weight > 0)
 
     in_threads(mix, bands(picture.height, picture.width))
     return out

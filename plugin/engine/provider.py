@@ -10,10 +10,10 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from nst_core.device_names import check_device
 from nst_core.errors import StyleError
 from nst_core.language import _
-from nst_core.settings import DEVICES
-from plugin.engine.hosts import nvidia_driver
+from plugin.engine.nvidia import nvidia_driver
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -32,8 +32,7 @@ class Provider:
 
 def choose_provider(device: str, model: Path) -> Provider:
     """The provider for ``device`` (``auto``, ``cuda`` or ``cpu``). Raises StyleError if CUDA was asked for in vain."""
-    if device not in DEVICES:
-        raise StyleError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
+    check_device(device)
     if device == "cpu":
         return Provider(CPU, _("the CPU was asked for"))
     trouble = cuda_trouble(model)

@@ -10,15 +10,13 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nst_core.language import _
-from nst_core.settings import RenderSettings
-from plugin.engine import estimate as estimates
-from plugin.engine import memory, render, trial
+from plugin.engine import memory
 from plugin.engine.detail import resized
-from plugin.engine.layer_copy import LayerCopy, greyed, opaque
 from plugin.engine.messages import Estimate, FromPicture, OpenedLayer, Painted, RawPicture, Trained, Trial, Wish
 from plugin.engine.parallel import bands, in_threads
 from plugin.engine.picture import Picture, composite
@@ -26,9 +24,14 @@ from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 from plugin.engine.provider import CUDA
 from plugin.engine.stylize import Stylized, stylize
 
-Painter = Callable[[Picture, ProgressCallback], Stylized | render.Rendered]
+if TYPE_CHECKING:
+    from nst_core.settings import RenderSettings
+    from plugin.engine.layer_copy import LayerCopy
+    from plugin.engine.render import Rendered
+
+# A painting in a trained style is wanted soon: what the others need is imported when they are asked for.
+Painter = Callable[[Picture, ProgressCallback], "Stylized | Rendered"]
 check_pictures = memory.check_pictures
-require_torch = render.require_torch
 # Between two iterations that are told; nobody looks more often.
 TELLING_SECONDS = 0.1
 
@@ -70,8 +73,17 @@ def paint(
     return done
 
 
+def require_torch() -> None:
+    """Raise StyleError, saying how to get it, if PyTorch is not installed."""
+    from plugin.engine import render
+
+    render.require_torch()
+
+
 def open_layer(picture: RawPicture, grey: bool) -> OpenedLayer:
     """Keep a copy of a layer, of eight bits, to try things on. ``grey`` is whether the layer can hold no colours."""
+    from plugin.engine.layer_copy import LayerCopy
+
     copy, number = LayerCopy(picture, grey), next(_numbers)
     _opened[number] = _Opened(copy)
     return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
@@ -86,6 +98,8 @@ def photo(layer: int, corner: tuple[int, int] | None = None) -> bytes:
     """The opened layer as it is, or the part of it with this corner, to be shown: RGB in eight bits, over checks where
     it is transparent.
     """
+    from plugin.engine.layer_copy import opaque
+
     return opaque(_opened[layer].copy.shown_part(corner).pixels).tobytes()
 
 
@@ -94,6 +108,8 @@ def try_on(layer: int, wish: Wish, sketch: bool, stopper: Stopper) -> Trial:
 
     Raises StyleError as stylize does, and progress.Stopped if ``stopper`` stops it.
     """
+    from plugin.engine import trial
+
     opened = _opened[layer]
     rgb, done = trial.tried(opened.copy, wish, sketch, stopper)
     number = next(_numbers)
@@ -115,6 +131,8 @@ def forget(layer: int, number: int) -> None:
 
 def estimate(shapes: Sequence[tuple[int, int]], settings: RenderSettings, features: str, stopper: Stopper) -> Estimate:
     """How long renders of these heights and widths will take together (see estimate.py)."""
+    from plugin.engine import estimate as estimates
+
     return estimates.estimate(shapes, settings, stopper, features=features)
 
 
@@ -123,9 +141,11 @@ def _trained(how: Trained) -> Painter:
 
 
 def _from_picture(how: FromPicture) -> Painter:
+    from plugin.engine import render
+
     style_picture = _picture(how.style_picture)
 
-    def painter(picture: Picture, progress: ProgressCallback) -> render.Rendered:
+    def painter(picture: Picture, progress: ProgressCallback) -> Rendered:
         return render.render(
             picture,
             style_picture,
@@ -143,33 +163,38 @@ def _from_picture(how: FromPicture) -> Painter:
 def _picture(raw: RawPicture) -> Picture:
     kind, unit = (np.uint8, np.float32(255)) if raw.eight_bits else (np.float32, np.float32(1))
     values = np.frombuffer(raw.data, kind).reshape(raw.height, raw.width, raw.channels)
-    pixels = np.empty((raw.height, raw.width, 4), np.float32)
+    planes = np.empty((4, raw.height, raw.width), np.float32)  # as those who resize pictures want them
 
     def copy(rows: slice) -> None:
-        np.divide(values[rows], unit, out=pixels[rows, :, : raw.channels])
-        pixels[rows, :, raw.channels :] = 1
+        for channel in range(raw.channels):
+            np.divide(values[rows, :, channel], unit, out=planes[channel, rows])
+        planes[raw.channels :, rows] = 1
 
     in_threads(copy, bands(raw.height, raw.width))
     mask = None
     if raw.mask is not None:
         mask = np.divide(np.frombuffer(raw.mask, kind).reshape(raw.height, raw.width), unit)
-    return Picture(pixels, mask)
+    return Picture(planes.transpose(1, 2, 0), mask)
 
 
 def _raw(pixels: np.ndarray, eight_bits: bool) -> RawPicture:
     height, width, channels = pixels.shape
-    values = pixels
-    if eight_bits:
-        values = np.empty(pixels.shape, np.uint8)
+    values = np.empty(pixels.shape, np.uint8 if eight_bits else np.float32)
 
-        def round_off(rows: slice) -> None:
-            np.add(pixels[rows] * np.float32(255), np.float32(0.5), out=values[rows], casting="unsafe")
+    def copy(rows: slice) -> None:
+        for channel in range(channels):  # each has its own plane
+            plane = pixels[rows, :, channel]
+            if eight_bits:
+                plane = plane * np.float32(255) + np.float32(0.5)
+            np.copyto(values[rows, :, channel], plane, casting="unsafe")
 
-        in_threads(round_off, bands(height, width))
+    in_threads(copy, bands(height, width))
     return RawPicture(width, height, channels, values.data.cast("B"), None, eight_bits)
 
 
 def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, strength: float, keep_colors: bool) -> bytes:
+    from plugin.engine.layer_copy import greyed, opaque
+
     mixed = composite(picture, rgb, strength, keep_colors)
     return opaque(greyed(mixed) if copy.grey else mixed).tobytes()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import json
 import math
 from collections.abc import Iterator
@@ -199,6 +198,8 @@ def _named(name: str, styles: dict[str, Style]) -> Style:
                 name=name
             )
         )
+    import difflib
+
     close = difflib.get_close_matches(name.lower(), styles, n=3, cutoff=0.4)
     if close:
         raise StyleError(

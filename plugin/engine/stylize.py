@@ -133,8 +133,8 @@ def _paint(
     height, width = rgb.shape[:2]
     wanted = network_size(height, width, style)
     # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
-    padded = np.pad(rgb, [(0, wanted[0] - height), (0, wanted[1] - width), (0, 0)], mode="symmetric")
-    return run_network(session, padded, weights, stopper)[:height, :width]
+    planes = np.pad(rgb.transpose(2, 0, 1), [(0, 0), (0, wanted[0] - height), (0, wanted[1] - width)], mode="symmetric")
+    return run_network(session, planes.transpose(1, 2, 0), weights, stopper)[:height, :width]
 
 
 def _check_memory(picture: Picture, styles: Iterable[Style], settings: StylizeSettings, provider: Provider) -> None:

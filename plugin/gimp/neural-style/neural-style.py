@@ -8,6 +8,7 @@ until the filter runs.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import time
 import traceback
@@ -15,14 +16,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 BEGAN = time.perf_counter()  # before the imports, which take time too
+gc.disable()  # until all is imported, none of which is garbage
 
 import engine  # noqa: E402
 
 if "-run" in sys.argv:  # rather than -query
     engine.start()
 
+# gi imports asyncio, which takes OpenSSL along if it can: a tenth of the start, for connections that nobody opens.
+sys.modules["ssl"] = None  # type: ignore[assignment]
 import gi  # noqa: E402
 
+del sys.modules["ssl"]
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
@@ -221,6 +226,9 @@ def _answer(
         engine.connect()
     except installation.InstallationError as error:
         return _failed(procedure, run_mode, str(error), log.write(str(error)))
+    finally:
+        gc.freeze()  # nor will it become garbage
+        gc.enable()
     from nst_core.errors import StyleError
     from plugin.engine.lifetime import end_with_parent
     from plugin.engine.stopwatch import Stopwatch

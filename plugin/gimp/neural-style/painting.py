@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 import background
 import engine
@@ -14,12 +15,13 @@ from gi.repository import Gimp
 from language import _
 
 from nst_core.errors import StyleError
-from nst_core.recipes import PRESETS
-from nst_core.settings import RenderSettings
 from plugin.engine.messages import FromPicture, RawPicture, Trained
 from plugin.engine.settings import StylizeSettings
 from plugin.engine.stopwatch import Stopwatch
 from plugin.engine.style_library import find_styles
+
+if TYPE_CHECKING:
+    from nst_core.settings import RenderSettings
 
 # Pixels that are read at once, without waiting for an engine that is just starting; it looks at the memory itself then.
 READ_UNCHECKED = 2**24
@@ -141,6 +143,8 @@ def paint_again(
 
 def render_settings(config: Gimp.ProcedureConfig) -> RenderSettings:
     """What ``config`` says of the way to a style from a picture."""
+    from nst_core.recipes import PRESETS
+
     numbers = {name: config.get_property(name) for name in ("size", "iterations")}
     return replace(PRESETS["default"].settings, **numbers)
 
