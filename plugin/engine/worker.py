@@ -8,6 +8,7 @@ then.
 
 from __future__ import annotations
 
+import gc
 import gettext
 import os
 import sys
@@ -34,6 +35,7 @@ def main() -> None:
     requests, answers = _take_streams()
     for catalogues in sys.argv[1:]:
         gettext.bindtextdomain(DOMAIN, catalogues)
+    gc.disable()  # until all is imported, none of which is garbage
     # What is imported must not keep what comes in waiting.
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_load, daemon=True).start()
@@ -115,6 +117,9 @@ def _load() -> Any:
     """The service. It takes a moment to import, in which calls can come in already."""
     from plugin.engine import service
 
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
     return service
 
 

@@ -79,7 +79,6 @@ def paint(
             image.set_selected_layers(layers)
     finally:
         image.undo_group_end()
-    Gimp.displays_flush()
     return layers
 
 
@@ -137,7 +136,6 @@ def paint_again(
         image.set_selected_layers([new])
     finally:
         image.undo_group_end()
-    Gimp.displays_flush()
     return new
 
 
