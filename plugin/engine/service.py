@@ -84,6 +84,7 @@ def open_layer(picture: RawPicture, grey: bool) -> OpenedLayer:
     """Keep a copy of a layer, of eight bits, to try things on. ``grey`` is whether the layer can hold no colours."""
     from plugin.engine.layer_copy import LayerCopy
 
+    memory.keep_freed_memory()
     copy, number = LayerCopy(picture, grey), next(_numbers)
     _opened[number] = _Opened(copy)
     return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
