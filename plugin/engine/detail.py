@@ -23,7 +23,7 @@ RED, GREEN, BLUE = range(3)
 def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """The picture, float32 [H, W, C] in 0..1, at another size, by cubic filtering; itself if it has that size.
 
-    Like a network's paintings, what is returned has its channels one after another in memory.
+    Like a network's paintings, a resized picture has its channels one after another in memory.
     """
     if picture.shape[:2] == (height, width):
         return picture

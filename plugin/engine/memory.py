@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from nst_core.errors import StyleError
@@ -20,7 +21,7 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 PICTURE_BYTES_PER_PIXEL = 96
 # Of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-KEPT = 2**28  # bytes
+KEPT = 2**28  # bytes, at the end of what was taken; what lies between blocks in use stays anyway
 
 
 class TooLarge(StyleError):
@@ -37,11 +38,14 @@ def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str =
 
     ``subject`` begins the sentence; by default it is the picture.
     """
+    needed = pixels * bytes_per_pixel
     free = gpu_memory() if on_gpu else available_memory()
     if free is None:
         return
+    if needed + RESERVE > free and not on_gpu:
+        _give_back_freed_memory()
+        free = available_memory()
     usable = max(0, free - RESERVE)
-    needed = pixels * bytes_per_pixel
     if needed > usable:
         kind = _("GPU memory") if on_gpu else _("memory")
         raise TooLarge(
@@ -72,10 +76,10 @@ def available_memory() -> int:
 
 def keep_freed_memory() -> None:
     """Have glibc keep freed memory for what comes next: parts of pictures come and go all the time, and it takes the
-    system longer to hand out fresh memory than to compute many a part.
+    system longer to hand out fresh memory than to compute many a part. It goes back where memory is short.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:  # which other C libraries do without
+    mallopt = _glibc("mallopt")
+    if mallopt:
         mallopt(M_ARENA_MAX, 1)  # what one thread frees is for the others too
         mallopt(M_MMAP_MAX, 0)  # large blocks too
         mallopt(M_TRIM_THRESHOLD, KEPT)
@@ -106,10 +110,21 @@ def gpu_memory() -> int | None:
         return None
 
 
+def _give_back_freed_memory() -> None:
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim:
+        malloc_trim(0)
+
+
+def _glibc(function: str) -> Callable[..., int] | None:
+    """One of its own functions, or None: other C libraries do without."""
+    return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
+
+
 def _machine_memory() -> int:
-    if sys.platform == "linux":  # psutil tells the same, but takes a twentieth of the filter's start to import
-        (found,) = re.findall(r"^MemAvailable: +(\d+) kB$", MEMORY.read_text(), re.MULTILINE)
-        return int(found) * 2**10
+    # psutil tells the same, but takes a twentieth of the filter's start to import.
+    if sys.platform == "linux" and (told := re.search(r"^MemAvailable: +(\d+) kB$", MEMORY.read_text(), re.MULTILINE)):
+        return int(told[1]) * 2**10
     import psutil
 
     return psutil.virtual_memory().available

@@ -1,4 +1,4 @@
-"""Large pictures in parts, on all processors: NumPy and Pillow let other threads run while they compute."""
+"""Large pictures in parts, on all processors: NumPy lets other threads run while it computes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 # Few enough to stay in a processor's cache from one operation to the next, which is several times faster, and so many
-# that what each call of Pillow works out anew does not count.
+# that the calls themselves do not count.
 BAND_PIXELS = 2**18
 T = TypeVar("T")
 R = TypeVar("R")

@@ -88,12 +88,14 @@ def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors
         if keep_colors:
             paint = recoloured(photo, paint)
         out[rows, :, 3:] = alpha
-        if weight.min() == 1:
+        if weight.min() >= 1:
             for channel in range(3):  # several times as fast as all at once
                 out[rows, :, channel] = paint[..., channel]
             return
         out[rows, :, :3] = photo
-        np.copyto(out[rows, :, :3], photo * (1 - weight) + paint * weight, where=weight > 0)
+        # Where nothing of the photo is left, it may be no number.
+        mixed = np.where(weight < 1, photo * (1 - weight) + paint * weight, paint)
+        np.copyto(out[rows, :, :3], mixed, where=weight > 0)
 
     in_threads(mix, bands(picture.height, picture.width))
     return out

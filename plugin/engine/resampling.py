@@ -16,8 +16,8 @@ from plugin.engine.provider import CPU
 
 
 class Kernel(IntEnum):
-    """LINEAR, which is for enlarging, makes nothing that is lighter or darker than its input. REDUCE is that with a
-    width that grows where planes become smaller, so that nothing aliases, as CUBIC's does too.
+    """LINEAR, for enlarging, and REDUCE, for reducing, make nothing that is lighter or darker than their input. CUBIC
+    is sharper, and does for both.
     """
 
     LINEAR = 0
@@ -41,6 +41,7 @@ def resampled(planes: np.ndarray, size: tuple[int, int], kernel: Kernel) -> np.n
 @functools.cache
 def _session() -> ort.InferenceSession:
     options = ort.SessionOptions()
+    options.log_severity_level = 3  # as of the styles' sessions
     options.enable_cpu_mem_arena = False
     # NumPy takes turns with it, whose threads could not work while the runtime's wait by spinning.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -51,6 +51,16 @@ def test_values_out_of_range_reach_no_network(noise):
     assert rgb.min() >= 0 and rgb.max() <= 1 and rgb[0, 0].tolist() == [0, 1, 0]
 
 
+def test_what_is_painted_over_may_be_no_number(noise):
+    noise[..., 3] = 1
+    noise[0, 0, :3] = np.nan
+    mask = np.ones(noise.shape[:2], np.float32)
+    mask[-1] = 0.5
+    painted = np.full((*mask.shape, 3), 0.25, np.float32)
+    for chosen in (mask, None):
+        assert composite(Picture(noise, chosen), painted, 100)[0, 0].tolist() == [0.25, 0.25, 0.25, 1]
+
+
 def test_what_is_no_picture_is_refused():
     with pytest.raises(TypeError):
         Picture(np.zeros((4, 4, 3), np.float32))
