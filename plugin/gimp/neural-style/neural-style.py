@@ -257,8 +257,8 @@ def _answer(
         return _failed(procedure, run_mode, sentence, details)
     if values is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
-    if run_mode != Gimp.RunMode.NONINTERACTIVE:
-        Gimp.displays_flush()  # scripts do so themselves, at their end
+    if Gimp.default_display() is not None:  # without a screen GIMP would draw the image for nobody
+        Gimp.displays_flush()
     clock.lap("write")
     log.note("Seconds: " + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in clock.seconds.items()))
     result = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
