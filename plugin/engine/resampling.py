@@ -32,7 +32,7 @@ def resampled(planes: np.ndarray, size: tuple[int, int], kernel: Kernel) -> np.n
     binding = _session().io_binding()
     for name, values in inputs.items():
         binding.bind_cpu_input(name, values)
-    # NumPy asks for huge pages, which are there sooner than the runtime's own memory.
+    # Into memory of NumPy's, which the system hands out in fewer pieces than the runtime's.
     binding.bind_output("resized", "cpu", 0, np.float32, resized.shape, resized.ctypes.data)
     _session().run_with_iobinding(binding)
     return resized[0]

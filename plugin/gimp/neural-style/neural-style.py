@@ -23,7 +23,7 @@ import engine  # noqa: E402
 if "-run" in sys.argv:  # rather than -query
     engine.start()
 
-# gi imports asyncio, which takes OpenSSL along if it can: a tenth of the start, for connections that nobody opens.
+# gi imports asyncio, which takes OpenSSL along if it can: a twentieth of the start, for connections that nobody opens.
 sys.modules["ssl"] = None  # type: ignore[assignment]
 import gi  # noqa: E402
 
