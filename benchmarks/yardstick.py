@@ -27,7 +27,7 @@ from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 from nst_core.device_names import DEVICES
 from nst_core.errors import StyleError
 from nst_core.files import written_whole
-from plugin.engine.memory import gpu_memory, peak_rss_mib
+from plugin.engine.memory import gpu_memory, keep_freed_memory, peak_rss_mib
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -75,7 +75,9 @@ def add_options(parser: argparse.ArgumentParser, sizes_on_cpu: Sequence[int], si
 
 
 def settle(options: argparse.Namespace, device: torch.device) -> None:
-    """Fill in what depends on ``device``, and set PyTorch's threads. Raises StyleError if options contradict."""
+    """Fill in what depends on ``device``, set PyTorch's threads, and keep freed memory as the filter and the command
+    line do. Raises StyleError if options contradict.
+    """
     on_gpu = device.type == "cuda"
     options.sizes = options.sizes or (options.sizes_on_gpu if on_gpu else options.sizes_on_cpu)
     options.turns = options.turns or (20 if on_gpu else 5)
@@ -84,6 +86,7 @@ def settle(options: argparse.Namespace, device: torch.device) -> None:
     if options.clock == "processor" and (on_gpu or options.threads > 1):
         raise StyleError("The processor's time says how long one thread takes; add --device cpu --threads 1.")
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     # As ONNX Runtime does, and PyTorch in its convolutions.
     torch.backends.cuda.matmul.allow_tf32 = True
 
@@ -233,6 +236,7 @@ def _first_call(
     device: torch.device, clock: str, opener: Callable[..., Callable[[], object]], arguments: Sequence[Any]
 ) -> FirstCall | None:
     try:
+        keep_freed_memory()
         before = _memory(device)
         call = opener(*arguments)
         start = CLOCKS[clock]()

@@ -39,13 +39,15 @@ class _Gram(torch.autograd.Function):
         features, centre = ctx.saved_tensors
         both = (gradient + gradient.transpose(1, 2)).to(ctx.dtype)
         n, c, h, w = features.shape
-        # Written pixel by pixel, the order that a network with its channels last wants its gradient in.
-        found, first = features.new_empty(n, h * w, c, dtype=ctx.dtype), 0
+        # Channels last, as a network of such features wants its gradient, which is added in place to a tensor that is
+        # nobody's view.
+        found = torch.empty_like(features, dtype=ctx.dtype, memory_format=torch.channels_last)
+        pixels, first = found.permute(0, 2, 3, 1).view(n, h * w, c), 0
         for part in _parts(features, centre):
             last = first + part.shape[1]
-            found[:, first:last] = part.to(ctx.dtype) @ both
+            torch.bmm(part.to(ctx.dtype), both, out=pixels[:, first:last])
             first = last
-        return found.view(n, h, w, c).permute(0, 3, 1, 2), None
+        return found, None
 
 
 def _parts(features: Tensor, centre: Tensor | None) -> Iterator[Tensor]:

@@ -25,6 +25,7 @@ from nst_core.settings import (
     TransformerSettings,
 )
 from plugin.arguments import OBJECTIVE_OPTIONS, RENDER_OPTIONS, STUDY_OPTIONS, parser
+from plugin.engine.memory import keep_freed_memory
 from plugin.terminal import bar, interruptible, one_voice, stages, training_bar
 
 Report = dict[str, Any]
@@ -34,6 +35,7 @@ Report = dict[str, Any]
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for bad input, 130 for a cancelled run, 141 for a closed pipe."""
     options = parser().parse_args(arguments)
+    keep_freed_memory()
     try:
         report = COMMANDS[options.command](options)
         if options.json:

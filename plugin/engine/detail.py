@@ -51,57 +51,39 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
     # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
-    crisp = _with_detail(plane, _luma(seen), photo, SHARPENING * amount)
-    _limit(crisp, plane)
-    red, blue = resampled(np.stack([red, blue]), size, Kernel.LINEAR)
+    luma = _luma(seen)
+    finders: list[Callable[[], np.ndarray]] = [
+        lambda: _slope(plane, luma),
+        lambda: _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c)),
+        lambda: _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c)),
+        lambda: plane + SHARPENING * amount * (plane - _smoothed(plane)),
+    ]
+    slope, darkest, lightest, sharp = in_threads(lambda find: find(), finders)
+    parts = [(luma, Kernel.CUBIC), (sharp, Kernel.CUBIC)]
+    parts += [(part, Kernel.LINEAR) for part in (slope, darkest, lightest, red, blue)]
+    luma, sharp, slope, darkest, lightest, red, blue = in_threads(
+        lambda part: _resampled(part[0], size, part[1]), parts
+    )
     out = np.empty((3, height, width), np.float32)
 
-    def colour(rows: slice) -> None:
-        np.clip(crisp[rows] + red[rows], 0.0, 1.0, out=out[RED, rows])
-        np.clip(crisp[rows] + blue[rows], 0.0, 1.0, out=out[BLUE, rows])
-        green = crisp[rows] - LUMA[RED] / LUMA[GREEN] * red[rows]
-        green -= LUMA[BLUE] / LUMA[GREEN] * blue[rows]
-        np.clip(green, 0.0, 1.0, out=out[GREEN, rows])
+    def finish(rows: slice) -> None:
+        crisp = _luma(photo[rows])
+        crisp -= luma[rows]
+        crisp *= slope[rows]
+        crisp += sharp[rows]
+        np.clip(crisp, darkest[rows], lightest[rows], out=crisp)
+        np.clip(crisp + red[rows], 0.0, 1.0, out=out[RED, rows])
+        np.clip(crisp + blue[rows], 0.0, 1.0, out=out[BLUE, rows])
+        crisp -= LUMA[RED] / LUMA[GREEN] * red[rows]
+        crisp -= LUMA[BLUE] / LUMA[GREEN] * blue[rows]
+        np.clip(crisp, 0.0, 1.0, out=out[GREEN, rows])
 
-    in_threads(colour, bands(height, width))
+    in_threads(finish, bands(height, width))
     return out.transpose(1, 2, 0)
 
 
-def _with_detail(painted: np.ndarray, luma: np.ndarray, photo: np.ndarray, sharpening: float) -> np.ndarray:
-    """The painting's luminance [h, w], sharpened, at the size of the photo [H, W, 3] and with its detail: [H, W].
-
-    ``luma`` is what the network saw of the photo, [h, w].
-    """
-    size = height, width = photo.shape[:2]
-
-    def sharpened() -> np.ndarray:
-        return painted + sharpening * (painted - _smoothed(painted))
-
-    finders: list[Callable[[], np.ndarray]] = [sharpened, lambda: _slope(painted, luma)]
-    sharp, slope = in_threads(lambda find: find(), finders)
-    (slope,) = resampled(slope[None], size, Kernel.LINEAR)
-    fine_luma, fine = resampled(np.stack([luma, sharp]), size, Kernel.CUBIC)
-
-    def add(rows: slice) -> None:
-        detail = _luma(photo[rows])
-        detail -= fine_luma[rows]
-        detail *= slope[rows]
-        fine[rows] += detail
-
-    in_threads(add, bands(height, width))
-    return fine
-
-
-def _limit(crisp: np.ndarray, painted: np.ndarray) -> None:
-    """Keep [H, W] within the range of the 3x3 pixels around in [h, w]."""
-    extremes: list[Callable[..., np.ndarray]] = [np.minimum, np.maximum]
-    around = in_threads(lambda most: _by_threes(painted, lambda a, b, c: most(most(a, b), c)), extremes)
-    darkest, lightest = resampled(np.stack(around), crisp.shape, Kernel.LINEAR)
-
-    def limit(rows: slice) -> None:
-        np.clip(crisp[rows], darkest[rows], lightest[rows], out=crisp[rows])
-
-    in_threads(limit, bands(*crisp.shape))
+def _resampled(plane: np.ndarray, size: tuple[int, int], kernel: Kernel) -> np.ndarray:
+    return resampled(plane[None], size, kernel)[0]
 
 
 def _planes(picture: np.ndarray) -> np.ndarray:

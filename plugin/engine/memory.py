@@ -75,8 +75,9 @@ def available_memory() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep freed memory for what comes next: parts of pictures come and go all the time, and it takes the
-    system longer to hand out fresh memory than to compute many a part. It goes back where memory is short.
+    """Have glibc keep freed memory for what comes next: parts of pictures come and go all the time, and features in
+    each iteration, and it takes the system longer to hand out fresh memory than to compute many a part. It goes back
+    where memory is short.
     """
     mallopt = _glibc("mallopt")
     if mallopt:
