@@ -43,7 +43,7 @@ def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str =
     if free is None:
         return
     if needed + RESERVE > free and not on_gpu:
-        _give_back_freed_memory()
+        give_back_freed_memory()
         free = available_memory()
     usable = max(0, free - RESERVE)
     if needed > usable:
@@ -86,6 +86,13 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, KEPT)
 
 
+def give_back_freed_memory() -> None:
+    """Give the system what is kept: where memory is short, or what comes next is of other sizes."""
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim:
+        malloc_trim(0)
+
+
 def peak_rss_mib() -> float:
     """The most memory this process has had in use so far, in MiB."""
     if sys.platform == "linux":
@@ -109,12 +116,6 @@ def gpu_memory() -> int | None:
         return int(answer.stdout.splitlines()[int(os.environ.get("LOCAL_RANK", "0"))]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
-
-
-def _give_back_freed_memory() -> None:
-    malloc_trim = _glibc("malloc_trim")
-    if malloc_trim:
-        malloc_trim(0)
 
 
 def _glibc(function: str) -> Callable[..., int] | None:

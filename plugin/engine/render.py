@@ -14,7 +14,7 @@ from nst_core.errors import StyleError
 from nst_core.language import _
 from nst_core.recipes import PRESETS, Recipe
 from nst_core.settings import RANGES, RenderSettings
-from plugin.engine.memory import TooLarge, check_memory
+from plugin.engine.memory import TooLarge, check_memory, give_back_freed_memory
 from plugin.engine.picture import Picture, composite, network_input
 from plugin.engine.progress import Progress, ProgressCallback, ignore
 from plugin.engine.settings import check_strength
@@ -103,8 +103,14 @@ def render(
     settings = replace(settings, objective=fitted)
     clock.lap("load")
     history: list[Mapping[str, float]] = []
+    shape: tuple[int, ...] = ()
 
     def report(step: optimize.RenderProgress) -> bool:
+        nonlocal shape
+        if step.image.shape != shape:
+            shape = step.image.shape
+            # The blocks of the size before are in pieces that the features of this one do not fit into.
+            give_back_freed_memory()
         if not history and step.iteration > 1:
             notes.append(_("Resumed after iteration {iteration}.").format(iteration=step.iteration - 1))
         history.append(step.losses)
