@@ -7,6 +7,7 @@ training photos are read from disk.
 
 import os
 
-# Asks PyTorch for its large tensors in huge pages, which Linux alone has: a render's are written once and dropped, and
-# page by page that costs a twentieth of an iteration.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+# How often threads of PyTorch's GNU OpenMP that wait for each other look before they sleep: for microseconds, and not
+# for milliseconds, in which they keep others from the processors. Two renders at once on two processors took seven to
+# eighteen times as long as one, and now less than twice; one alone at 256 pixels takes as long as before.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -134,6 +134,7 @@ def estimate(shapes: Sequence[tuple[int, int]], settings: RenderSettings, featur
     """How long renders of these heights and widths will take together (see estimate.py)."""
     from plugin.engine import estimate as estimates
 
+    memory.keep_freed_memory()
     return estimates.estimate(shapes, settings, stopper, features=features)
 
 
