@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 EPSILON = 1e-8
 LEVEL = 1 / 255
@@ -35,6 +36,7 @@ class _Gram(torch.autograd.Function):
             return torch.stack([_product(part) for part in _parts(features, centre)]).sum(0)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         features, centre = ctx.saved_tensors
         both = (gradient + gradient.transpose(1, 2)).to(ctx.dtype)

@@ -79,8 +79,8 @@ def scales(settings: RenderSettings, height: int, width: int) -> list[Scale]:
 def memory(features: FeatureNetwork, settings: RenderSettings, height: int, width: int) -> tuple[int, int]:
     """What a render of a photo of this shape takes at its peak: pixels, and bytes for each of them.
 
-    The pixels are the photo's at the working size, or the style picture's where it is larger. Measured, the bytes were
-    within a quarter, with what the C library keeps of freed memory.
+    The pixels are the photo's at the working size, or the style picture's where it is larger. Measured on a CPU, the
+    bytes were within a quarter, with what the C library keeps of freed memory.
     """
     pixels = settings.size**2 * min(height, width) / max(height, width) * max(1.0, settings.style_scale**2)
     history = 2 * LBFGS_HISTORY if optimizer_for(features, settings) == "lbfgs" else 2

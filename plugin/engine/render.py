@@ -107,10 +107,10 @@ def render(
 
     def report(step: optimize.RenderProgress) -> bool:
         nonlocal shape
-        if step.image.shape != shape:
-            shape = step.image.shape
-            # The blocks of the size before are in pieces that the features of this one do not fit into.
+        if shape and step.image.shape != shape:
+            # The blocks of the size before, between those that this one has taken, are too short for its features.
             give_back_freed_memory()
+        shape = step.image.shape
         if not history and step.iteration > 1:
             notes.append(_("Resumed after iteration {iteration}.").format(iteration=step.iteration - 1))
         history.append(step.losses)
