@@ -1,9 +1,5 @@
 """The command line as people use it: in a process of its own."""
 
-import platform
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -167,23 +163,3 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, sample, slim_weights, ca
 
 def test_unknown_styles_list_the_close_ones(run, sample):
     assert "great-wave" in run("apply", sample, "--style", "great-wav", "-o", "o.png").stderr
-
-
-# Pages that a process takes from the system after a command, for what it has taken before: 48 MiB, of 12288 pages.
-PAGES = """
-import resource
-import numpy as np
-from plugin.cli import main
-main(["styles"])
-for _ in range(2):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    blocks = [np.ones(3 * 2**18, np.float32) for _ in range(16)]
-    del blocks
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
-def test_a_command_keeps_the_memory_that_it_frees():
-    told = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True).stdout
-    assert int(told.splitlines()[-1]) < 1000
