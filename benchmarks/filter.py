@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from PIL import Image, ImageGrab
+from PIL import Image
 
 from plugin.engine import hosts, paths
 from plugin.engine.detail import resized
@@ -47,7 +47,7 @@ WHOLE = "whole call"
 NOT_OPEN, OPEN = "style of a file not opened before", "style of a file that is open"
 # With the dialog in the screen's left upper corner: within the painted half of the preview.
 PAINTED_PART = (300, 80, 440, 280)
-GRAB_SECONDS = 0.01  # between two looks at the screen
+LOOK_SECONDS, DRAWING_SECONDS = 0.005, 0.05  # between two looks at the screen, and until all of a change is there
 SETTLING, PATIENCE = 10.0, 60.0  # seconds
 
 
@@ -187,17 +187,20 @@ def timed_choices(
 def changes(screen: Screen, key: str, count: int) -> list[float]:
     """Seconds from pressing a key until each of the next ``count`` changes of the painting on the screen."""
 
-    def grab() -> bytes:
-        return ImageGrab.grab(PAINTED_PART, xdisplay=screen.display).tobytes()
+    left, top, right, bottom = PAINTED_PART
 
-    last, began, seconds = grab(), time.perf_counter(), []
+    def look() -> bytes:
+        return screen.seen[top:bottom, left:right].tobytes()
+
+    last, began, seconds = look(), time.perf_counter(), []
     typist = threading.Thread(target=screen.keys, args=(key,))
     typist.start()
     while len(seconds) < count:
-        time.sleep(GRAB_SECONDS)
-        if (now := grab()) != last:
-            last = now
+        time.sleep(LOOK_SECONDS)
+        if look() != last:
             seconds.append(time.perf_counter() - began)
+            time.sleep(DRAWING_SECONDS)
+            last = look()
         if time.perf_counter() > began + PATIENCE:
             raise TimeoutError("the dialog's preview does not change")
     typist.join()

@@ -69,11 +69,11 @@ def photos_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def start_engine():
     """Starts this checkout's engine in a process of its own."""
-    from plugin.engine.remote import Remote
+    from plugin.engine import remote
 
-    def start(*catalogues: Path) -> Remote:
+    def start(*arguments: Path | str) -> remote.Remote:
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from plugin.engine import worker; worker.main()"
-        return Remote([sys.executable, "-c", code, *catalogues])
+        return remote.start([sys.executable, "-c", code, *arguments])
 
     return start
 

@@ -9,7 +9,9 @@ import sys
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
-def end_with_parent() -> None:
-    """Have Linux end this process at once when the one that started it dies, whatever either is doing then."""
+def end_with_parent(wanted: bool = True) -> None:
+    """Have Linux end this process at once when the one that started it dies, whatever either is doing then; or, if that
+    is not ``wanted`` any more, let it live on.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL if wanted else 0)

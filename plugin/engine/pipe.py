@@ -12,6 +12,8 @@ from typing import IO, Any
 
 # The oldest Python that install.py takes reads this one.
 PROTOCOL = 5
+# A call that says that there will be no more of them.
+LEAVE = "leave"
 
 
 class Own(Enum):

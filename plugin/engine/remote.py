@@ -1,5 +1,5 @@
 """The functions of service.py, done by a process of its own. Standard library only: for a host whose Python cannot load
-the engine.
+the engine, or that finds one that stayed (see staying.py).
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -19,11 +20,12 @@ from typing import IO, Any
 
 from nst_core.errors import StyleError
 from nst_core.language import _
-from plugin.engine import pipe
+from plugin.engine import pipe, staying
 from plugin.engine.progress import ProgressCallback, Stopped, Stopper
 
 # Lines of what the process printed last.
 KEPT = 40
+ENDING_SECONDS = 1
 # What a host sets for its own libraries and its own Python.
 ASTRAY = ("PYTHON", "GI_", "GTK_", "GDK_PIXBUF_", "DYLD_", "LD_LIBRARY_PATH", "XDG_DATA_DIRS")
 
@@ -35,45 +37,42 @@ class EngineEnded(StyleError):
 
 
 class Remote:
-    """A process with the engine: each function of service.py is a method. It ends with this one, or when it is closed.
+    """A process with the engine: each function of service.py is a method.
 
     The methods may be called from any thread, and raise what the functions do: of any other error than StyleError and
     progress.Stopped one of the same name, with the other process's traceback as its cause. They raise EngineEnded if
     the process has ended. Progress is told in a thread of this class.
 
-    ``command`` starts the process (see ``worker_command``). Raises OSError if there is no such program.
+    Args:
+        requests: where the process hears.
+        answers: where it is heard.
+        errors: what it and its libraries print.
+        end: ends it, and returns its exit code, or None if that is not known.
+        pid: of the process.
     """
 
-    def __init__(self, command: Sequence[str | Path]) -> None:
-        self._process = subprocess.Popen(
-            command,
-            env=clean_environment(os.environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
-        )
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._requests, self._answers = self._process.stdin, self._process.stdout
+    def __init__(
+        self, requests: IO[bytes], answers: IO[bytes], errors: IO[bytes], end: Callable[[], int | None], pid: int
+    ) -> None:
+        self._requests, self._answers, self._end_process, self.pid = requests, answers, end, pid
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Call] = {}
         self._sending, self._changing = threading.Lock(), threading.Lock()
-        self._end: EngineEnded | None = None
+        self._left, self._end = False, None  # type: bool, EngineEnded | None
         self._said: deque[str] = deque(maxlen=KEPT)
-        self._hearing = threading.Thread(target=self._hear, args=[self._process.stderr], daemon=True)
+        self._hearing = threading.Thread(target=self._hear, args=[errors], daemon=True)
         self._hearing.start()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self._process.pid
+    def close(self) -> int | None:
+        """End the process, whatever it is doing. Returns its exit code, if that is known."""
+        return self._end_process()
 
-    def close(self) -> None:
-        """End the process, whatever it is doing."""
-        with suppress(OSError):
-            self._requests.close()
-        self._process.wait()
+    def leave(self) -> None:
+        """Tell the process that there will be no more calls, so that it may stay for others."""
+        self._left = True
+        with suppress(EngineEnded):
+            self._do(pipe.LEAVE)
 
     def __getattr__(self, function: str) -> Callable[..., Any]:
         if function.startswith("_"):
@@ -115,11 +114,11 @@ class Remote:
             self._give_up()
 
     def _give_up(self) -> None:
-        self._process.kill()
-        code = self._process.wait()
+        code = None if self._left else self._end_process()
         self._hearing.join(1)
         last = next((line.strip() for line in reversed(self._said) if line.strip()), "")
-        reason = ": ".join(filter(None, (f"exit code {code}", last)))
+        told = [] if code is None else [f"exit code {code}"]
+        reason = ": ".join(filter(None, (*told, last))) or _("it did not say why")
         ended = EngineEnded(
             _(
                 "The process in which Neural Style paints ended unexpectedly ({reason}); try it once more, and then "
@@ -175,9 +174,61 @@ class _There(Exception):
     """The traceback of an error in the other process."""
 
 
-def worker_command(python: Path, catalogues: Path) -> list[str | Path]:
-    """What starts the process: the Python of an environment with the engine, and the folder of the translations."""
-    return [python, "-I", "-m", "plugin.engine.worker", catalogues]
+def start(command: Sequence[str | Path]) -> Remote:
+    """The engine in a new process, which ends with this one unless it is left.
+
+    ``command`` starts it (see ``worker_command``). Raises OSError if there is no such program.
+    """
+    process = _process(command, subprocess.PIPE)
+    assert process.stdin and process.stdout and process.stderr
+    requests = process.stdin
+
+    def end() -> int:
+        with suppress(OSError):
+            requests.close()
+        try:
+            return process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    return Remote(requests, process.stdout, process.stderr, end, process.pid)
+
+
+def joined(connection: socket.socket, errors: IO[bytes]) -> Remote:
+    """The engine that stayed (see staying.join)."""
+
+    def end() -> None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    return Remote(connection.makefile("wb"), connection.makefile("rb"), errors, end, staying.other_end(connection).pid)
+
+
+def leave_one(command: Sequence[str | Path]) -> None:
+    """Start an engine that stays, for others than this process."""
+    process = _process(command, subprocess.DEVNULL)
+    assert process.stdin
+    with suppress(OSError), process.stdin:
+        pipe.send(process.stdin, (0, pipe.LEAVE, (), {}))
+
+
+def _process(command: Sequence[str | Path], output: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        env=clean_environment(os.environ),
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
+    )
+
+
+def worker_command(python: Path, catalogues: Path, host: int = 0, name: str = "") -> list[str | Path]:
+    """What starts the process: the Python of an environment with the engine, and the folder of the translations; and if
+    it may stay, the process id of the host with which it ends at the latest, and its name.
+    """
+    return [python, "-I", "-m", "plugin.engine.worker", catalogues, *((str(host), name) if name else ())]
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ opened, and what was tried on it, stay here and go by their numbers.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from plugin.engine.parallel import bands, in_threads
 from plugin.engine.picture import Picture, composite
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 from plugin.engine.provider import CUDA
-from plugin.engine.stylize import Stylized, stylize
+from plugin.engine.stylize import Stylized, forget_sessions, stylize
 
 if TYPE_CHECKING:
     from nst_core.settings import RenderSettings
@@ -136,6 +137,14 @@ def estimate(shapes: Sequence[tuple[int, int]], settings: RenderSettings, featur
 
     memory.keep_freed_memory()
     return estimates.estimate(shapes, settings, stopper, features=features)
+
+
+def rest() -> None:
+    """Let go of all that would only make a next call quicker."""
+    _opened.clear()
+    forget_sessions()
+    gc.collect()
+    memory.give_back_freed_memory()
 
 
 def _trained(how: Trained) -> Painter:

@@ -104,6 +104,11 @@ def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
     return height, width
 
 
+def forget_sessions() -> None:
+    """Close the networks that were kept for a next run."""
+    _session.cache_clear()
+
+
 def run_network(
     session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray, stopper: Stopper | None = None
 ) -> np.ndarray:

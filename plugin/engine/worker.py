@@ -1,9 +1,10 @@
 """The engine in a process of its own: does what remote.py asks for on standard input, and answers on standard output.
 
-    PYTHON -I -m plugin.engine.worker [CATALOGUES]
+    PYTHON -I -m plugin.engine.worker [CATALOGUES [HOST NAME]]
 
 CATALOGUES is the folder of the host's translations. The process ends when its standard input does, whatever it does
-then.
+then; but if it was left before, and has nothing to do, it stays under NAME for somebody else to join it, at the longest
+until the process HOST ends.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import IO, Any
 
 from nst_core.errors import StyleError
 from nst_core.language import DOMAIN
-from plugin.engine import pipe
+from plugin.engine import pipe, staying
 from plugin.engine.lifetime import end_with_parent
 from plugin.engine.progress import Progress, Stopped, Stopper
 
@@ -30,20 +31,48 @@ SWITCH_SECONDS = 0.0005
 
 
 def main() -> None:
-    """Answer calls until there are no more."""
-    end_with_parent()  # even where something else holds the pipe open
+    """Answer the calls of the process that started this one, and of those that join."""
+    catalogues, place = sys.argv[1:2], sys.argv[2:]
     requests, answers = _take_streams()
-    for catalogues in sys.argv[1:]:
-        gettext.bindtextdomain(DOMAIN, catalogues)
+    for folder in catalogues:
+        gettext.bindtextdomain(DOMAIN, folder)
     gc.disable()  # until all is imported, none of which is garbage
     # What is imported must not keep what comes in waiting.
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_load, daemon=True).start()
-    worker = Worker(answers)
-    with suppress(EOFError):
-        while True:
-            worker.take(*pipe.receive(requests))
+    fit = _serve(requests, answers, ours=True)
+    while fit and place and (streams := _next_streams(*place)):
+        fit = _serve(*streams, ours=False)
     os._exit(0)  # at once, though threads are still computing
+
+
+def _serve(requests: IO[bytes], answers: IO[bytes], ours: bool) -> bool:
+    """Answer calls, those of the process that started this one if they are ``ours``. Returns whether we were left, and
+    are fit for others.
+    """
+    worker = Worker(answers)
+    with suppress(EOFError, OSError):
+        while (request := pipe.receive(requests))[1] != pipe.LEAVE:
+            if ours:
+                end_with_parent()  # even where something else holds the pipe open
+            worker.take(*request)
+        if ours:
+            end_with_parent(False)
+        worker.answer(request[0], "done", None)
+        # PyTorch takes too much memory to wait for somebody who may never come.
+        return not worker.busy and "torch" not in sys.modules
+    return False
+
+
+def _next_streams(host: str, name: str) -> tuple[IO[bytes], IO[bytes]] | None:
+    """Those of the next one to join."""
+    _print_to(os.open(os.devnull, os.O_WRONLY))
+    joined = staying.next_joined(name, int(host), lambda: _load().rest())
+    if joined is None:
+        return None
+    connection, file = joined
+    _print_to(file)
+    return connection.makefile("rb"), connection.makefile("wb")
 
 
 class _Running:
@@ -59,6 +88,11 @@ class Worker:
     def __init__(self, answers: IO[bytes]) -> None:
         self._answers, self._lock = answers, threading.Lock()
         self._running: dict[int, _Running] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether calls are being done."""
+        return bool(self._running)
 
     def take(self, number: int, function: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         """Begin a call; or, for one that is being done, "stop" it or hear what its host "told"."""
@@ -78,7 +112,7 @@ class Worker:
         self, number: int, running: _Running, function: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> None:
         def tell(progress: Progress) -> bool:
-            self._answer(number, "progress", progress)
+            self.answer(number, "progress", progress)
             return running.told.get()
 
         own = {pipe.Own.PROGRESS: tell, pipe.Own.STOPPER: running.stopper}
@@ -93,9 +127,10 @@ class Worker:
         except Exception as error:
             answer = "failed", (type(error).__name__, str(error), traceback.format_exc())
         del self._running[number]
-        self._answer(number, *answer)
+        self.answer(number, *answer)
 
-    def _answer(self, number: int, kind: str, value: object) -> None:
+    def answer(self, number: int, kind: str, value: object) -> None:
+        """Send an answer of this kind to a call."""
         try:
             with self._lock:
                 pipe.send(self._answers, (number, kind, value))
@@ -111,6 +146,13 @@ def _take_streams() -> tuple[IO[bytes], IO[bytes]]:
     os.close(nothing)
     os.dup2(2, 1)
     return requests, answers
+
+
+def _print_to(file: int) -> None:
+    """Have all that is printed go to this file descriptor, which is closed."""
+    for printed in (1, 2):
+        os.dup2(file, printed)
+    os.close(file)
 
 
 def _load() -> Any:

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 import install
 from plugin.engine import hosts
 
@@ -142,23 +144,34 @@ def script_fu(gimp: hosts.Gimp, variables: dict[str, str], script: str) -> str:
 
 
 class Screen:
-    """A virtual screen without a window manager, and a keyboard. Use it with ``with``."""
+    """A virtual screen without a window manager, and a keyboard. Use it with ``with``.
+
+    ``seen`` is what it shows at any time, uint8 [height, width, 4] in the order blue, green, red and nothing.
+    """
 
     def __enter__(self) -> Self:
         readable, writable = os.pipe()
+        self._folder = tempfile.TemporaryDirectory(prefix="screen-")
+        size, memory = ("-screen", "0", "1280x900x24"), ("-fbdir", self._folder.name)
         self._server = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writable), "-screen", "0", "1280x900x24", "-nolisten", "tcp"],
+            ["Xvfb", "-displayfd", str(writable), *size, *memory, "-nolisten", "tcp"],
             pass_fds=[writable],
             stderr=subprocess.DEVNULL,
         )
         os.close(writable)
         with os.fdopen(readable) as answer:
             self.display = f":{answer.readline().strip()}"
+        # An X window dump (X11/XWDFile.h), which the server works in.
+        file = Path(self._folder.name, "Xvfb_screen0")
+        header = np.fromfile(file, ">u4", 25)
+        start, height, row, colours = (int(header[field]) for field in (0, 5, 12, 19))
+        self.seen = np.memmap(file, np.uint8, "r", start + 12 * colours, (height, row // 4, 4))
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._server.terminate()
         self._server.wait()
+        self._folder.cleanup()
 
     def window(self, title: str) -> str:
         """The id of the first visible window whose title matches the expression, once there is one."""

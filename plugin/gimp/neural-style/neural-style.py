@@ -221,7 +221,16 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
 def _answer(
     procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
 ) -> Gimp.ValueArray:
-    """Do ``work`` with the engine connected: its values, nothing if it was cancelled, or an error of one sentence."""
+    """Do ``work`` with the engine: its values, nothing if it was cancelled, or an error of one sentence."""
+    try:
+        return _answered(procedure, run_mode, work)
+    finally:
+        engine.leave()
+
+
+def _answered(
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
+) -> Gimp.ValueArray:
     try:
         engine.connect()
     except installation.InstallationError as error:

@@ -18,7 +18,7 @@ from nst_core.recipes import PRESETS
 from plugin.engine import pipe
 from plugin.engine.messages import FromPicture, RawPicture, Trained, Wish
 from plugin.engine.progress import Stopped, Stopper
-from plugin.engine.remote import EngineEnded, Remote, clean_environment, worker_command
+from plugin.engine.remote import EngineEnded, clean_environment, start, worker_command
 from plugin.engine.settings import StylizeSettings
 from plugin.engine.style_library import find_styles
 from tests.conftest import ROOT
@@ -109,15 +109,15 @@ def test_a_killed_process_is_one_sentence(own, slim_weights):
 
 
 def test_what_a_process_says_that_does_not_start_is_told(tmp_path):
-    engine = Remote(worker_command(Path("/bin/echo"), tmp_path))  # whose answer is none
+    engine = start(worker_command(Path("/bin/echo"), tmp_path))  # whose answer is none
     with pytest.raises(EngineEnded):
         engine.require_torch()
-    engine = Remote(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
+    engine = start(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
     with pytest.raises(EngineEnded, match="exit code 1: No module named plugin") as told:
         engine.require_torch()
     assert told.value.said == "No module named plugin\n"
     with pytest.raises(OSError):
-        Remote(worker_command(tmp_path / "python", tmp_path))
+        start(worker_command(tmp_path / "python", tmp_path))
 
 
 @pytest.mark.parametrize("busy", [False, True])
@@ -133,7 +133,7 @@ def test_it_ends_with_its_host(own, slim_weights, busy):
         threading.Thread(target=render, daemon=True).start()
         assert begun.wait(60)
         time.sleep(1)  # it imports PyTorch, or paints
-    own.close()
+    assert own.close() == 0
     process.wait(2)
 
 

@@ -1,0 +1,212 @@
+"""An engine's process that is left for others: who finds it, and when it ends."""
+
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from nst_core.recipes import PRESETS
+from plugin.engine import remote as remotes
+from plugin.engine import staying
+from plugin.engine.messages import FromPicture, RawPicture, Trained, Wish
+from plugin.engine.progress import Stopper
+from plugin.engine.settings import StylizeSettings
+from plugin.engine.style_library import find_styles
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.skipif(not staying.POSSIBLE, reason="engines stay on Linux alone")
+CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
+numbers = itertools.count()
+
+
+@pytest.fixture
+def host():
+    """The process with which an engine must end."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def name(host) -> str:
+    return staying.name(host.pid, f"test-{os.getpid()}-{next(numbers)}")
+
+
+@pytest.fixture
+def left(start_engine, host, name):
+    """An engine that was left, and stays under ``name``."""
+    engine = start_engine(CATALOGUES, str(host.pid), name)
+    assert engine.check_pictures(1) is None
+    engine.leave()
+    yield psutil.Process(engine.pid)
+    engine.close()
+
+
+def joined(name: str, seconds: float = 5) -> remotes.Remote | None:
+    """The engine that stays under this name, which may just have been left."""
+    deadline = time.monotonic() + seconds
+    while not (found := staying.join(name)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return remotes.joined(*found) if found else None
+
+
+def noise_picture(side: int = 40) -> RawPicture:
+    pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)
+    return RawPicture(side, side, 3, pixels.tobytes(), None, True)
+
+
+def painted(engine: remotes.Remote) -> bytes:
+    (done,) = engine.paint([noise_picture()], Trained(find_styles("great-wave"), StylizeSettings()))
+    return bytes(done.picture.data)
+
+
+def ends(process: psutil.Process) -> bool:
+    """Whether it ends, as it must, within two seconds."""
+    try:
+        process.wait(2)
+    except psutil.TimeoutExpired:
+        return False
+    return True
+
+
+def test_it_works_for_one_after_another_and_rests_between(left, remote, name):
+    for _ in range(3):
+        engine = joined(name)
+        assert engine and engine.pid == left.pid
+        assert painted(engine) == painted(remote)
+        # Nobody else, while it works for somebody.
+        assert staying.join(name) is None
+        engine.leave()
+    time.sleep(staying.REST_SECONDS + 1)
+    engine = joined(name)
+    assert engine and painted(engine) == painted(remote)
+
+
+def test_it_is_in_nobodys_way(left, remote, name):
+    """A new one that is left beside one that stays is too many."""
+    other = remotes.start([sys.executable, "-c", _program(), CATALOGUES, *_place(left)])
+    assert painted(other) == painted(remote)
+    second = psutil.Process(other.pid)
+    other.leave()
+    assert ends(second) and left.is_running()
+    assert joined(name)
+
+
+def test_one_can_be_started_for_others(host, name, remote):
+    remotes.leave_one([sys.executable, "-c", _program(), CATALOGUES, str(host.pid), name])
+    engine = joined(name, 60)
+    assert engine and painted(engine) == painted(remote)
+    process = psutil.Process(engine.pid)
+    engine.close()
+    assert ends(process)
+
+
+@pytest.mark.parametrize("way", ["its host ends", "somebody goes without a word", "nobody comes"])
+def test_it_ends(start_engine, host, name, monkeypatch, way):
+    if way == "nobody comes":
+        monkeypatch.setenv(staying.VARIABLE, "1")
+    began = time.monotonic()
+    engine = start_engine(CATALOGUES, str(host.pid), name)
+    engine.leave()
+    process = psutil.Process(engine.pid)
+    assert process.is_running()
+    if way == "its host ends":
+        time.sleep(0.2)
+        assert process.is_running()
+        host.kill()
+    elif way == "somebody goes without a word":
+        joined(name).close()
+    assert ends(process)
+    if way == "nobody comes":
+        assert time.monotonic() - began > 1
+
+
+def test_one_that_still_works_does_not_stay(left, name):
+    engine = joined(name)
+    layer = engine.open_layer(noise_picture(1000), False)
+    wish = Wish(tuple(find_styles("great-wave").items()), 100.0)
+    threading.Thread(target=_until_it_ends, args=[engine, layer.number, wish], daemon=True).start()
+    time.sleep(0.3)
+    engine.leave()
+    assert ends(left)
+
+
+def test_one_that_has_loaded_pytorch_does_not_stay(left, name, slim_weights):
+    engine = joined(name)
+    how = FromPicture(noise_picture(), PRESETS["default"].settings, str(slim_weights), 100.0, False)
+    engine.paint([noise_picture()], how, lambda progress: progress.iteration < 1)
+    engine.leave()
+    assert ends(left)
+
+
+def test_what_it_says_is_heard_by_whom_it_works_for(left, name):
+    engine = joined(name)
+    engine.check_pictures(1)
+    engine._requests.write(b"no message")
+    engine._requests.flush()
+    with pytest.raises(
+        remotes.EngineEnded, match=r"ended unexpectedly \(_pickle.UnpicklingError.*\); try it once more"
+    ) as told:
+        engine.require_torch()
+    assert "Traceback" in told.value.said and "exit code" not in str(told.value)
+    # Whoever comes next finds nobody.
+    assert ends(left) and staying.join(name) is None
+
+
+def test_it_works_for_nobody_else(left, name):
+    if os.getuid():
+        pytest.skip("only root can become somebody else")
+    child = os.fork()
+    if not child:
+        refused = False
+        try:
+            os.setuid(65534)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(f"\0{name}")
+                refused = connection.recv(1) == b"" and staying.join(name) is None
+        finally:
+            os._exit(not refused)
+    assert os.waitpid(child, 0)[1] == 0
+    assert joined(name)
+
+
+def test_somebody_who_does_not_greet_is_not_waited_for(name):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen(1)
+        began = time.monotonic()
+        assert staying.join(name) is None
+        assert time.monotonic() - began < staying.PATIENCE + 1
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, staying.SECONDS), ("0", 0), ("30", 30), ("soon", staying.SECONDS)]
+)
+def test_the_user_says_for_how_long(monkeypatch, said, seconds):
+    if said is None:
+        monkeypatch.delenv(staying.VARIABLE, raising=False)
+    else:
+        monkeypatch.setenv(staying.VARIABLE, said)
+    assert staying.seconds() == seconds
+
+
+def _until_it_ends(engine: remotes.Remote, layer: int, wish: Wish) -> None:
+    with pytest.raises(remotes.EngineEnded):
+        while True:
+            engine.try_on(layer, wish, False, Stopper())
+
+
+def _program() -> str:
+    return f"import sys; sys.path.insert(0, {str(ROOT)!r}); from plugin.engine import worker; worker.main()"
+
+
+def _place(process: psutil.Process) -> list[str]:
+    return process.cmdline()[-2:]
