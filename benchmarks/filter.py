@@ -26,7 +26,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
-from plugin.engine import hosts, paths
+from plugin.engine import hosts, paths, staying
 from plugin.engine.detail import resized
 from plugin.engine.provider import choose_provider, open_session
 from plugin.engine.settings import StylizeSettings, seen_size
@@ -37,11 +37,13 @@ from tests.host.gimp import Screen, Session, environment, make_profile
 SAMPLE = Path(__file__).parent.parent / "plugin" / "samples" / "coffee.jpg"
 SIZE = 1732, 1155  # width and height of two megapixels
 STYLE = "great-wave"
-# With what settings, and whether GIMP's Python is to be taken for one that cannot load the engine.
-WAYS: dict[str, tuple[dict[str, Any], bool]] = {
-    "strokes relative to the picture": ({}, False),
-    "strokes at full resolution": ({"full_resolution": True}, False),
-    "strokes relative to the picture, engine in its own process": ({}, True),
+# With what settings and variables, and whether GIMP's Python is to be taken for one that cannot load the engine.
+WAYS: dict[str, tuple[dict[str, Any], dict[str, str], bool]] = {
+    "strokes relative to the picture": ({}, {}, False),
+    "strokes at full resolution": ({"full_resolution": True}, {}, False),
+    "as the first, GIMP's Python being another": ({}, {}, True),
+    "as the first, with no engine that stays": ({}, {staying.VARIABLE: "0"}, False),
+    "as the third, with no engine that stays": ({}, {staying.VARIABLE: "0"}, True),
 }
 WHOLE = "whole call"
 NOT_OPEN, OPEN = "style of a file not opened before", "style of a file that is open"
@@ -62,9 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         files = copied_styles(folder / "home" / "styles", options.choices)[: 2 * options.choices]
         runs, bare = {}, {}
-        for way, (settings, other_python) in WAYS.items():
+        for way, (settings, more, other_python) in WAYS.items():
             profile = make_profile(folder / way, other_python)
-            variables = environment(profile, folder / "home")
+            variables = environment(profile, folder / "home") | more
             with Session(gimp.console, variables, folder / "gimp.log") as session:
                 runs[way] = timed_runs(session, profile / "neural-style.log", photo, options.runs, settings)
             bare[way] = bare_inference(photo, options.runs, settings)

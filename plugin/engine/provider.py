@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from nst_core.language import _
 from plugin.engine.nvidia import nvidia_driver
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_tried: dict[Path, str | None] = {}
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,24 @@ def choose_provider(device: str, model: Path) -> Provider:
     return Provider(CPU, trouble, fell_back=CUDA in ort.get_available_providers() and nvidia_driver())
 
 
-@functools.cache
 def cuda_trouble(model: Path) -> str | None:
-    """Why CUDA cannot run ``model``, or None if it can.
+    """Why CUDA cannot run ``model``, or None if it can. It is tried once, until ``forget_troubles``.
 
     ONNX Runtime falls back to the CPU with no more than a warning when a CUDA library is missing, and a bad driver may
     take the whole process down. So the model runs on a small picture in a process of its own, fall-back forbidden.
     """
+    if model not in _tried:
+        _tried[model] = _trouble(model)
+    return _tried[model]
+
+
+def forget_troubles() -> None:
+    """Have what did not run on CUDA tried again: the card may have been busy with something else."""
+    for model in [model for model, trouble in _tried.items() if trouble]:
+        del _tried[model]
+
+
+def _trouble(model: Path) -> str | None:
     if CUDA not in ort.get_available_providers():
         return _("this ONNX Runtime is built for the CPU")
     if not nvidia_driver():

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, TimeoutError
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -71,8 +71,8 @@ class Remote:
     def leave(self) -> None:
         """Tell the process that there will be no more calls, so that it may stay for others."""
         self._left = True
-        with suppress(EngineEnded):
-            self._do(pipe.LEAVE)
+        with suppress(EngineEnded, TimeoutError):
+            self._begin(pipe.LEAVE).answer.result(ENDING_SECONDS)
 
     def __getattr__(self, function: str) -> Callable[..., Any]:
         if function.startswith("_"):
@@ -80,6 +80,9 @@ class Remote:
         return functools.partial(self._do, function)
 
     def _do(self, function: str, *arguments: Any, **keywords: Any) -> Any:
+        return self._begin(function, *arguments, **keywords).answer.result()
+
+    def _begin(self, function: str, *arguments: Any, **keywords: Any) -> _Call:
         number, call = next(self._numbers), _Call()
         sent = [call.own(argument) for argument in arguments]
         if call.stopper:
@@ -95,7 +98,7 @@ class Remote:
                 call.stopper.ends(lambda: self._send(number, "stop"))
             except Stopped:  # meanwhile
                 self._send(number, "stop")
-        return call.answer.result()
+        return call
 
     def _send(self, number: int, function: str, arguments: Any = (), keywords: Mapping[str, Any] = {}) -> None:
         # A process that has ended, or was closed, does not answer either: see _give_up.
@@ -195,14 +198,17 @@ def start(command: Sequence[str | Path]) -> Remote:
     return Remote(requests, process.stdout, process.stderr, end, process.pid)
 
 
-def joined(connection: socket.socket, errors: IO[bytes]) -> Remote:
-    """The engine that stayed (see staying.join)."""
+def joined(engine: staying.Engine) -> Remote:
+    """The engine that stayed (see staying.join), which ends with this process unless it is left."""
 
     def end() -> None:
+        engine.life.close()
         with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            engine.connection.shutdown(socket.SHUT_RDWR)
 
-    return Remote(connection.makefile("wb"), connection.makefile("rb"), errors, end, staying.other_end(connection).pid)
+    process, _user = staying.other_end(engine.connection)
+    requests, answers = engine.connection.makefile("wb"), engine.connection.makefile("rb")
+    return Remote(requests, answers, engine.errors, end, process)
 
 
 def leave_one(command: Sequence[str | Path]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.language import _
-from plugin.engine import memory
+from plugin.engine import memory, provider
 from plugin.engine.detail import resized
 from plugin.engine.messages import Estimate, FromPicture, OpenedLayer, Painted, RawPicture, Trained, Trial, Wish
 from plugin.engine.parallel import bands, in_threads
@@ -139,9 +139,14 @@ def estimate(shapes: Sequence[tuple[int, int]], settings: RenderSettings, featur
     return estimates.estimate(shapes, settings, stopper, features=features)
 
 
+def left() -> None:
+    """The host is gone: so are its layers, and what failed for it may work for the next one."""
+    _opened.clear()
+    provider.forget_troubles()
+
+
 def rest() -> None:
     """Let go of all that would only make a next call quicker."""
-    _opened.clear()
     forget_sessions()
     gc.collect()
     memory.give_back_freed_memory()

@@ -18,7 +18,7 @@ from typing import IO, NamedTuple
 
 POSSIBLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
 # For how long it stays with nothing to do; 0 for not at all.
-VARIABLE, SECONDS = "NEURAL_STYLE_STAY_SECONDS", 600.0
+VARIABLE, SECONDS, MOST_SECONDS = "NEURAL_STYLE_STAY_SECONDS", 600.0, 1e6
 # After which it rests: somebody who tries things comes back sooner.
 REST_SECONDS = 10.0
 # One that does not greet within these is not waited for.
@@ -27,97 +27,113 @@ NAMESPACE = Path("/proc/self/ns/pid")
 GREETING = b"\n"
 
 
+class Engine(NamedTuple):
+    """What a host has of the engine that it joined: what the engine prints, and what ends it when it is closed, as the
+    end of the host does.
+    """
+
+    connection: socket.socket
+    errors: IO[bytes]
+    life: IO[bytes]
+
+
+class Host(NamedTuple):
+    """What an engine has of the host that joined it: ends of pipes, one to print to and one that says if it still
+    lives.
+    """
+
+    connection: socket.socket
+    errors: int
+    life: int
+
+
 def seconds() -> float:
     """For how long an engine is to stay: what the user says, or SECONDS."""
     try:
-        return max(0.0, float(os.environ[VARIABLE])) if POSSIBLE else 0.0
+        return min(max(0.0, float(os.environ[VARIABLE])), MOST_SECONDS) if POSSIBLE else 0.0
     except (KeyError, ValueError):
         return SECONDS
 
 
 def name(host: int, version: str) -> str:
-    """Under what name the engine of this version stays for the host with this process id."""
-    # Sandboxes may have the same numbers for different processes.
-    return f"neural-style-{NAMESPACE.stat().st_ino}-{host}-{version}" if POSSIBLE else ""
+    """Under what name the engine of this version stays for the host with this process id; empty if it cannot."""
+    try:
+        # Sandboxes may have the same numbers for different processes.
+        return f"neural-style-{NAMESPACE.stat().st_ino}-{host}-{version}" if POSSIBLE else ""
+    except OSError:
+        return ""
 
 
-def join(name: str) -> tuple[socket.socket, IO[bytes]] | None:
-    """A connection to the engine that stays under ``name`` and has nothing to do, and what it prints from now on; or
-    None.
-    """
+def join(name: str) -> Engine | None:
+    """The engine that stays under ``name`` and has nothing to do, or None."""
     if not POSSIBLE:
         return None
-    readable, writable = os.pipe()
-    printed, connection = os.fdopen(readable, "rb"), socket.socket(socket.AF_UNIX)
+    (errors, printed), (lived, life) = os.pipe(), os.pipe()
+    engine = Engine(socket.socket(socket.AF_UNIX), os.fdopen(errors, "rb"), os.fdopen(life, "wb"))
     try:
-        connection.settimeout(PATIENCE)
-        connection.connect(f"\0{name}")
-        if _is_ours(connection) and connection.recv(1) == GREETING:
-            socket.send_fds(connection, [GREETING], [writable])
-            connection.settimeout(None)
-            return connection, printed
+        engine.connection.settimeout(PATIENCE)
+        engine.connection.connect(f"\0{name}")
+        if is_ours(engine.connection) and engine.connection.recv(1) == GREETING:
+            socket.send_fds(engine.connection, [GREETING], [printed, lived])
+            engine.connection.settimeout(None)
+            return engine
     except OSError:
         pass
     finally:
-        os.close(writable)
-    connection.close()
-    printed.close()
+        os.close(printed)
+        os.close(lived)
+    for end in engine:
+        end.close()
     return None
 
 
-class OtherEnd(NamedTuple):
-    """The process that a connection leads to."""
-
-    pid: int
-    user: int
-
-
-def other_end(connection: socket.socket) -> OtherEnd:
-    """Who was there when the connection was made."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return OtherEnd(*struct.unpack("3i", credentials)[:2])
-
-
-def next_joined(name: str, host: int, rest: Callable[[], None]) -> tuple[socket.socket, int] | None:
-    """Wait for somebody to join: the connection, and the file descriptor to print to. None if the host ends, if nobody
-    joins for ``seconds()``, or if another engine stays under this name. ``rest`` is called after REST_SECONDS.
+def next_host(name: str, host: int, rest: Callable[[], None]) -> Host | None:
+    """Wait for somebody to join. None if the process ``host`` ends, if nobody joins for ``seconds()``, or if another
+    engine stays under this name. ``rest`` is called after REST_SECONDS.
     """
     with suppress(OSError), socket.socket(socket.AF_UNIX) as listener, os.fdopen(os.pidfd_open(host)) as ended:
         listener.bind(f"\0{name}")
         listener.listen(1)
-        last = time.monotonic() + seconds()
-        wait = min(REST_SECONDS, seconds())
-        while True:
-            ready, _, _ = select.select([listener.fileno(), ended.fileno()], [], [], wait)
+        now = time.monotonic()
+        resting, last = now + REST_SECONDS, now + seconds()
+        while now < last:
+            ready, _, _ = select.select([listener.fileno(), ended.fileno()], [], [], max(0, min(resting, last) - now))
             if ended.fileno() in ready:
                 return None
-            if ready:
-                if joined := _accept(listener):
-                    return joined
-            elif time.monotonic() >= last:
-                return None
-            else:
+            if ready and (joined := _accept(listener)):
+                return joined
+            now = time.monotonic()
+            if now >= resting:
                 rest()
-            wait = max(0.0, last - time.monotonic())
+                resting = last
     return None
 
 
-def _accept(listener: socket.socket) -> tuple[socket.socket, int] | None:
+def _accept(listener: socket.socket) -> Host | None:
     connection, _ = listener.accept()
     try:
         connection.settimeout(PATIENCE)
-        if _is_ours(connection):
+        if is_ours(connection):
             connection.send(GREETING)
-            _, files, _, _ = socket.recv_fds(connection, 1, 1)
-            if files:
-                connection.settimeout(None)
-                return connection, files[0]
-    except OSError:
+            _, (errors, life), _, _ = socket.recv_fds(connection, 1, 2)
+            connection.settimeout(None)
+            return Host(connection, errors, life)
+    except (OSError, ValueError):  # the latter if it sent none
         pass
     connection.close()
     return None
 
 
-def _is_ours(connection: socket.socket) -> bool:
-    """Whether the same user is at the other end: messages are pickled, and are not to be read from anybody else."""
-    return other_end(connection).user == os.getuid()
+def other_end(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user that were there when the connection was made."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    process, user, _ = struct.unpack("3i", credentials)
+    return process, user
+
+
+def is_ours(connection: socket.socket) -> bool:
+    """Whether the same user is at the other end, and no sandbox: messages are pickled, and are not to be read from
+    anybody else. Raises OSError if that cannot be found out.
+    """
+    process, user = other_end(connection)
+    return user == os.getuid() and Path(f"/proc/{process}/ns/pid").stat().st_ino == NAMESPACE.stat().st_ino

@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import IO, Any
@@ -23,7 +23,7 @@ from typing import IO, Any
 from nst_core.errors import StyleError
 from nst_core.language import DOMAIN
 from plugin.engine import pipe, staying
-from plugin.engine.lifetime import end_with_parent
+from plugin.engine.lifetime import end_with_parent, end_with_pipe
 from plugin.engine.progress import Progress, Stopped, Stopper
 
 # Between two threads; the system's 5 ms would be for each of many parts in which a picture comes in.
@@ -40,39 +40,50 @@ def main() -> None:
     # What is imported must not keep what comes in waiting.
     sys.setswitchinterval(SWITCH_SECONDS)
     threading.Thread(target=_load, daemon=True).start()
-    fit = _serve(requests, answers, ours=True)
-    while fit and place and (streams := _next_streams(*place)):
-        fit = _serve(*streams, ours=False)
+    try:
+        fit = _serve(requests, answers, end_with_parent, lambda: end_with_parent(False))
+        while fit and place and (host := _next_host(*place)):
+            fit = _serve_joined(host)
+    except Exception:  # in a message, say: nothing may run on without its host
+        traceback.print_exc()
+        os._exit(1)
     os._exit(0)  # at once, though threads are still computing
 
 
-def _serve(requests: IO[bytes], answers: IO[bytes], ours: bool) -> bool:
-    """Answer calls, those of the process that started this one if they are ``ours``. Returns whether we were left, and
-    are fit for others.
+def _serve(requests: IO[bytes], answers: IO[bytes], bind: Callable[[], None], loose: Callable[[], None]) -> bool:
+    """Answer calls until there are no more. Returns whether we were left, and are fit for others.
+
+    From the first call on the process ends at once with its host, even where something else holds the pipe open: that
+    is what ``bind`` sees to, and ``loose`` ends.
     """
-    worker = Worker(answers)
+    worker, bound = Worker(answers), False
     with suppress(EOFError, OSError):
         while (request := pipe.receive(requests))[1] != pipe.LEAVE:
-            if ours:
-                end_with_parent()  # even where something else holds the pipe open
+            if not bound:
+                bind()
+                bound = True
             worker.take(*request)
-        if ours:
-            end_with_parent(False)
+        loose()
         worker.answer(request[0], "done", None)
         # PyTorch takes too much memory to wait for somebody who may never come.
-        return not worker.busy and "torch" not in sys.modules
+        if not worker.busy and "torch" not in sys.modules:
+            requests.close()
+            answers.close()
+            _load().left()
+            return True
     return False
 
 
-def _next_streams(host: str, name: str) -> tuple[IO[bytes], IO[bytes]] | None:
-    """Those of the next one to join."""
+def _serve_joined(host: staying.Host) -> bool:
+    _print_to(host.errors)
+    with host.connection:
+        streams = host.connection.makefile("rb"), host.connection.makefile("wb")
+        return _serve(*streams, lambda: end_with_pipe(host.life), lambda: os.close(host.life))
+
+
+def _next_host(host: str, name: str) -> staying.Host | None:
     _print_to(os.open(os.devnull, os.O_WRONLY))
-    joined = staying.next_joined(name, int(host), lambda: _load().rest())
-    if joined is None:
-        return None
-    connection, file = joined
-    _print_to(file)
-    return connection.makefile("rb"), connection.makefile("wb")
+    return staying.next_host(name, int(host), lambda: _load().rest())
 
 
 class _Running:

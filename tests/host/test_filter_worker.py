@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plugin.engine import staying
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
     AGAIN,
@@ -26,8 +27,9 @@ from tests.host.gimp import Session, environment, make_profile
 
 @pytest.fixture(scope="module")
 def other_variables(gimp, home, tmp_path_factory) -> dict[str, str]:
-    """Those of a GIMP whose Python is another one."""
-    return environment(make_profile(tmp_path_factory.mktemp("gimp") / "profile", other_python=True), home)
+    """Those of a GIMP whose Python is another one, and with which no engine stays."""
+    profile = make_profile(tmp_path_factory.mktemp("gimp") / "profile", other_python=True)
+    return environment(profile, home) | {staying.VARIABLE: "0"}
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,8 @@ def connect() -> None:
 
 def leave() -> None:
     """There will be no more calls: leave an engine that stays for a while to the next run."""
-    with suppress(installation.InstallationError, OSError):
+    # The run itself is done, whatever becomes of this.
+    with suppress(installation.InstallationError, ImportError, OSError):
         found = installation.read()
         if _service is None or not _name(found):
             return
@@ -77,11 +78,11 @@ def _stayed(found: installation.Installation) -> Any:
         return None
     from plugin.engine import staying
 
-    if not (found_there := staying.join(name)):
+    if not (stayed := staying.join(name)):
         return None
     from plugin.engine import remote
 
-    return remote.joined(*found_there)
+    return remote.joined(stayed)
 
 
 def _here(found: installation.Installation) -> Any:

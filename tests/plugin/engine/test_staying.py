@@ -1,5 +1,6 @@
 """An engine's process that is left for others: who finds it, and when it ends."""
 
+import ctypes
 import itertools
 import os
 import socket
@@ -7,6 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -23,6 +27,8 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(not staying.POSSIBLE, reason="engines stay on Linux alone")
 CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
+CLONE_NEWPID = 0x20000000  # of linux/sched.h
+only_root = pytest.mark.skipif(not staying.POSSIBLE or os.getuid() != 0, reason="only root can become somebody else")
 numbers = itertools.count()
 
 
@@ -49,12 +55,12 @@ def left(start_engine, host, name):
     engine.close()
 
 
-def joined(name: str, seconds: float = 5) -> remotes.Remote | None:
+def joined(name: str, seconds: float = 20) -> remotes.Remote | None:
     """The engine that stays under this name, which may just have been left."""
     deadline = time.monotonic() + seconds
     while not (found := staying.join(name)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return remotes.joined(*found) if found else None
+    return remotes.joined(found) if found else None
 
 
 def noise_picture(side: int = 40) -> RawPicture:
@@ -76,17 +82,35 @@ def ends(process: psutil.Process) -> bool:
     return True
 
 
-def test_it_works_for_one_after_another_and_rests_between(left, remote, name):
+def test_it_works_for_one_after_another(left, remote, name):
     for _ in range(3):
         engine = joined(name)
-        assert engine and engine.pid == left.pid
+        assert engine.pid == left.pid
         assert painted(engine) == painted(remote)
         # Nobody else, while it works for somebody.
         assert staying.join(name) is None
+        files = left.num_fds()
         engine.leave()
-    time.sleep(staying.REST_SECONDS + 1)
+        with pytest.raises(remotes.EngineEnded):  # for who left it
+            engine.require_torch()
     engine = joined(name)
-    assert engine and painted(engine) == painted(remote)
+    engine.check_pictures(1)
+    assert left.num_fds() <= files
+
+
+def test_it_rests_after_a_while(left, remote, name, monkeypatch):
+    engine = joined(name)
+    engine.open_layer(noise_picture(2000), False)
+    painted(engine)
+    used = left.memory_info().rss
+    engine.leave()
+    # Somebody who comes by is no reason not to.
+    time.sleep(1)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(f"\0{name}")
+    time.sleep(staying.REST_SECONDS + 1)
+    assert left.memory_info().rss < used - 30 * 2**20
+    assert painted(joined(name)) == painted(remote)
 
 
 def test_it_is_in_nobodys_way(left, remote, name):
@@ -146,6 +170,25 @@ def test_one_that_has_loaded_pytorch_does_not_stay(left, name, slim_weights):
     assert ends(left)
 
 
+def test_it_ends_at_once_while_a_library_holds_python(host, name, tmp_path):
+    """As some do while they load."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom plugin.engine import service, worker\nimport ctypes\n"
+    )
+    program += "service.hold = lambda: ctypes.PyDLL(None).sleep(30)\nworker.main()"
+    engine = remotes.start([sys.executable, "-c", program, CATALOGUES, str(host.pid), name])
+    process = psutil.Process(engine.pid)
+    engine.leave()
+    engine = joined(name)
+    threading.Thread(target=_call_in_vain, args=[engine.hold], daemon=True).start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    engine.leave()
+    assert time.monotonic() - began < 5  # nor is it waited for
+    engine.close()
+    assert ends(process)
+
+
 def test_what_it_says_is_heard_by_whom_it_works_for(left, name):
     engine = joined(name)
     engine.check_pictures(1)
@@ -160,22 +203,34 @@ def test_what_it_says_is_heard_by_whom_it_works_for(left, name):
     assert ends(left) and staying.join(name) is None
 
 
-def test_it_works_for_nobody_else(left, name):
-    if os.getuid():
-        pytest.skip("only root can become somebody else")
-    child = os.fork()
-    if not child:
-        refused = False
-        try:
-            os.setuid(65534)
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(5)
-                connection.connect(f"\0{name}")
-                refused = connection.recv(1) == b"" and staying.join(name) is None
-        finally:
-            os._exit(not refused)
-    assert os.waitpid(child, 0)[1] == 0
+@pytest.mark.parametrize("who", ["another user", "a sandbox"])
+@only_root
+def test_it_works_for_nobody_else(left, name, who):
+    assert _as_somebody_else(who, lambda: _is_let_in(name)) == 0
     assert joined(name)
+
+
+@pytest.mark.parametrize("who", ["another user", "a sandbox"])
+@only_root
+def test_nobody_else_is_taken_for_it(name, who):
+    readable, writable = os.pipe()
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as thread:
+        listener.bind(f"\0{name}")
+
+        def is_told_anything() -> bool:
+            listener.listen(1)  # who does this is at the other end
+            os.write(writable, b"\n")
+            connection, _ = listener.accept()
+            connection.settimeout(10)
+            with suppress(ConnectionError):  # already gone
+                connection.send(staying.GREETING)
+                return connection.recv(1) != b""
+            return False
+
+        answer = thread.submit(_as_somebody_else, who, is_told_anything)
+        os.read(readable, 1)
+        assert staying.join(name) is None
+        assert answer.result(20) == 0
 
 
 def test_somebody_who_does_not_greet_is_not_waited_for(name):
@@ -188,7 +243,8 @@ def test_somebody_who_does_not_greet_is_not_waited_for(name):
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [(None, staying.SECONDS), ("0", 0), ("30", 30), ("soon", staying.SECONDS)]
+    ("said", "seconds"),
+    [(None, staying.SECONDS), ("0", 0), ("30", 30), ("inf", staying.MOST_SECONDS), ("soon", staying.SECONDS)],
 )
 def test_the_user_says_for_how_long(monkeypatch, said, seconds):
     if said is None:
@@ -202,6 +258,35 @@ def _until_it_ends(engine: remotes.Remote, layer: int, wish: Wish) -> None:
     with pytest.raises(remotes.EngineEnded):
         while True:
             engine.try_on(layer, wish, False, Stopper())
+
+
+def _call_in_vain(function: Callable[[], object]) -> None:
+    with pytest.raises(remotes.EngineEnded):
+        function()
+
+
+def _is_let_in(name: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(f"\0{name}")
+        return connection.recv(1) != b""
+
+
+def _as_somebody_else(who: str, question: Callable[[], bool]) -> int:
+    """What another user, or a process in a sandbox, answers: 0 for no."""
+    child = os.fork()
+    if not child:
+        answer = 2
+        try:
+            if who == "another user":
+                os.setuid(65534)
+                answer = int(question())
+            elif ctypes.CDLL(None).unshare(CLONE_NEWPID) == 0:  # of the children to come
+                child = os.fork()
+                answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else int(question())
+        finally:
+            os._exit(answer)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _program() -> str:
