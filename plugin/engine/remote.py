@@ -207,7 +207,7 @@ def joined(engine: staying.Engine) -> Remote:
             engine.connection.shutdown(socket.SHUT_RDWR)
 
     process, _user = staying.other_end(engine.connection)
-    requests, answers = engine.connection.makefile("wb"), engine.connection.makefile("rb")
+    answers, requests = staying.streams(engine.connection)
     return Remote(requests, answers, engine.errors, end, process)
 
 

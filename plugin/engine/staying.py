@@ -124,6 +124,13 @@ def _accept(listener: socket.socket) -> Host | None:
     return None
 
 
+def streams(connection: socket.socket) -> tuple[IO[bytes], IO[bytes]]:
+    """What to read from the other end, and what to write to it."""
+    # The socket's own files cannot be closed any more while an interpreter ends, and say so.
+    reading, writing = os.dup(connection.fileno()), os.dup(connection.fileno())
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+
 def other_end(connection: socket.socket) -> tuple[int, int]:
     """The process and the user that were there when the connection was made."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

@@ -76,9 +76,9 @@ def _serve(requests: IO[bytes], answers: IO[bytes], bind: Callable[[], None], lo
 
 def _serve_joined(host: staying.Host) -> bool:
     _print_to(host.errors)
-    with host.connection:
-        streams = host.connection.makefile("rb"), host.connection.makefile("wb")
-        return _serve(*streams, lambda: end_with_pipe(host.life), lambda: os.close(host.life))
+    with host.connection as connection:
+        requests, answers = staying.streams(connection)
+    return _serve(requests, answers, lambda: end_with_pipe(host.life), lambda: os.close(host.life))
 
 
 def _next_host(host: str, name: str) -> staying.Host | None:
