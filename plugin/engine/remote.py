@@ -119,6 +119,8 @@ class Remote:
     def _give_up(self) -> None:
         code = None if self._left else self._end_process()
         self._hearing.join(1)
+        with suppress(OSError), self._sending:  # what was not sent, and need not be
+            self._requests.close()
         last = next((line.strip() for line in reversed(self._said) if line.strip()), "")
         told = [] if code is None else [f"exit code {code}"]
         reason = ": ".join(filter(None, (*told, last))) or _("it did not say why")
