@@ -58,7 +58,8 @@ class Remote:
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Call] = {}
         self._sending, self._changing = threading.Lock(), threading.Lock()
-        self._left, self._end = False, None  # type: bool, EngineEnded | None
+        self._left = False
+        self._end: EngineEnded | None = None
         self._said: deque[str] = deque(maxlen=KEPT)
         self._hearing = threading.Thread(target=self._hear, args=[errors], daemon=True)
         self._hearing.start()
@@ -122,8 +123,8 @@ class Remote:
         with suppress(OSError), self._sending:  # what was not sent, and need not be
             self._requests.close()
         last = next((line.strip() for line in reversed(self._said) if line.strip()), "")
-        told = [] if code is None else [f"exit code {code}"]
-        reason = ": ".join(filter(None, (*told, last))) or _("it did not say why")
+        known = None if code is None else f"exit code {code}"
+        reason = ": ".join(filter(None, (known, last))) or _("it did not say why")
         ended = EngineEnded(
             _(
                 "The process in which Neural Style paints ended unexpectedly ({reason}); try it once more, and then "
