@@ -386,10 +386,11 @@ def iterative_section(options: argparse.Namespace) -> str:
     races = "\n\n".join(f"At {r['size']} pixels:\n\n{iterative.race_table(r['race'])}" for r in found)
     return f"""## Step by step
 
-All pictures are judged by {found[0]["judge"]} and the default losses. *Time to the same loss*: as plain L-BFGS reached
-at its end, as a share of its whole time.
+All pictures are judged by {found[0]["judge"]} and the default losses.
 
 {races}
+
+{iterative.RACE_NOTES}
 
 An iteration, the median of {found[0]["turns"]}:
 

@@ -25,14 +25,19 @@ def test_the_time_to_a_loss_lies_on_the_line():
     assert iterative.time_to(found, 2.9) is None
 
 
-def test_the_standings_are_by_the_plain_way():
-    curves = {"plain": curve([0.0, 5.0, 10.0], [11.0, 3.0, 1.0]), "other": curve([0.0, 1.0, 2.0], [11.0, 2.0, 1.5])}
-    plain, other = iterative.standings(curves, "plain")
-    assert plain["share_of_drop"] == 1 and plain["time_to_same"] == 1
+def test_the_standings_are_by_the_classic_and_the_plain_way():
+    curves = {
+        "classic L-BFGS": curve([0.0, 5.0, 10.0], [11.0, 3.0, 1.0]),
+        "plain L-BFGS": curve([0.0, 2.0, 8.0], [11.0, 2.5, 1.6]),
+        "other": curve([0.0, 1.0, 2.0], [11.0, 2.0, 1.5]),
+    }
+    classic, plain, other = iterative.standings(curves)
+    assert classic["share_of_drop"] == 1 and classic["time_to_same"] == 1 and plain["time_to_plain"] == 1
     # Nine tenths of the drop of ten leave a loss of 2.
-    assert plain["time_to_most"] == pytest.approx(0.75) and other["time_to_most"] == pytest.approx(0.1)
+    assert classic["time_to_most"] == pytest.approx(0.75) and other["time_to_most"] == pytest.approx(0.1)
     assert other["time_to_same"] is None and other["share_of_drop"] == pytest.approx(0.95)
-    assert "| other | L-BFGS | 10 | 200 | 1.500 | 95.0% | never | 0.100 |" in iterative.race_table([other])
+    assert other["time_to_plain"] == pytest.approx(1.8 / 8)
+    assert "| other | L-BFGS | 10 | 200 | 1.500 | 95.0% | never | 0.225 | 0.100 |" in iterative.race_table([other])
 
 
 def test_judging_stops_the_clock(monkeypatch):
@@ -82,10 +87,10 @@ def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, mo
     report = (tmp_path / "out" / "iterative.md").read_text()
     assert report.strip() == capsys.readouterr().out.strip()
     found = json.loads((tmp_path / "out" / "iterative.json").read_text())
-    ways = ["plain L-BFGS", "default", "compact"]
+    ways = ["classic L-BFGS", "plain L-BFGS", "default", "compact"]
     assert [r["way"] for r in found["race"]] == ways and [r["way"] for r in found["costs"]] == [*ways, "VGG-19's shape"]
-    plain = found["race"][0]
-    assert plain["iterations"] == 12 and plain["loss"] < found["photo"] and plain["time_to_same"] <= 1
+    for made, goal in zip(found["race"], ("time_to_same", "time_to_plain"), strict=False):
+        assert made["iterations"] == 12 and made["loss"] < found["photo"] and made[goal] <= 1
     assert "</svg>" in (tmp_path / "out" / "iterative.svg").read_text()
     assert found["judge"] == slim_weights.stem and found["judge"] in report
     for made in found["costs"]:

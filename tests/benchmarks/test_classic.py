@@ -1,0 +1,27 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmarks import classic  # noqa: E402
+from nst_core.features import CombinedNetwork  # noqa: E402
+from nst_core.optimize import render  # noqa: E402
+from nst_core.settings import ObjectiveSettings, RenderSettings  # noqa: E402
+from nst_core.weights import load_features  # noqa: E402
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_the_classic_way_paints_what_our_plain_one_does(centred, slim_weights):
+    """By the same losses, of the features of two networks together: but for rounding, the same pictures."""
+    network = CombinedNetwork([load_features("compact"), load_features(str(slim_weights))])
+    noise = torch.Generator().manual_seed(0)
+    photo, style = (torch.rand(1, 3, 40, 56, generator=noise) for _ in range(2))
+    settings = RenderSettings(ObjectiveSettings(centred=centred), size=48, optimizer="lbfgs", iterations=6)
+    theirs, ours = [], []
+    done = classic.render(photo, style, network, settings, lambda p: theirs.append(p) or p.iteration < 5)
+    render(photo, style, network, settings, lambda p: ours.append(p) or p.iteration < 5)
+    assert done is theirs[-1] and len(theirs) == len(ours) == 5
+    for one, other in zip(theirs, ours, strict=True):
+        assert (one.iteration, one.iterations) == (other.iteration, other.iterations)
+        assert one.losses == pytest.approx(other.losses, rel=1e-3)
+        torch.testing.assert_close(one.image, other.image, rtol=0, atol=1e-3)
+    assert theirs[-1].losses["total"] < 0.9 * theirs[0].losses["total"]
