@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import log
 from typing import Any
 
 import torch
@@ -68,8 +69,9 @@ class LBFGS(torch.optim.Optimizer):
             state[name] = [*state[name], newest][-self.param_groups[0]["history"] :]
         if self._amplitudes is not None:
             for name, newest in (("moved", move), ("changed", change)):
-                energy = newest.square().mean(1, keepdim=True) / curvature
-                state[name] = KEPT * state[name] + energy if name in state else energy
+                energy = newest.square().mean(1, keepdim=True).div_(curvature)
+                state[name] = energy.add_(state[name], alpha=KEPT) if name in state else energy
+            state["reach"] = _reach(state["moved"], state["changed"])
         state["scale"] = curvature / _dot(change, _guess(change, state))
 
     def _direction(self, gradient: Tensor, state: dict[str, Any]) -> Tensor:
@@ -93,16 +95,14 @@ class LBFGS(torch.optim.Optimizer):
 
 def _guess(gradient: Tensor, state: dict[str, Any]) -> Tensor:
     """The gradient times the inverse Hessian but for its scale, as far as the places are known."""
-    if "moved" not in state:
-        return gradient
-    moved, changed = (_around(state[name]) + NOTHING for name in ("moved", "changed"))
-    reach = (moved / changed).sqrt()
-    return gradient * (reach / reach.log().mean().exp()).clamp(1 / FARTHEST, FARTHEST)
+    return gradient * state["reach"] if "reach" in state else gradient
 
 
-def _around(values: Tensor) -> Tensor:
-    """The mean in the neighbourhood of each pixel of [1, 1, H, W]."""
-    return F.avg_pool2d(values, PLACE, 1, PLACE // 2, count_include_pad=False)
+def _reach(moved: Tensor, changed: Tensor) -> Tensor:
+    """How far each place moves beside the others for the same gradient, by the energies of both: [1, 1, H, W]."""
+    around = (F.avg_pool2d(one, PLACE, 1, PLACE // 2, count_include_pad=False) + NOTHING for one in (moved, changed))
+    logarithm = 0.5 * torch.sub(*(energy.log() for energy in around))
+    return (logarithm - logarithm.mean()).clamp(-log(FARTHEST), log(FARTHEST)).exp()
 
 
 def _amplitudes(picture: Tensor, slope: float) -> Tensor:
