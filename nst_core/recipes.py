@@ -44,8 +44,8 @@ def _classic(content: str, style: Sequence[str], **others: Any) -> ObjectiveSett
 
 # Small first, where a step is cheap and large strokes come about soon; L-BFGS with steps as broad as pictures are, and
 # as far as each place bears; and in the processor's fastest precision.
-_DEFAULT = RenderSettings(coarsest=128, smaller_iterations=30, precondition=1.0, precision="auto")
-_FAST_PREVIEW = replace(_DEFAULT, size=256, optimizer="lbfgs", iterations=45, smaller_iterations=15)
+_DEFAULT = RenderSettings(coarsest=128, smaller_iterations=15, precondition=1.0, precision="auto")
+_FAST_PREVIEW = replace(_DEFAULT, size=256, optimizer="lbfgs", iterations=45, smaller_iterations=8)
 
 # Systems that others made, as far as they can be said in our settings: layers, pooling, optimiser, start and length are
 # theirs. Weights do not carry over, since their losses have units and ours have none; where nothing else is said, the
