@@ -58,7 +58,7 @@ def render(
 
     done = RenderProgress(0, settings.iterations, {}, photo)
     for iteration in range(1, settings.iterations + 1):
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        optimizer.step(closure)
         now = {name: loss.item() for name, loss in losses.items()}
         done = RenderProgress(iteration, settings.iterations, now, image.detach().clamp(0, 1))
         if not progress(done):

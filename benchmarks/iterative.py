@@ -55,7 +55,7 @@ from plugin.figures import check_matplotlib
 
 BETTER = "vgg19_conv1_1-conv3_4_caffe.safetensors+vgg19_distilled16x_conv5_1.safetensors"
 SAMPLES = Path(__file__).parent.parent / "plugin" / "samples"
-DROP = 0.9  # of the loss that plain L-BFGS takes off the photo's: when another way is as good as there
+DROP = 0.9  # of the loss that the classic way takes off the photo's: when another way is as good as there
 CLASSIC, PLAIN = "classic L-BFGS", "plain L-BFGS"
 GOALS = {"same": "to the classic's loss", "plain": "to the plain's", "most": f"to {DROP:.0%}"}
 POINTS = 60  # of a curve: judging takes time too, which does not count

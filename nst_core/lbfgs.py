@@ -33,7 +33,7 @@ class LBFGS(torch.optim.Optimizer):
       (Olah et al. 2017, "Feature Visualization", precondition in this way).
     - Sky is curved otherwise than leaves are. By the secant equation a diagonal of the inverse Hessian is as large as
       moves are beside the changes of the gradient that they make; their root mean squares are compared in the
-      neighbourhood of each pixel, over some steps, each of which counts alike.
+      neighbourhood of each pixel, over some steps: divided by the curvature along it, a short one counts like a long.
     """
 
     def __init__(self, picture: Tensor, history: int, slope: float = 0.0) -> None:
