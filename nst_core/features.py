@@ -187,15 +187,18 @@ class VGGNetwork(FeatureNetwork):
         x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
         if self.first is not None:
             x = self._convolved(x, self.first)
-        block = "1"
+        last_of_block = {conv[4]: conv for conv in self.convolutions}
         for conv, module in self.convolutions.items():
             place = conv[4:]
-            if place[0] != block:
-                x, block = self._pool(x), place[0]
+            asked, ends_block = {conv, "relu" + place} & wanted, conv == last_of_block[place[0]]
             before = self._convolved(x, cast(nn.Conv2d, module))
+            if ends_block and not asked and self.pooling == "max":
+                # The ReLU of the largest is the largest after the ReLU, and is of a quarter of the values.
+                x = F.relu(self._pool(before), inplace=True)
+                continue
             # In place where nobody asks for what was before: a tensor less to write.
             x = F.relu(before, inplace=bool(self.heads) or conv not in wanted)
-            if {conv, "relu" + place} & wanted:
+            if asked:
                 answer = self._convolved(x, cast(nn.Conv2d, self.heads[conv])) if self.heads else before
                 if conv in wanted:
                     found[conv] = answer
@@ -203,6 +206,8 @@ class VGGNetwork(FeatureNetwork):
                     found["relu" + place] = F.relu(answer, inplace=conv not in wanted) if self.heads else x
             if place == last:
                 return found
+            if ends_block:
+                x = self._pool(x)
         raise AssertionError("check() admits only layers of this network")
 
     def _convolved(self, x: Tensor, module: nn.Conv2d) -> Tensor:
