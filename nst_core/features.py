@@ -14,6 +14,7 @@ from typing import Literal, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_input
 
 from nst_core.errors import StyleError
@@ -117,6 +118,23 @@ class _ExactConvolution(torch.autograd.Function):
         return conv2d_input(ctx.shape, weight, gradient, padding=ctx.padding), None, None, None, None
 
 
+class _Reflected(torch.autograd.Function):
+    """``F.pad(x, (1, 1, 1, 1), mode="reflect")``, whose own way back writes a whole picture of zeros and adds to it."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return F.pad(x, (1, 1, 1, 1), mode="reflect")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        # In place: it is of a copy that nobody else has, so the gradient is nobody else's either.
+        for side in (2, 3):
+            for border, mirrored in ((0, 2), (-1, -3)):
+                gradient.select(side, mirrored).add_(gradient.select(side, border))
+        return gradient[:, :, 1:-1, 1:-1]
+
+
 class VGGNetwork(FeatureNetwork):
     """3x3 convolutions in blocks with a pooling between two, as in VGG.
 
@@ -211,13 +229,12 @@ class VGGNetwork(FeatureNetwork):
         raise AssertionError("check() admits only layers of this network")
 
     def _convolved(self, x: Tensor, module: nn.Conv2d) -> Tensor:
-        kind = x.device.type
-        if not (self.exact and torch.is_autocast_enabled(kind)):
-            return module(x)
-        border = module.kernel_size[0] // 2
-        if module.padding_mode == "reflect" and border:
-            x, border = F.pad(x, (border,) * 4, mode="reflect"), 0
-        return _ExactConvolution.apply(x, module.weight, module.bias, border, torch.get_autocast_dtype(kind))
+        kind, border = x.device.type, module.kernel_size[0] // 2
+        if border and module.padding_mode == "reflect":
+            x, border = _Reflected.apply(x), 0
+        if self.exact and torch.is_autocast_enabled(kind):
+            return _ExactConvolution.apply(x, module.weight, module.bias, border, torch.get_autocast_dtype(kind))
+        return F.conv2d(x, module.weight, module.bias, padding=border)
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)

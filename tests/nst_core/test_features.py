@@ -37,10 +37,12 @@ def test_the_keys_are_torchvisions_own():
     torchvision = pytest.importorskip("torchvision")
     model = torchvision.models.vgg16(weights=None).eval()
     network = features.vgg("vgg16", model.state_dict(), "vgg16")
-    image = torch.rand(1, 3, 32, 32)
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (features.TORCHVISION_MEAN, features.TORCHVISION_STD))
     expected = model.features[:23]((image - mean) / std)  # up to the ReLU after conv4_3
-    torch.testing.assert_close(network(image, ["relu4_3"])["relu4_3"], expected)
+    found = network(image, ["relu4_3"])["relu4_3"]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one.square().sum(), image)[0] for one in (found, expected)))
 
 
 @pytest.mark.parametrize("heads", [False, True])
@@ -63,6 +65,17 @@ def test_average_pooling_averages():
     expected = torch.nn.functional.conv2d(pooled, state["features.5.weight"], state["features.5.bias"], padding=1)
     torch.testing.assert_close(found["average"], expected)
     assert not torch.allclose(found["max"], expected)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 7), (12, 5)])
+def test_a_reflected_border_and_its_gradient_are_pytorchs_own(size):
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(2, 3, *size, generator=generator, requires_grad=True)
+    weights = torch.rand(2, 3, size[0] + 2, size[1] + 2, generator=generator)
+    ours = features._Reflected.apply(image)
+    pytorchs = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect")
+    assert torch.equal(ours, pytorchs)
+    torch.testing.assert_close(*(torch.autograd.grad((one * weights).sum(), image)[0] for one in (ours, pytorchs)))
 
 
 def test_an_unknown_layer_is_refused_with_the_valid_ones(slim_weights):
