@@ -46,7 +46,7 @@ from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
 from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, low_precision, optimizer_for, render, scales
+from nst_core.optimize import RenderProgress, low_precision, render, stages
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.recipes import PRESETS
 from nst_core.settings import ObjectiveSettings, RenderSettings
@@ -201,12 +201,12 @@ def race(
     for name, way in ways.items():
         features = load_features(way.features).to(device)
         settings = replace(way.settings, size=size)
-        total = scales(settings, *content.shape[-2:])[-1].last
-        curve = Curve(judged, clock, device, every=max(1, total // POINTS))
+        plan = stages(features, settings, *content.shape[-2:])
+        curve = Curve(judged, clock, device, every=max(1, plan[-1].last // POINTS))
         curve.begin(content)
         way.render(content, style, features, settings, curve.add)
         curves[name] = {
-            "optimizer": optimizer_for(features, settings),
+            "optimizers": list(dict.fromkeys(stage.optimizer for stage in plan)),
             "iterations": curve.iterations,
             "seconds": curve.seconds,
             "losses": curve.losses,
@@ -275,7 +275,7 @@ def standings(curves: Mapping[str, Record]) -> list[Record]:
     for name, curve in curves.items():
         record = {
             "way": name,
-            "optimizer": curve["optimizer"],
+            "optimizers": curve["optimizers"],
             "iterations": curve["iterations"][-1],
             "seconds": curve["seconds"][-1],
             "loss": min(curve["losses"]),
@@ -427,7 +427,7 @@ def race_table(found: Sequence[Record]) -> str:
     rows = [
         [
             r["way"],
-            {"lbfgs": "L-BFGS", "adam": "Adam"}[r["optimizer"]],
+            ", ".join({"lbfgs": "L-BFGS", "adam": "Adam"}[name] for name in r["optimizers"]),
             f"{r['iterations']}",
             f"{1000 * r['seconds'] / r['iterations']:,.0f}",
             f"{r['loss']:.3f}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 
 import torch
@@ -24,6 +24,8 @@ from nst_core.settings import RenderSettings
 from nst_core.views import random_view
 
 LBFGS_HISTORY = 20
+# Of the iterations at the last size, where Adam takes the others.
+LBFGS_SHARE = 1 / 3
 # A longer memory than Adam's own for the gradient, since each view has another, and a shorter one for its size.
 ADAM_BETAS = (0.95, 0.99)
 SMALLEST_GRADIENT = 1e-30
@@ -45,18 +47,21 @@ class RenderProgress:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """One size of a render: pixels of its longer side, and its iterations, the first and the last one (1-based)."""
+class Stage:
+    """A part of a render: pixels of the longer side, its iterations, the first and the last one (1-based), and whose
+    steps they are: ``lbfgs``, ``adam`` or ``sgd``."""
 
     size: int
     first: int
     last: int
+    optimizer: str
 
 
-def scales(settings: RenderSettings, height: int, width: int) -> list[Scale]:
-    """The sizes at which a photo of this shape is painted one after the other, each the root of 2 times the one before.
+def stages(features: FeatureNetwork, settings: RenderSettings, height: int, width: int) -> list[Stage]:
+    """What a photo of this shape goes through: sizes, each the root of 2 times the one before.
 
-    Those at which the shorter side would be too short are left out.
+    Those at which the shorter side would be too short are left out. The last size has two stages where
+    ``settings.optimizer`` leaves it open and the features were distilled: Adam goes on from what L-BFGS has made.
     """
     shortest = settings.size * min(height, width) / max(height, width)
     sizes = [settings.size]
@@ -66,13 +71,18 @@ def scales(settings: RenderSettings, height: int, width: int) -> list[Scale]:
             break
         sizes.insert(0, round(settings.size * shrunk))
     smaller = settings.smaller_iterations or settings.iterations
-    found, done = list[Scale](), 0
+    auto = settings.optimizer == "auto"
+    found, done = list[Stage](), 0
     for size in sizes:
         count = smaller if size < settings.size else settings.iterations
         if size == sizes[0] < settings.size:
             count = settings.first_iterations or smaller
-        found.append(Scale(size, done + 1, done + count))
+        found.append(Stage(size, done + 1, done + count, "lbfgs" if auto else settings.optimizer))
         done += count
+    if auto and features.distilled and settings.iterations > 1:
+        whole = found.pop()
+        adams = whole.first + ceil(LBFGS_SHARE * settings.iterations)
+        found += [replace(whole, last=adams - 1), Stage(whole.size, adams, whole.last, "adam")]
     return found
 
 
@@ -83,18 +93,9 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
     bytes were within a quarter, with what the C library keeps of freed memory.
     """
     pixels = settings.size**2 * min(height, width) / max(height, width) * max(1.0, settings.style_scale**2)
-    history = 2 * LBFGS_HISTORY if optimizer_for(features, settings) == "lbfgs" else 2
+    history = 2 * LBFGS_HISTORY if settings.optimizer in ("auto", "lbfgs") else 2
     pictures = 10 + history  # float32 RGB, 12 bytes a pixel each
     return round(pixels), round(1.25 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
-
-
-def optimizer_for(features: FeatureNetwork, settings: RenderSettings, smaller: bool = False) -> str:
-    """``lbfgs``, ``adam`` or ``sgd``: which of them ``settings`` name or mean by ``auto`` at the last size, or at the
-    smaller ones. These are too few steps for Adam to be rid of its own noise, which would be enlarged with the picture.
-    """
-    if settings.optimizer != "auto":
-        return settings.optimizer
-    return "adam" if features.distilled and not smaller else "lbfgs"
 
 
 def low_precision(settings: RenderSettings, device: torch.device) -> bool:
@@ -126,26 +127,24 @@ def render(
     without the break. Raises StyleError if it is of another render. Once the result is safe, remove it.
     """
     origin = origin_of(photo, style, initial, features, settings) if checkpoint else {}
-    stages = scales(settings, *photo.shape[-2:])
-    kinds = {stage: optimizer_for(features, settings, smaller=stage is not stages[-1]) for stage in stages}
-    total = stages[-1].last
+    plan = stages(features, settings, *photo.shape[-2:])
+    total = plan[-1].last
     # The learning rate is no matter of L-BFGS: its schedule begins behind it.
-    scheduled = next((stage.first - 1 for stage in stages if kinds[stage] != "lbfgs"), 0)
-    judge = _Judge(photo, style, features, settings, stages[0].size, kinds[stages[0]])
+    scheduled = next((stage.first - 1 for stage in plan if stage.optimizer != "lbfgs"), 0)
+    judge = _Judge(photo, style, features, settings, plan[0])
     start = first_picture(judge.photo, style, settings) if initial is None else initial
     good = done = RenderProgress(0, total, {}, resized(start, *judge.photo.shape[-2:]))
     optimizer: torch.optim.Optimizer | None = None
     saved = load_checkpoint(checkpoint, origin) if checkpoint and checkpoint.exists() else None
-    for stage in stages:
+    for stage in plan:
         if saved is not None and saved.iteration > stage.last:
             continue
-        kind = kinds[stage]
-        if stage is not stages[0]:
-            judge = _Judge(photo, style, features, settings, stage.size, kind)
+        if stage is not plan[0]:
+            judge = _Judge(photo, style, features, settings, stage)
         # Contiguous, which a picture turned from [H, W, 3] is not.
         image = resized(done.image, *judge.photo.shape[-2:]).clone(memory_format=torch.contiguous_format)
         image.requires_grad_(True)
-        optimizer = _optimizer(kind, image, settings, optimizer)
+        optimizer = _optimizer(stage.optimizer, image, settings, optimizer)
         average = _Average(settings.average)
         if saved is not None:
             image.data.copy_(saved.variable)
@@ -154,7 +153,7 @@ def render(
             good = done = RenderProgress(saved.iteration, total, saved.losses, saved.picture.to(image.device))
             saved = None
         for iteration in range(max(stage.first, done.iteration + 1), stage.last + 1):
-            if kind != "lbfgs":
+            if stage.optimizer != "lbfgs":
                 optimizer.param_groups[0]["lr"] = settings.learning_rate_at(
                     iteration - 1 - scheduled, total - scheduled
                 )
@@ -163,7 +162,7 @@ def render(
                 return _without_loss(good, iteration)
             good = done
             with torch.no_grad():
-                if kind != "lbfgs":
+                if stage.optimizer != "lbfgs":
                     # L-BFGS is left alone: moving its point would spoil the curvature that it has measured.
                     image.clamp_(0, 1)
                 done = RenderProgress(iteration, total, losses, average.with_(image).clamp(0, 1))
@@ -177,21 +176,21 @@ def render(
 
 
 class _Judge:
-    """The objective of one size, for an optimiser; ``photo`` is the photo at this size."""
+    """The objective of one stage; ``photo`` is the photo at its size."""
 
     def __init__(
-        self, photo: Tensor, style: Tensor, features: FeatureNetwork, settings: RenderSettings, size: int, kind: str
+        self, photo: Tensor, style: Tensor, features: FeatureNetwork, settings: RenderSettings, stage: Stage
     ) -> None:
-        self.photo = resized_to_long_side(photo, size)
+        self.photo = resized_to_long_side(photo, stage.size)
         h, w = self.photo.shape[-2:]
         if min(h, w) < SMALLEST_SIDE:
             raise StyleError(
                 _(
                     "At a size of {size} the photo is {w}x{h} pixels, and its shorter side needs {least}; "
                     "give a larger size or a less narrow photo."
-                ).format(size=size, w=w, h=h, least=SMALLEST_SIDE)
+                ).format(size=stage.size, w=w, h=h, least=SMALLEST_SIDE)
             )
-        self.shift, self.seed = 0 if kind == "lbfgs" else settings.shift, settings.seed
+        self.shift, self.seed = 0 if stage.optimizer == "lbfgs" else settings.shift, settings.seed
         self.low_precision = low_precision(settings, photo.device)
         style = resized_to_area(style, settings.style_scale * (h * w) ** 0.5)
         with self._precision():

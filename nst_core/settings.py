@@ -132,8 +132,9 @@ class RenderSettings:
         start: the picture to begin with: the photo (``content``), ``noise`` or the ``style``.
         noise: contrast of that noise around mid-grey; 1 for all values from 0 to 1.
         optimizer: ``lbfgs``, which gets furthest; ``adam``, whose objective may change from step to step; ``sgd``,
-            gradient descent; or ``auto``: L-BFGS, but Adam at ``size`` for features that were distilled. These agree
-            with VGG's on pictures, not on the patterns to which L-BFGS leads where they stay the same.
+            gradient descent; or ``auto``: L-BFGS, and for features that were distilled Adam behind it, in the last two
+            thirds of the iterations at ``size``. These agree with VGG's on pictures, not on the patterns to which
+            L-BFGS leads where they stay the same; and Adam alone leaves a grain.
         iterations: evaluations of the objective and its gradient at ``size``; one step each.
         smaller_iterations: the same at each of the smaller sizes; 0 for as many.
         first_iterations: the same at the first of several sizes; 0 for as many as at the other smaller ones.
@@ -161,7 +162,7 @@ class RenderSettings:
     iterations: int = 300
     smaller_iterations: int = 0
     first_iterations: int = 0
-    learning_rate: float = 0.03
+    learning_rate: float = 0.01
     precondition: float = 0.0
     schedule: str = "linear"
     average: float = 0.0

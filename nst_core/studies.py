@@ -418,8 +418,9 @@ def _side_by_side(runs: Sequence[tuple[str, Sequence[Mapping[str, float]]]]) -> 
 
 def _how(materials: Materials, settings: RenderSettings) -> str:
     kind = {"lbfgs": "L-BFGS", "adam": "Adam", "sgd": "gradient descent"}
-    optimizer = kind[optimize.optimizer_for(materials.network, settings)]
-    return f"{settings.iterations} iterations of {optimizer} with {materials.network.name} at {settings.size} px"
+    stages = optimize.stages(materials.network, settings, 1, 1)
+    optimizers = " and ".join(dict.fromkeys(kind[stage.optimizer] for stage in stages))
+    return f"{settings.iterations} iterations of {optimizers} with {materials.network.name} at {settings.size} px"
 
 
 def _in_short(found: Mapping[str, float]) -> str:

@@ -191,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--optimizer",
         choices=OPTIMIZERS,
-        help="(default auto: adam for compact and other features that were distilled, else lbfgs)",
+        help="(default auto: lbfgs, and adam behind it for compact and other features that were distilled)",
     )
     sub.add_argument("--schedule", choices=SCHEDULES, help="how the learning rate changes (default linear, to nothing)")
     number(

@@ -57,9 +57,11 @@ def estimate(
         return size**2 * min(height, width) / max(height, width)
 
     height, width = shapes[0]
+    # Of two optimisers the last one has the most steps, and the longest.
+    still = replace(settings, optimizer=optimize.stages(network, settings, height, width)[-1].optimizer)
     size, pace = min(SMALLEST_SIZE, settings.size), 0.0
     while True:
-        trial = replace(settings, size=size, coarsest=0, first_iterations=0, iterations=TRIALS)
+        trial = replace(still, size=size, coarsest=0, first_iterations=0, iterations=TRIALS)
         try:
             check_memory(*optimize.memory(network, trial, height, width), chosen.type == "cuda")
         except TooLarge:
@@ -74,9 +76,9 @@ def estimate(
 
     total = loading
     for height, width in shapes:
-        for scale in optimize.scales(settings, height, width):
+        for stage in optimize.stages(network, settings, height, width):
             # One more for the targets.
-            total += (scale.last - scale.first + 2) * pace * pixels(height, width, scale.size)
+            total += (stage.last - stage.first + 2) * pace * pixels(height, width, stage.size)
     return Estimate(total, str(chosen), network.name)
 
 

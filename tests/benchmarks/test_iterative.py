@@ -14,7 +14,7 @@ HERE = torch.device("cpu")
 
 
 def curve(seconds, losses):
-    return {"optimizer": "lbfgs", "iterations": [0, 5, 10], "seconds": seconds, "losses": losses}
+    return {"optimizers": ["lbfgs"], "iterations": [0, 5, 10], "seconds": seconds, "losses": losses}
 
 
 def test_the_time_to_a_loss_lies_on_the_line():

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from nst_core import optimize  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.features import CombinedNetwork, vgg  # noqa: E402
-from nst_core.optimize import ADAM_BETAS, _optimizer, first_picture, optimizer_for, render, scales  # noqa: E402
+from nst_core.optimize import ADAM_BETAS, _optimizer, first_picture, render, stages  # noqa: E402
 from nst_core.pictures import resized  # noqa: E402
 from nst_core.settings import ObjectiveSettings, RenderSettings  # noqa: E402
 from nst_core.weights import load_features  # noqa: E402
@@ -75,9 +75,9 @@ def test_starts(network, pictures):
     assert faint.std() == pytest.approx(0.1 * 12**-0.5, rel=0.05) and faint.mean() == pytest.approx(0.5, abs=0.002)
 
 
-def test_sizes_grow_by_the_root_of_two():
-    settings = RenderSettings(size=512, coarsest=128, iterations=10, first_iterations=20)
-    found = scales(settings, 400, 600)
+def test_sizes_grow_by_the_root_of_two(network):
+    settings = RenderSettings(size=512, coarsest=128, optimizer="sgd", iterations=10, first_iterations=20)
+    found = stages(network, settings, 400, 600)
     assert [(one.size, one.first, one.last) for one in found] == [
         (128, 1, 20),
         (181, 21, 30),
@@ -85,8 +85,10 @@ def test_sizes_grow_by_the_root_of_two():
         (362, 41, 50),
         (512, 51, 60),
     ]
-    assert [one.size for one in scales(settings, 75, 600)] == [256, 362, 512]  # 22 pixels are too few
-    assert [one.size for one in scales(replace(settings, first_iterations=0, coarsest=0), 400, 600)] == [512]
+    assert {one.optimizer for one in found} == {"sgd"}
+    assert [one.size for one in stages(network, settings, 75, 600)] == [256, 362, 512]  # 22 pixels are too few
+    alone = replace(settings, first_iterations=0, coarsest=0)
+    assert [one.size for one in stages(network, alone, 400, 600)] == [512]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "sgd"])
@@ -102,18 +104,21 @@ def test_from_coarse_to_fine(network, pictures, optimizer):
     assert done.image.shape == pictures[0].shape
 
 
-def test_the_last_size_may_have_steps_of_its_own():
-    settings = RenderSettings(size=512, coarsest=256, iterations=30, smaller_iterations=7)
-    assert [(one.first, one.last) for one in scales(settings, 512, 512)] == [(1, 7), (8, 14), (15, 44)]
+def test_the_last_size_may_have_steps_of_its_own(network):
+    def steps(settings):
+        return [(one.first, one.last) for one in stages(network, settings, 512, 512)]
+
+    settings = RenderSettings(size=512, coarsest=256, optimizer="adam", iterations=30, smaller_iterations=7)
+    assert steps(settings) == [(1, 7), (8, 14), (15, 44)]
     first = replace(settings, first_iterations=3)
-    assert [(one.first, one.last) for one in scales(first, 512, 512)] == [(1, 3), (4, 10), (11, 40)]
+    assert steps(first) == [(1, 3), (4, 10), (11, 40)]
     # There is no smaller size than the coarsest.
-    assert [(one.first, one.last) for one in scales(replace(first, coarsest=600), 512, 512)] == [(1, 30)]
+    assert steps(replace(first, coarsest=600)) == [(1, 30)]
 
 
-def test_auto_leaves_to_adam_the_last_size_alone(network, pictures):
-    """Of distilled features; and Adam begins there with its whole learning rate."""
-    settings = RenderSettings(size=64, coarsest=45, iterations=2, first_iterations=3, learning_rate=1e-3, shift=0)
+def test_auto_leaves_the_end_to_adam(network, pictures):
+    """With distilled features; and Adam begins there with its whole learning rate."""
+    settings = RenderSettings(size=64, coarsest=45, iterations=3, first_iterations=2, learning_rate=1e-3, shift=0)
     seen = {}
     for optimizer in ("auto", "lbfgs"):
         steps = seen[optimizer] = []
@@ -122,7 +127,7 @@ def test_auto_leaves_to_adam_the_last_size_alone(network, pictures):
         )
     for auto, lbfgs in zip(seen["auto"][:3], seen["lbfgs"][:3], strict=True):
         assert torch.equal(auto.image, lbfgs.image)
-    moved = (seen["auto"][3].image - resized(seen["auto"][2].image, 48, 64)).abs()
+    moved = (seen["auto"][3].image - seen["auto"][2].image).abs()
     # Adam's first step is as long for every pixel.
     assert moved.median().item() == pytest.approx(1e-3, rel=1e-3) and moved.max() < 1.01e-3
 
@@ -234,11 +239,18 @@ def test_the_optimiser_fits_the_features(slim_weights):
     """Those of heads are predictions; a network's own are not, and its first layers vouch for a mixture."""
     slim, plain = load_features(str(slim_weights)), vgg("plain", vgg_state(), "vgg19")
     mixtures = CombinedNetwork([plain, slim]), CombinedNetwork([slim, plain])
-    chosen = [optimizer_for(network, RenderSettings()) for network in (slim, plain, *mixtures)]
-    assert chosen == ["adam", "lbfgs", "lbfgs", "adam"]
-    assert optimizer_for(slim, RenderSettings(), smaller=True) == "lbfgs"
-    assert optimizer_for(slim, RenderSettings(optimizer="lbfgs")) == "lbfgs"
-    assert optimizer_for(slim, RenderSettings(optimizer="adam"), smaller=True) == "adam"
+    settings = RenderSettings(size=64, coarsest=45, iterations=9, smaller_iterations=2)
+
+    def chosen(network, settings):
+        return [(one.size, one.first, one.last, one.optimizer) for one in stages(network, settings, 64, 64)]
+
+    of_its_own = [(45, 1, 2, "lbfgs"), (64, 3, 11, "lbfgs")]
+    distilled = [(45, 1, 2, "lbfgs"), (64, 3, 5, "lbfgs"), (64, 6, 11, "adam")]
+    found = [chosen(network, settings) for network in (slim, plain, *mixtures)]
+    assert found == [distilled, of_its_own, of_its_own, distilled]
+    assert chosen(slim, replace(settings, optimizer="lbfgs")) == of_its_own
+    assert {name for *_, name in chosen(slim, replace(settings, optimizer="adam"))} == {"adam"}
+    assert chosen(slim, RenderSettings(size=64, iterations=1)) == [(64, 1, 1, "lbfgs")]
 
 
 def vgg_state():
