@@ -42,6 +42,7 @@ STUDY_OPTIONS = {
     "iterations": "steps of the optimiser in each render",
     **{name: RENDER_OPTIONS[name] for name in ("style_scale", "learning_rate", "shift", "seed")},
 }
+ALIASES = {"iterations": ("--steps",)}  # what `train` and `distill` call theirs
 OBJECTIVE_OPTIONS = (
     *("content_layers", "style_layers", "style_loss"),
     *("content_weight", "style_weight", "tv_weight", "tv_exponent"),
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     ) -> None:
         sub.add_argument(
             name,
+            *ALIASES.get(name[2:], ()),
             type=_within(type(default), low, high),
             default=None if preset else default,
             metavar="N",

@@ -61,7 +61,7 @@ def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
 
 def test_study(run, sample, slim_weights):
     pytest.importorskip("matplotlib")
-    chosen = ["--features", slim_weights, "--size", 64, "--iterations", 2, "--content-layers", "relu1_1,conv2_1"]
+    chosen = ["--features", slim_weights, "--size", 64, "--steps", 2, "--content-layers", "relu1_1,conv2_1"]
     done = run("study", "content-reconstruction", sample, *chosen, "-o", "sheets")
     assert done.returncode == 0, done.stderr
     assert "4/4" in done.stderr and "sheets/content-reconstruction.png" in done.stdout
