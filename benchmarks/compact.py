@@ -31,6 +31,7 @@ from nst_core.objective import Objective
 from nst_core.optimize import render
 from nst_core.photos import Photos
 from nst_core.pictures import resized_to_long_side
+from nst_core.recipes import PRESETS
 from nst_core.settings import GATYS_STYLE_LAYERS, ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
 
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--network", default="compact", help="another such network, a file (default compact)")
     found.add_argument("--features", metavar="SOURCE", help="the better ones (default those of ASSETS)")
     found.add_argument("--size", type=positive, default=384, help="of the renders in pixels (default 384)")
-    found.add_argument("--iterations", type=positive, default=300, help="of the renders (default 300)")
+    found.add_argument("--iterations", type=positive, default=300, help="of the renders at that size (default 300)")
     found.add_argument("--device", choices=DEVICES, default="auto")
     return found
 
@@ -75,7 +76,7 @@ def measure(options: argparse.Namespace) -> Record:
     held_out = Photos(options.assets / "photos/holdout.tar", 128)
     pictures = (held_out.whole(i).to(device) for i in range(len(held_out)))
     agreed = agreement(compact, teacher, pictures, GATYS_STYLE_LAYERS)
-    settings = RenderSettings(size=options.size, iterations=options.iterations)
+    settings = replace(PRESETS["default"].settings, size=options.size, iterations=options.iterations)
     return {
         "machine": machine(device, torch.get_num_threads()),
         "network": compact.name,
