@@ -297,13 +297,14 @@ RESUMED = {
     "lbfgs": {"optimizer": "lbfgs", "precondition": 1.0, "precision": "bfloat16"},
     "adam": {"optimizer": "adam", "average": 0.9, "shift": 5, "start": "noise"},
     "sgd": {"optimizer": "sgd"},
+    "L-BFGS, then Adam": {"optimizer": "auto", "precondition": 1.0, "shift": 5},
 }
 
 
-@pytest.mark.parametrize("stop", [2, 6, 9])
+@pytest.mark.parametrize("stop", [2, 6, 8, 9])
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_resumed_render_is_an_uninterrupted_one_to_the_bit(network, pictures, tmp_path, name, stop):
-    """Stopped within the first size, at its end and within the second, by the second checkpoint or by the caller."""
+    """Stopped by the caller within the first size, at its end, and where Adam takes over within the second."""
     settings = RenderSettings(size=64, coarsest=45, iterations=6, **RESUMED[name])
     whole, seen = render(*pictures, network, settings, lambda p: True), []
     path = tmp_path / "a.checkpoint"
