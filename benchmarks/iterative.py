@@ -344,9 +344,11 @@ def paint(
     iterations: int,
     progress: Callable[[RenderProgress], bool],
 ) -> None:
-    features = load_features(way.features).to(device)
-    settings = replace(way.settings, size=size, coarsest=0, iterations=iterations)
-    way.render(read(files[0], device), read(files[1], device), features, settings, progress)
+    features, photo = load_features(way.features).to(device), read(files[0], device)
+    # One optimiser for all, so that the iterations are alike: the one that has the most of them.
+    optimizer = stages(features, way.settings, *photo.shape[-2:])[-1].optimizer
+    settings = replace(way.settings, size=size, coarsest=0, iterations=iterations, optimizer=optimizer)
+    way.render(photo, read(files[1], device), features, settings, progress)
 
 
 def convolution_flops(way: Way, size: int, files: tuple[Path, Path], device: torch.device) -> int:

@@ -76,6 +76,7 @@ def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
     assert found(optimizer="lbfgs") == 2 * forwards  # back to the picture each convolution costs the same once more
     # What is moved is at least as large as the picture, and the photo's features at relu1_1 are new each time.
     assert found(optimizer="adam") >= 2 * forwards + first
+    assert found(optimizer="auto") == found(optimizer="adam")  # of Adam's steps alone, though L-BFGS has the first
 
 
 def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, monkeypatch):
