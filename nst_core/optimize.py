@@ -93,7 +93,7 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
     bytes were within a quarter, with what the C library keeps of freed memory.
     """
     pixels = settings.size**2 * min(height, width) / max(height, width) * max(1.0, settings.style_scale**2)
-    history = 2 * LBFGS_HISTORY if settings.optimizer in ("auto", "lbfgs") else 2
+    history = 2 * min(LBFGS_HISTORY, settings.iterations) if settings.optimizer in ("auto", "lbfgs") else 2
     pictures = 10 + history  # float32 RGB, 12 bytes a pixel each
     return round(pixels), round(1.25 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
 
