@@ -39,12 +39,13 @@ class Preprocessing:
     bgr: bool
 
     def __call__(self, rgb: Tensor) -> Tensor:
-        mean, std = (_by_channel(v, rgb) for v in (self.mean, self.std))
-        out = (rgb * self.scale - mean) / std
+        factor = _by_channel([self.scale / std for std in self.std], rgb)
+        offset = _by_channel([-mean / std for mean, std in zip(self.mean, self.std, strict=True)], rgb)
+        out = torch.addcmul(offset, rgb, factor)
         return out.flip(1) if self.bgr else out
 
 
-def _by_channel(values: tuple[float, float, float], like: Tensor) -> Tensor:
+def _by_channel(values: Sequence[float], like: Tensor) -> Tensor:
     """[1, 3, 1, 1], made where ``like`` is: for a copy to a GPU, it would have to finish all other work first."""
     return torch.stack([like.new_full((), value) for value in values]).view(1, 3, 1, 1)
 
@@ -102,20 +103,49 @@ class FeatureNetwork(nn.Module, ABC):
                 )
 
 
-class _ExactConvolution(torch.autograd.Function):
-    """A convolution by a frozen kernel under autocast: the result is computed in float32, the gradient in ``dtype``."""
+class _FrozenConvolution(torch.autograd.Function):
+    """A convolution by a kernel that takes no gradient.
+
+    With ``dtype``, under autocast, the result is computed in float32 all the same, the gradient in ``dtype``.
+    """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, padding: int, dtype: torch.dtype) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, padding: int, dtype: torch.dtype | None = None) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.shape, ctx.padding, ctx.dtype = x.shape, padding, dtype
+        if dtype is None:
+            return F.conv2d(x, weight, bias, padding=padding)
         with torch.autocast(x.device.type, enabled=False):
             return F.conv2d(x.float(), weight, bias, padding=padding)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
-        weight, gradient = (tensor.to(ctx.dtype) for tensor in (*ctx.saved_tensors, gradient))
+        (weight,) = ctx.saved_tensors
+        gradient = gradient.to(ctx.dtype or gradient.dtype)
+        weight = weight.to(gradient.dtype)
+        if _is_thin(weight):
+            return _thin_conv2d_input(ctx.shape, weight, gradient, ctx.padding), None, None, None, None
         return conv2d_input(ctx.shape, weight, gradient, padding=ctx.padding), None, None, None, None
+
+
+def _is_thin(weight: Tensor) -> bool:
+    """Whether it makes many channels of a picture's three, on a processor: VGG's conv1_1."""
+    return weight.device.type == "cpu" and weight.shape[0] >= 64 and weight.shape[1:] == (3, 3, 3)
+
+
+def _thin_conv2d_input(shape: torch.Size, weight: Tensor, gradient: Tensor, padding: int) -> Tensor:
+    """``conv2d_input`` for three channels of input, which leave a processor's vectors nearly empty.
+
+    Two by two pixels of the result are worked out together, as if they were channels: from 4x4 values of the gradient.
+    """
+    turned = weight.flip(2, 3)
+    pixels = [F.pad(turned, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
+    kernel = torch.stack(pixels).permute(2, 0, 1, 3, 4).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    # Of an odd number of rows the first two begin a row outside the result.
+    odd = [extent % 2 for extent in shape[2:]]
+    fours = F.conv2d(gradient, kernel, stride=2, padding=[2 - padding + more for more in odd])
+    return F.pixel_shuffle(fours, 2)[:, :, odd[0] :, odd[1] :]
 
 
 class _Reflected(torch.autograd.Function):
@@ -233,7 +263,9 @@ class VGGNetwork(FeatureNetwork):
         if border and module.padding_mode == "reflect":
             x, border = _Reflected.apply(x), 0
         if self.exact and torch.is_autocast_enabled(kind):
-            return _ExactConvolution.apply(x, module.weight, module.bias, border, torch.get_autocast_dtype(kind))
+            return _FrozenConvolution.apply(x, module.weight, module.bias, border, torch.get_autocast_dtype(kind))
+        if _is_thin(module.weight) and not module.weight.requires_grad:
+            return _FrozenConvolution.apply(x, module.weight, module.bias, border)
         return F.conv2d(x, module.weight, module.bias, padding=border)
 
     def _pool(self, x: Tensor) -> Tensor:

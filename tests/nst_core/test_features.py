@@ -78,6 +78,35 @@ def test_a_reflected_border_and_its_gradient_are_pytorchs_own(size):
     torch.testing.assert_close(*(torch.autograd.grad((one * weights).sum(), image)[0] for one in (ours, pytorchs)))
 
 
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
+@pytest.mark.parametrize("size", [(16, 18), (17, 18), (16, 15), (5, 3)])
+def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
+    """Of the first convolution it is worked out in another way, by two by two pixels."""
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(64, 3, 3, 3, generator=generator), torch.randn(64, generator=generator)
+    network = features.VGGNetwork("x", {"conv1_1": (weight, bias)}, features.CAFFE, padding_mode=padding_mode).double()
+    picture = torch.rand(2, 3, *size, dtype=torch.float64, generator=generator, requires_grad=True)
+    mode = "constant" if padding_mode == "zeros" else padding_mode
+    mean = torch.tensor(features.CAFFE_MEAN, dtype=torch.float64).view(1, 3, 1, 1)
+    padded = torch.nn.functional.pad((255 * picture - mean).flip(1), (1, 1, 1, 1), mode)
+    expected = torch.nn.functional.conv2d(padded, weight.double(), bias.double())
+    found = network(picture, ["conv1_1"])["conv1_1"]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one.pow(3).sum(), picture)[0] for one in (found, expected)))
+
+
+def test_the_gradient_of_a_picture_in_bfloat16():
+    network = features.vgg("x", random_vgg("vgg19", 1), "vgg19")
+    picture = torch.rand(1, 3, 33, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    gradients = []
+    for low in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            found = network(picture, ["relu1_1"])["relu1_1"]
+        gradients.append(torch.autograd.grad(found.float().square().sum(), picture)[0])
+    assert found.dtype == torch.bfloat16 and gradients[1].dtype == torch.float32
+    assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
+
+
 def test_an_unknown_layer_is_refused_with_the_valid_ones(slim_weights):
     network = weights.load_features(str(slim_weights))
     with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu2_1, relu3_1, relu4_1, relu5_1"):
