@@ -83,7 +83,10 @@ def activations(features: FeatureNetwork, image: Tensor, layers: Iterable[str]) 
             x = F.relu(convolution(x))
             layer = "relu" + conv[4:]
             if layer in wanted:
-                found[layer] = F.relu(network.heads[conv](x)) if network.heads else x
+                if layer in network.heads:
+                    found[layer] = network.heads[layer](x)
+                else:
+                    found[layer] = F.relu(network.heads[conv](x)) if network.heads else x
             if layer == max(wanted):
                 break
     return found

@@ -2,6 +2,8 @@
 
 After Wang et al. 2020 (arXiv 2003.08436), whose slim VGG-19 also answers through 1x1 heads; here the whole network
 learns from random weights, and from what an iterative render feeds it: photos, paintings, and pictures between them.
+And its heads are linear, with no ReLU behind them: so a render, which asks for nothing but inner products of features,
+needs only as many channels as the network has itself (``condensed``).
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ from nst_core.photos import PictureSource
 from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings
 from nst_core.student_renders import StudentRenders
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 CONV_LAYERS = tuple(layer.replace("relu", "conv") for layer in GATYS_STYLE_LAYERS)
 # The smallest crop of a photo, as a share of its short side: fine detail at full sharpness, and whole scenes.
 LEAST_CROP = 0.35
-# How much of a negative value counts. Matched after a plain ReLU, heads that fall below zero never come back.
-LEAK = 0.1
+# How much the features before the ReLU count, which hardly any loss asks for, beside those after it.
+BEFORE_RELU = 0.1
 SCALE_BATCHES = 16
 
 
@@ -79,6 +81,8 @@ def distill(
     student = new_network(settings, {layer: scale.numel() for layer, scale in scales.items()})
     student = student.to(device).train()
     learning = _freeze_before(student, layers[0])
+    trunk = VGGNetwork("trunk", {}, TORCHVISION)  # what the heads work on
+    trunk.convolutions = student.convolutions
     optimizer = torch.optim.AdamW(learning, settings.learning_rate)
     first = 0
     renders = StudentRenders(photos, paintings, settings, device)
@@ -123,19 +127,19 @@ def distill(
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
             with torch.no_grad():
-                wanted = {layer: value / scales[layer] for layer, value in teacher(batch, layers).items()}
-            found = student(batch, layers)
-            losses = {layer: _feature_loss(found[layer], wanted[layer]) for layer in layers}
-            gram = torch.stack([_gram_loss(found[layer], wanted[layer], scales[layer]) for layer in layers]).sum()
-            total = torch.stack([*losses.values()]).sum() + settings.gram_weight * gram
+                before = teacher(batch, layers)
+            own = trunk(batch, [_relu(layer) for layer in layers])
+        found = {layer: _losses(student, layer, own[_relu(layer)], before[layer], scales[layer]) for layer in layers}
+        losses = {_relu(layer): loss for layer, (loss, _) in found.items()}
+        gram = torch.stack([loss for _, loss in found.values()]).sum()
+        total = torch.stack([*losses.values()]).sum() + settings.gram_weight * gram
         total.backward()
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()
         saving = step % save_every == 0 or step == settings.steps
         if saving or step % report_every == 0:
-            names = [*(layer.replace("conv", "relu") for layer in losses), "gram"]
             values = torch.stack([*losses.values(), gram]).tolist()
-            go_on = progress(DistillProgress(step, settings.steps, dict(zip(names, values, strict=True))))
+            go_on = progress(DistillProgress(step, settings.steps, dict(zip([*losses, "gram"], values, strict=True))))
             if saving or not go_on:
                 save(step)
             if not go_on:
@@ -146,15 +150,16 @@ def distill(
 def new_network(settings: DistillSettings, channels: dict[str, int]) -> VGGNetwork:
     """A slim VGG-19 up to conv5_1 with random weights (He et al. 2015), trainable.
 
-    ``channels`` says how many of its own each head of ``CONV_LAYERS`` answers with.
+    ``channels`` says how many of its own the heads of each of ``CONV_LAYERS`` answer with.
     """
-    convolutions, heads, into = {}, {}, 3
+    convolutions, heads, into = {}, dict[str, tuple[Tensor, Tensor]](), 3
     for block, count in enumerate((*CONVOLUTIONS_PER_BLOCK["vgg19"][:4], 1), 1):
         width = settings.channels[block - 1]
         for number in range(1, count + 1):
             convolutions[f"conv{block}_{number}"] = _random(width, into, 3, 2.0)
             into = width
-        heads[f"conv{block}_1"] = _random(channels[f"conv{block}_1"], width, 1, 1.0)
+        conv = f"conv{block}_1"
+        heads |= {layer: _random(channels[conv], width, 1, 1.0) for layer in (conv, _relu(conv))}
     return VGGNetwork("compact", convolutions, TORCHVISION, heads=heads).requires_grad_(True)
 
 
@@ -174,12 +179,10 @@ def save_compact(network: VGGNetwork, path: Path, made: dict[str, str]) -> None:
     Raises StyleError if the file cannot be written.
     """
     state = {}
-    for layers, kind in ((network.convolutions, "conv"), (network.heads, "head")):
+    for layers, prefix in ((network.convolutions, ""), (network.heads, "head_")):
         for layer, module in layers.items():
             for part in ("weight", "bias"):
-                state[f"{layer.replace('conv', kind)}.{part}"] = (
-                    getattr(module, part).detach().half().contiguous().cpu()
-                )
+                state[f"{prefix}{layer}.{part}"] = getattr(module, part).detach().half().contiguous().cpu()
     try:
         with written_whole(path) as partial:
             partial.write_bytes(as_safetensors(state, {"layout": "compact"} | made))
@@ -230,21 +233,51 @@ def _scales(
     return {layer: value.sqrt().clamp_min(1e-6) for layer, value in squares.items()}
 
 
-def _feature_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    # Not F.mse_loss: under autocast it would copy everything to float32 first.
-    return (F.leaky_relu(found, LEAK) - F.leaky_relu(wanted, LEAK)).square().mean()
+def _relu(conv: str) -> str:
+    return conv.replace("conv", "relu")
 
 
-def _gram_loss(found: Tensor, wanted: Tensor, scale: Tensor) -> Tensor:
-    """How wrong the centred Gram matrices are that a render would be judged by: on the teacher's scale, as a render's.
+def _losses(student: VGGNetwork, layer: str, own: Tensor, before: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """How wrong the heads of ``layer`` are, and how wrong the Gram matrix that a render would be judged by.
+
+    ``own`` are the student's channels, [N, C, h, w], and ``before`` the teacher's, [N, D, h, w], before their ReLU;
+    ``scale`` is their deviation. The heads are linear, so products of channels, summed over the pixels, say it all: the
+    head's own D channels, several times as many, need not be there.
+    """
+    n, channels, height, width = own.shape
+    own, before = own.float(), before.float() / scale
+    own = torch.cat([own, own.new_ones(n, 1, height, width)], 1)
+    inner = _products(own, own)
+    loss, after = own.new_zeros(()), F.relu(before)
+    for wanted, head, share in ((before, layer, BEFORE_RELU), (after, _relu(layer), 1.0)):
+        matrix = _matrix(student.heads[head])
+        square = (matrix @ inner.sum(0) * matrix).sum() - 2 * (matrix.T * _products(own, wanted).sum(0)).sum()
+        loss = loss + share * (square + wanted.square().sum()) / wanted.numel()
+    mean = after.mean((2, 3), keepdim=True)
+    centred = _matrix(student.heads[_relu(layer)]) - F.pad(mean.flatten(2), (channels, 0))
+    gram = centred @ inner @ centred.transpose(1, 2) / (height * width)
+    return loss, _gram_loss(gram, gram_matrix(after, mean), scale.flatten())
+
+
+def _matrix(head: nn.Module) -> Tensor:
+    """What the head multiplies its channels with, and behind it the bias: [D, C + 1]."""
+    weight, bias = (cast(Tensor, getattr(head, part)) for part in ("weight", "bias"))
+    return torch.cat([weight.flatten(1), bias[:, None]], 1)
+
+
+def _products(a: Tensor, b: Tensor) -> Tensor:
+    """Of [N, C, h, w] and [N, D, h, w] the sums over the pixels of their channels' products, [N, C, D]."""
+    pixels = (v.permute(0, 2, 3, 1).flatten(1, 2) for v in (a, b))
+    return torch.stack([one.T @ other for one, other in zip(*pixels, strict=True)])
+
+
+def _gram_loss(gram: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+    """How wrong centred Gram matrices are on the teacher's scale, as a render's.
 
     Each picture's error is divided by its own matrix and by that of the mean picture: by its own alone, a flat one,
     whose matrix is next to nothing, would outweigh all others.
     """
-    found, wanted = F.relu(found), F.relu(wanted)
-    mean = wanted.mean((2, 3), keepdim=True)
-    scale = scale.flatten()
-    gram, target = (scale[:, None] * scale * gram_matrix(value, mean) for value in (found, wanted))
+    gram, target = (scale[:, None] * scale * value for value in (gram, target))
     size = target.square().sum((1, 2))
     return 2 * ((gram - target).square().sum((1, 2)) / (size + size.mean())).mean()
 
@@ -253,7 +286,8 @@ def _freeze_before(student: VGGNetwork, first: str) -> list[nn.Parameter]:
     """Leave what the layers before ``first`` need without gradient; the parameters that are left to learn."""
     before = [layer for layer in CONV_LAYERS if layer < first]
     for layer in before:
-        student.heads[layer].requires_grad_(False)
+        for head in (layer, _relu(layer)):
+            student.heads[head].requires_grad_(False)
     for layer, convolution in student.convolutions.items():
         if before and layer <= before[-1]:
             convolution.requires_grad_(False)
@@ -270,25 +304,34 @@ def _on_teachers_scale(student: VGGNetwork, scales: dict[str, Tensor]) -> VGGNet
     heads = {}
     for layer, module in student.heads.items():
         weight, bias = parts(module)
-        scale = scales[layer].flatten()
+        scale = scales["conv" + layer[4:]].flatten()
         heads[layer] = (weight * scale.view(-1, 1, 1, 1), bias * scale)
     convolutions = {layer: parts(module) for layer, module in student.convolutions.items()}
     return VGGNetwork("compact", convolutions, TORCHVISION, heads=heads)
 
 
 def _start_from(student: VGGNetwork, start: FeatureNetwork, scales: dict[str, Tensor]) -> None:
-    """The inverse of ``_on_teachers_scale``. Raises StyleError if ``start`` has another shape."""
-    state = start.state_dict()
-    for layer, scale in scales.items():
-        for part, shape in (("weight", (-1, 1, 1, 1)), ("bias", (-1,))):
-            key = f"heads.{layer}.{part}"
-            if key in state:
-                state[key] = state[key].to(scale.device) / scale.view(shape)
+    """Copy ``start``, the inverse of ``_on_teachers_scale``. Raises StyleError if it has other layers or more channels.
+
+    Where it has fewer, the student answers as it does: its further channels are random and nobody listens to them yet.
+    """
     try:
-        student.load_state_dict(state)
-    except RuntimeError as error:
+        with torch.no_grad():
+            for name, module in student.named_modules():
+                if not isinstance(module, nn.Conv2d):
+                    continue
+                weight, bias = (cast(Tensor, getattr(start.get_submodule(name), part)) for part in ("weight", "bias"))
+                if name.startswith("heads"):
+                    scale = scales["conv" + name[-3:]].flatten()
+                    weight, bias = weight / scale.view(-1, 1, 1, 1), bias / scale
+                out, into = weight.shape[:2]
+                module.weight[:out] = 0
+                module.weight[:out, :into] = weight
+                cast(Tensor, module.bias)[:out] = bias
+    except (AttributeError, RuntimeError) as error:
         raise StyleError(
-            f"The feature network {start.name} is of another shape; start from one with the same channels and teacher."
+            f"The feature network {start.name} is of another shape; start from one with the same layers and teacher, "
+            "and no more channels."
         ) from error
 
 

@@ -6,8 +6,9 @@ arXiv 1409.1556; the numbering is that of Gatys et al. 2015, arXiv 1508.06576).
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -80,7 +81,10 @@ class FeatureNetwork(nn.Module, ABC):
 
     @abstractmethod
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
-        """Memory that ``layers`` of one picture and their gradient take, per input pixel."""
+        """Memory that ``layers`` of one picture and their gradient take, per input pixel.
+
+        Raises StyleError for a layer that is not to be had here.
+        """
 
     @abstractmethod
     def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
@@ -88,6 +92,15 @@ class FeatureNetwork(nn.Module, ABC):
 
         Raises StyleError for a layer that is not to be had here.
         """
+
+    def condensed(self, bare: Collection[str] = ()) -> tuple[FeatureNetwork, dict[str, Tensor]]:
+        """A network of the same layers whose features have the same inner products, in fewer channels where it can.
+
+        So it has the same distances between features, and between their Gram matrices; not the same channels. Where it
+        can, it leaves out the last step of the layers in ``bare``: a multiplication with a matrix, [D, C] by layer,
+        which comes with it, and an addition.
+        """
+        return self, {}
 
     def check(self, layers: Iterable[str]) -> None:
         """Raise StyleError, naming the valid layers, if one of ``layers`` is not to be had here."""
@@ -174,8 +187,9 @@ class VGGNetwork(FeatureNetwork):
         preprocessing: applied to RGB 0..1 first.
         pooling: ``max`` as trained, or ``average`` (Gatys et al. 2015 found it smoother).
         padding_mode: ``zeros`` (VGG) or ``reflect``.
-        heads: 1x1 convolutions by layer, ``{"conv1_1": (weight, bias), ...}``: a slim network's map to
-            VGG's channels. With heads, only the layers that have one can be asked for.
+        heads: 1x1 convolutions by layer, ``{"conv1_1": (weight, bias), "relu1_1": ...}``: a slim network's map to
+            VGG's channels. With heads, only the layers that have one can be asked for; where only ``conv1_1`` has one,
+            its ReLU is ``relu1_1``.
         first: an optional 1x1 convolution ahead of everything (a slim network's own preprocessing).
     """
 
@@ -199,7 +213,9 @@ class VGGNetwork(FeatureNetwork):
 
     @property
     def layers(self) -> list[str]:
-        return [kind + conv[4:] for conv in (self.heads or self.convolutions) for kind in ("conv", "relu")]
+        places = [conv[4:] for conv in self.convolutions]
+        every = [kind + place for place in places for kind in ("conv", "relu")]
+        return [layer for layer in every if not self.heads or layer in self.heads or "conv" + layer[4:] in self.heads]
 
     @property
     def distilled(self) -> bool:
@@ -209,7 +225,8 @@ class VGGNetwork(FeatureNetwork):
         # Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so
         # does a padded copy where reflection pads, and what was asked for once more less its mean; the largest of them
         # is there a few more times as gradient.
-        wanted = {layer[4:] for layer in layers}
+        wanted = {layer[4:]: layer for layer in layers}
+        self.check(wanted.values())
         last = max(wanted)
         kept = largest = 0.0
         for conv, convolution in self.convolutions.items():
@@ -218,7 +235,7 @@ class VGGNetwork(FeatureNetwork):
             module = cast(nn.Conv2d, convolution)
             pixels = 0.25 ** (int(conv[4]) - 1)
             copies = 3 if module.padding_mode == "reflect" else 2
-            head = cast(nn.Conv2d, self.heads[conv]).out_channels if conv in self.heads else 0
+            head = self._head(wanted[conv[4:]]).out_channels if self.heads and conv[4:] in wanted else 0
             answer = (head or module.out_channels) if conv[4:] in wanted else 0
             kept += (module.out_channels * copies + head * 2 + answer) * pixels
             largest = max(largest, module.out_channels * pixels, head * pixels)
@@ -246,17 +263,39 @@ class VGGNetwork(FeatureNetwork):
                 continue
             # In place where nobody asks for what was before: a tensor less to write.
             x = F.relu(before, inplace=bool(self.heads) or conv not in wanted)
-            if asked:
-                answer = self._convolved(x, cast(nn.Conv2d, self.heads[conv])) if self.heads else before
-                if conv in wanted:
-                    found[conv] = answer
-                if "relu" + place in wanted:
-                    found["relu" + place] = F.relu(answer, inplace=conv not in wanted) if self.heads else x
+            for layer in asked:
+                if layer in self.heads and isinstance(self.heads[layer], nn.Identity):
+                    found[layer] = x
+                elif self.heads:
+                    answer = self._convolved(x, self._head(layer))
+                    found[layer] = answer if layer in self.heads else F.relu(answer, inplace=True)
+                else:
+                    found[layer] = before if layer == conv else x
             if place == last:
                 return found
             if ends_block:
                 x = self._pool(x)
         raise AssertionError("check() admits only layers of this network")
+
+    def condensed(self, bare: Collection[str] = ()) -> tuple[VGGNetwork, dict[str, Tensor]]:
+        # A head without a ReLU behind it is a matrix W = QR, its bias a column of it; and W'W, which inner products are
+        # made of, is R'R.
+        linear = [layer for layer in self.heads if "relu" + layer[4:] in self.heads]
+        if not linear:
+            return self, {}
+        found, matrices = copy.deepcopy(self), dict[str, Tensor]()
+        for layer in linear:
+            head = self._head(layer)
+            both = torch.cat([head.weight.flatten(1), cast(Tensor, head.bias)[:, None]], 1)
+            root = torch.linalg.qr(both.cpu().double(), mode="r").R.to(both)
+            if layer in bare:
+                found.heads[layer], matrices[layer] = nn.Identity(), root[:, :-1]
+            else:
+                found.heads[layer] = _frozen(root[:, :-1, None, None], root[:, -1], "zeros").to(both)
+        return found, matrices
+
+    def _head(self, layer: str) -> nn.Conv2d:
+        return cast(nn.Conv2d, self.heads[layer if layer in self.heads else "conv" + layer[4:]])
 
     def _convolved(self, x: Tensor, module: nn.Conv2d) -> Tensor:
         kind, border = x.device.type, module.kernel_size[0] // 2
@@ -304,6 +343,13 @@ class CombinedNetwork(FeatureNetwork):
         for network, share in self._shares(layers):
             found |= network(image, share)
         return found
+
+    def condensed(self, bare: Collection[str] = ()) -> tuple[CombinedNetwork, dict[str, Tensor]]:
+        shares = self._shares(bare)
+        parts = [
+            n.condensed([layer for network, share in shares for layer in share if network is n]) for n in self.parts
+        ]
+        return CombinedNetwork([n for n, _ in parts]), {k: v for _, found in parts for k, v in found.items()}
 
     @property
     def parts(self) -> list[FeatureNetwork]:
@@ -393,7 +439,8 @@ def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNet
 
 
 def compact(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNetwork:
-    """A slim VGG-19 in our own layout (see distill.py): conv1_1 ... conv5_1, and the 1x1 heads head1_1 ... head5_1.
+    """A slim VGG-19 in our own layout (see distill.py): conv1_1 ... conv5_1, and 1x1 heads head_conv1_1, head_relu1_1
+    ... head_relu5_1.
 
     Raises StyleError if a part is missing.
     """
@@ -403,7 +450,8 @@ def compact(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGG
             for number in range(1, count + 1):
                 layer = f"conv{block}_{number}"
                 convolutions[layer] = (state[f"{layer}.weight"], state[f"{layer}.bias"])
-            heads[f"conv{block}_1"] = (state[f"head{block}_1.weight"], state[f"head{block}_1.bias"])
+            for layer in (f"conv{block}_1", f"relu{block}_1"):
+                heads[layer] = (state[f"head_{layer}.weight"], state[f"head_{layer}.bias"])
     except KeyError as missing:
         raise StyleError(
             _("{name} is not a whole compact network: {missing} is missing.").format(name=name, missing=missing)

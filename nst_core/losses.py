@@ -67,13 +67,18 @@ def _product(pixels: Tensor) -> Tensor:
     return (pixels.transpose(1, 2) @ pixels).float()
 
 
-def gram_matrix(features: Tensor, centre: Tensor | None = None) -> Tensor:
+def gram_matrix(features: Tensor, centre: Tensor | None = None, head: Tensor | None = None) -> Tensor:
     """Channel correlations of [N, C, H, W] features: F F^T / (H W), [N, C, C].
 
     ``centre`` ([N or 1, C, 1, 1], without gradient) is subtracted from the features first, if given: before their
-    product, of which so little may be left afterwards that in bfloat16 a tenth of it would be rounding.
+    product, of which so little may be left afterwards that in bfloat16 a tenth of it would be rounding. With ``head``,
+    [D, C], these are the correlations of the channels that it makes of the features, [N, D, D].
     """
-    return _Gram.apply(features, centre) / (features.shape[2] * features.shape[3])
+    found = _Gram.apply(features, centre) / (features.shape[2] * features.shape[3])
+    if head is None:
+        return found
+    with torch.autocast(features.device.type, enabled=False):
+        return head @ found @ head.T
 
 
 def relative_square_error(value: Tensor, target: Tensor) -> Tensor:

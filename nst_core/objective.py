@@ -47,12 +47,18 @@ class Objective:
     network: FeatureNetwork
     settings: ObjectiveSettings
     styles: Sequence[Tensor]
+    _heads: dict[str, Tensor] = field(init=False, repr=False)  # what a layer's features are yet to be multiplied with
     _means: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, 1, 1] by layer
     _targets: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, C] by layer
     _roots: dict[str, Tensor] = field(init=False, repr=False)  # of the targets, for w2 only
 
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
+        s = self.settings
+        # All losses are made of distances and inner products. The centred Gram matrix of a linear layer is that of what
+        # goes into it, multiplied with its matrix, which is small.
+        bare = set(s.style_layers) - set(s.content_layers) if s.style_loss == "gram" and s.centred else set()
+        self.network, self._heads = self.network.condensed(bare)
         found = [self._statistics(style) for style in self.styles]
         layers = self.settings.style_layers
         self._means = {layer: torch.cat([means[layer] for means, _ in found]) for layer in layers}
@@ -86,7 +92,7 @@ class Objective:
 
     def _gram_loss(self, features: Mapping[str, Tensor], which: Tensor) -> Tensor:
         s = self.settings
-        grams = _grams(features, {layer: self._means[layer][which] for layer in s.style_layers}, s.centred)
+        grams = self._grams(features, {layer: self._means[layer][which] for layer in s.style_layers})
         targets = {layer: self._targets[layer][which] for layer in s.style_layers}
         return losses.style_loss(grams, targets, s.weights_by_layer)
 
@@ -118,9 +124,11 @@ class Objective:
         with torch.no_grad():
             features = self.network(style, self.settings.style_layers)
             means = {layer: value.mean((2, 3), keepdim=True) for layer, value in features.items()}
-            return means, _grams(features, means, self.settings.centred)
+            return means, self._grams(features, means)
 
-
-def _grams(features: Mapping[str, Tensor], means: Mapping[str, Tensor], centred: bool) -> dict[str, Tensor]:
-    """Gram matrices of the layers in ``means``, which are subtracted first if ``centred``."""
-    return {layer: losses.gram_matrix(features[layer], mean if centred else None) for layer, mean in means.items()}
+    def _grams(self, features: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Gram matrices of the layers in ``means``, which are subtracted first if the settings say so."""
+        return {
+            layer: losses.gram_matrix(features[layer], mean if self.settings.centred else None, self._heads.get(layer))
+            for layer, mean in means.items()
+        }

@@ -95,7 +95,8 @@ def memory(features: FeatureNetwork, settings: RenderSettings, height: int, widt
     pixels = settings.size**2 * min(height, width) / max(height, width) * max(1.0, settings.style_scale**2)
     history = 2 * min(LBFGS_HISTORY, settings.iterations) if settings.optimizer in ("auto", "lbfgs") else 2
     pictures = 10 + history  # float32 RGB, 12 bytes a pixel each
-    return round(pixels), round(1.25 * (features.bytes_per_pixel(settings.objective.layers) + 12 * pictures))
+    network = features.condensed()[0].bytes_per_pixel(settings.objective.layers)
+    return round(pixels), round(1.25 * (network + 12 * pictures))
 
 
 def low_precision(settings: RenderSettings, device: torch.device) -> bool:

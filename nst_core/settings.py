@@ -285,7 +285,7 @@ class DistillSettings:
         first_layer: the first layer to learn; those before it, and the convolutions that they need, stay as they are.
     """
 
-    channels: tuple[int, int, int, int, int] = (16, 32, 80, 128, 192)
+    channels: tuple[int, int, int, int, int] = (16, 48, 96, 160, 256)
     steps: int = 6000
     warmup: int = 100
     batch: int = 8

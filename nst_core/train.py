@@ -307,7 +307,9 @@ def turns(step: int, batch: int, styles: int, seed: int) -> np.ndarray:
 
 def bytes_per_pixel(features: FeatureNetwork, settings: TrainSettings) -> int:
     """Memory that training takes at its peak, per pixel of a batch; measured at width 16, it was within a fifth."""
-    return round(1.15 * features.bytes_per_pixel(settings.objective.layers)) + 220 * settings.network.width
+    return (
+        round(1.15 * features.condensed()[0].bytes_per_pixel(settings.objective.layers)) + 220 * settings.network.width
+    )
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:

@@ -76,7 +76,7 @@ def read(path: Path) -> WeightFile:
         ) from error
     if "conv11.weight" in state:
         return WeightFile("slim", state, TORCHVISION)
-    if "head1_1.weight" in state:
+    if "head_relu1_1.weight" in state:
         return WeightFile("compact", state, TORCHVISION)
     layout, vgg = _as_torchvision(path, state)
     # Gatys named the layers after Oxford's Caffe model, and kept its pixels.

@@ -125,7 +125,7 @@ def test_agreement_counts_dead_channels_as_none(slim_weights):
 
 
 def test_a_training_may_start_from_anothers_result(run, slim_weights, photos_folder, tmp_path):
-    first, _, losses = run(replace(SETTINGS, steps=100), name="first")
+    first, _, losses = run(replace(SETTINGS, steps=100, warmup=10, learning_rate=1e-2), name="first")
     distill.save_compact(first, tmp_path / "first.safetensors", {})
     teacher, photos = weights.load_features(str(slim_weights)), Photos(photos_folder, 48)
     seen = []
@@ -138,7 +138,55 @@ def test_a_training_may_start_from_anothers_result(run, slim_weights, photos_fol
     go(replace(SETTINGS, steps=1, seed=7))
     assert sum(seen[0].values()) < 0.5 * sum(losses[0].values())
     with pytest.raises(StyleError, match="another shape"):
-        go(replace(SETTINGS, channels=(6, 6, 8, 8, 8), seed=8))
+        go(replace(SETTINGS, channels=(4, 6, 8, 8, 6), seed=8))
+
+
+def test_a_wider_network_begins_as_the_one_that_it_starts_from(run, slim_weights, photos_folder, tmp_path):
+    first, _, _ = run()
+    distill.save_compact(first, tmp_path / "first.safetensors", {})
+    start = weights.load_features(str(tmp_path / "first.safetensors"))
+    teacher, photos = weights.load_features(str(slim_weights)), Photos(photos_folder, 48)
+    wider = replace(SETTINGS, channels=(6, 6, 12, 8, 10), steps=1, learning_rate=1e-9)
+    path = tmp_path / "wider.checkpoint"
+    student, _ = distill.distill(teacher, photos, photos, wider, lambda _: True, path, start=start)
+    assert student.convolutions["conv3_2"].weight.shape == (12, 12, 3, 3)
+    picture = torch.rand(1, 3, 64, 64)
+    for layer in student.layers:
+        before, after = (network(picture, [layer])[layer] for network in (start, student))
+        torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5 * before.abs().max().item())
+    # Each of its own channels is another one's beginning.
+    own = student.convolutions["conv3_1"].weight.flatten(1)
+    assert (own.norm(dim=1) > 0.1).all() and torch.linalg.matrix_rank(own) == 12
+
+
+@pytest.mark.parametrize("layer", distill.CONV_LAYERS)
+def test_the_losses_are_those_of_all_channels_written_out(slim_weights, layer):
+    """They are worked out from products of the network's own channels; here from what the heads answer."""
+    generator = torch.Generator().manual_seed(1)
+    student = distill.new_network(SETTINGS, dict.fromkeys(distill.CONV_LAYERS, 12))
+    for head in student.heads.values():
+        head.bias.data.normal_(generator=generator)
+    relu, scale = distill._relu(layer), 0.5 + torch.rand(1, 12, 1, 1, generator=generator)
+    batch = torch.rand(3, 3, 48, 64, generator=generator)
+    teacher = weights.load_features(str(slim_weights))(batch, [layer])[layer]
+    trunk = features.VGGNetwork("own", {}, features.TORCHVISION)
+    trunk.convolutions = student.convolutions
+    found = distill._losses(student, layer, trunk(batch, [relu])[relu], teacher, scale)
+
+    answers = {name: value.double() for name, value in student(batch, [layer, relu]).items()}
+    before = (teacher / scale).double()
+    after = before.relu()
+    loss = (answers[relu] - after).square().mean() + 0.1 * (answers[layer] - before).square().mean()
+    centred = [(scale * (value - after.mean((2, 3), keepdim=True))).flatten(2) for value in (answers[relu], after)]
+    gram, target = (value @ value.transpose(1, 2) / value.shape[2] for value in centred)
+    size = target.square().sum((1, 2))
+    expected = loss, 2 * ((gram - target).square().sum((1, 2)) / (size + size.mean())).mean()
+    parameters = [p for name, p in student.named_parameters() if name.startswith("convolutions.conv1_1")]
+    for one, other in zip(found, expected, strict=True):
+        assert one.item() == pytest.approx(other.item(), rel=1e-5)
+        gradients = (torch.autograd.grad(value, parameters, retain_graph=True) for value in (one, other))
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * b.abs().max().item())
 
 
 def test_what_comes_before_the_first_layer_to_learn_stays(run, slim_weights, photos_folder, tmp_path):

@@ -2,9 +2,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core import features, weights  # noqa: E402
+from nst_core import distill, features, weights  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
-from nst_core.settings import GATYS_STYLE_LAYERS  # noqa: E402
+from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
+
+PLACES = [layer[4:] for layer in GATYS_STYLE_LAYERS]
 
 
 def random_vgg(kind: str, deepest: int) -> dict:
@@ -121,6 +123,31 @@ def test_an_unknown_pooling_is_refused():
 def test_slim_heads_answer_in_their_own_channels(slim_weights):
     found = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
     assert [tuple(v.shape) for v in found.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
+
+
+def test_a_linear_head_is_condensed_to_what_the_network_has_itself():
+    """The condensed features have the inner products of the wide ones, between pixels and between pictures."""
+    network = distill.new_network(DistillSettings(channels=(4, 6, 8, 8, 10)), dict.fromkeys(distill.CONV_LAYERS, 40))
+    for head in network.heads.values():
+        torch.nn.init.normal_(head.bias)
+    (condensed, none), pictures = network.condensed(), torch.rand(2, 3, 48, 32)
+    assert none == {}
+    assert condensed.layers == network.layers == [k + p for p in PLACES for k in ("conv", "relu")]
+    assert condensed.bytes_per_pixel(GATYS_STYLE_LAYERS) < 0.5 * network.bytes_per_pixel(GATYS_STYLE_LAYERS)
+    for layer in ("conv2_1", "relu2_1", "relu5_1"):
+        (one, other), (small, second) = (net(pictures, [layer])[layer].flatten(2) for net in (network, condensed))
+        assert (len(one), len(small)) == (40, {"2": 7, "5": 11}[layer[4]])
+        for wide, narrow in ((one.T @ other, small.T @ second), ((one - other).norm(), (small - second).norm())):
+            torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-4 * wide.abs().max().item())
+
+
+def test_what_is_not_linear_is_not_condensed(slim_weights):
+    slim = weights.load_features(str(slim_weights))
+    true = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    assert slim.condensed(["relu1_1"]) == (slim, {}) and true.condensed() == (true, {})
+    both, none = features.CombinedNetwork([true, slim]).condensed(["relu1_1", "relu5_1"])
+    assert none == {}
+    assert both.name == "true+slim" and both.parts == [true, slim] and both.parts[1].exact
 
 
 def test_slim_network_agrees_with_the_true_one(assets, read_photo):

@@ -7,10 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
-from nst_core import features, weight_files, weights  # noqa: E402
+from nst_core import distill, features, weight_files, weights  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
+from nst_core.settings import DistillSettings  # noqa: E402
 
 NAMES = {
     kind: [f"conv{block}_{n}" for block, count in enumerate(blocks, 1) for n in range(1, count + 1)]
@@ -370,20 +371,15 @@ def test_a_missing_reader_is_one_sentence(tmp_path, monkeypatch):
 
 
 def test_the_compact_layout_is_known(tmp_path):
-    channels, state, into = (4, 6, 8, 8, 10), {}, 3
-    for block, count in enumerate((2, 2, 4, 4, 1), 1):
-        for number in range(1, count + 1):
-            state[f"conv{block}_{number}.weight"] = torch.randn(channels[block - 1], into, 3, 3).half()
-            state[f"conv{block}_{number}.bias"] = torch.zeros(channels[block - 1]).half()
-            into = channels[block - 1]
-        state[f"head{block}_1.weight"] = torch.randn(12, into, 1, 1).half()
-        state[f"head{block}_1.bias"] = torch.zeros(12).half()
+    settings = DistillSettings(channels=(4, 6, 8, 8, 10))
+    distill.save_compact(distill.new_network(settings, dict.fromkeys(distill.CONV_LAYERS, 12)), tmp_path / "own", {})
+    state = load_file(tmp_path / "own")
     for save, name in ((save_file, "x.safetensors"), (torch.save, "x.pth")):
         save(state, tmp_path / name)
         network = weights.load_features(str(tmp_path / name))
         found = network(picture(), ["relu1_1", "relu5_1"])
         assert found["relu5_1"].shape == (1, 12, 1, 2) and found["relu5_1"].dtype == torch.float32
-    del state["head3_1.weight"]
+    del state["head_relu3_1.weight"]
     save_file(state, tmp_path / "y.safetensors")
     with pytest.raises(StyleError, match="not a whole compact network"):
         weights.load_features(str(tmp_path / "y.safetensors"))

@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core import weights  # noqa: E402
+from nst_core import distill, weights  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
-from nst_core.settings import GATYS_STYLE_LAYERS  # noqa: E402
+from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
 
 
 @pytest.fixture
@@ -22,18 +22,9 @@ def hub(tmp_path, monkeypatch):
 @pytest.fixture
 def compact(tmp_path, monkeypatch):
     """A compact network in the place of our own, tiny and random, in half precision."""
-    from safetensors.torch import save_file
-
-    state, into = {}, 3
-    for block, count in enumerate((2, 2, 4, 4, 1), 1):
-        for number in range(1, count + 1):
-            state[f"conv{block}_{number}.weight"] = torch.randn(6, into, 3, 3).half()
-            state[f"conv{block}_{number}.bias"] = torch.zeros(6).half()
-            into = 6
-        state[f"head{block}_1.weight"] = torch.randn(12, 6, 1, 1).half()
-        state[f"head{block}_1.bias"] = torch.zeros(12).half()
     path = tmp_path / "compact.safetensors"
-    save_file(state, path, {"layout": "compact"})
+    tiny = distill.new_network(DistillSettings(channels=(6, 6, 6, 6, 6)), dict.fromkeys(distill.CONV_LAYERS, 12))
+    distill.save_compact(tiny, path, {})
     monkeypatch.setattr(weights, "COMPACT", path)
     return path
 
