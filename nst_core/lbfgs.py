@@ -56,7 +56,8 @@ class LBFGS(torch.optim.Optimizer):
         else:
             # A cautious first step, as PyTorch's own.
             scale = min(1.0, 1.0 / picture.grad.abs().sum().item())
-            rows = picture.new_zeros(2, self.param_groups[0]["history"], picture.numel())
+            # Memory that nothing is written to is not taken.
+            rows = picture.new_empty(2, self.param_groups[0]["history"], picture.numel())
             # ``products`` are those of each move with its own change and with later ones, by age.
             state.update(moves=rows[0], changes=rows[1], learned=0, products=picture.new_zeros(0, 0), scale=scale)
         state["move"] = self._direction(gradient, state)

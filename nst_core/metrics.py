@@ -64,7 +64,8 @@ class Judge:
         content_layers: Sequence[str],
         style_layers: Sequence[str],
     ) -> None:
-        self._network, self._photo, self._style = network, photo, style
+        self._network, _ = network.condensed()  # distances are all that counts
+        self._photo, self._style = photo, style
         self._content_layers, self._style_layers = content_layers, style_layers
         self._content, self._grams = self._seen(photo)
         self._style_grams = {} if style is None else self._seen(style)[1]
