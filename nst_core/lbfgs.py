@@ -21,9 +21,6 @@ NOTHING = 1e-30
 class LBFGS(torch.optim.Optimizer):
     """Limited-memory BFGS (Nocedal 1980; Nocedal and Wright 2006, algorithm 7.4) of one picture, [1, C, H, W].
 
-    The two-loop recursion is written as products with matrices (Byrd, Nocedal and Schnabel 1994, "Representations of
-    quasi-Newton matrices"): the history is read half as often, and no step of it waits for a number from a GPU.
-
     A call of ``step`` evaluates the objective once and moves the picture by a whole step, without a line search: with a
     ``slope`` of 0 this is torch.optim.LBFGS with ``max_iter=1``.
 
@@ -56,10 +53,7 @@ class LBFGS(torch.optim.Optimizer):
         else:
             # A cautious first step, as PyTorch's own.
             scale = min(1.0, 1.0 / picture.grad.abs().sum().item())
-            # Memory that nothing is written to is not taken.
-            rows = picture.new_empty(2, self.param_groups[0]["history"], picture.numel())
-            # ``products`` are those of each move with its own change and with later ones, by age.
-            state.update(moves=rows[0], changes=rows[1], learned=0, products=picture.new_zeros(0, 0), scale=scale)
+            state.update(moves=[], changes=[], curvatures=[], scale=scale)
         state["move"] = self._direction(gradient, state)
         state["gradient"] = gradient
         picture.add_(self._turned(state["move"]))
@@ -71,14 +65,8 @@ class LBFGS(torch.optim.Optimizer):
         curvature = _dot(move, change)
         if curvature <= LEAST_CURVATURE:
             return
-        history = len(state["moves"])
-        for name, newest in (("moves", move), ("changes", change)):
-            state[name][state["learned"] % history] = newest.flatten()  # in the oldest's place
-        state["learned"] += 1
-        moves, _, first = _pairs(state)
-        dropped = len(state["products"]) + 1 - len(moves)
-        state["products"] = F.pad(state["products"][dropped:, dropped:], (0, 1, 0, 1))
-        state["products"][:, -1] = (moves @ change.flatten()).roll(-first)
+        for name, newest in (("moves", move), ("changes", change), ("curvatures", curvature)):
+            state[name] = [*state[name], newest][-self.param_groups[0]["history"] :]
         if self._amplitudes is not None:
             for name, newest in (("moved", move), ("changed", change)):
                 energy = newest.square().mean(1, keepdim=True).div_(curvature)
@@ -87,28 +75,22 @@ class LBFGS(torch.optim.Optimizer):
         state["scale"] = curvature / _dot(change, _guess(change, state))
 
     def _direction(self, gradient: Tensor, state: dict[str, Any]) -> Tensor:
-        """The negative gradient times the inverse Hessian."""
-        moves, changes, first = _pairs(state)
-        products, flat = state["products"], gradient.flatten()
-        shares = torch.linalg.solve_triangular(products, (moves @ flat).roll(-first)[:, None], upper=True)
-        found = torch.addmv(flat, changes.T, shares[:, 0].roll(first), alpha=-1)
-        found = _guess(found.view_as(gradient), state).flatten() * state["scale"]
-        rest = products.diagonal()[:, None] * shares - (changes @ found).roll(-first)[:, None]
-        rest = torch.linalg.solve_triangular(products.T, rest, upper=False)
-        return torch.addmv(found, moves.T, rest[:, 0].roll(first)).neg_().view_as(gradient)
+        """The negative gradient times the inverse Hessian: the two-loop recursion, from the newest step and back."""
+        pairs = list(zip(state["moves"], state["changes"], state["curvatures"], strict=True))
+        found, shares = -gradient, list[float]()
+        for move, change, curvature in reversed(pairs):
+            shares.append(_dot(move, found) / curvature)
+            found.sub_(change, alpha=shares[-1])
+        found = _guess(found, state) * state["scale"]
+        for move, change, curvature in pairs:
+            found.add_(move, alpha=shares.pop() - _dot(change, found) / curvature)
+        return found
 
     def _turned(self, values: Tensor) -> Tensor:
         """Pixels' gradient in the other coordinates, or a move in these as one of pixels: the same, by symmetry."""
         if self._amplitudes is None:
             return values.clone()
         return torch.fft.irfft2(torch.fft.rfft2(values) * self._amplitudes, s=values.shape[-2:])
-
-
-def _pairs(state: dict[str, Any]) -> tuple[Tensor, Tensor, int]:
-    """The moves and the changes that are kept, a row each, and the row of the oldest."""
-    learned, history = state["learned"], len(state["moves"])
-    kept = min(learned, history)
-    return state["moves"][:kept], state["changes"][:kept], learned % history if learned > history else 0
 
 
 def _guess(gradient: Tensor, state: dict[str, Any]) -> Tensor:
