@@ -58,8 +58,8 @@ def test_style_is_rebuilt_from_one_layer_and_from_all_up_to_it(materials):
     found = studies.style_reconstruction(materials, with_layers(style_layers=layers))
     rows = {row["layers"]: row for row in found.rows}
     assert list(rows) == [*layers, "relu1_1 to relu2_1", "relu1_1 to relu3_1"]
-    for layer in layers:  # from noise in 40 iterations, of which relu1_1, whose colours are few, would need more
-        assert rows[layer][f"style_{layer}"] < 0.4
+    for layer in layers:  # from noise in 40 iterations, of which relu1_1 would need more
+        assert rows[layer][f"style_{layer}"] < (0.4 if layer == "relu1_1" else 0.3)
     # The first layer knows nothing of what the third wants, together they have both.
     together = rows["relu1_1 to relu3_1"]
     assert together["style_relu3_1"] < 0.7 * rows["relu1_1"]["style_relu3_1"]
