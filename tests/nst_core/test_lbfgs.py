@@ -71,6 +71,18 @@ def test_its_state_is_all_that_it_knows(slope):
     assert torch.equal(whole, parts)
 
 
+def start_larger():
+    return torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+
+
+def reach(objective):
+    """What is known of each band after a few steps: [1, 3, h, w] each."""
+    picture = start_larger()
+    optimizer = LBFGS(picture, history=3, slope=1e-9)
+    run(optimizer, picture, objective, 4)
+    return optimizer.state[picture]["reach"]
+
+
 def uneven(picture):
     """A loss that is 25 times as curved in one half of the picture as in the other."""
     middle = picture.shape[-1] // 2
@@ -79,20 +91,48 @@ def uneven(picture):
 
 def test_it_knows_places_by_what_moves_did_there():
     """The secant equation of a diagonal inverse Hessian, which these two halves have but for their seam."""
-    picture = start()
-    optimizer = LBFGS(picture, history=3, slope=1e-9)
-    run(optimizer, picture, uneven, 3)
-    guess = lbfgs._guess(torch.ones_like(picture), optimizer.state[picture])
-    flat, curved = guess[..., :5].mean(), guess[..., 9:].mean()
-    assert flat / curved == pytest.approx(25, rel=0.01)
+    for found, few in zip(reach(uneven), (0.1, 0.4, 0.5), strict=True):
+        eighth = found.shape[-1] // 8
+        flat, curved = found[..., eighth : 3 * eighth].mean(), found[..., 5 * eighth : 7 * eighth].mean()
+        assert flat / curved == pytest.approx(25, rel=few)
+
+
+def test_it_knows_colours():
+    def objective(picture):
+        brightness = picture.mean(1) - 0.4
+        return (picture - 0.4).square().sum() + 24 * 3 * brightness.square().sum()
+
+    for found in reach(objective):
+        brightness, *colours = found.mean((0, 2, 3))
+        for colour in colours:
+            assert colour / brightness == pytest.approx(25, rel=0.01)
+
+
+def test_it_knows_how_fine_patterns_are():
+    def objective(picture):
+        height, width = picture.shape[-2:]
+        frequency = torch.fft.fftfreq(height)[:, None].square() + torch.fft.rfftfreq(width).square()
+        spectrum = torch.fft.rfft2(picture, norm="ortho").abs().square()
+        return (spectrum * (1 + 24 * (frequency > 0.177**2))).sum()
+
+    fine, _, broad = (found.mean() for found in reach(objective))
+    assert 15 < broad / fine < 35
+
+
+def test_the_bands_together_are_the_picture():
+    """What is split in bands and joined again is as it was, but for the slope of the amplitudes, at any size."""
+    for shape in ((37, 50), (64, 33), (12, 15)):
+        picture = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(0))
+        found = lbfgs._guess(picture, lbfgs._bands(picture, 0.0), None)
+        torch.testing.assert_close(found, picture, rtol=1e-4, atol=1e-5)
 
 
 def test_places_make_it_faster(monkeypatch):
     losses = {}
     for known in (True, False):
         if not known:
-            monkeypatch.setattr(lbfgs, "_guess", lambda gradient, state: gradient)
+            monkeypatch.setattr(lbfgs, "_reach", lambda *_: [torch.ones(1, 3, *band.grid) for band in _[-1]])
         # One pair, so that it is the guess that counts.
-        picture = start()
+        picture = start_larger()
         losses[known] = run(LBFGS(picture, history=1, slope=0.5), picture, uneven, 12)[-1]
     assert losses[True] < 0.5 * losses[False], losses
