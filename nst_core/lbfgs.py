@@ -140,11 +140,9 @@ def _guess(gradient: Tensor, bands: list[_Band], reach: list[Tensor] | None) -> 
         parts = [part * far for part, far in zip(parts, reach, strict=True)]
     # The first grid is the picture's own.
     whole, *others = (torch.fft.rfft2(p, norm="ortho").mul_(w) for p, w in zip(parts, weights, strict=True))
-    for spectrum in others:
-        rows, columns = spectrum.shape[-2:]
-        first = (rows + 1) // 2
-        whole[..., :first, :columns] += spectrum[..., :first, :]
-        whole[..., height - (rows - first) :, :columns] += spectrum[..., first:, :]
+    for band, spectrum in zip(bands[1:], others, strict=True):
+        for into, low in zip(_lowest_rows(whole, band.grid), _lowest_rows(spectrum, band.grid), strict=True):
+            into.add_(low)
     return _colours(torch.fft.irfft2(whole, s=(height, width), norm="ortho"), back=True)
 
 
@@ -157,10 +155,14 @@ def _parts(pixels: Tensor, bands: list[_Band], weights: list[Tensor]) -> list[Te
 
 def _lowest(spectrum: Tensor, grid: tuple[int, int]) -> Tensor:
     """The frequencies that a grid, of no more pixels, can hold."""
-    rows, columns = grid[0], grid[1] // 2 + 1
+    return torch.cat(_lowest_rows(spectrum, grid), -2)
+
+
+def _lowest_rows(spectrum: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The same as two views, since upwards the frequencies below 0 come last."""
+    rows, low = grid[0], spectrum[..., : grid[1] // 2 + 1]
     first = (rows + 1) // 2
-    low = spectrum[..., :columns]
-    return torch.cat([low[..., :first, :], low[..., low.shape[-2] - (rows - first) :, :]], -2)
+    return low[..., :first, :], low[..., low.shape[-2] - (rows - first) :, :]
 
 
 def _colours(pixels: Tensor, back: bool = False) -> Tensor:

@@ -141,7 +141,8 @@ class RenderSettings:
         learning_rate: Adam's step in units of the 0..1 range; gradient descent's is its root mean square over the
             pixels, whatever the length of the gradient. L-BFGS takes its steps whole.
         precondition: how much larger L-BFGS takes broad changes to be than fine ones where it knows nothing yet, as a
-            power of their width; it then also learns how far each place may move (see lbfgs.py). 0 for plain L-BFGS.
+            power of their width; it then also learns how far each place may move, by colour and fineness (see
+            lbfgs.py). 0 for plain L-BFGS.
         schedule: how the learning rate changes over all iterations: ``linear``, to nothing; ``constant``; or
             ``step``, to a tenth after each third.
         average: the result is the exponential moving average of the pictures, with this decay; 0 for the last one.
