@@ -60,7 +60,7 @@ class LBFGS(torch.optim.Optimizer):
             self._learn(state, gradient - state["gradient"])
         else:
             # A cautious first step, as PyTorch's own.
-            scale = min(1.0, 1.0 / gradient.abs().sum().item())
+            scale = 1.0 / max(1.0, gradient.abs().sum().item())
             state.update(moves=[], changes=[], curvatures=[], scale=scale)
         state["move"] = self._direction(gradient, state)
         state["gradient"] = gradient

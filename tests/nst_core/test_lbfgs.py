@@ -71,6 +71,15 @@ def test_its_state_is_all_that_it_knows(slope):
     assert torch.equal(whole, parts)
 
 
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+def test_where_nothing_pulls_the_picture_stays(slope):
+    """As a photo of one colour may, whose features a network does not see."""
+    picture = start()
+    before = picture.detach().clone()
+    assert run(LBFGS(picture, 3, slope), picture, lambda values: 0.0 * values.sum(), 3) == [0.0] * 3
+    assert torch.equal(picture, before)
+
+
 def start_larger():
     return torch.rand(1, 3, 64, 128, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
 
