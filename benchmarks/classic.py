@@ -75,8 +75,6 @@ def activations(features: FeatureNetwork, image: Tensor, layers: Iterable[str]) 
         if not wanted:
             continue
         x, block = network.preprocessing(image), "1"
-        if network.first is not None:
-            x = network.first(x)
         for conv, convolution in network.convolutions.items():
             if conv[4] != block:
                 x, block = F.max_pool2d(x, 2) if network.pooling == "max" else F.avg_pool2d(x, 2), conv[4]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -28,6 +28,14 @@ CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The first VGG release: BGR, 0..255, this mean subtracted (given here in RGB order).
 CAFFE_MEAN = (123.68, 116.779, 103.939)
+
+
+# Of a layer's name and what is before its ReLU, which may be overwritten, makes what is behind it.
+ReLU = Callable[[str, Tensor], Tensor]
+
+
+def _plain_relu(layer: str, before: Tensor) -> Tensor:
+    return F.relu(before, inplace=True)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,6 @@ TORCHVISION = Preprocessing(1.0, TORCHVISION_MEAN, TORCHVISION_STD, bgr=False)
 CAFFE = Preprocessing(255.0, CAFFE_MEAN, (1.0, 1.0, 1.0), bgr=True)
 # The same network as MatConvNet keeps it: the first filters' channels turned round, for RGB.
 MATCONVNET = Preprocessing(255.0, CAFFE_MEAN, (1.0, 1.0, 1.0), bgr=False)
-IDENTITY = Preprocessing(1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), bgr=False)
 
 
 class FeatureNetwork(nn.Module, ABC):
@@ -87,9 +94,10 @@ class FeatureNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Iterable[str], relu: ReLU | None = None) -> dict[str, Tensor]:
         """Features of ``image`` ([N, 3, H, W], RGB, sRGB-encoded 0..1) by layer: [N, C, h, w] each.
 
+        ``relu`` makes those of ``layers`` that a ReLU's result is, in place of PyTorch's ReLU.
         Raises StyleError for a layer that is not to be had here.
         """
 
@@ -190,7 +198,6 @@ class VGGNetwork(FeatureNetwork):
         heads: 1x1 convolutions by layer, ``{"conv1_1": (weight, bias), "relu1_1": ...}``: a slim network's map to
             VGG's channels. With heads, only the layers that have one can be asked for; where only ``conv1_1`` has one,
             its ReLU is ``relu1_1``.
-        first: an optional 1x1 convolution ahead of everything (a slim network's own preprocessing).
     """
 
     def __init__(
@@ -201,7 +208,6 @@ class VGGNetwork(FeatureNetwork):
         pooling: str = "max",
         padding_mode: Literal["zeros", "reflect"] = "zeros",
         heads: Mapping[str, tuple[Tensor, Tensor]] | None = None,
-        first: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__()
         if pooling not in POOLINGS:
@@ -209,7 +215,6 @@ class VGGNetwork(FeatureNetwork):
         self.name, self.preprocessing, self.pooling = name, preprocessing, pooling
         self.convolutions = nn.ModuleDict({k: _frozen(*v, padding_mode) for k, v in convolutions.items()})
         self.heads = nn.ModuleDict({k: _frozen(*v, "zeros") for k, v in (heads or {}).items()})
-        self.first = _frozen(*first, "zeros") if first else None
 
     @property
     def layers(self) -> list[str]:
@@ -241,7 +246,8 @@ class VGGNetwork(FeatureNetwork):
             largest = max(largest, module.out_channels * pixels, head * pixels)
         return round(4 * (kept + 4 * largest))
 
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Iterable[str], relu: ReLU | None = None) -> dict[str, Tensor]:
+        relu = relu or _plain_relu
         wanted = set(layers)
         self.check(wanted)
         if not wanted:
@@ -250,8 +256,6 @@ class VGGNetwork(FeatureNetwork):
         found: dict[str, Tensor] = {}
         # Channels last: poolings and ReLUs of a CPU are faster so, and convolutions need no copy in an order of theirs.
         x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
-        if self.first is not None:
-            x = self._convolved(x, self.first)
         last_of_block = {conv[4]: conv for conv in self.convolutions}
         for conv, module in self.convolutions.items():
             place = conv[4:]
@@ -261,16 +265,17 @@ class VGGNetwork(FeatureNetwork):
                 # The ReLU of the largest is the largest after the ReLU, and is of a quarter of the values.
                 x = F.relu(self._pool(before), inplace=True)
                 continue
-            # In place where nobody asks for what was before: a tensor less to write.
-            x = F.relu(before, inplace=bool(self.heads) or conv not in wanted)
-            for layer in asked:
-                if layer in self.heads and isinstance(self.heads[layer], nn.Identity):
+            if conv in asked and not self.heads:
+                found[conv] = before
+                before = before.clone()  # for ReLUs are in place
+            own = next((layer for layer in asked if self._is_relu_of_its_own(layer)), None)
+            x = F.relu(before, inplace=True) if own is None else relu(own, before)
+            for layer in asked - found.keys():
+                if layer == own:
                     found[layer] = x
-                elif self.heads:
-                    answer = self._convolved(x, self._head(layer))
-                    found[layer] = answer if layer in self.heads else F.relu(answer, inplace=True)
                 else:
-                    found[layer] = before if layer == conv else x
+                    answer = self._convolved(x, self._head(layer))
+                    found[layer] = answer if layer in self.heads else relu(layer, answer)
             if place == last:
                 return found
             if ends_block:
@@ -293,6 +298,10 @@ class VGGNetwork(FeatureNetwork):
             else:
                 found.heads[layer] = _frozen(root[:, :-1, None, None], root[:, -1], "zeros").to(both)
         return found, matrices
+
+    def _is_relu_of_its_own(self, layer: str) -> bool:
+        """Whether the layer's features are what this network's own ReLU makes, without a head behind it."""
+        return isinstance(self.heads[layer], nn.Identity) if layer in self.heads else not self.heads and layer[0] == "r"
 
     def _head(self, layer: str) -> nn.Conv2d:
         return cast(nn.Conv2d, self.heads[layer if layer in self.heads else "conv" + layer[4:]])
@@ -338,10 +347,10 @@ class CombinedNetwork(FeatureNetwork):
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
         return sum(network.bytes_per_pixel(share) for network, share in self._shares(layers))
 
-    def forward(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Iterable[str], relu: ReLU | None = None) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
         for network, share in self._shares(layers):
-            found |= network(image, share)
+            found |= network(image, share, relu)
         return found
 
     def condensed(self, bare: Collection[str] = ()) -> tuple[CombinedNetwork, dict[str, Tensor]]:
@@ -430,12 +439,31 @@ def slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNet
                 convolutions[layer] = (state[f"{key}.weight"], state[f"{key}.bias"])
                 if f"{key}_aux.weight" in state:
                     heads[layer] = (state[f"{key}_aux.weight"], state[f"{key}_aux.bias"])
-        first = (state["conv0.weight"], state["conv0.bias"])
+        first = state["conv0.weight"], state["conv0.bias"]
+        preprocessing, convolutions["conv1_1"] = _joined(*first, *convolutions["conv1_1"])
     except KeyError as missing:
         raise StyleError(
             _("{name} is not a whole slim VGG-19: {missing} is missing.").format(name=name, missing=missing)
         ) from missing
-    return VGGNetwork(name, convolutions, IDENTITY, pooling, "reflect", heads, first)
+    return VGGNetwork(name, convolutions, preprocessing, pooling, "reflect", heads)
+
+
+def _joined(
+    first: Tensor, first_bias: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Preprocessing, tuple[Tensor, Tensor]]:
+    """A 1x1 convolution of RGB and one with a reflected border behind it as a preprocessing and one convolution.
+
+    Of the first one's bias as much as possible is a mean that is subtracted: as a bias of the second it would cost
+    float32 digits.
+    """
+    matrix, offset, wide = first.double()[:, :, 0, 0], first_bias.double(), weight.double()
+    mean = torch.linalg.pinv(matrix) @ -offset
+    left = wide.sum((2, 3)) @ (offset + matrix @ mean)
+    red, green, blue = mean.tolist()
+    return Preprocessing(1.0, (red, green, blue), (1.0, 1.0, 1.0), bgr=False), (
+        torch.einsum("oikl,ij->ojkl", wide, matrix).to(weight),
+        (bias.double() + left).to(bias),
+    )
 
 
 def compact(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> VGGNetwork:

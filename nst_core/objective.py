@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core import losses
@@ -81,8 +82,8 @@ class Objective:
         s = self.settings
         if which is None:
             which = torch.zeros(len(image), dtype=torch.int64, device=image.device)
-        features = self.network(image, s.layers)
-        style = self._gram_loss(features, which) if s.style_loss == "gram" else self._w2_loss(features, which)
+        features, grams = self._seen(image, {layer: self._means[layer][which] for layer in s.style_layers})
+        style = self._gram_loss(grams, which) if s.style_loss == "gram" else self._w2_loss(features, grams, which)
         found = {
             "content": s.content_weight * losses.content_loss(features, content_targets, s.content_weights_by_layer),
             "style": s.style_weight * style,
@@ -90,20 +91,33 @@ class Objective:
         }
         return found | {"total": torch.stack([*found.values()]).sum()}
 
-    def _gram_loss(self, features: Mapping[str, Tensor], which: Tensor) -> Tensor:
-        s = self.settings
-        grams = self._grams(features, {layer: self._means[layer][which] for layer in s.style_layers})
-        targets = {layer: self._targets[layer][which] for layer in s.style_layers}
-        return losses.style_loss(grams, targets, s.weights_by_layer)
+    def _seen(self, image: Tensor, means: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The features of all layers, and the Gram matrices of those in ``means``."""
+        found: dict[str, Tensor] = {}
 
-    def _w2_loss(self, features: Mapping[str, Tensor], which: Tensor) -> Tensor:
+        def relu(layer: str, before: Tensor) -> Tensor:
+            if layer not in means:
+                return F.relu(before, inplace=True)
+            after, found[layer] = losses.relu_and_gram_matrix(
+                before, self._centre(means[layer]), self._heads.get(layer)
+            )
+            return after
+
+        features = self.network(image, self.settings.layers, relu)
+        before_relu = {layer: mean for layer, mean in means.items() if layer not in found}
+        return features, found | self._grams(features, before_relu)
+
+    def _gram_loss(self, grams: Mapping[str, Tensor], which: Tensor) -> Tensor:
+        targets = {layer: self._targets[layer][which] for layer in self.settings.style_layers}
+        return losses.style_loss(grams, targets, self.settings.weights_by_layer)
+
+    def _w2_loss(self, features: Mapping[str, Tensor], grams: Mapping[str, Tensor], which: Tensor) -> Tensor:
         errors = []
         for layer, weight in self.settings.weights_by_layer.items():
             target_mean = self._means[layer][which]
             difference = (features[layer].mean((2, 3), keepdim=True) - target_mean).flatten(1)
             # Centred at the style's mean, which is near: the mean's own square would swallow the covariance's digits.
-            around = losses.gram_matrix(features[layer], target_mean)
-            covariance = around - difference[:, :, None] * difference[:, None, :]
+            covariance = grams[layer] - difference[:, :, None] * difference[:, None, :]
             target = self._targets[layer][which], self._roots[layer][which.to(self._roots[layer].device)]
             mean = target_mean.flatten(1)
             errors.append(weight * losses.wasserstein_2(mean + difference, covariance, mean, *target))
@@ -127,8 +141,12 @@ class Objective:
             return means, self._grams(features, means)
 
     def _grams(self, features: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Gram matrices of the layers in ``means``, which are subtracted first if the settings say so."""
+        """Gram matrices of the layers in ``means``."""
         return {
-            layer: losses.gram_matrix(features[layer], mean if self.settings.centred else None, self._heads.get(layer))
+            layer: losses.gram_matrix(features[layer], self._centre(mean), self._heads.get(layer))
             for layer, mean in means.items()
         }
+
+    def _centre(self, mean: Tensor) -> Tensor | None:
+        """What is subtracted from features whose style has this mean, before their Gram matrix is taken."""
+        return mean if self.settings.centred else None

@@ -64,9 +64,9 @@ def files(samples):
 def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
     objective = ObjectiveSettings(content_layers=("relu1_1",), style_layers=("relu2_1",))
     height, width = iterative.resized_to_long_side(iterative.read(files[0], HERE), 64).shape[-2:]
-    # conv0 and conv11 with its head, conv12, and conv21 with its own; 3, 6 and 8 channels.
+    # conv11 with its head, conv12, and conv21 with its own; 3, 6 and 8 channels.
     full, halved = height * width, (height // 2) * (width // 2)
-    first = 2 * full * (3 * 3 + 9 * 3 * 6 + 6 * 12)
+    first = 2 * full * (9 * 3 * 6 + 6 * 12)
     forwards = first + 2 * (full * 9 * 6 * 6 + halved * (9 * 6 * 6 + 6 * 12))
 
     def found(**settings):

@@ -2,6 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from nst_core import distill, features, weights  # noqa: E402
 from nst_core.errors import StyleError  # noqa: E402
 from nst_core.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
@@ -56,6 +58,24 @@ def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, head
     torch.testing.assert_close(both["relu2_1"], both["conv2_1"].relu())
     for layer in both:
         torch.testing.assert_close(network(image, [layer])[layer], both[layer])
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_a_relu_may_be_replaced_at_the_layers_that_are_asked_for(slim_weights, heads):
+    network = weights.load_features(str(slim_weights)) if heads else features.vgg("x", random_vgg("vgg19", 2), "vgg19")
+    picture, seen = torch.rand(1, 3, 32, 32), []
+
+    def halved(layer, before):
+        seen.append(layer)
+        return before.relu() / 2
+
+    plain = network(picture, ["conv2_1", "relu1_1", "relu2_1"])
+    found = network(picture, ["conv2_1", "relu1_1", "relu2_1"], halved)
+    assert seen == ["relu1_1", "relu2_1"]
+    torch.testing.assert_close(found["relu1_1"], plain["relu1_1"] / 2)
+    torch.testing.assert_close(found["relu2_1"], found["conv2_1"].relu() / 2)
+    # A network's own goes on from there, a head's does not.
+    assert torch.allclose(found["conv2_1"], plain["conv2_1"]) == heads
 
 
 def test_average_pooling_averages():
@@ -123,6 +143,19 @@ def test_an_unknown_pooling_is_refused():
 def test_slim_heads_answer_in_their_own_channels(slim_weights):
     found = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
     assert [tuple(v.shape) for v in found.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
+
+
+@pytest.mark.parametrize("colours", [3, 1])
+def test_a_slim_network_begins_with_the_convolution_of_single_pixels_of_its_file(slim_weights, colours):
+    state = load_file(slim_weights)
+    # Of one colour, it sees brightness only, and its offset is none that a mean of the picture would make.
+    mixing, offset = torch.rand(3, colours, 1, 1).expand(3, 3, 1, 1).contiguous(), torch.rand(3)
+    image = torch.rand(1, 3, 32, 32)
+    found = features.slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
+    padded = torch.nn.functional.pad(torch.conv2d(image, mixing, offset), (1, 1, 1, 1), mode="reflect")
+    own = torch.conv2d(padded, state["conv11.weight"], state["conv11.bias"]).relu()
+    expected = torch.conv2d(own, state["conv11_aux.weight"], state["conv11_aux.bias"]).relu()
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_linear_head_is_condensed_to_what_the_network_has_itself():

@@ -28,6 +28,62 @@ def test_a_centred_gram_matrix_and_its_gradient_are_those_of_the_features_less_t
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("part", [2**18, 50])
+@pytest.mark.parametrize("centre", [torch.rand(2, 5, 1, 1), None])
+def test_a_relu_with_its_gram_matrix_is_both_and_so_is_its_gradient(layout, part, centre, monkeypatch):
+    monkeypatch.setattr(losses, "PART", part)
+    monkeypatch.setattr(losses, "ROWS", 2)
+    start, kernel, head = torch.randn(2, 3, 6, 7, requires_grad=True), torch.randn(5, 3, 1, 1), torch.rand(4, 5)
+    weights = torch.rand(2, 4, 4)  # not symmetrical
+
+    def value(make):
+        before = torch.conv2d(start, kernel).contiguous(memory_format=layout)
+        after, gram = make(before)
+        # As in a network, with nothing behind it, and with nothing made of the matrix.
+        return [(gram * weights).sum() + after.sin().sum(), (gram * weights).sum(), after.sin().sum()]
+
+    def plainly(before):
+        after = torch.relu(before)
+        return after, losses.gram_matrix(after, centre, head)
+
+    expected, found = value(plainly), value(lambda before: losses.relu_and_gram_matrix(before, centre, head))
+    torch.testing.assert_close(found, expected)
+    for values in zip(found, expected, strict=True):
+        gradients = [torch.autograd.grad(one, start, retain_graph=True)[0] for one in values]
+        torch.testing.assert_close(*gradients)
+
+
+def test_a_gradient_from_behind_that_is_part_of_a_larger_one_is_left_as_it_is():
+    """As of a reflected border, which gives back the middle of its own."""
+    start, whole = torch.randn(1, 4, 5, 6, requires_grad=True), torch.rand(1, 4, 7, 8)
+    before, incoming = whole.clone(), (whole[:, :, 1:-1, 1:-1], torch.ones(1, 4, 4))
+    plain = torch.relu(start)
+    expected = torch.autograd.grad((plain, losses.gram_matrix(plain)), start, incoming)
+    found = torch.autograd.grad(losses.relu_and_gram_matrix(start.clone()), start, incoming)
+    torch.testing.assert_close(found, expected)
+    assert torch.equal(whole, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_relu_with_its_gram_matrix_under_autocast(dtype):
+    """Features are bfloat16's, or a network's that is exact; then only their gradient is rounded."""
+    start = torch.randn(1, 8, 40, 40, generator=torch.Generator().manual_seed(0))
+    start = start.to(dtype).contiguous(memory_format=torch.channels_last).requires_grad_(True)
+    centre = torch.relu(start.detach()).mean((2, 3), keepdim=True)
+    exact = start.detach().double().requires_grad_(True)
+    with torch.autocast("cpu", torch.bfloat16):
+        after, gram = losses.relu_and_gram_matrix(start * 1.0, centre)
+        loss = gram.square().sum() + after.float().square().mean()
+    plain = torch.relu(exact)
+    pixels = (plain - centre.double()).flatten(2)
+    expected = (pixels @ pixels.transpose(1, 2) / 1600).square().sum() + plain.square().mean()
+    assert after.dtype == dtype
+    assert gram.dtype == torch.float32
+    gradients = [torch.autograd.grad(*pair)[0].double() for pair in ((loss, start), (expected, exact))]
+    assert (gradients[0] - gradients[1]).norm() < 0.01 * gradients[1].norm()
+
+
 def test_a_centred_gram_matrix_survives_bfloat16():
     """Features that hardly vary about their mean: most of a plain product would be rounding."""
     features = 1 + 0.1 * torch.rand(1, 8, 20, 20)
