@@ -15,7 +15,7 @@ from nst_core.features import FeatureNetwork
 from nst_core.files import written_whole
 from nst_core.settings import RenderSettings
 
-FORMAT = 4
+FORMAT = 5
 PICTURES = ("photo", "style picture", "picture to start from")
 
 

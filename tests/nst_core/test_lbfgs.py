@@ -62,9 +62,9 @@ def test_its_state_is_all_that_it_knows(slope):
         return (picture - 0.3).pow(4).sum()
 
     whole, parts = start(), start()
-    run(LBFGS(whole, 3, slope), whole, objective, 9)
+    run(LBFGS(whole, 3, slope), whole, objective, 14)
     first = LBFGS(parts, 3, slope)
-    run(first, parts, objective, 4)
+    run(first, parts, objective, 9)  # of which it looks at each and then at every second
     second = LBFGS(parts, 3, slope)
     second.load_state_dict(first.state_dict())
     run(second, parts, objective, 5)

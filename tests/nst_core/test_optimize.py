@@ -184,10 +184,10 @@ def test_a_loss_that_is_no_number_ends_it_with_the_last_good_picture(network, pi
     forward, calls = type(network).forward, 0
     seen, settings = [], RenderSettings(size=64, optimizer="adam", iterations=9, shift=0)
 
-    def spoiled(self, image, layers):
+    def spoiled(self, image, *others):
         nonlocal calls
         calls += image.requires_grad
-        found = forward(self, image, layers)
+        found = forward(self, image, *others)
         return {name: value * float("nan") for name, value in found.items()} if calls >= first_bad else found
 
     monkeypatch.setattr(type(network), "forward", spoiled)
@@ -222,9 +222,9 @@ def test_adam_never_sees_the_picture_in_the_same_place_twice(network, pictures, 
     """The photo moves along with it, so that a picture that still is the photo has no content loss in any view."""
     seen, forward = [], type(network).forward
 
-    def spy(self, image, layers):
+    def spy(self, image, *others):
         seen.append(tuple(image.shape[-2:]))
-        return forward(self, image, layers)
+        return forward(self, image, *others)
 
     monkeypatch.setattr(type(network), "forward", spy)
     losses = []
