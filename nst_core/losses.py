@@ -70,9 +70,7 @@ class _ReLUAndGram(torch.autograd.Function):
         found = found.contiguous(memory_format=torch.channels_last)
         for part, share in zip(_parts(features), _parts(found), strict=True):
             if both is not None:
-                pixels = _pixels(part, centre).to(ctx.dtype)
-                for into, one, matrix in zip(_pixels(share), pixels, both, strict=True):
-                    _add_product(into, one, matrix)
+                _add_products(_pixels(share), _pixels(part, centre).to(ctx.dtype), both)
             torch.ops.aten.threshold_backward.grad_input(share, part, 0, grad_input=share)
         return found, None
 
@@ -102,28 +100,28 @@ def _pixels(part: Tensor, centre: Tensor | None = None) -> Tensor:
 def _sum_of_products(features: Tensor, centre: Tensor | None, relu: bool = False) -> Tensor:
     """The sum over the pixels of their channels' products: float32 [N, C, C]. Before it, a ReLU in place if asked."""
     n, c, _, _ = features.shape
-    kind, found = features.device.type, features.new_zeros(n, c, c, dtype=torch.float32)
-    with torch.autocast(kind, enabled=False):
+    found = features.new_zeros(n, c, c, dtype=torch.float32)
+    rows = ROWS if features.device.type == "cpu" else c
+    with torch.autocast(features.device.type, enabled=False):
         for part in _parts(features):
             pixels = _pixels(part.relu_() if relu else part, centre)
-            if kind != "cpu":
-                found += pixels.transpose(1, 2) @ pixels
-                continue
-            # Picture by picture, since of a batch a copy is made that is in the order wanted; and without most of what
-            # is above the diagonal.
-            for into, one in zip(found, pixels, strict=True):
-                for last in range(ROWS, c + ROWS, ROWS):
-                    rows = slice(last - ROWS, last)
-                    _add_product(into[rows, :last], one[:, rows].T, one[:, :last])
+            for last in range(rows, c + rows, rows):  # what is right of these columns is mirrored afterwards
+                these = slice(last - rows, last)
+                _add_products(found[:, these, :last], pixels[..., these].transpose(1, 2), pixels[..., :last])
     return found.tril() + found.tril(-1).transpose(1, 2)
 
 
-def _add_product(values: Tensor, one: Tensor, other: Tensor) -> None:
-    """Add the product of two matrices to a third, in place."""
-    if values.dtype == one.dtype:
-        values.addmm_(one, other)
-    else:
-        values += one @ other
+def _add_products(values: Tensor, ones: Tensor, others: Tensor) -> None:
+    """Add the products of matrices, [N, A, B] and [N, B, C], in place to [N, A, C]."""
+    if values.device.type != "cpu":
+        values += ones @ others
+        return
+    # Of a whole batch a processor would first make a copy that is in the order wanted.
+    for value, one, other in zip(values, ones, others, strict=True):
+        if value.dtype == one.dtype:
+            value.addmm_(one, other)
+        else:
+            value += one @ other
 
 
 def gram_matrix(features: Tensor, centre: Tensor | None = None, head: Tensor | None = None) -> Tensor:
