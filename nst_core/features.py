@@ -227,9 +227,9 @@ class VGGNetwork(FeatureNetwork):
         return bool(self.heads)
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:
-        # Every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back, and so
-        # does a padded copy where reflection pads, and what was asked for once more less its mean; the largest of them
-        # is there a few more times as gradient.
+        # At most: every convolution and every ReLU up to the deepest layer keeps its float32 result for the way back,
+        # and so does a padded copy where reflection pads, and what was asked for once more less its mean; the largest
+        # of them is there a few more times as gradient.
         wanted = {layer[4:]: layer for layer in layers}
         self.check(wanted.values())
         last = max(wanted)
