@@ -34,7 +34,8 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)
 ReLU = Callable[[str, Tensor], Tensor]
 
 
-def _plain_relu(layer: str, before: Tensor) -> Tensor:
+def plain_relu(layer: str, before: Tensor) -> Tensor:
+    """PyTorch's ReLU of ``before``, in place, whatever the layer."""
     return F.relu(before, inplace=True)
 
 
@@ -247,7 +248,7 @@ class VGGNetwork(FeatureNetwork):
         return round(4 * (kept + 4 * largest))
 
     def forward(self, image: Tensor, layers: Iterable[str], relu: ReLU | None = None) -> dict[str, Tensor]:
-        relu = relu or _plain_relu
+        relu = relu or plain_relu
         wanted = set(layers)
         self.check(wanted)
         if not wanted:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core import losses
 from nst_core.errors import StyleError
-from nst_core.features import FeatureNetwork
+from nst_core.features import FeatureNetwork, plain_relu
 from nst_core.language import _
 from nst_core.settings import ObjectiveSettings
 
@@ -97,7 +96,7 @@ class Objective:
 
         def relu(layer: str, before: Tensor) -> Tensor:
             if layer not in means:
-                return F.relu(before, inplace=True)
+                return plain_relu(layer, before)
             after, found[layer] = losses.relu_and_gram_matrix(
                 before, self._centre(means[layer]), self._heads.get(layer)
             )
