@@ -49,7 +49,7 @@ from nst_core.objective import Objective
 from nst_core.optimize import RenderProgress, low_precision, render, stages
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.recipes import PRESETS
-from nst_core.settings import ObjectiveSettings, RenderSettings
+from nst_core.settings import PRECISIONS, ObjectiveSettings, RenderSettings
 from nst_core.weights import load_features
 from plugin.figures import check_matplotlib
 
@@ -91,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--iterations", type=positive, help="of plain L-BFGS in the race (default 300 on a GPU, 100 on a CPU)"
     )
+    found.add_argument("--precision", choices=PRECISIONS, default="auto", help="of all but the classic way's float32")
     add_options(found, sizes_on_cpu=(256,), sizes_on_gpu=(512, 1024, 2048))
     return found
 
@@ -118,10 +119,10 @@ def measure(options: argparse.Namespace) -> Record:
     iterations = options.iterations or (300 if on_gpu else 100)
     source = options.features or (better(options.assets) if options.assets else "auto")
     photo, painting = pictures(options)
-    default = PRESETS["default"].settings
-    plain = RenderSettings(default.objective, optimizer="lbfgs", iterations=iterations)
+    default = replace(PRESETS["default"].settings, precision=options.precision)
+    plain = RenderSettings(default.objective, optimizer="lbfgs", iterations=iterations, precision=options.precision)
     ways = {
-        CLASSIC: Way(source, plain, classic.render),
+        CLASSIC: Way(source, replace(plain, precision="float32"), classic.render),
         PLAIN: Way(source, plain),
         "default": Way(source, default),
         "compact": Way("compact", default),
