@@ -15,8 +15,8 @@ from torch.autograd.function import once_differentiable
 EPSILON = 1e-8
 LEVEL = 1 / 255
 RIDGE = 1e-4
-# Values of the features that a Gram matrix is made of at a time, where a processor makes it, and its rows.
-PART, ROWS = 2**18, 128
+# Bytes of the features that a Gram matrix is made of at a time, where a processor makes it, and its rows.
+PART, ROWS = 2**21, 128
 
 
 class _Gram(torch.autograd.Function):
@@ -39,7 +39,7 @@ class _Gram(torch.autograd.Function):
         # Channels last, as a network of such features wants its gradient, which is added in place to a tensor that is
         # nobody's view.
         found = torch.empty_like(features, dtype=ctx.dtype, memory_format=torch.channels_last)
-        for part, share in zip(_parts(features), _parts(found), strict=True):
+        for part, share in _parts(features, found):
             torch.bmm(_pixels(part, centre).to(ctx.dtype), both, out=_pixels(share))
         return found, None
 
@@ -68,7 +68,7 @@ class _ReLUAndGram(torch.autograd.Function):
         # In place: convolutions, poolings and the content loss make a gradient that nobody else has.
         found = torch.zeros_like(features) if after is None else after
         found = found.contiguous(memory_format=torch.channels_last)
-        for part, share in zip(_parts(features), _parts(found), strict=True):
+        for part, share in _parts(features, found):
             if both is not None:
                 _add_products(_pixels(share), _pixels(part, centre).to(ctx.dtype), both)
             torch.ops.aten.threshold_backward.grad_input(share, part, 0, grad_input=share)
@@ -80,15 +80,15 @@ def _gradient_dtype(features: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
 
 
-def _parts(features: Tensor) -> Iterator[Tensor]:
-    """Views of a few rows of [N, C, H, W] each, channels last: [N, rows, W, C].
+def _parts(features: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Views of a few rows of each of these [N, C, H, W], channels last: [N, rows, W, C].
 
     Few enough to stay in a processor's cache: what is written once and read once, as large as the features, takes it
     longer than the products.
     """
     _, channels, height, width = features.shape
-    rows = max(1, PART // (channels * width)) if features.device.type == "cpu" else height
-    yield from features.permute(0, 2, 3, 1).split(rows, 1)
+    rows = max(1, PART // (channels * width * features.element_size())) if features.device.type == "cpu" else height
+    yield from zip(*(values.permute(0, 2, 3, 1).split(rows, 1) for values in (features, *others)), strict=True)
 
 
 def _pixels(part: Tensor, centre: Tensor | None = None) -> Tensor:
@@ -103,7 +103,7 @@ def _sum_of_products(features: Tensor, centre: Tensor | None, relu: bool = False
     found = features.new_zeros(n, c, c, dtype=torch.float32)
     rows = ROWS if features.device.type == "cpu" else c
     with torch.autocast(features.device.type, enabled=False):
-        for part in _parts(features):
+        for (part,) in _parts(features):
             pixels = _pixels(part.relu_() if relu else part, centre)
             for last in range(rows, c + rows, rows):  # what is right of these columns is mirrored afterwards
                 these = slice(last - rows, last)
