@@ -6,7 +6,7 @@ size and with any network: a loss of 1 is "as wrong as no feature at all".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -80,7 +80,7 @@ def _gradient_dtype(features: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
 
 
-def _parts(features: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+def _parts(features: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
     """Views of a few rows of each of these [N, C, H, W], channels last: [N, rows, W, C].
 
     Few enough to stay in a processor's cache: what is written once and read once, as large as the features, takes it
@@ -88,7 +88,8 @@ def _parts(features: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """
     _, channels, height, width = features.shape
     rows = max(1, PART // (channels * width * features.element_size())) if features.device.type == "cpu" else height
-    yield from zip(*(values.permute(0, 2, 3, 1).split(rows, 1) for values in (features, *others)), strict=True)
+    parts = [values.permute(0, 2, 3, 1).split(rows, 1) for values in (features, *others)]
+    return list(zip(*parts, strict=True))
 
 
 def _pixels(part: Tensor, centre: Tensor | None = None) -> Tensor:
