@@ -7,6 +7,7 @@ size and with any network: a loss of 1 is "as wrong as no feature at all".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,27 +21,29 @@ PART, ROWS = 2**21, 128
 
 
 class _Gram(torch.autograd.Function):
-    """F F^T of F [N, C, H, W], less ``centre`` if given, in float32: [N, C, C].
+    """F F^T / (H W) of F [N, C, H, W], less ``centre`` if given, in float32: [N, C, C].
 
     Features of float32 are not rounded under autocast, as their gradient is.
     """
 
     @staticmethod
     def forward(ctx, features: Tensor, centre: Tensor | None) -> Tensor:
+        centre = _as_pixel(centre, features)
         ctx.save_for_backward(features, centre)
         ctx.dtype = _gradient_dtype(features)
-        return _sum_of_products(features, centre)
+        return _mean_of_products(features, centre)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         features, centre = ctx.saved_tensors
-        both = (gradient + gradient.transpose(1, 2)).to(ctx.dtype)
+        both = _both_ways(gradient, features, ctx.dtype)
         # Channels last, as a network of such features wants its gradient, which is added in place to a tensor that is
         # nobody's view.
         found = torch.empty_like(features, dtype=ctx.dtype, memory_format=torch.channels_last)
-        for part, share in _parts(features, found):
-            torch.bmm(_pixels(part, centre).to(ctx.dtype), both, out=_pixels(share))
+        for values, into, mean, factor in _by_picture(_last(features), _last(found), centre, both):
+            for part, share in _parts(values, into):
+                torch.matmul(_pixels(part, mean).to(ctx.dtype), factor, out=_pixels(share))
         return found, None
 
 
@@ -55,7 +58,8 @@ class _ReLUAndGram(torch.autograd.Function):
     def forward(ctx, before: Tensor, centre: Tensor | None) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
         ctx.dtype = _gradient_dtype(before)
-        gram = _sum_of_products(before, centre, relu=True)
+        centre = _as_pixel(centre, before)
+        gram = _mean_of_products(before, centre, relu=True)
         ctx.mark_dirty(before)
         ctx.save_for_backward(before, centre)
         return before, gram
@@ -64,14 +68,15 @@ class _ReLUAndGram(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, after: Tensor | None, gram: Tensor | None) -> tuple[Tensor, None]:
         features, centre = ctx.saved_tensors
-        both = None if gram is None else (gram + gram.transpose(1, 2)).to(ctx.dtype)
+        both = None if gram is None else _both_ways(gram, features, ctx.dtype)
         # In place: convolutions, poolings and the content loss make a gradient that nobody else has.
         found = torch.zeros_like(features) if after is None else after
         found = found.contiguous(memory_format=torch.channels_last)
-        for part, share in _parts(features, found):
-            if both is not None:
-                _add_products(_pixels(share), _pixels(part, centre).to(ctx.dtype), both)
-            torch.ops.aten.threshold_backward.grad_input(share, part, 0, grad_input=share)
+        for values, into, mean, factor in _by_picture(_last(features), _last(found), centre, both):
+            for part, share in _parts(values, into):
+                if factor is not None:
+                    _add_product(_pixels(share), _pixels(part, mean).to(ctx.dtype), factor)
+                torch.ops.aten.threshold_backward.grad_input(share, part, 0, grad_input=share)
         return found, None
 
 
@@ -80,49 +85,78 @@ def _gradient_dtype(features: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else features.dtype
 
 
+def _last(features: Tensor) -> Tensor:
+    """[N, C, H, W] as [N, H, W, C]."""
+    return features.permute(0, 2, 3, 1)
+
+
+def _by_picture(features: Tensor, *others: Tensor | None) -> list[tuple[Any, ...]]:
+    """[N, H, W, C] and what is theirs of the others, [N or 1, ...] or None: each picture's, on a processor, which would
+    first make a copy of a whole batch, in the order that it wants; elsewhere all of them as they are."""
+    if features.device.type != "cpu":
+        return [(features, *others)]
+    found = []
+    for values in (features, *others):
+        count = len(features)
+        found.append([None] * count if values is None else values.expand(count, *values.shape[1:]).unbind())
+    return list(zip(*found, strict=True))
+
+
 def _parts(features: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
-    """Views of a few rows of each of these [N, C, H, W], channels last: [N, rows, W, C].
+    """Views of a few rows of each of these [..., H, W, C].
 
     Few enough to stay in a processor's cache: what is written once and read once, as large as the features, takes it
     longer than the products.
     """
-    _, channels, height, width = features.shape
+    height, width, channels = features.shape[-3:]
     rows = max(1, PART // (channels * width * features.element_size())) if features.device.type == "cpu" else height
-    parts = [values.permute(0, 2, 3, 1).split(rows, 1) for values in (features, *others)]
-    return list(zip(*parts, strict=True))
+    return list(zip(*(values.split(rows, -3) for values in (features, *others)), strict=True))
+
+
+def _as_pixel(centre: Tensor | None, features: Tensor) -> Tensor | None:
+    """[N or 1, C, 1, 1] as one of ``_pixels``, in the features' dtype: [N or 1, 1, C]."""
+    return None if centre is None else centre.flatten(1)[:, None].to(features.dtype)
 
 
 def _pixels(part: Tensor, centre: Tensor | None = None) -> Tensor:
-    """[N, rows, W, C] less the centre, if given, as [N, pixels, C]: a view if not, and if the part is in this order."""
-    pixels = part.flatten(1, 2)
-    return pixels if centre is None else pixels - centre.flatten(1)[:, None].to(part.dtype)
+    """[..., rows, W, C] less the centre, if given, as [..., pixels, C]: a view if not, and if in this order."""
+    pixels = part.flatten(-3, -2)
+    return pixels if centre is None else pixels - centre
 
 
-def _sum_of_products(features: Tensor, centre: Tensor | None, relu: bool = False) -> Tensor:
-    """The sum over the pixels of their channels' products: float32 [N, C, C]. Before it, a ReLU in place if asked."""
-    n, c, _, _ = features.shape
+def _mean_of_products(features: Tensor, centre: Tensor | None, relu: bool = False) -> Tensor:
+    """The mean over the pixels of their channels' products: float32 [N, C, C]. Before it, a ReLU in place if asked."""
+    n, c, height, width = features.shape
     found = features.new_zeros(n, c, c, dtype=torch.float32)
     rows = ROWS if features.device.type == "cpu" else c
     with torch.autocast(features.device.type, enabled=False):
-        for (part,) in _parts(features):
-            pixels = _pixels(part.relu_() if relu else part, centre)
-            for last in range(rows, c + rows, rows):  # what is right of these columns is mirrored afterwards
-                these = slice(last - rows, last)
-                _add_products(found[:, these, :last], pixels[..., these].transpose(1, 2), pixels[..., :last])
-    return found.tril() + found.tril(-1).transpose(1, 2)
+        for values, mean, sums in _by_picture(_last(features), centre, found):
+            # What is right of a block's columns is mirrored afterwards.
+            blocks = [block[..., : (number + 1) * rows] for number, block in enumerate(sums.split(rows, -2))]
+            for (part,) in _parts(values):
+                pixels = _pixels(part.relu_() if relu else part, mean)
+                for block, columns in zip(blocks, pixels.mT.split(rows, -2), strict=True):
+                    _add_product(block, columns, pixels[..., : block.shape[-1]])
+    for last in range(rows, c, rows):
+        these = slice(last, last + rows)
+        found[:, :last, these] = found[:, these, :last].mT
+    return found.div_(height * width)
 
 
-def _add_products(values: Tensor, ones: Tensor, others: Tensor) -> None:
-    """Add the products of matrices, [N, A, B] and [N, B, C], in place to [N, A, C]."""
-    if values.device.type != "cpu":
-        values += ones @ others
-        return
-    # Of a whole batch a processor would first make a copy that is in the order wanted.
-    for value, one, other in zip(values, ones, others, strict=True):
-        if value.dtype == one.dtype:
-            value.addmm_(one, other)
-        else:
-            value += one @ other
+def _both_ways(gradient: Tensor, features: Tensor, dtype: torch.dtype) -> Tensor:
+    """What the features are multiplied with to be their gradient, from that of the mean of their products."""
+    found = gradient.new_empty(gradient.shape)
+    for into, matrix in zip(found, gradient, strict=True):
+        into.copy_(matrix.T)  # a processor is quicker at this than at adding what is not in its order
+    return found.add_(gradient).div_(features.shape[2] * features.shape[3]).to(dtype)
+
+
+def _add_product(sums: Tensor, one: Tensor, other: Tensor) -> None:
+    """Add a product of matrices, [..., A, B] and [..., B, C], in place to [..., A, C]."""
+    if sums.dim() == 2 and sums.dtype == one.dtype:
+        sums.addmm_(one, other)
+    else:
+        sums += one @ other
 
 
 def gram_matrix(features: Tensor, centre: Tensor | None = None, head: Tensor | None = None) -> Tensor:
@@ -132,7 +166,7 @@ def gram_matrix(features: Tensor, centre: Tensor | None = None, head: Tensor | N
     product, of which so little may be left afterwards that in bfloat16 a tenth of it would be rounding. With ``head``,
     [D, C], these are the correlations of the channels that it makes of the features, [N, D, D].
     """
-    return _scaled(_Gram.apply(features, centre), features, head)
+    return _by_head(_Gram.apply(features, centre), head)
 
 
 def relu_and_gram_matrix(
@@ -143,29 +177,45 @@ def relu_and_gram_matrix(
     For what goes on from there the first of both is to be used: the second one's gradient is then added to its.
     """
     after, found = _ReLUAndGram.apply(before, centre)
-    return after, _scaled(found, after, head)
+    return after, _by_head(found, head)
 
 
-def _scaled(products: Tensor, features: Tensor, head: Tensor | None) -> Tensor:
-    found = products / (features.shape[2] * features.shape[3])
+def _by_head(gram: Tensor, head: Tensor | None) -> Tensor:
     if head is None:
-        return found
-    with torch.autocast(features.device.type, enabled=False):
-        return head @ found @ head.T
+        return gram
+    with torch.autocast(gram.device.type, enabled=False):
+        return head @ gram @ head.T
 
 
 def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
     """||value - target||^2 / ||target||^2 for each picture of a batch, averaged; a scalar.
 
-    ``target`` broadcasts over the batch: one style's Gram matrix may serve every picture.
+    ``target``, without gradient, broadcasts over the batch: one style's Gram matrix may serve every picture.
     """
+    return _RelativeSquareError.apply(value, target)
 
-    def size(values: Tensor) -> Tensor:
-        # A sum in bfloat16 would tell the loss in steps of its 256th part.
-        dtype = torch.promote_types(values.dtype, torch.float32)
-        return values.square().sum(tuple(range(1, values.dim())), dtype=dtype)
 
-    return (size(value - target) / (size(target) + EPSILON)).mean()
+class _RelativeSquareError(torch.autograd.Function):
+    """With a gradient of its own, in a quarter of the passes over what is too large for a processor's cache."""
+
+    @staticmethod
+    def forward(ctx, value: Tensor, target: Tensor) -> Tensor:
+        difference, sizes = value - target, _size(target) + EPSILON
+        ctx.save_for_backward(difference, sizes)
+        return (_size(difference) / sizes).mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        difference, sizes = ctx.saved_tensors
+        factors = 2 * gradient / len(difference) / sizes
+        return difference * factors.view(-1, *[1] * (difference.dim() - 1)).to(difference.dtype), None
+
+
+def _size(values: Tensor) -> Tensor:
+    """The sum of the squares of each picture's values. In bfloat16 it would tell the loss in steps of a 256th part."""
+    dtype = torch.promote_types(values.dtype, torch.float32)
+    return torch.linalg.vector_norm(values, dim=tuple(range(1, values.dim())), dtype=dtype).square()
 
 
 def content_loss(

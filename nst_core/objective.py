@@ -79,9 +79,7 @@ class Objective:
         ``which`` says which style each picture of the batch is to have, int64 [N]; the first one if not given.
         """
         s = self.settings
-        if which is None:
-            which = torch.zeros(len(image), dtype=torch.int64, device=image.device)
-        features, grams = self._seen(image, {layer: self._means[layer][which] for layer in s.style_layers})
+        features, grams = self._seen(image, {layer: _of(self._means[layer], which) for layer in s.style_layers})
         style = self._gram_loss(grams, which) if s.style_loss == "gram" else self._w2_loss(features, grams, which)
         found = {
             "content": s.content_weight * losses.content_loss(features, content_targets, s.content_weights_by_layer),
@@ -106,18 +104,18 @@ class Objective:
         before_relu = {layer: mean for layer, mean in means.items() if layer not in found}
         return features, found | self._grams(features, before_relu)
 
-    def _gram_loss(self, grams: Mapping[str, Tensor], which: Tensor) -> Tensor:
-        targets = {layer: self._targets[layer][which] for layer in self.settings.style_layers}
+    def _gram_loss(self, grams: Mapping[str, Tensor], which: Tensor | None) -> Tensor:
+        targets = {layer: _of(self._targets[layer], which) for layer in self.settings.style_layers}
         return losses.style_loss(grams, targets, self.settings.weights_by_layer)
 
-    def _w2_loss(self, features: Mapping[str, Tensor], grams: Mapping[str, Tensor], which: Tensor) -> Tensor:
+    def _w2_loss(self, features: Mapping[str, Tensor], grams: Mapping[str, Tensor], which: Tensor | None) -> Tensor:
         errors = []
         for layer, weight in self.settings.weights_by_layer.items():
-            target_mean = self._means[layer][which]
+            target_mean = _of(self._means[layer], which)
             difference = (features[layer].mean((2, 3), keepdim=True) - target_mean).flatten(1)
             # Centred at the style's mean, which is near: the mean's own square would swallow the covariance's digits.
             covariance = grams[layer] - difference[:, :, None] * difference[:, None, :]
-            target = self._targets[layer][which], self._roots[layer][which.to(self._roots[layer].device)]
+            target = _of(self._targets[layer], which), _of(self._roots[layer], which)
             mean = target_mean.flatten(1)
             errors.append(weight * losses.wasserstein_2(mean + difference, covariance, mean, *target))
         return torch.stack(errors).sum()
@@ -149,3 +147,8 @@ class Objective:
     def _centre(self, mean: Tensor) -> Tensor | None:
         """What is subtracted from features whose style has this mean, before their Gram matrix is taken."""
         return mean if self.settings.centred else None
+
+
+def _of(values: Tensor, which: Tensor | None) -> Tensor:
+    """Those of these styles, in this order; the first one's, for every picture of a batch, if none are named."""
+    return values[:1] if which is None else values[which.to(values.device)]
