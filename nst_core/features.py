@@ -187,6 +187,45 @@ class _Reflected(torch.autograd.Function):
         return gradient[:, :, 1:-1, 1:-1]
 
 
+class _MaxPool(torch.autograd.Function):
+    """``F.max_pool2d(x, 2)`` of one picture, whose own way back is the work of a single thread.
+
+    That has a thread for each picture of a batch, so the pairs of rows are one here.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        _, channels, height, width = ctx.shape = x.shape
+        found = _empty((1, channels, height // 2, width // 2), x.dtype)
+        indices = torch.empty_like(found, dtype=torch.int64)
+        out = {"out": _in_batch(found, 1), "indices": _in_batch(indices, 1)}
+        torch.ops.aten.max_pool2d_with_indices.out(_in_batch(x, 2), 2, **out)
+        ctx.save_for_backward(indices)
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (indices,) = ctx.saved_tensors
+        found = _empty(ctx.shape, gradient.dtype)
+        found[:, :, found.shape[2] // 2 * 2 :] = 0
+        pairs = _in_batch(found, 2)
+        torch.ops.aten.max_pool2d_with_indices_backward.grad_input(
+            _in_batch(gradient, 1), pairs, 2, 2, 0, 1, False, _in_batch(indices, 1), grad_input=pairs
+        )
+        return found
+
+
+def _empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)
+
+
+def _in_batch(picture: Tensor, rows: int) -> Tensor:
+    """Views of these many rows of [1, C, H, W] each, as pictures of a batch; without what is left over."""
+    whole = picture[0, :, : picture.shape[2] // rows * rows]
+    return whole.unflatten(1, (-1, rows)).transpose(0, 1)
+
+
 class VGGNetwork(FeatureNetwork):
     """3x3 convolutions in blocks with a pooling between two, as in VGG.
 
@@ -318,7 +357,9 @@ class VGGNetwork(FeatureNetwork):
         return F.conv2d(x, module.weight, module.bias, padding=border)
 
     def _pool(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)
+        if self.pooling != "max":
+            return F.avg_pool2d(x, 2)
+        return _MaxPool.apply(x) if len(x) == 1 and x.device.type == "cpu" else F.max_pool2d(x, 2)
 
 
 class CombinedNetwork(FeatureNetwork):

@@ -159,7 +159,9 @@ def _parts(pixels: Tensor, bands: list[_Band], weights: list[Tensor]) -> list[Te
 
 
 def _lowest(spectrum: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The frequencies that a grid, of no more pixels, can hold."""
+    """The frequencies that a grid, of no more pixels, can hold; the same tensor if they are all."""
+    if spectrum.shape[-2:] == (grid[0], grid[1] // 2 + 1):
+        return spectrum
     return torch.cat(_lowest_rows(spectrum, grid), -2)
 
 

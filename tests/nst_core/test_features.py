@@ -233,3 +233,17 @@ def test_a_combined_network_refuses_what_none_has(slim_weights):
         both(torch.rand(1, 3, 32, 32), ["relu4_2"])
     with pytest.raises(StyleError, match="no layer 'relu4_2'"):
         both.bytes_per_pixel(["relu1_1", "relu4_2"])
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("shape", [(1, 5, 8, 6), (1, 5, 9, 7), (1, 5, 2, 2)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_max_pooling_of_one_picture_is_pytorchs_and_so_is_its_gradient(layout, shape, dtype):
+    start = torch.randint(4, shape).to(dtype).contiguous(memory_format=layout).requires_grad_(True)  # with ties
+    network = features.vgg("pooled", random_vgg("vgg19", 2), "vgg19")
+    found, expected = network._pool(start), torch.max_pool2d(start, 2)
+    weights = torch.rand_like(expected)
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    gradients = [torch.autograd.grad(pooled, start, weights)[0] for pooled in (found, expected)]
+    assert torch.equal(*gradients)
