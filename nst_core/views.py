@@ -15,6 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Views are larger than their picture by multiples of this: for each size that it has not seen lately, a processor's
+# library writes new code for every convolution.
+STEP = 8
+
 
 @dataclass(frozen=True)
 class View:
@@ -25,8 +29,12 @@ class View:
     mirrored: bool = False
 
     def of(self, pictures: Tensor) -> Tensor:
-        """The view of [N, C, H, W]: [N, C, H + down, W + right]. What comes into view is the picture's reflection."""
-        seen = F.pad(pictures, (self.right, 0, self.down, 0), "reflect") if self.right or self.down else pictures
+        """The view of [N, C, H, W]: all of it, larger by ``down`` and ``right`` rounded up to multiples of ``STEP``.
+
+        What comes into view is the picture's reflection.
+        """
+        borders = [border for moved in (self.right, self.down) for border in (moved, -moved % STEP)]
+        seen = F.pad(pictures, borders, "reflect") if any(borders) else pictures
         return seen.flip(3) if self.mirrored else seen
 
 

@@ -8,11 +8,13 @@ PICTURE = torch.arange(2 * 3 * 20 * 30, dtype=torch.float32).view(2, 3, 20, 30)
 
 
 def test_a_view_holds_the_whole_picture_moved_and_mirrored():
-    seen = View(right=5, down=3).of(PICTURE)
-    assert seen.shape == (2, 3, 23, 35) and torch.equal(seen[..., 3:, 5:], PICTURE)
-    assert torch.equal(seen[..., 2, 5:], PICTURE[..., 1, :])  # the reflection, the border not twice
-    assert torch.equal(View(5, 3, mirrored=True).of(PICTURE), seen.flip(3))
+    seen = View(right=5, down=9).of(PICTURE)
+    assert seen.shape == (2, 3, 36, 38) and torch.equal(seen[..., 9:29, 5:35], PICTURE)
+    assert torch.equal(seen[..., 8, 5:35], PICTURE[..., 1, :])  # the reflection, the border not twice
+    assert torch.equal(seen[..., 9:29, 35], PICTURE[..., -2])
+    assert torch.equal(View(5, 9, mirrored=True).of(PICTURE), seen.flip(3))
     assert torch.equal(View().of(PICTURE), PICTURE)
+    assert View(right=8, down=1).of(PICTURE).shape == (2, 3, 28, 38)
 
 
 def test_random_views_are_drawn_evenly_and_repeat():
