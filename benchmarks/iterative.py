@@ -14,6 +14,7 @@ import argparse
 import json
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -25,11 +26,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks import classic
 from benchmarks.yardstick import (
     CLOCKS,
+    DTYPES,
     MatrixProduct,
     add_options,
     first_call,
@@ -46,7 +49,7 @@ from nst_core.devices import choose_device
 from nst_core.errors import StyleError
 from nst_core.features import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
 from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, low_precision, render, stages
+from nst_core.optimize import RenderProgress, render, stages
 from nst_core.pictures import resized, resized_to_area, resized_to_long_side
 from nst_core.recipes import PRESETS
 from nst_core.settings import PRECISIONS, ObjectiveSettings, RenderSettings
@@ -305,17 +308,17 @@ def cost(
 ) -> Record:
     """What an iteration takes at a size: time, memory in a process of its own, and the floor of its convolutions.
 
-    The floor is by the rate of the precision in which the way computes.
+    The floor is by the rates of the precisions in which the convolutions compute: a slim network's features are float32
+    beside bfloat16 too.
     """
     record: Record = {"way": name, "size": size, "seconds": None}
     first = first_call(device, options.clock, opened, way, size, files, device, options.threads)
     if first is None:
         return record
     try:
-        flops = convolution_flops(way, size, files, device)
-        precision = "bf16" if low_precision(way.settings, device) else "fp32"
-        product = MatrixProduct(options.matrix, precision, device)
-        seconds, products = iterations_and_products(way, size, files, product, options)
+        flops = convolution_flops(way, size, files, device, options.turns)
+        products = {precision: MatrixProduct(options.matrix, precision, device) for precision in flops}
+        seconds, product_seconds = iterations_and_products(way, size, files, products, options)
     except Exception as error:  # PyTorch has several kinds
         if not out_of_memory(error):
             raise
@@ -323,11 +326,10 @@ def cost(
     return record | {
         "seconds": statistics.median(seconds),
         "timings": seconds,
-        "product_timings": products,
+        "product_timings": product_seconds,
         "mib": first.mib,
         "flops": flops,
-        "precision": precision,
-        "by_floor": product.flops / flops * ratio(seconds, products),
+        "by_floor": ratio(seconds, floors(flops, products, product_seconds)),
     }
 
 
@@ -352,39 +354,71 @@ def paint(
     way.render(photo, read(files[1], device), features, settings, progress)
 
 
-def convolution_flops(way: Way, size: int, files: tuple[Path, Path], device: torch.device) -> int:
-    """Operations of an iteration's convolutions: forwards, back to the picture, and of the photo if it is moved."""
+def convolution_flops(
+    way: Way, size: int, files: tuple[Path, Path], device: torch.device, turns: int
+) -> dict[str, int]:
+    """Operations of an iteration's convolutions, by precision: forwards, back to the picture, and of the photo if it is
+    moved. The mean of those that ``turns`` measure, whose views of the picture are not of one size."""
 
-    def of(iterations: int) -> int:
-        with FlopCounterMode(display=False) as counter:
+    def of(iterations: int) -> Counter[str]:
+        with ConvolutionFlops() as counter:
             paint(way, size, files, device, iterations, lambda _: True)
-        return sum(flops for kind, flops in counter.get_flop_counts()["Global"].items() if "convolution" in str(kind))
+        return counter.found
 
     # Less the targets, which come before the first.
-    return of(2) - of(1)
+    return {precision: flops // turns for precision, flops in (of(turns + 1) - of(1)).items()}
+
+
+class ConvolutionFlops(TorchDispatchMode):
+    """Counts them while it is entered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), more: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = function(*arguments, **(more or {}))
+        kind = function._overloadpacket
+        if "convolution" in str(kind) and kind in flop_registry:
+            precision = next(name for name, dtype in DTYPES.items() if dtype == arguments[0].dtype)
+            self.found[precision] += flop_registry[kind](*arguments, **(more or {}), out_val=result)
+        return result
 
 
 def iterations_and_products(
-    way: Way, size: int, files: tuple[Path, Path], product: MatrixProduct, options: argparse.Namespace
-) -> tuple[list[float], list[float]]:
-    """Seconds of iterations, and of a product of matrices after each. The first of both does not count."""
-    now, multiply = CLOCKS[options.clock], product.work()
+    way: Way, size: int, files: tuple[Path, Path], products: Mapping[str, MatrixProduct], options: argparse.Namespace
+) -> tuple[list[float], dict[str, list[float]]]:
+    """Seconds of iterations, and of products of matrices after each. The first of all does not count."""
+    now, work = CLOCKS[options.clock], {name: product.work() for name, product in products.items()}
+    device = next(iter(products.values())).device
     seconds: list[float] = []
-    products: list[float] = []
+    found: dict[str, list[float]] = {name: [] for name in products}
     marks = [0.0]
 
     def progress(_: RenderProgress) -> bool:
-        if product.device.type == "cuda":
+        if device.type == "cuda":
             torch.cuda.synchronize()
-        middle = now()
-        multiply()
-        seconds.append(middle - marks[0])
-        products.append(now() - middle)
+        mark = now()
+        seconds.append(mark - marks[0])
+        for name, multiply in work.items():
+            multiply()
+            found[name].append(now() - mark)
+            mark = now()
         marks[0] = now()
         return True
 
-    paint(way, size, files, product.device, options.turns + 1, progress)
-    return seconds[1:], products[1:]
+    paint(way, size, files, device, options.turns + 1, progress)
+    return seconds[1:], {name: values[1:] for name, values in found.items()}
+
+
+def floors(
+    flops: Mapping[str, int], products: Mapping[str, MatrixProduct], seconds: Mapping[str, Sequence[float]]
+) -> list[float]:
+    """Seconds that an iteration's convolutions would take in each turn, at its products' rates."""
+    turns = zip(*([flops[name] / products[name].flops * one for one in seconds[name]] for name in flops), strict=True)
+    return [sum(turn) for turn in turns]
 
 
 # ---- the report -------------------------------------------------------------------------------------------------
@@ -413,8 +447,8 @@ An iteration, the median of {found["turns"]}; VGG-19 to relu5_1 with random weig
 {cost_table(found["costs"])}
 
 - *Memory*: of two iterations in a process of their own, loading included, at the peak.
-- *By the floor*: the time by that which its convolutions would take at the rate of a product of large matrices of the
-  same precision, taken in turns with the iterations.
+- *By the floor*: the time by that which its convolutions would take, those of each precision at the rate of a product
+  of large matrices in it, taken in turns with the iterations.
 """
 
 
@@ -448,11 +482,11 @@ def cost_table(found: Sequence[Record]) -> str:
     for r in found:
         name = [f"{r['size']}", r["way"]]
         if r["seconds"] is None:
-            rows.append([*name, "out of memory", "", "", "", ""])
+            rows.append([*name, "out of memory", "", "", ""])
             continue
-        values = [f"{1000 * r['seconds']:,.1f}", f"{r['mib']:,.0f}", f"{r['flops'] / 1e9:,.1f}", r["precision"]]
-        rows.append([*name, *values, f"{r['by_floor']:.2f}"])
-    return table(["size", "way", "ms", "memory, MiB", "convolutions, GFLOP", "in", "by the floor"], rows)
+        flops = " + ".join(f"{flops / 1e9:,.1f} {precision}" for precision, flops in sorted(r["flops"].items()))
+        rows.append([*name, f"{1000 * r['seconds']:,.1f}", f"{r['mib']:,.0f}", flops, f"{r['by_floor']:.2f}"])
+    return table(["size", "way", "ms", "memory, MiB", "convolutions, GFLOP", "by the floor"], rows)
 
 
 def plot(found: Record, path: Path) -> None:
