@@ -95,11 +95,11 @@ def _by_picture(features: Tensor, *others: Tensor | None) -> list[tuple[Any, ...
     first make a copy of a whole batch, in the order that it wants; elsewhere all of them as they are."""
     if features.device.type != "cpu":
         return [(features, *others)]
-    found = []
-    for values in (features, *others):
-        count = len(features)
-        found.append([None] * count if values is None else values.expand(count, *values.shape[1:]).unbind())
-    return list(zip(*found, strict=True))
+    count = len(features)
+    pictures = [
+        [None] * count if values is None else values.expand(count, *values.shape[1:]).unbind() for values in others
+    ]
+    return list(zip(features, *pictures, strict=True))
 
 
 def _parts(features: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
@@ -196,7 +196,7 @@ def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
 
 
 class _RelativeSquareError(torch.autograd.Function):
-    """With a gradient of its own, in a quarter of the passes over what is too large for a processor's cache."""
+    """With a gradient of its own, in half the passes over what is too large for a processor's cache."""
 
     @staticmethod
     def forward(ctx, value: Tensor, target: Tensor) -> Tensor:

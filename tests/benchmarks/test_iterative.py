@@ -4,6 +4,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors.torch import save_file  # noqa: E402
+
 from benchmarks import iterative  # noqa: E402
 from benchmarks.iterative import Way  # noqa: E402
 from nst_core.optimize import RenderProgress  # noqa: E402
@@ -78,6 +80,31 @@ def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
     # What is moved is at least as large as the picture, and the photo's features at relu1_1 are new each time.
     assert found(optimizer="adam")["fp32"] >= 2 * forwards + first
     assert found(optimizer="auto") == found(optimizer="adam")  # of Adam's steps alone, though L-BFGS has the first
+
+
+def test_operations_are_counted_by_the_precision_in_which_they_are_done(slim_weights, files, tmp_path):
+    """VGG-19's first layer in bfloat16; a slim network's features exact beside it, and back in bfloat16."""
+    first = {name: values for name, values in iterative.random_vgg19().items() if name.startswith("features.0.")}
+    save_file(first, tmp_path / "vgg19.safetensors")
+    settings = RenderSettings(
+        ObjectiveSettings(content_layers=("relu1_1",), style_layers=("relu2_1",)),
+        optimizer="lbfgs",
+        precision="bfloat16",
+    )
+    way = Way(f"{tmp_path / 'vgg19.safetensors'}+{slim_weights}", settings)
+    height, width = iterative.resized_to_long_side(iterative.read(files[0], HERE), 64).shape[-2:]
+    full, halved = height * width, (height // 2) * (width // 2)
+    slim = 2 * (full * 9 * 3 * 6 + full * 9 * 6 * 6 + halved * (9 * 6 * 6 + 6 * 12))
+    found = iterative.convolution_flops(way, 64, files, HERE, 1)
+    assert found["fp32"] == slim
+    assert found["bf16"] >= slim + 2 * 2 * full * 9 * 3 * 64
+
+
+def test_the_floor_of_two_precisions_worked_out_by_hand():
+    products = {"bf16": iterative.MatrixProduct(10, "bf16", HERE), "fp32": iterative.MatrixProduct(10, "fp32", HERE)}
+    # Twice as much as the one product of 2,000 operations, and half as much as the other.
+    found = iterative.floors({"bf16": 4000, "fp32": 1000}, products, {"bf16": [1.0, 2.0], "fp32": [3.0, 5.0]})
+    assert found == [2 * 1.0 + 0.5 * 3.0, 2 * 2.0 + 0.5 * 5.0]
 
 
 def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, monkeypatch):
