@@ -26,8 +26,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from plugin.engine import hosts, paths
-from plugin.engine.nvidia import nvidia_driver
+from plugin.engine.machine import gimps as hosts
+from plugin.engine.machine import paths
+from plugin.engine.machine.nvidia import nvidia_driver
 
 CHECKOUT = Path(__file__).resolve().parent
 PACKAGES = ("plugin", "nst_core", "export")
@@ -338,7 +339,7 @@ def read_project() -> dict[str, Any]:
 def loads(extras: list[str]) -> bool:
     """Whether the environment's Python starts and loads the fast path and what marks each extra."""
     marks = {"torch": "torch", "test": "pytest"}
-    modules = ["pip", "plugin.cli", "plugin.engine.stylize", *(marks[extra] for extra in extras)]
+    modules = ["pip", "plugin.cli.main", "plugin.engine.fast.fast_painting", *(marks[extra] for extra in extras)]
     try:
         run("loading Neural Style", program("python"), "-I", "-c", f"import {', '.join(modules)}")
     except (InstallError, OSError):

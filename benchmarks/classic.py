@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_core.features import CombinedNetwork, FeatureNetwork, VGGNetwork
-from nst_core.losses import content_loss, style_loss, total_variation
-from nst_core.optimize import RenderProgress
-from nst_core.pictures import resized_to_area, resized_to_long_side
-from nst_core.settings import RenderSettings
+from nst_core.base.settings import IterativeSettings
+from nst_core.features.network import CombinedNetwork, FeatureNetwork, VGGNetwork
+from nst_core.iterative.render import IterativeProgress
+from nst_core.losses.functional import content_loss, style_loss, total_variation
+from nst_core.pictures.resize import resized_to_area, resized_to_long_side
 
 HISTORY = 100  # steps: PyTorch's own, and neural-style-pt's
 
@@ -28,10 +28,10 @@ def render(
     photo: Tensor,
     style: Tensor,
     features: FeatureNetwork,
-    settings: RenderSettings,
-    progress: Callable[[RenderProgress], bool],
-) -> RenderProgress:
-    """Paint like ``nst_core.optimize.render``, by the objective, the size and the iterations of ``settings`` alone."""
+    settings: IterativeSettings,
+    progress: Callable[[IterativeProgress], bool],
+) -> IterativeProgress:
+    """Paint like ``nst_core.iterative.render``, by the objective, size and iterations of ``settings`` alone."""
     s = settings.objective
     photo = resized_to_long_side(photo, settings.size)
     height, width = photo.shape[-2:]
@@ -56,11 +56,11 @@ def render(
         losses["total"].backward()
         return losses["total"]
 
-    done = RenderProgress(0, settings.iterations, {}, photo)
+    done = IterativeProgress(0, settings.iterations, {}, photo)
     for iteration in range(1, settings.iterations + 1):
         optimizer.step(closure)
         now = {name: loss.item() for name, loss in losses.items()}
-        done = RenderProgress(iteration, settings.iterations, now, image.detach().clamp(0, 1))
+        done = IterativeProgress(iteration, settings.iterations, now, image.detach().clamp(0, 1))
         if not progress(done):
             break
     return done

@@ -27,16 +27,16 @@ from benchmarks.quality import PAINTINGS, Subject
 from benchmarks.yardstick import Deadline, table, write
 from export.from_onnx import read_base
 from export.to_onnx import StyleCard
+from nst_core.base.settings import TrainSettings
 from nst_core.devices import choose_device
-from nst_core.metrics import SMALLEST_SIDE, checkerboard
-from nst_core.objective import Objective
-from nst_core.photos import Photos
-from nst_core.pictures import resized_to_long_side
-from nst_core.settings import TrainSettings
-from nst_core.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
-from nst_core.transformer import TransformerNetwork
-from plugin import training
-from plugin.engine.style_library import Style, find_styles, read_styles
+from nst_core.fast.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.losses.metrics import SMALLEST_SIDE, checkerboard
+from nst_core.losses.objective import Objective
+from nst_core.pictures.photos import Photos
+from nst_core.pictures.resize import resized_to_long_side
+from plugin.engine.fast.style_library import Style, find_styles, read_styles
+from plugin.engine.training import style_training as training
 
 PICTURES = 160_000  # that a style learns from: 40 000 steps of four
 PACE_BATCHES = (4, 8, 16, 32)

@@ -23,17 +23,17 @@ from torch import Tensor
 
 from benchmarks.iterative import better, judge, random_vgg19, read
 from benchmarks.yardstick import in_turns, machine, one_sentence, positive, ratio, table, waiting, write
-from nst_core.device_names import DEVICES
+from nst_core.base.device_names import DEVICES
+from nst_core.base.recipes import PRESETS
+from nst_core.base.settings import GATYS_STYLE_LAYERS, IterativeSettings, ObjectiveSettings
 from nst_core.devices import choose_device
-from nst_core.distill import agreement
-from nst_core.features import FeatureNetwork, vgg
-from nst_core.objective import Objective
-from nst_core.optimize import render
-from nst_core.photos import Photos
-from nst_core.pictures import resized_to_long_side
-from nst_core.recipes import PRESETS
-from nst_core.settings import GATYS_STYLE_LAYERS, ObjectiveSettings, RenderSettings
-from nst_core.weights import load_features
+from nst_core.distill.distillation import agreement
+from nst_core.features.catalogue import load_features
+from nst_core.features.network import FeatureNetwork, vgg
+from nst_core.iterative.render import render
+from nst_core.losses.objective import Objective
+from nst_core.pictures.photos import Photos
+from nst_core.pictures.resize import resized_to_long_side
 
 PAINTINGS = {"starry_night": "The Starry Night", "wave": "The Great Wave"}
 TIMED_SIZE, TIMED_ITERATIONS = 512, 5
@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace) -> Record:
 def compare(
     name: str,
     networks: tuple[FeatureNetwork, FeatureNetwork],
-    settings: RenderSettings,
+    settings: IterativeSettings,
     options: argparse.Namespace,
     device: torch.device,
 ) -> Record:

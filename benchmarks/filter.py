@@ -26,12 +26,14 @@ import numpy as np
 import onnx
 from PIL import Image
 
-from plugin.engine import hosts, paths, staying
-from plugin.engine.detail import resized
-from plugin.engine.provider import choose_provider, open_session
-from plugin.engine.settings import StylizeSettings, seen_size
-from plugin.engine.style_library import PREFIX, find_styles
-from plugin.engine.stylize import network_size, run_network
+from plugin.engine.fast.fast_painting import network_size, run_network
+from plugin.engine.fast.fast_settings import FastSettings, seen_size
+from plugin.engine.fast.style_library import PREFIX, find_styles
+from plugin.engine.imaging.detail import resized
+from plugin.engine.machine import gimps as hosts
+from plugin.engine.machine import paths
+from plugin.engine.machine.provider import choose_provider, open_session
+from plugin.engine.process import warm_worker as staying
 from tests.host.gimp import Screen, Session, environment, make_profile
 
 SAMPLE = Path(__file__).parent.parent / "plugin" / "samples" / "coffee.jpg"
@@ -128,7 +130,7 @@ def stages(log: str, whole: float) -> dict[str, float]:
 def bare_inference(photo: np.ndarray, count: int, settings: Mapping[str, Any]) -> float:
     """The median of ``count`` runs of the network alone, after a first one, on what the filter shows it."""
     ((style, _),) = find_styles(STYLE).items()
-    seen = seen_size(*photo.shape[:2], StylizeSettings(**settings))
+    seen = seen_size(*photo.shape[:2], FastSettings(**settings))
     seen = resized(photo[..., :3], *network_size(*seen, style))
     weights = np.eye(style.count, dtype=np.float32)[[style.index]]
     opened = open_session(style.path, choose_provider("auto", style.path))

@@ -26,17 +26,17 @@ import torch
 
 from benchmarks import collection, compact, inference, iterative, quality
 from benchmarks.yardstick import Deadline, comma, machine, numbers, one_sentence, positive, table, write
-from nst_core.device_names import DEVICES
+from nst_core.base.device_names import DEVICES
+from nst_core.base.errors import StyleError
+from nst_core.base.settings import DistillSettings
 from nst_core.devices import choose_device
-from nst_core.distill import DistillProgress
-from nst_core.errors import StyleError
-from nst_core.settings import DistillSettings
-from plugin import training
-from plugin.engine.picture import Picture
-from plugin.engine.provider import CUDA, choose_provider, open_session
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.style_library import Style, list_styles
-from plugin.engine.stylize import run_network, stylize
+from nst_core.distill.distillation import DistillProgress
+from plugin.engine.fast.fast_painting import paint_fast, run_network
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import Style, list_styles
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.machine.provider import CUDA, choose_provider, open_session
+from plugin.engine.training import style_training as training
 
 # Pictures of compact's training: as many as a style has, first small ones, then such as it paints itself, then its last
 # layers alone (docs/compact.md says why).
@@ -257,7 +257,9 @@ def fall_back(options: argparse.Namespace, deadline: Deadline) -> bool:
 
 def hidden_provider(style: Style) -> Record:
     """The provider that is chosen in a process that sees no GPU."""
-    code = "import dataclasses, json, pathlib, sys; from plugin.engine.provider import choose_provider as choose; "
+    code = (
+        "import dataclasses, json, pathlib, sys; from plugin.engine.machine.provider import choose_provider as choose; "
+    )
     code += "print(json.dumps(dataclasses.asdict(choose('auto', pathlib.Path(sys.argv[1])))))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(style.path)],
@@ -272,7 +274,7 @@ def hidden_provider(style: Style) -> Record:
 
 def difference(picture: Picture, style: Style) -> float:
     """The largest difference of the GPU's painting from the CPU's, in 8-bit levels."""
-    paintings = [stylize(picture, {style: 1.0}, StylizeSettings(device=device)).pixels for device in ("cpu", "cuda")]
+    paintings = [paint_fast(picture, {style: 1.0}, FastSettings(device=device)).pixels for device in ("cpu", "cuda")]
     return float(np.abs(paintings[0] - paintings[1]).max() * 255)
 
 
@@ -287,7 +289,7 @@ def memory_runs_out(picture: Picture, style: Style) -> Record:
     for name, work in (
         (
             "before",
-            lambda: stylize(Picture(pixels), {style: 1.0}, StylizeSettings(device="cuda", full_resolution=True)),
+            lambda: paint_fast(Picture(pixels), {style: 1.0}, FastSettings(device="cuda", full_resolution=True)),
         ),
         ("runtime", lambda: run_network(session, large, np.ones((1, 1), np.float32))),
     ):

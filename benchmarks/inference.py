@@ -52,14 +52,22 @@ from benchmarks.yardstick import (
     waiting,
     write,
 )
-from export.foreign import import_style, read
-from export.foreign_networks import ZeroToOne
+from export.foreign.import_style import import_style, read
+from export.foreign.networks import ZeroToOne
 from export.from_onnx import read_base
 from export.to_onnx import StyleCard
+from nst_core.base.settings import TransformerSettings
 from nst_core.devices import choose_device
-from nst_core.settings import TransformerSettings
-from plugin.engine.provider import CPU, CUDA, Provider, choose_provider, open_session, run_options, session_options
-from plugin.engine.style_library import find_styles, list_styles
+from plugin.engine.fast.style_library import find_styles, list_styles
+from plugin.engine.machine.provider import (
+    CPU,
+    CUDA,
+    Provider,
+    choose_provider,
+    open_session,
+    run_options,
+    session_options,
+)
 
 CLASSIC = TransformerSettings(width=32, end_kernel=9)
 OURS, CLASSICAL = "ours", "classic"

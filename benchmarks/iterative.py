@@ -45,16 +45,16 @@ from benchmarks.yardstick import (
     table,
     write,
 )
+from nst_core.base.errors import StyleError
+from nst_core.base.recipes import PRESETS
+from nst_core.base.settings import PRECISIONS, IterativeSettings, ObjectiveSettings
 from nst_core.devices import choose_device
-from nst_core.errors import StyleError
-from nst_core.features import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
-from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, render, stages
-from nst_core.pictures import resized, resized_to_area, resized_to_long_side
-from nst_core.recipes import PRESETS
-from nst_core.settings import PRECISIONS, ObjectiveSettings, RenderSettings
-from nst_core.weights import load_features
-from plugin.figures import check_matplotlib
+from nst_core.features.catalogue import load_features
+from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
+from nst_core.iterative.render import IterativeProgress, render, stages
+from nst_core.losses.objective import Objective
+from nst_core.pictures.resize import resized, resized_to_area, resized_to_long_side
+from plugin.cli.figures import check_matplotlib
 
 BETTER = "vgg19_conv1_1-conv3_4_caffe.safetensors+vgg19_distilled16x_conv5_1.safetensors"
 SAMPLES = Path(__file__).parent.parent / "plugin" / "samples"
@@ -107,8 +107,8 @@ class Way:
     """A way to paint: by which features (for ``load_features``), settings and function."""
 
     features: str
-    settings: RenderSettings
-    render: Callable[..., RenderProgress] = render
+    settings: IterativeSettings
+    render: Callable[..., IterativeProgress] = render
 
 
 def measure(options: argparse.Namespace) -> Record:
@@ -123,7 +123,7 @@ def measure(options: argparse.Namespace) -> Record:
     source = options.features or (better(options.assets) if options.assets else "auto")
     photo, painting = pictures(options)
     default = replace(PRESETS["default"].settings, precision=options.precision)
-    plain = RenderSettings(default.objective, optimizer="lbfgs", iterations=iterations, precision=options.precision)
+    plain = IterativeSettings(default.objective, optimizer="lbfgs", iterations=iterations, precision=options.precision)
     ways = {
         CLASSIC: Way(source, replace(plain, precision="float32"), classic.render),
         PLAIN: Way(source, plain),
@@ -249,7 +249,7 @@ class Curve:
         self._note(0, 0.0, photo)
         self._elapsed, self._start = 0.0, self.now()
 
-    def add(self, progress: RenderProgress) -> bool:
+    def add(self, progress: IterativeProgress) -> bool:
         if progress.iteration % self.every and progress.iteration < progress.iterations:
             return True
         if self.device.type == "cuda":
@@ -345,7 +345,7 @@ def paint(
     files: tuple[Path, Path],
     device: torch.device,
     iterations: int,
-    progress: Callable[[RenderProgress], bool],
+    progress: Callable[[IterativeProgress], bool],
 ) -> None:
     features, photo = load_features(way.features).to(device), read(files[0], device)
     # One optimiser for all, so that the iterations are alike: the one that has the most of them.
@@ -397,7 +397,7 @@ def iterations_and_products(
     found: dict[str, list[float]] = {name: [] for name in products}
     marks = [0.0]
 
-    def progress(_: RenderProgress) -> bool:
+    def progress(_: IterativeProgress) -> bool:
         if device.type == "cuda":
             torch.cuda.synchronize()
         mark = now()

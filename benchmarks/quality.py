@@ -25,30 +25,30 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.yardstick import kept, numbers, one_sentence, positive, table, write
-from nst_core.device_names import DEVICES
-from nst_core.devices import choose_device
-from nst_core.errors import StyleError
-from nst_core.features import FeatureNetwork
-from nst_core.metrics import SMALLEST_SIDE, STRIP, look
-from nst_core.objective import Objective
-from nst_core.optimize import RenderProgress, render
-from nst_core.photos import Photos
-from nst_core.pictures import resized_to_long_side
-from nst_core.settings import (
+from nst_core.base.device_names import DEVICES
+from nst_core.base.errors import StyleError
+from nst_core.base.settings import (
     PRECISIONS,
+    IterativeSettings,
     ObjectiveSettings,
-    RenderSettings,
     TrainSettings,
     TransformerSettings,
 )
-from nst_core.train import style_picture
-from nst_core.weights import load_features
-from plugin.engine.picture import Picture, network_input
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.style_library import Style, find_styles, list_styles
-from plugin.engine.stylize import stylize
-from plugin.figures import check_matplotlib
-from plugin.picture_files import read_picture
+from nst_core.devices import choose_device
+from nst_core.fast.train import style_picture
+from nst_core.features.catalogue import load_features
+from nst_core.features.network import FeatureNetwork
+from nst_core.iterative.render import IterativeProgress, render
+from nst_core.losses.metrics import SMALLEST_SIDE, STRIP, look
+from nst_core.losses.objective import Objective
+from nst_core.pictures.photos import Photos
+from nst_core.pictures.resize import resized_to_long_side
+from plugin.cli.figures import check_matplotlib
+from plugin.cli.picture_files import read_picture
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import Style, find_styles, list_styles
+from plugin.engine.imaging.picture import Picture, network_input
 
 # The files in ASSETS/styles of the styles that come with Neural Style.
 PAINTINGS = {
@@ -305,7 +305,7 @@ def painted(style: Style, photo: Tensor) -> Tensor:
     """The fast result as anybody gets it: [1, 3, H, W] to the same."""
     rgb = photo[0].permute(1, 2, 0).cpu().numpy()
     picture = Picture(np.dstack([rgb, np.ones_like(rgb[..., :1])]))
-    pixels = stylize(picture, {style: 1.0}, StylizeSettings(device="cpu")).pixels
+    pixels = paint_fast(picture, {style: 1.0}, FastSettings(device="cpu")).pixels
     return torch.from_numpy(pixels[..., :3]).permute(2, 0, 1)[None].contiguous().to(photo.device)
 
 
@@ -324,13 +324,13 @@ def rendered(
     """
     values = []
 
-    def progress(step: RenderProgress) -> bool:
+    def progress(step: IterativeProgress) -> bool:
         if step.iteration in iterations:
             values.append(judge(step.image))
         return True
 
     height, width = photo.shape[-2:]
-    settings = RenderSettings(
+    settings = IterativeSettings(
         objective=subject.objective,
         size=max(height, width),
         style_scale=subject.style_size / (height * width) ** 0.5,

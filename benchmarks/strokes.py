@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.yardstick import one_sentence
-from nst_core.sheets import Cell, Sheet
-from plugin.engine.picture import Picture
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.style_library import Style, find_styles
-from plugin.engine.stylize import stylize
-from plugin.figures import write_sheet
-from plugin.picture_files import read_picture
+from nst_core.studies.sheets import Cell, Sheet
+from plugin.cli.figures import write_sheet
+from plugin.cli.picture_files import read_picture
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import Style, find_styles
+from plugin.engine.imaging.picture import Picture
 
 SIZES = (50, 100, 200)
 STRENGTHS = (0, 50, 100)
@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
 
 def sheet(photo: Picture, style: Style) -> Sheet:
     """The sheet of one style."""
-    sized = [painted(photo, style, StylizeSettings(stroke_size=size)) for size in SIZES]
-    mixed = [painted(photo, style, StylizeSettings(strength=strength)) for strength in STRENGTHS]
+    sized = [painted(photo, style, FastSettings(stroke_size=size)) for size in SIZES]
+    mixed = [painted(photo, style, FastSettings(strength=strength)) for strength in STRENGTHS]
     rows = [
         ("whole", [Cell(whole(picture), f"stroke size {size} %") for size, picture in zip(SIZES, sized, strict=True)]),
         (
@@ -64,9 +64,9 @@ def sheet(photo: Picture, style: Style) -> Sheet:
     return Sheet(style.title, [""] * len(SIZES), rows)
 
 
-def painted(photo: Picture, style: Style, settings: StylizeSettings) -> np.ndarray:
+def painted(photo: Picture, style: Style, settings: FastSettings) -> np.ndarray:
     """The result, uint8 [H, W, 3]."""
-    pixels = stylize(photo, {style: 1.0}, settings).pixels[..., :3]
+    pixels = paint_fast(photo, {style: 1.0}, settings).pixels[..., :3]
     return np.round(pixels.clip(0, 1) * 255).astype(np.uint8)
 
 

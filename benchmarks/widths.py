@@ -22,16 +22,16 @@ from benchmarks.inference import CLASSIC, ONNX_RUNTIME, Way, open_way
 from benchmarks.quality import PAINTINGS, PHOTOS_ON_CPU, chosen, load_named, painted, reduced
 from benchmarks.yardstick import add_options, in_turns, machine, one_sentence, positive, ratio, settle, table, write
 from export.to_onnx import StyleCard
+from nst_core.base.settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
-from nst_core.metrics import SMALLEST_SIDE
-from nst_core.objective import Objective
-from nst_core.photos import Photos
-from nst_core.settings import TrainSettings, TransformerSettings
-from nst_core.train import TrainProgress, style_picture
-from plugin.engine.picture import network_input
-from plugin.engine.style_library import read_styles
-from plugin.picture_files import read_picture
-from plugin.training import train_styles
+from nst_core.fast.train import TrainProgress, style_picture
+from nst_core.losses.metrics import SMALLEST_SIDE
+from nst_core.losses.objective import Objective
+from nst_core.pictures.photos import Photos
+from plugin.cli.picture_files import read_picture
+from plugin.engine.fast.style_library import read_styles
+from plugin.engine.imaging.picture import network_input
+from plugin.engine.training.style_training import train_styles
 
 FEATURES = "vgg19_conv1_1-conv3_4_caffe+vgg19_distilled16x_conv5_1"
 JUDGED_SIZE = 256

@@ -24,10 +24,10 @@ import psutil
 import torch
 from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
-from nst_core.device_names import DEVICES
-from nst_core.errors import StyleError
-from nst_core.files import written_whole
-from plugin.engine.memory import gpu_memory, keep_freed_memory, peak_rss_mib
+from nst_core.base.device_names import DEVICES
+from nst_core.base.errors import StyleError
+from nst_core.base.files import written_whole
+from plugin.engine.machine.memory import gpu_memory, keep_freed_memory, peak_rss_mib
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from export.measure import open_quietly
 from export.to_onnx import TOLERANCE, Reference, in_torch, largest_difference
-from nst_core.errors import StyleError
-from nst_core.settings import TransformerSettings
-from nst_core.train import Base
-from nst_core.transformer import PhaseConvolution, TransformerNetwork
-from plugin.engine.style_library import read_styles
+from nst_core.base.errors import StyleError
+from nst_core.base.settings import TransformerSettings
+from nst_core.fast.train import Base
+from nst_core.fast.transformer import PhaseConvolution, TransformerNetwork
+from plugin.engine.fast.style_library import read_styles
 
 CHECKED_SIZES = ((32, 32), (37, 50))  # height, width
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from nst_core.errors import StyleError
+from nst_core.base.errors import StyleError
 
 MEASURED_SIDE = 256
 LARGEST_MINIMUM = 64  # in pixels; what needs more is no network for pictures of any size

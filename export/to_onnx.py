@@ -20,10 +20,10 @@ from PIL import Image
 from torch import nn
 
 from export.measure import SizeRules, open_quietly
-from nst_core.errors import StyleError
-from nst_core.files import written_whole
-from nst_core.train import Checkpoint
-from plugin.engine.style_library import FORMAT_VERSION, PREFIX
+from nst_core.base.errors import StyleError
+from nst_core.base.files import written_whole
+from nst_core.fast.train import Checkpoint
+from plugin.engine.fast.style_library import FORMAT_VERSION, PREFIX
 
 OPSET = 18
 CHECKED_SIZES = ((64, 64), (61, 97), (200, 123), (33, 258))  # height, width

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from nst_core.device_names import check_device
-from nst_core.errors import StyleError
+from nst_core.base.device_names import check_device
+from nst_core.base.errors import StyleError
 
 
 def choose_device(device: str) -> torch.device:

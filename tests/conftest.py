@@ -69,10 +69,10 @@ def photos_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def start_engine():
     """Starts this checkout's engine in a process of its own."""
-    from plugin.engine import remote
+    from plugin.engine.process import remote
 
     def start(*arguments: Path | str) -> remote.Remote:
-        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from plugin.engine import worker; worker.main()"
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from plugin.engine.process import worker; worker.main()"
         return remote.start([sys.executable, "-c", code, *arguments])
 
     return start

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import install
-from plugin.engine import hosts, paths
+from plugin.engine.machine import gimps as hosts
+from plugin.engine.machine import paths
 
 SCRIPT = Path(install.__file__)
 STATE = {"python": "3.13", "runtime": "cpu", "extras": [], "version": "0.1.0"}

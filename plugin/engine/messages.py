@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.style_library import Style
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import Style
 
 if TYPE_CHECKING:
-    from nst_core.settings import RenderSettings
+    from nst_core.base.settings import IterativeSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,19 +32,19 @@ class RawPicture:
 
 
 @dataclass(frozen=True)
-class Trained:
+class FastRequest:
     """To paint in trained styles, with their shares."""
 
     styles: dict[Style, float]
-    settings: StylizeSettings
+    settings: FastSettings
 
 
 @dataclass(frozen=True, eq=False)
-class FromPicture:
-    """To paint in the style of a picture: ``features`` is the feature network, the rest as in StylizeSettings."""
+class IterativeRequest:
+    """To paint in the style of a picture: ``features`` is the feature network, the rest as in FastSettings."""
 
     style_picture: RawPicture
-    settings: RenderSettings
+    settings: IterativeSettings
     features: str
     strength: float
     keep_colors: bool
@@ -71,7 +71,7 @@ class OpenedLayer:
 
 
 @dataclass(frozen=True)
-class Wish:
+class PreviewRequest:
     """What to try.
 
     Attributes:
@@ -86,12 +86,12 @@ class Wish:
     corner: tuple[int, int] | None = None
 
     @property
-    def settings(self) -> StylizeSettings:
-        return StylizeSettings(stroke_size=self.stroke_size, full_resolution=self.corner is not None)
+    def settings(self) -> FastSettings:
+        return FastSettings(stroke_size=self.stroke_size, full_resolution=self.corner is not None)
 
 
 @dataclass(frozen=True)
-class Trial:
+class PreviewResult:
     """A wish that was tried, whether a graphics card did it, and the reason why it did or did not, in one phrase."""
 
     number: int

@@ -15,23 +15,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_core.language import _
-from plugin.engine import memory, provider
-from plugin.engine.detail import resized
-from plugin.engine.messages import Estimate, FromPicture, OpenedLayer, Painted, RawPicture, Trained, Trial, Wish
-from plugin.engine.parallel import bands, in_threads
-from plugin.engine.picture import Picture, composite
+from nst_core.base.language import _
+from plugin.engine.fast.fast_painting import FastResult, forget_sessions, paint_fast
+from plugin.engine.imaging.bands import bands, in_threads
+from plugin.engine.imaging.detail import resized
+from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.machine import memory, provider
+from plugin.engine.machine.provider import CUDA
+from plugin.engine.messages import (
+    Estimate,
+    FastRequest,
+    IterativeRequest,
+    OpenedLayer,
+    Painted,
+    PreviewRequest,
+    PreviewResult,
+    RawPicture,
+)
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
-from plugin.engine.provider import CUDA
-from plugin.engine.stylize import Stylized, forget_sessions, stylize
 
 if TYPE_CHECKING:
-    from nst_core.settings import RenderSettings
-    from plugin.engine.layer_copy import LayerCopy
-    from plugin.engine.render import Rendered
+    from nst_core.base.settings import IterativeSettings
+    from plugin.engine.iterative.iterative_painting import IterativeResult
+    from plugin.engine.preview.layer_copy import LayerCopy
 
 # A painting in a trained style is wanted soon: what the others need is imported when they are asked for.
-Painter = Callable[[Picture, ProgressCallback], "Stylized | Rendered"]
+Painter = Callable[[Picture, ProgressCallback], "FastResult | IterativeResult"]
 check_pictures = memory.check_pictures
 # Between two iterations that are told; nobody looks more often.
 TELLING_SECONDS = 0.1
@@ -51,7 +60,7 @@ _numbers = itertools.count(1)
 
 def paint(
     pictures: Sequence[RawPicture],
-    how: Trained | FromPicture,
+    how: FastRequest | IterativeRequest,
     progress: ProgressCallback = ignore,
     *,
     layers: Sequence[int] = (),
@@ -59,11 +68,11 @@ def paint(
     """The pictures painted. Where ``progress`` returns False, those that are not begun are left out.
 
     ``layers`` are opened ones to show the pictures on as they develop: ``progress`` then gets them ready to be shown,
-    at the size of the layer and in its mixture of photo and painting. Raises as stylize and render do.
+    at the size of the layer and in its mixture of photo and painting. Raises as paint_fast and render do.
     """
     memory.keep_freed_memory()
     copies = [_opened[number].copy for number in layers]
-    painter = _trained(how) if isinstance(how, Trained) else _from_picture(how)
+    painter = _trained(how) if isinstance(how, FastRequest) else _from_picture(how)
     done = []
     for index, raw in enumerate(pictures):
         told = _teller(index, len(pictures), progress, how, copies[index] if copies else None)
@@ -76,14 +85,14 @@ def paint(
 
 def require_torch() -> None:
     """Raise StyleError, saying how to get it, if PyTorch is not installed."""
-    from plugin.engine import render
+    from plugin.engine.iterative import iterative_painting as render
 
     render.require_torch()
 
 
 def open_layer(picture: RawPicture, grey: bool) -> OpenedLayer:
     """Keep a copy of a layer, of eight bits, to try things on. ``grey`` is whether the layer can hold no colours."""
-    from plugin.engine.layer_copy import LayerCopy
+    from plugin.engine.preview.layer_copy import LayerCopy
 
     memory.keep_freed_memory()
     copy, number = LayerCopy(picture, grey), next(_numbers)
@@ -100,23 +109,23 @@ def photo(layer: int, corner: tuple[int, int] | None = None) -> bytes:
     """The opened layer as it is, or the part of it with this corner, to be shown: RGB in eight bits, over checks where
     it is transparent.
     """
-    from plugin.engine.layer_copy import opaque
+    from plugin.engine.preview.layer_copy import opaque
 
     return opaque(_opened[layer].copy.shown_part(corner).pixels).tobytes()
 
 
-def try_on(layer: int, wish: Wish, sketch: bool, stopper: Stopper) -> Trial:
+def try_on(layer: int, wish: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
     """Try a wish on an opened layer. A ``sketch`` is quick, but has larger strokes than it should.
 
-    Raises StyleError as stylize does, and progress.Stopped if ``stopper`` stops it.
+    Raises StyleError as paint_fast does, and progress.Stopped if ``stopper`` stops it.
     """
-    from plugin.engine import trial
+    from plugin.engine.preview import preview_painting as trial
 
     opened = _opened[layer]
     rgb, done = trial.tried(opened.copy, wish, sketch, stopper)
     number = next(_numbers)
     opened.trials[number] = opened.copy.shown_part(wish.corner), rgb
-    return Trial(number, done.provider.name == CUDA, done.provider.reason)
+    return PreviewResult(number, done.provider.name == CUDA, done.provider.reason)
 
 
 def mix(layer: int, number: int, strength: float, keep_colors: bool) -> bytes:
@@ -131,9 +140,11 @@ def forget(layer: int, number: int) -> None:
         del _opened[layer].trials[number]
 
 
-def estimate(shapes: Sequence[tuple[int, int]], settings: RenderSettings, features: str, stopper: Stopper) -> Estimate:
+def estimate(
+    shapes: Sequence[tuple[int, int]], settings: IterativeSettings, features: str, stopper: Stopper
+) -> Estimate:
     """How long renders of these heights and widths will take together (see estimate.py)."""
-    from plugin.engine import estimate as estimates
+    from plugin.engine.iterative import time_estimate as estimates
 
     memory.keep_freed_memory()
     return estimates.estimate(shapes, settings, stopper, features=features)
@@ -152,16 +163,16 @@ def rest() -> None:
     memory.give_back_freed_memory()
 
 
-def _trained(how: Trained) -> Painter:
-    return lambda picture, progress: stylize(picture, how.styles, how.settings, progress)
+def _trained(how: FastRequest) -> Painter:
+    return lambda picture, progress: paint_fast(picture, how.styles, how.settings, progress)
 
 
-def _from_picture(how: FromPicture) -> Painter:
-    from plugin.engine import render
+def _from_picture(how: IterativeRequest) -> Painter:
+    from plugin.engine.iterative import iterative_painting as render
 
     style_picture = _picture(how.style_picture)
 
-    def painter(picture: Picture, progress: ProgressCallback) -> Rendered:
+    def painter(picture: Picture, progress: ProgressCallback) -> IterativeResult:
         return render.render(
             picture,
             style_picture,
@@ -209,14 +220,14 @@ def _raw(pixels: np.ndarray, eight_bits: bool) -> RawPicture:
 
 
 def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, strength: float, keep_colors: bool) -> bytes:
-    from plugin.engine.layer_copy import greyed, opaque
+    from plugin.engine.preview.layer_copy import greyed, opaque
 
     mixed = composite(picture, rgb, strength, keep_colors)
     return opaque(greyed(mixed) if copy.grey else mixed).tobytes()
 
 
 def _teller(
-    index: int, count: int, progress: ProgressCallback, how: Trained | FromPicture, copy: LayerCopy | None
+    index: int, count: int, progress: ProgressCallback, how: FastRequest | IterativeRequest, copy: LayerCopy | None
 ) -> ProgressCallback:
     """What passes on the progress of one of several pictures."""
     last, going = 0.0, True
@@ -227,7 +238,7 @@ def _teller(
         if at.iteration > 1 and now - last < TELLING_SECONDS:
             return going
         last, shown = now, None
-        if at.preview is not None and copy is not None and isinstance(how, FromPicture):
+        if at.preview is not None and copy is not None and isinstance(how, IterativeRequest):
             rgb = resized(at.preview, copy.proxy.height, copy.proxy.width)
             shown = _mixed(copy, copy.proxy, rgb, how.strength, how.keep_colors)
         fraction = (index + at.fraction) / count

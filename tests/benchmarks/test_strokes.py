@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from benchmarks import strokes
-from plugin.engine.style_library import find_styles
-from plugin.picture_files import read_picture
+from plugin.cli.picture_files import read_picture
+from plugin.engine.fast.style_library import find_styles
 
 
 def test_a_sheet_shows_sizes_and_strengths(samples, tmp_path):

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 from benchmarks import yardstick  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
-from nst_core.settings import TransformerSettings  # noqa: E402
-from nst_core.transformer import TransformerNetwork  # noqa: E402
+from nst_core.base.settings import TransformerSettings  # noqa: E402
+from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 
 CPU = torch.device("cpu")
 

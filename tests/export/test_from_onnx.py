@@ -4,15 +4,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from export.foreign_networks import ZeroToOne  # noqa: E402
+from export.foreign.networks import ZeroToOne  # noqa: E402
 from export.from_onnx import read_base  # noqa: E402
 from export.measure import measure  # noqa: E402
 from export.to_onnx import Reference, StyleCard, export_styles, in_torch, to_onnx, write_styles  # noqa: E402
-from nst_core.errors import StyleError  # noqa: E402
-from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.train import Checkpoint  # noqa: E402
-from nst_core.transformer import TransformerNetwork  # noqa: E402
-from plugin.engine.paths import bundled_styles_folder  # noqa: E402
+from nst_core.base.errors import StyleError  # noqa: E402
+from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.fast.train import Checkpoint  # noqa: E402
+from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
+from plugin.engine.machine.paths import bundled_styles_folder  # noqa: E402
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
 CARDS = [StyleCard(f"Number {n}") for n in (1, 2, 3)]

@@ -4,7 +4,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.measure import MARGIN, measure
-from nst_core.errors import StyleError
+from nst_core.base.errors import StyleError
 
 
 def style(*nodes, weights=()):

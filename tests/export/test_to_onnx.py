@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from export import to_onnx  # noqa: E402
-from nst_core.errors import StyleError  # noqa: E402
-from nst_core.settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.train import Checkpoint  # noqa: E402
-from nst_core.transformer import TransformerNetwork  # noqa: E402
-from plugin.engine.style_library import read_styles  # noqa: E402
+from nst_core.base.errors import StyleError  # noqa: E402
+from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.fast.train import Checkpoint  # noqa: E402
+from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
+from plugin.engine.fast.style_library import read_styles  # noqa: E402
 
 CARD = to_onnx.StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)

@@ -11,7 +11,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from plugin.engine import hosts, paths
+from plugin.engine.machine import gimps as hosts
+from plugin.engine.machine import paths
 from tests.host.gimp import Session, environment, make_profile
 from tests.style_files import negative_style
 

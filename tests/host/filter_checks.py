@@ -89,7 +89,7 @@ def child(parent: int, script: str) -> psutil.Process | None:
 def worker(session: Session) -> psutil.Process | None:
     """The engine's process of the filter that runs. GIMP may have one too: tests connect to it from there."""
     filter = child(session.process.pid, "neural-style.py")
-    return filter and child(filter.pid, "plugin.engine.worker")
+    return filter and child(filter.pid, "plugin.engine.process.worker")
 
 
 def until(condition, seconds: float = 180, told=lambda: "it did not happen"):

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 
 import install
-from plugin.engine import hosts
+from plugin.engine.machine import gimps as hosts
 
 GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n"
 CALL_SECONDS = 300  # far more than any machine needs that has nothing else to do

@@ -202,7 +202,7 @@ def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> li
     connect()
     import painting
 
-    from plugin.engine.stopwatch import Stopwatch
+    from plugin.engine.machine.stopwatch import Stopwatch
 
     class Watcher:
         stopped = cancelled = False
@@ -284,10 +284,10 @@ def preview(
     """What the dialog's preview shows, one after another, when these styles are chosen at once, until it is at rest."""
     connect()
     import engine
-    from preview import Preview, open_layer
+    from gui.preview import Preview, open_layer
 
-    from plugin.engine.messages import Wish
-    from plugin.engine.style_library import find_styles
+    from plugin.engine.fast.style_library import find_styles
+    from plugin.engine.messages import PreviewRequest
 
     shown: list[dict[str, Any]] = []
     last = None
@@ -308,7 +308,7 @@ def preview(
     preview = Preview(opened, look)
     began = time.monotonic()
     for style in styles:
-        preview.wish(Wish(tuple(find_styles(style).items()), stroke_size, corner))
+        preview.wish(PreviewRequest(tuple(find_styles(style).items()), stroke_size, corner))
     while preview.busy:
         GLib.MainContext.default().iteration(True)
     preview.close()
@@ -320,9 +320,9 @@ def preview(
 def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tuple[float, str, str]]:
     """What the dialog tells of a render, when these sizes are typed at once: seconds, feature network, trouble."""
     connect()
-    from estimator import Estimator
+    from gui.estimator import Estimator
 
-    from nst_core.settings import RenderSettings
+    from nst_core.base.settings import IterativeSettings
 
     told: list[tuple[float, str, str]] = []
 
@@ -332,10 +332,10 @@ def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tu
 
     estimator = Estimator([shape], tell)
     for size in sizes:
-        estimator.wish(RenderSettings(size=size, iterations=10), features)
+        estimator.wish(IterativeSettings(size=size, iterations=10), features)
     while not told:
         GLib.MainContext.default().iteration(True)
-    estimator.wish(RenderSettings(size=sizes[-1], iterations=10), features)
+    estimator.wish(IterativeSettings(size=sizes[-1], iterations=10), features)
     estimator.close()
     while GLib.MainContext.default().iteration(False):
         pass

@@ -16,11 +16,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from plugin.engine import hosts
-from plugin.engine.picture import Picture, composite
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.style_library import read_styles
-from plugin.engine.stylize import stylize
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import read_styles
+from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.machine import gimps as hosts
 from tests.conftest import SAMPLES
 from tests.host.conftest import needed
 from tests.host.filter_checks import worker
@@ -159,7 +159,7 @@ def test_the_gallery_and_the_preview(gimp, screen, styles, photo, artifacts, tmp
         # A style of several in a file, and what the preview shows of it is what is painted.
         find("second")
         path = styles / "styles" / "three.onnx"
-        second = stylize(Picture(photo), {read_styles(path)[1]: 1.0}, StylizeSettings()).pixels
+        second = paint_fast(Picture(photo), {read_styles(path)[1]: 1.0}, FastSettings()).pixels
         shows(second, 0.25)
         screen.shoot(artifacts / "filter-gallery.png")
         screen.keys("alt+p")
@@ -334,9 +334,9 @@ def three_styles(path: Path) -> None:
     """A style file with the random styles The First, The Second and The Third."""
     torch = pytest.importorskip("torch")
     from export.to_onnx import StyleCard, export_styles
-    from nst_core.settings import TrainSettings, TransformerSettings
-    from nst_core.train import Checkpoint
-    from nst_core.transformer import TransformerNetwork
+    from nst_core.base.settings import TrainSettings, TransformerSettings
+    from nst_core.fast.train import Checkpoint
+    from nst_core.fast.transformer import TransformerNetwork
 
     torch.manual_seed(0)
     network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1, styles=3))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core.settings import RenderSettings
-from plugin.engine.picture import Picture
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.style_library import find_styles
-from plugin.engine.stylize import stylize
+from nst_core.base.settings import IterativeSettings
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import find_styles
+from plugin.engine.imaging.picture import Picture
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
     AGAIN,
@@ -44,9 +44,9 @@ def test_it_is_in_the_menu(session, procedure, label):
 def test_defaults_are_the_engines(session):
     defaults = session.call("describe")["defaults"]
     for name in ("strength", "stroke-size", "full-resolution", "keep-colors"):
-        assert defaults[name] == getattr(StylizeSettings(), name.replace("-", "_"))
-    assert defaults["size"] == RenderSettings().size
-    assert defaults["iterations"] == RenderSettings().iterations
+        assert defaults[name] == getattr(FastSettings(), name.replace("-", "_"))
+    assert defaults["size"] == IterativeSettings().size
+    assert defaults["iterations"] == IterativeSettings().iterations
     assert defaults["style"] == "great-wave"
 
 
@@ -58,7 +58,7 @@ def test_the_bundled_style_is_the_default_and_paints_as_the_engine_does(session)
     result = session.call("run", image=image, drawables=[layer])
     styles = find_styles("great-wave")
     assert session.call("state", image=image)["layers"] == ["Neural Style: The Great Wave off Kanagawa, 100 %", "photo"]
-    painted = stylize(Picture(before), styles).pixels
+    painted = paint_fast(Picture(before), styles).pixels
     assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
     session.call("delete", image=image)
 
@@ -68,10 +68,10 @@ def test_stroke_size_and_kept_colours_are_the_engines(session):
         photo.thumbnail((130, 130))
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     image, layer = session.call("new_image", pixels=before, alpha=False)
-    for settings in (StylizeSettings(stroke_size=150), StylizeSettings(keep_colors=True)):
+    for settings in (FastSettings(stroke_size=150), FastSettings(keep_colors=True)):
         arguments = {"stroke_size": settings.stroke_size, "keep_colors": settings.keep_colors}
         result = session.call("run", image=image, drawables=[layer], **arguments)
-        painted = stylize(Picture(before), find_styles("great-wave"), settings).pixels
+        painted = paint_fast(Picture(before), find_styles("great-wave"), settings).pixels
         assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
     session.call("delete", image=image)
 

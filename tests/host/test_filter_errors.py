@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.settings import RANGES
+from nst_core.base.settings import RANGES
 from tests.host.filter_checks import assert_refused, need_torch, raw_pixels, some_pixels
 from tests.host.gimp import Session, script_fu
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugin.engine import staying
+from plugin.engine.process import warm_worker as staying
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
     AGAIN,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugin.engine.detail import resized
-from plugin.engine.settings import WORKING_PIXELS
+from plugin.engine.fast.fast_settings import WORKING_PIXELS
+from plugin.engine.imaging.detail import resized
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import need_torch, pixels
 from tests.host.gimp import Session
@@ -30,7 +30,7 @@ def layer(session) -> int:
 def alike():
     """Structural similarity of two pictures [H, W, C]."""
     torch = pytest.importorskip("torch")
-    from nst_core.metrics import luminance, ssim
+    from nst_core.losses.metrics import luminance, ssim
 
     def compare(*pictures: np.ndarray) -> float:
         return ssim(*(luminance(torch.tensor(picture[..., :3]).permute(2, 0, 1)) for picture in pictures))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gi.repository import Gimp, GLib
-from language import _
+from translation import _
 
 if TYPE_CHECKING:
     from plugin.engine.progress import Progress, ProgressCallback

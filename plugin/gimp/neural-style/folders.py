@@ -6,16 +6,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import background
-import engine
+import engine_connection as engine
 import painting
 import pixels
 from gi.repository import Gimp, Gio
-from language import _
+from translation import _
 
-from nst_core.errors import StyleError
-from nst_core.files import written_whole
-from plugin.engine.messages import FromPicture, Trained
-from plugin.engine.stopwatch import Stopwatch
+from nst_core.base.errors import StyleError
+from nst_core.base.files import written_whole
+from plugin.engine.machine.stopwatch import Stopwatch
+from plugin.engine.messages import FastRequest, IterativeRequest
 
 
 def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[str], list[str]]:
@@ -85,7 +85,7 @@ def _check_format(ending: str) -> None:
         image.delete()
 
 
-def _paint_file(file: Path, target: Path, how: Trained | FromPicture, title: str, clock: Stopwatch) -> None:
+def _paint_file(file: Path, target: Path, how: FastRequest | IterativeRequest, title: str, clock: Stopwatch) -> None:
     image = pixels.load(Gio.File.new_for_path(str(file)))
     try:
         if image.get_base_type() == Gimp.ImageBaseType.INDEXED:

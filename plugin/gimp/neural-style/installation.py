@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from language import _
+from translation import _
 
 FOLDER = Path(__file__).resolve().parent
 RECORD = FOLDER / "installation.json"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 BEGAN = time.perf_counter()  # before the imports, which take time too
 gc.disable()  # until all is imported, none of which is garbage
 
-import engine  # noqa: E402
+import engine_connection as engine  # noqa: E402
 
 if "-run" in sys.argv:  # rather than -query
     engine.start()
@@ -31,15 +31,15 @@ del sys.modules["ssl"]
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
-import arguments  # noqa: E402
 import background  # noqa: E402
 import installation  # noqa: E402
 import log  # noqa: E402
+import procedure_arguments as arguments  # noqa: E402
 from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
-from language import _  # noqa: E402
+from translation import _  # noqa: E402
 
 if TYPE_CHECKING:
-    from plugin.engine.stopwatch import Stopwatch
+    from plugin.engine.machine.stopwatch import Stopwatch
 
 FILTER = "plug-in-neural-style"
 AGAIN = "plug-in-neural-style-again"
@@ -158,7 +158,7 @@ def paint(
     def work(clock: Stopwatch) -> list[GObject.Value] | None:
         watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            import dialog
+            from gui import dialog
 
             if not dialog.ask(procedure, config, drawables, arguments.OUTPUTS):
                 return None
@@ -192,8 +192,8 @@ def paint_again(
         layer, source, record = painting.find_painting(image, drawables)
         watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            import dialog
             import records
+            from gui import dialog
 
             records.recall(record.settings, config)
             if not dialog.ask(procedure, config, [source], arguments.OUTPUTS_AGAIN, with_selection=False):
@@ -238,9 +238,9 @@ def _answered(
     finally:
         gc.freeze()  # nor will it become garbage
         gc.enable()
-    from nst_core.errors import StyleError
-    from plugin.engine.lifetime import end_with_parent
-    from plugin.engine.stopwatch import Stopwatch
+    from nst_core.base.errors import StyleError
+    from plugin.engine.machine.stopwatch import Stopwatch
+    from plugin.engine.process.lifetime import end_with_parent
 
     # GIMP's library ends this process with GIMP too, but by ``exit``, which takes down what the threads are still
     # running in: they crash, or wait for the main thread while that waits for them, and the process stays for ever.
@@ -280,9 +280,9 @@ def _answered(
 def _failed(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, sentence: str, details: str) -> Gimp.ValueArray:
     """An error that says ``sentence``: in a window of ours if interactive, which GIMP then adds nothing to."""
     if run_mode == Gimp.RunMode.INTERACTIVE:
-        import complaint
+        from gui import error_dialog as complaint
 
-        complaint.complain(sentence, details)
+        complaint.show_error(sentence, details)
         return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, None)
     error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), sentence, 0)
     return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, error)

@@ -8,20 +8,20 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import background
-import engine
+import engine_connection as engine
 import pixels
 import records
 from gi.repository import Gimp
-from language import _
+from translation import _
 
-from nst_core.errors import StyleError
-from plugin.engine.messages import FromPicture, RawPicture, Trained
-from plugin.engine.settings import StylizeSettings
-from plugin.engine.stopwatch import Stopwatch
-from plugin.engine.style_library import find_styles
+from nst_core.base.errors import StyleError
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import find_styles
+from plugin.engine.machine.stopwatch import Stopwatch
+from plugin.engine.messages import FastRequest, IterativeRequest, RawPicture
 
 if TYPE_CHECKING:
-    from nst_core.settings import RenderSettings
+    from nst_core.base.settings import IterativeSettings
 
 # Pixels that are read at once, without waiting for an engine that is just starting; it looks at the memory itself then.
 READ_UNCHECKED = 2**24
@@ -139,31 +139,31 @@ def paint_again(
     return new
 
 
-def render_settings(config: Gimp.ProcedureConfig) -> RenderSettings:
+def render_settings(config: Gimp.ProcedureConfig) -> IterativeSettings:
     """What ``config`` says of the way to a style from a picture."""
-    from nst_core.recipes import PRESETS
+    from nst_core.base.recipes import PRESETS
 
     numbers = {name: config.get_property(name) for name in ("size", "iterations")}
     return replace(PRESETS["default"].settings, **numbers)
 
 
-def choose(config: Gimp.ProcedureConfig) -> tuple[str, Trained | FromPicture]:
+def choose(config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
     """The title of the style, and how to paint. Raises StyleError if there is no such style."""
     strength, keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
     file = config.get_property("style-image")
     if file:
         engine.require_torch()
         features = config.get_property("features")
-        how = FromPicture(pixels.read_file(file), render_settings(config), features, strength, keep_colors)
+        how = IterativeRequest(pixels.read_file(file), render_settings(config), features, strength, keep_colors)
         return PurePath(file.get_basename()).stem, how
     styles = find_styles(config.get_property("style") or "")
-    settings = StylizeSettings(
+    settings = FastSettings(
         strength=strength,
         stroke_size=config.get_property("stroke-size"),
         full_resolution=config.get_property("full-resolution"),
         keep_colors=keep_colors,
     )
-    return " + ".join(style.title for style in styles), Trained(styles, settings)
+    return " + ".join(style.title for style in styles), FastRequest(styles, settings)
 
 
 def _painted(

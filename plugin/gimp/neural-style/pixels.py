@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from gi.repository import Gegl, Gimp, Gio
-from language import _
+from translation import _
 
-from nst_core.errors import StyleError
+from nst_core.base.errors import StyleError
 from plugin.engine.messages import RawPicture
 
 # babl converts from and to whatever precision, channels and colour space the image has.

@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from arguments import SETTINGS
 from gi.repository import Gimp, Gio
-from language import _
+from procedure_arguments import SETTINGS
+from translation import _
 
-from nst_core.errors import StyleError
+from nst_core.base.errors import StyleError
 
 PARASITE = "neural-style"
 

@@ -5,16 +5,16 @@ import onnx
 import pytest
 from PIL import Image
 
-from nst_core.errors import StyleError
-from nst_core.recipes import PRESETS
+from nst_core.base.errors import StyleError
+from nst_core.base.recipes import PRESETS
 from plugin.engine import service as here
-from plugin.engine.layer_copy import PROXY_PIXELS, greyed, opaque
-from plugin.engine.messages import FromPicture, RawPicture, Trained, Wish
-from plugin.engine.picture import Picture, composite
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
+from plugin.engine.fast.style_library import read_styles
+from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
+from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
 from plugin.engine.progress import Stopped, Stopper
-from plugin.engine.settings import WORKING_PIXELS, StylizeSettings
-from plugin.engine.style_library import read_styles
-from plugin.engine.stylize import stylize
 from tests.conftest import SAMPLES
 from tests.style_files import negative_style
 
@@ -59,13 +59,13 @@ def opened(service):
 
 def test_it_paints_as_stylize_does(service, negative, noise):
     mask = np.linspace(0, 1, noise.shape[0] * noise.shape[1], dtype=np.float32).reshape(noise.shape[:2])
-    settings = StylizeSettings(strength=70, stroke_size=150)
-    (painted,) = service.paint([raw(noise, mask)], Trained(negative, settings))
-    assert (floats(painted.picture, noise) == stylize(Picture(noise, mask), negative, settings).pixels).all()
+    settings = FastSettings(strength=70, stroke_size=150)
+    (painted,) = service.paint([raw(noise, mask)], FastRequest(negative, settings))
+    assert (floats(painted.picture, noise) == paint_fast(Picture(noise, mask), negative, settings).pixels).all()
     assert "inference" in painted.seconds and painted.notes == []
     # Without alpha, as a host reads a layer that has none, it is as with an alpha of 1.
     noise[..., 3] = 1
-    with_alpha, without = service.paint([raw(noise), raw(noise[..., :3])], Trained(negative, settings))
+    with_alpha, without = service.paint([raw(noise), raw(noise[..., :3])], FastRequest(negative, settings))
     assert bytes(with_alpha.picture.data) == bytes(without.picture.data)
 
 
@@ -74,9 +74,9 @@ def test_a_picture_of_eight_bits_comes_back_in_eight_bits(service, negative, noi
         (noise * 255).astype(np.uint8),
         np.arange(noise[..., 0].size).reshape(noise.shape[:2]).astype(np.uint8),
     )
-    (painted,) = service.paint([raw(pixels, mask)], Trained(negative, StylizeSettings(strength=70)))
+    (painted,) = service.paint([raw(pixels, mask)], FastRequest(negative, FastSettings(strength=70)))
     picture = Picture(pixels / np.float32(255), mask / np.float32(255))
-    expected = stylize(picture, negative, StylizeSettings(strength=70)).pixels
+    expected = paint_fast(picture, negative, FastSettings(strength=70)).pixels
     assert painted.picture.eight_bits and (painted.picture.width, painted.picture.height) == (51, 37)
     got = np.frombuffer(painted.picture.data, np.uint8).reshape(pixels.shape)
     assert np.abs(got - expected * 255).max() <= 0.501
@@ -91,7 +91,7 @@ def test_pictures_that_are_not_begun_are_left_out(service, negative, noise):
         told.append(progress)
         return progress.part < 1
 
-    done = service.paint([raw(noise)] * 3, Trained(negative, StylizeSettings()), tell)
+    done = service.paint([raw(noise)] * 3, FastRequest(negative, FastSettings()), tell)
     assert len(done) == 1
     assert [progress.part for progress in told][-2:] == [0, 1]
     fractions = [progress.fraction for progress in told]
@@ -103,7 +103,7 @@ def test_a_render_is_shown_as_it_develops(service, noise, slim_weights, opened):
     # As the eight-bit copy of it: what is shown is of the copy's size, and mixed as the painting will be.
     layer = opened((noise * 255).round().astype(np.uint8))
     settings = PRESETS["default"].settings
-    how = FromPicture(raw(noise), settings, str(slim_weights), 0.0, False)
+    how = IterativeRequest(raw(noise), settings, str(slim_weights), 0.0, False)
     told = []
 
     def tell(progress) -> bool:
@@ -123,7 +123,7 @@ def test_what_is_tried_is_mixed(service, negative, opened):
     layer = opened(small)
     assert (layer.width, layer.height) == (120, 80)
     assert service.photo(layer.number) == small.tobytes()
-    trial = service.try_on(layer.number, Wish(tuple(negative.items()), 100.0), False, Stopper())
+    trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     assert not trial.on_gpu and trial.reason
     assert service.mix(layer.number, trial.number, 100.0, False) == (255 - small).tobytes()
     assert service.mix(layer.number, trial.number, 0.0, False) == small.tobytes()
@@ -137,9 +137,9 @@ def test_selection_transparency_and_grey_are_shown(service, negative, opened, no
     pixels, mask = (noise * 255).astype(np.uint8), np.zeros(noise.shape[:2], np.uint8)
     mask[:, 20:] = 255
     layer = opened(pixels, mask, grey=True)
-    trial = service.try_on(layer.number, Wish(tuple(negative.items()), 100.0), False, Stopper())
+    trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     photo = pixels.astype(np.float32) / 255
-    painted = stylize(Picture(photo), negative).pixels[..., :3]
+    painted = paint_fast(Picture(photo), negative).pixels[..., :3]
     mixed = composite(Picture(photo, mask / np.float32(255)), painted, 60, keep_colors=True)
     assert service.mix(layer.number, trial.number, 60, True) == opaque(greyed(mixed)).tobytes()
 
@@ -153,10 +153,10 @@ def test_a_large_layer_is_shown_small_or_in_part(service, negative, opened):
     shown = np.frombuffer(service.photo(layer.number, (300, 200)), np.uint8).reshape(layer.height, layer.width, 3)
     part = large[200:, 300:][: layer.height, : layer.width]
     assert (shown == part).all()
-    trial = service.try_on(layer.number, Wish(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
+    trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
     assert service.mix(layer.number, trial.number, 100.0, False) == (255 - part).tobytes()
     whole, sketch = (
-        service.try_on(layer.number, Wish(tuple(negative.items()), 100.0), sketch, Stopper())
+        service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), sketch, Stopper())
         for sketch in (False, True)
     )
     small = np.frombuffer(service.photo(layer.number), np.uint8).astype(int)
@@ -170,7 +170,7 @@ def test_what_nobody_waits_for_is_stopped(service, negative, opened, noise):
     stopped.stop()
     layer = opened((noise * 255).astype(np.uint8))
     with pytest.raises(Stopped):
-        service.try_on(layer.number, Wish(tuple(negative.items()), 100.0), False, stopped)
+        service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, stopped)
 
 
 def test_too_large_a_picture_is_refused(service):

@@ -1,0 +1,1 @@
+"""Import networks that other programs trained."""

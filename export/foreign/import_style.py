@@ -1,0 +1,175 @@
+"""Makes a style file of a fast-style network from elsewhere, whose layout is recognised by what is in the file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor
+
+from export.foreign.networks import PyTorchNetwork, TensorFlowNetwork, ZeroToOne
+from export.foreign.onnx_graphs import Adapted, adapt
+from export.measure import measure
+from export.to_onnx import Reference, StyleCard, in_torch, to_onnx, write_styles
+from nst_core.base.errors import StyleError
+
+LOOKED_FOR = (
+    "a PyTorch state dict with the keys of pytorch/examples' fast_neural_style (conv1.conv2d.weight and so on), an "
+    ".npz with the variables of lengstrom/fast-style-transfer (arr_0 or Variable:0 and so on), or an ONNX network with "
+    "RGB in 0..255 on both sides"
+)
+# Under which a training keeps the state dict, among other things.
+NESTS = ("state_dict", "model_state_dict", "model")
+# What an instance norm of early versions of PyTorch kept and pytorch/examples leaves out when it loads.
+UNUSED = ("running_mean", "running_var", "num_batches_tracked")
+TRIAL_SIDE = 64
+
+Network = TypeVar("Network", PyTorchNetwork, TensorFlowNetwork)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The layout that was recognised, and the largest difference between the style file and the original, on 0..1."""
+
+    layout: str
+    difference: float
+
+
+def import_style(source: Path, card: StyleCard, photo: np.ndarray, path: Path) -> Imported:
+    """Make the style file ``path``, whole or not at all, of the network in ``source`` (see ``read``).
+
+    ``photo`` (uint8 [H, W, 3]) is painted for the thumbnail. Raises StyleError with one sentence if the file is damaged
+    or holds something else, or if the style would not compute what the original does.
+    """
+    _ = card.slug  # an unusable one is told before the work, not after
+    network = read(source)
+    if path.exists() and path.samefile(source):
+        raise StyleError(f"{path} is the file to import; choose another output.")
+    if isinstance(network, onnx.ModelProto):
+        adapted = adapt(network, photo)
+    else:
+        style = ZeroToOne(network).eval()
+        adapted = Adapted(network.layout, to_onnx(style), Reference("PyTorch's", in_torch(style)))
+    origin = {
+        "imported_from": source.name,
+        "imported_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "layout": adapted.layout,
+    }
+    rules = measure(adapted.model, adapted.multiple_of)
+    difference = write_styles(adapted.model, [card], rules, origin, photo, path, adapted.reference)
+    return Imported(adapted.layout, difference)
+
+
+def read(path: Path) -> PyTorchNetwork | TensorFlowNetwork | onnx.ModelProto:
+    """The network in a file of one of the kinds in LOOKED_FOR, whatever its name ends with.
+
+    Nothing in the file is run. Raises StyleError with one sentence if it is damaged or holds something else.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+        if start.startswith(b"PK"):
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+            if any(name.endswith("data.pkl") for name in names):
+                return _read_torch(path)
+            if names and all(name.endswith(".npy") for name in names):
+                return _read_npz(path)
+        elif start.startswith(b"\x80"):  # a bare pickle, as before PyTorch 1.6
+            return _read_torch(path)
+        elif model := _read_onnx(path):
+            return model
+    except OSError as error:
+        raise StyleError(f"{path} cannot be read ({error.strerror}); mend that or choose another file.") from error
+    except zipfile.BadZipFile as error:
+        raise _damaged(path) from error
+    raise _unknown(path)
+
+
+def _read_torch(path: Path) -> PyTorchNetwork:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles that it then refuses
+            contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises a dozen kinds on a file that it cannot or will not read
+        raise _damaged(path) from error
+    for nest in NESTS:
+        if isinstance(contents, dict) and isinstance(contents.get(nest), dict):
+            contents = contents[nest]
+    if not isinstance(contents, dict):
+        raise _unknown(path)
+    state = {
+        str(key).removeprefix("module."): value.float()  # DataParallel's prefix
+        for key, value in contents.items()
+        if isinstance(value, Tensor) and not str(key).endswith(UNUSED)
+    }
+    if "conv1.conv2d.weight" not in state:
+        raise _unknown(path)
+    return _whole(path, lambda: PyTorchNetwork(state))
+
+
+def _read_npz(path: Path) -> TensorFlowNetwork:
+    """Variables go by their numbers, of which ``Variable`` is 0; those of an optimiser have longer names."""
+    variables: dict[int, Tensor] = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for name in file.files:
+                if match := re.fullmatch(r"arr_(\d+)|Variable(?:_(\d+))?(?::0)?", name):
+                    variables[int(match[1] or match[2] or 0)] = torch.from_numpy(file[name].astype(np.float32))
+    except (ValueError, EOFError, zlib.error) as error:
+        raise _damaged(path) from error
+    if not variables:
+        raise _unknown(path)
+    ordered = [variables.get(number) for number in range(max(variables) + 1)]
+    return _whole(path, lambda: TensorFlowNetwork(ordered))
+
+
+def _read_onnx(path: Path) -> onnx.ModelProto | None:
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except OSError:
+        raise
+    except Exception:  # protobuf raises its own kinds, which the onnx package does not name
+        return None
+    return model if model.graph.node else None  # to protobuf, much is a model without a graph
+
+
+def _whole(path: Path, build: Callable[[], Network]) -> Network:
+    """The network, if its tensors are all there, fit together and make a picture of a picture."""
+    shape = (1, 3, TRIAL_SIDE, TRIAL_SIDE)
+    try:
+        network = build().eval()
+        if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
+            raise ValueError("it has values that are no numbers or infinite")
+        with torch.no_grad():
+            answer = network(torch.full(shape, 127.5))
+        if answer.shape != shape:
+            raise ValueError(f"it answers {list(shape)} with {list(answer.shape)}")
+    except (KeyError, ValueError, RuntimeError) as error:
+        lines = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
+        reason = lines.splitlines()[-1].strip().rstrip(".")
+        raise StyleError(
+            f"{path} looks like a fast style, but its network is not whole ({reason}); fetch it again or take another."
+        ) from error
+    return network
+
+
+def _damaged(path: Path) -> StyleError:
+    return StyleError(
+        f"{path} cannot be read: it is damaged or cut off, or holds more than tensors; fetch it again or, if it is a "
+        "whole PyTorch model, save its state_dict() alone."
+    )
+
+
+def _unknown(path: Path) -> StyleError:
+    return StyleError(f"{path} holds no style that can be imported; looked for were {LOOKED_FOR}.")

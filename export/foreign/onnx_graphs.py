@@ -1,0 +1,193 @@
+"""Fast-style networks that come as ONNX, with RGB in 0..255 and perhaps for one size: brought to our contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, compose, helper, version_converter
+from PIL import Image
+
+from export.measure import open_quietly
+from export.to_onnx import CHECKED_SIZES, OPSET, Reference, without_traces
+from nst_core.base.errors import StyleError
+from plugin.engine.fast.style_library import PREFIX
+
+IR_VERSION = 8  # of the first ONNX with OPSET
+STEPS = (1, 2, 4, 8, 16, 32)
+TRIED_SIZES = ((61, 97), (157, 133))  # two, so that an answer of one size does not pass
+FREE_SIDE = 224  # where the model names no size of its own
+# A picture in 0..255 has values above this one; a picture in 0..1 or -1..1 has none.
+BRIGHT = 3.0
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A network made elsewhere, as a style wants it.
+
+    Attributes:
+        layout: what it came as, in words.
+        model: its graph, which holds to the contract of a style file.
+        reference: what the graph must compute.
+        multiple_of: what it wants of height and width.
+    """
+
+    layout: str
+    model: onnx.ModelProto
+    reference: Reference
+    multiple_of: int = 1
+
+
+def adapt(original: onnx.ModelProto, photo: np.ndarray) -> Adapted:
+    """Make a style's graph of a model like those in the ONNX model zoo's fast_neural_style.
+
+    It needs one input and one output, float32 [1, 3, H, W]; ``photo`` (uint8 [h, w, 3]) shows whether they are in
+    0..255. The sizes that the model names are taken out; an answer that is larger than its photo, as where halves were
+    rounded up, is cropped. Raises StyleError, with the reason, for a model of another kind or tied to its own size.
+    """
+    opset = _opset(original)
+    name, own = _input(original)
+    try:
+        onnx.checker.check_model(original)
+        freed = _without_sizes(original)
+        theirs, ours = _runner(open_quietly(original), name), _runner(open_quietly(freed), name)
+        model = _to_contract(_without_sizes(version_converter.convert_version(original, OPSET)), name)
+    except Exception as error:  # the converter and the runtime raise a dozen kinds
+        raise StyleError(f"The ONNX network cannot be converted ({_reason(error)}); choose another one.") from error
+    _check_range(theirs, photo, own)
+    step = _step(ours, own)
+
+    def run(image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[2:]
+        # The model as it came answers for its own size.
+        answer = (theirs if (height, width) == own else ours)(image * 255)
+        return np.clip(answer[..., :height, :width] / 255, 0, 1)
+
+    rounded = tuple((-(-height // step) * step, -(-width // step) * step) for height, width in CHECKED_SIZES)
+    layout = f"ONNX, opset {opset}, {own[1]}x{own[0]}"
+    return Adapted(layout, model, Reference("the original's", run, (own, *rounded)), step)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    if any(entry.key.startswith(PREFIX) for entry in model.metadata_props):
+        raise StyleError("This is a Neural Style file already; copy it into the folder of your styles.")
+    domains = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    if set(domains) != {"ai.onnx"}:
+        raise StyleError(
+            f"The ONNX network has operators of {', '.join(sorted(domains)) or 'no known set'}, and only those of "
+            "ai.onnx can be converted; choose another one."
+        )
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        raise StyleError("The ONNX network keeps its weights in a second file; save it with all in one.")
+    return domains["ai.onnx"]
+
+
+def _input(model: onnx.ModelProto) -> tuple[str, tuple[int, int]]:
+    """The name of the one input, and the height and width that the model was made for."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1 or len(model.graph.output) != 1:
+        raise StyleError(
+            f"The ONNX network has {len(inputs)} inputs and {len(model.graph.output)} outputs, where a style has one "
+            "of each; choose another one."
+        )
+    tensor = inputs[0].type.tensor_type
+    shape = [dimension.dim_value for dimension in tensor.shape.dim]
+    if tensor.elem_type != TensorProto.FLOAT or len(shape) != 4 or shape[0] not in (0, 1) or shape[1] not in (0, 3):
+        found = ", ".join(str(extent or "?") for extent in shape)
+        raise StyleError(
+            f"The ONNX network takes {TensorProto.DataType.Name(tensor.elem_type).lower()} [{found}], where a style "
+            "takes float [1, 3, height, width]; choose another one."
+        )
+    return inputs[0].name, (shape[2] or FREE_SIDE, shape[3] or FREE_SIDE)
+
+
+def _without_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that does not name height and width, and whose weights are no inputs, as they were before IR version 4."""
+    freed = onnx.ModelProto()
+    freed.CopyFrom(model)
+    freed.ir_version = max(model.ir_version, 4)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    (image,) = (value for value in model.graph.input if value.name not in weights)
+    del freed.graph.input[:], freed.graph.output[:], freed.graph.value_info[:]
+    for values, name in ((freed.graph.input, image.name), (freed.graph.output, model.graph.output[0].name)):
+        values.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, "height", "width"]))
+    return freed
+
+
+def _to_contract(network: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """0..1 in and out, as large as the photo, between ``image`` and ``styled``; the names inside get a prefix."""
+    prefix = "network/"
+    graph = compose.add_prefix(network, prefix).graph
+    before = [helper.make_node("Mul", ["image", "white"], [prefix + name])]
+    after = [
+        helper.make_node("Shape", ["image"], ["size"], start=2),
+        helper.make_node("Slice", [graph.output[0].name, "corner", "size", "axes"], ["cropped"]),
+        helper.make_node("Div", ["cropped", "white"], ["unclipped"]),
+        helper.make_node("Clip", ["unclipped", "zero", "one"], ["styled"]),
+    ]
+    constants = {name: np.array(value, np.float32) for name, value in (("white", 255), ("zero", 0), ("one", 1))}
+    constants |= {name: np.array(value, np.int64) for name, value in (("corner", [0, 0]), ("axes", [2, 3]))}
+    image, styled = (
+        helper.make_tensor_value_info(value, TensorProto.FLOAT, [1, 3, "height", "width"])
+        for value in ("image", "styled")
+    )
+    weights = [*graph.initializer, *(onnx.numpy_helper.from_array(array, key) for key, array in constants.items())]
+    whole = helper.make_graph([*before, *graph.node, *after], "style", [image], [styled], weights)
+    return without_traces(
+        helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    )
+
+
+def _runner(session: ort.InferenceSession, name: str) -> Callable[[np.ndarray], np.ndarray]:
+    def run(image: np.ndarray) -> np.ndarray:
+        return session.run(None, {name: image})[0]
+
+    return run
+
+
+def _check_range(run: Callable[[np.ndarray], np.ndarray], photo: np.ndarray, own: tuple[int, int]) -> None:
+    resized = np.array(Image.fromarray(photo).resize(own[::-1]), np.float32)
+    try:
+        answer = run(resized.transpose(2, 0, 1)[None])
+    except Exception as error:  # the runtime's own exception classes share no base but this
+        raise StyleError(f"The ONNX network does not run ({_reason(error)}); choose another one.") from error
+    if not (np.isfinite(answer).all() and answer.max() > BRIGHT):
+        raise StyleError(
+            f"The ONNX network answers a photo in 0..255 with values from {answer.min():.3g} to {answer.max():.3g}, "
+            "and only those with 0..255 on both sides can be imported; choose another one."
+        )
+
+
+def _step(run: Callable[[np.ndarray], np.ndarray], own: tuple[int, int]) -> int:
+    """The least number whose multiples are heights and widths that the network answers with no smaller a picture."""
+    trouble = ""
+    for step in STEPS:
+        # Odd multiples, which the next step would not have.
+        sizes = [tuple(step * (-(-extent // step) | 1) for extent in size) for size in TRIED_SIZES]
+        try:
+            answers = [run(np.full((1, 3, *size), 127.5, np.float32)).shape for size in sizes]
+        except Exception as error:  # the runtime's own exception classes share no base but this
+            trouble = _reason(error)
+            continue
+        excess = [
+            found - extent
+            for size, answer in zip(sizes, answers, strict=True)
+            for found, extent in zip(answer[2:], size, strict=True)
+        ]
+        if all(answer[:2] == (1, 3) for answer in answers) and min(excess) >= 0 and max(excess) < STEPS[-1]:
+            return step
+        trouble = f"given {list(sizes[0])} it answers {list(answers[0])}"
+    raise StyleError(
+        f"The ONNX network, made for {own[1]}x{own[0]} pixels, does not paint pictures of every size ({trouble}); "
+        "export it again with dynamic height and width."
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library said."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".")[:200] if lines else type(error).__name__

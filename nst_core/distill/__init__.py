@@ -1,0 +1,1 @@
+"""Train a small feature network to predict the features of a large one."""

@@ -1,0 +1,1 @@
+"""Train the feed-forward network that paints in one pass (Johnson et al. 2016)."""

@@ -1,0 +1,1 @@
+"""Feature networks: VGG's layers, their weights and where these come from."""

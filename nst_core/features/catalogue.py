@@ -1,0 +1,95 @@
+"""Where feature networks come from: torchvision's VGG-19 and VGG-16, our own compact network, or a file of weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+from nst_core.features import network as features
+from nst_core.features import weight_files
+from nst_core.features.downloads import Download, DownloadProgress, fetch, ignore
+from nst_core.features.normalize import normalized
+from nst_core.losses.objective import SMALLEST_SIDE
+from nst_core.pictures.photos import Photos
+
+DOWNLOADS = {
+    "vgg19": Download(
+        "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+        574673361,
+    ),
+    "vgg16": Download(
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        553433881,
+    ),
+}
+# As many as are looked at: more change next to nothing, and they are in memory together.
+REFERENCE_PHOTOS = 100
+COMPACT = Path(__file__).with_name("compact.safetensors")
+
+
+def available() -> dict[str, Path]:
+    """The named networks whose weights are on disk, with their files."""
+    files = {name: download.path for name, download in DOWNLOADS.items()} | {"compact": COMPACT}
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def named(source: str) -> str:
+    """``source``, or the network that ``auto`` stands for: VGG-19 if it is on disk, else compact."""
+    if source != "auto":
+        return source
+    return "vgg19" if "vgg19" in available() else "compact"
+
+
+def load_features(
+    source: str, pooling: str = "max", reference_photos: Path | None = None, progress: DownloadProgress = ignore
+) -> features.FeatureNetwork:
+    """The feature network that ``source`` names.
+
+    Args:
+        source: ``vgg19`` or ``vgg16``, fetched on first use; ``compact``, which comes with this package; ``auto``:
+            VGG-19 if it is on disk, else compact; a file of weights (see weight_files.py); or several of these joined
+            with ``+``: then each layer comes from the first that has it.
+        pooling: ``max`` or ``average``.
+        reference_photos: a folder or a tar; the network is scaled to a mean activation of 1 over them (normalize.py).
+        progress: told how much is here while a file is fetched; returns False to stop.
+
+    Raises StyleError with one sentence if there is no such network or no way to get it.
+    """
+    if reference_photos is not None:
+        photos = Photos(reference_photos, SMALLEST_SIDE)
+        network = load_features(source, pooling, None, progress)
+        return normalized(network, [photos.whole(index) for index in range(min(len(photos), REFERENCE_PHOTOS))])
+    source = named(source)
+    if source in DOWNLOADS:
+        path = available().get(source) or fetch(DOWNLOADS[source], progress)
+        return _network(source, path, pooling)
+    if source == "compact":
+        if not COMPACT.is_file():
+            raise StyleError(
+                _("The compact network's file {path} is missing; install Neural Style again.").format(path=COMPACT)
+            )
+        return _network(source, COMPACT, pooling)
+    if Path(source).is_file():
+        return _network(Path(source).stem, Path(source), pooling)
+    if "+" in source:
+        return features.CombinedNetwork([load_features(part, pooling, None, progress) for part in source.split("+")])
+    raise StyleError(
+        _(
+            "There is no feature network {source!r}: give auto, {downloads}, compact, a file of weights that "
+            "exists, or several of these joined with +."
+        ).format(source=source, downloads=", ".join(DOWNLOADS))
+    )
+
+
+def _network(name: str, path: Path, pooling: str) -> features.VGGNetwork:
+    file = weight_files.read(path)
+    if pooling != "max":
+        name = f"{name}-{pooling}"  # another network, as far as results are concerned
+    if file.layout == "slim":
+        return features.slim(name, file.state, pooling)
+    if file.layout == "compact":
+        return features.compact(name, file.state, pooling)
+    return features.vgg(name, file.state, file.layout, file.preprocessing, pooling)

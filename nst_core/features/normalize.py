@@ -1,0 +1,58 @@
+"""Weight normalisation: every channel as strong as every other, on average (Gatys et al. 2015, arXiv 1508.06576)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nst_core.base.errors import StyleError
+from nst_core.features.network import CombinedNetwork, FeatureNetwork, VGGNetwork
+
+
+def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNetwork:
+    """A copy of ``network`` whose channels after each ReLU have a mean of 1 over ``pictures`` and all positions.
+
+    Each filter and its bias are divided by the mean, and what the next layer makes of the channel is multiplied by it,
+    so that every channel stays the same but for that factor. Max and average pooling and the ReLU all let a positive
+    factor through. A channel that never fires is left alone. In a network with heads, they alone are scaled.
+    Of several networks joined into one, each is scaled by itself.
+
+    ``pictures`` are [N, 3, H, W], RGB, sRGB-encoded 0..1, of any size. Raises StyleError if there are none.
+    """
+    if isinstance(network, CombinedNetwork):
+        return CombinedNetwork([normalized(part, pictures) for part in network.parts])
+    if not isinstance(network, VGGNetwork):
+        raise TypeError(f"{type(network).__name__} has no convolutions to scale")
+    means = _mean_activations(network, pictures)
+    result = copy.deepcopy(network)
+    result.name = f"{network.name}-normalised"
+    into: Tensor | None = None
+    with torch.no_grad():
+        for layer, module in (result.heads or result.convolutions).items():
+            convolution, mean = cast(nn.Conv2d, module), means[layer]
+            if into is not None:
+                convolution.weight *= into.view(1, -1, 1, 1)
+            convolution.weight /= mean.view(-1, 1, 1, 1)
+            cast(Tensor, convolution.bias).div_(mean)
+            into = None if result.heads else mean  # heads do not feed one another
+    return result
+
+
+def _mean_activations(network: VGGNetwork, pictures: Sequence[Tensor]) -> Mapping[str, Tensor]:
+    """The mean of every channel after its ReLU, [C] by convolution; 1 for those that never fire."""
+    relus = [layer for layer in network.layers if layer.startswith("relu")]
+    sums: dict[str, Tensor] = {}
+    positions = dict.fromkeys(relus, 0)
+    with torch.no_grad():
+        for picture in pictures:
+            for layer, activation in network(picture, relus).items():
+                sums[layer] = sums.get(layer, 0) + activation.sum((0, 2, 3))
+                positions[layer] += activation[:, 0].numel()
+    if not sums:
+        raise StyleError("There are no pictures to normalise the feature network with; give at least one.")
+    means = {layer.replace("relu", "conv"): total / positions[layer] for layer, total in sums.items()}
+    return {layer: torch.where(mean > 0, mean, 1) for layer, mean in means.items()}

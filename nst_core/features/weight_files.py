@@ -1,0 +1,267 @@
+"""Files of feature-network weights, recognised by what is in them: safetensors, PyTorch, Keras (HDF5), MatConvNet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from torch import Tensor
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+from nst_core.features.network import CAFFE, CONVOLUTIONS_PER_BLOCK, MATCONVNET, TORCHVISION, Preprocessing
+
+# The top-left corner of conv1_1's first filter over its input channels, in BGR order, in the networks that Oxford's
+# Visual Geometry Group published with Simonyan and Zisserman 2014.
+OXFORD_CORNERS = {
+    "vgg19": (0.34119523, 0.46418372, 0.39416704),
+    "vgg16": (0.42947057, 0.55037946, 0.48001540),
+}
+# Of the corner as a unit vector. bfloat16, coarser than float16, is off by 0.002 at most; the nearest that is not the
+# same filter, Oxford's VGG-19 with torchvision's preprocessing folded in, is off by 0.008.
+CORNER_TOLERANCE = 0.003
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """What a file holds.
+
+    Attributes:
+        layout: ``vgg19`` or ``vgg16``, ``slim`` (Wang et al.) or ``compact`` (ours): what builds a network of it, see
+            features.py.
+        state: float32 tensors of the convolutions. Those of a VGG have torchvision's keys, whatever the file says.
+        preprocessing: how a VGG wants its pixels; the slim networks know that themselves.
+    """
+
+    layout: str
+    state: dict[str, Tensor]
+    preprocessing: Preprocessing
+
+
+def read(path: Path) -> WeightFile:
+    """Read a file of weights, whatever its name ends with.
+
+    A safetensors or PyTorch file has torchvision's keys (``features.0.weight``) or those of Gatys' ``vgg_conv.pth``
+    (``conv1_1.weight``), a safetensors file perhaps those of a slim network. A Keras file has a layer
+    ``block1_conv1`` and so on, a MatConvNet file a cell array ``layers``. A VGG may end early.
+
+    Nothing in a file is run. Raises StyleError with one sentence if it is damaged, holds another network, or numbers
+    that no weights can be.
+    """
+    kind, reader = _recognised(path)
+    try:
+        tensors, stated = reader(path)
+        state = _convolutions(path, tensors)
+    except StyleError:
+        raise
+    except ImportError as error:
+        raise StyleError(
+            _(
+                "{path} is a {kind} file, and {name}, which reads it, is not installed; run `python3 install.py "
+                "torch` again in Neural Style's folder."
+            ).format(path=path, kind=kind, name=error.name)
+        ) from error
+    except Exception as error:  # these libraries raise dozens of kinds on a damaged file
+        raise StyleError(
+            _(
+                "{path} cannot be read as a {kind} file: it is damaged or cut off, or holds more than numbers; "
+                "delete it and fetch or copy it again."
+            ).format(path=path, kind=kind)
+        ) from error
+    if "conv11.weight" in state:
+        return WeightFile("slim", state, TORCHVISION)
+    if "head_relu1_1.weight" in state:
+        return WeightFile("compact", state, TORCHVISION)
+    layout, vgg = _as_torchvision(path, state)
+    # Gatys named the layers after Oxford's Caffe model, and kept its pixels.
+    default = CAFFE if "conv1_1.weight" in state else TORCHVISION
+    return WeightFile(layout, vgg, oxford_preprocessing(vgg["features.0.weight"]) or stated or default)
+
+
+def oxford_preprocessing(first: Tensor) -> Preprocessing | None:
+    """How a VGG with the weights ``first`` in conv1_1 wants its pixels, if it is one of Oxford's; else None.
+
+    A corner of the first filter tells: in BGR order it is Caffe's form, the other way round MatConvNet's. Its direction
+    counts, not its length, as weights that were normalised after Gatys et al. 2015 have the filter scaled.
+    """
+    if first.shape != (64, 3, 3, 3):
+        return None
+    corner = F.normalize(first[0, :, 0, 0], dim=0)
+    for bgr in OXFORD_CORNERS.values():
+        known = F.normalize(corner.new_tensor(bgr), dim=0)
+        for form, expected in ((CAFFE, known), (MATCONVNET, known.flip(0))):
+            if torch.allclose(corner, expected, rtol=0, atol=CORNER_TOLERANCE):
+                return form
+    return None
+
+
+# ---- formats ----------------------------------------------------------------------------------------------------
+
+Contents = tuple[dict[str, Tensor], Preprocessing | None]
+"""Tensors by name, and the preprocessing that the file states or that is the rule in its format."""
+
+
+def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
+    """The name of the file's format, and what reads it."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(32)
+    except OSError as error:
+        raise StyleError(
+            _("{path} cannot be read ({strerror}); mend that or choose another file.").format(
+                path=path, strerror=error.strerror
+            )
+        ) from error
+    if start[8:9] == b"{":  # after the header's length
+        return "safetensors", _read_safetensors
+    if start.startswith((b"PK\x03\x04", b"\x80")):  # a zip archive, or a bare pickle before PyTorch 1.6
+        return "PyTorch", _read_torch
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "Keras", _read_keras
+    if start.startswith(b"MATLAB 5.0 MAT-file"):
+        return "MatConvNet", _read_matconvnet
+    if start.startswith(b"MATLAB 7.3 MAT-file"):
+        raise StyleError(_("{path} is a MATLAB 7.3 file; save it with MATLAB's option -v7.").format(path=path))
+    raise StyleError(
+        _(
+            "{path} cannot be read as weights: it is no safetensors, PyTorch, Keras or MatConvNet file; choose another."
+        ).format(path=path)
+    )
+
+
+def _read_safetensors(path: Path) -> Contents:
+    with safe_open(path, framework="pt") as file:
+        stated = (file.metadata() or {}).get("preprocessing")
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no iterator of its own)
+    if stated is None:
+        return tensors, None
+    if stated.startswith("BGR"):
+        return tensors, CAFFE
+    return tensors, MATCONVNET if "0..255" in stated else TORCHVISION
+
+
+def _read_torch(path: Path) -> Contents:
+    contents = torch.load(path, map_location="cpu", weights_only=True)
+    contents = contents.get("state_dict", contents)
+    return {key: value for key, value in contents.items() if isinstance(value, Tensor)}, None
+
+
+def _read_keras(path: Path) -> Contents:
+    """Every layer has one dataset with four dimensions, its kernel, and one with one, its bias.
+
+    The layer is named by the groups above them, or in Keras 3's .weights.h5 by an attribute of the group ``vars``.
+    """
+    import h5py
+
+    tensors: dict[str, Tensor] = {}
+
+    def visit(name: str, found: h5py.Group | h5py.Dataset) -> None:
+        layer = re.search(r"\bblock(\d)_conv(\d)\b", f"{name} {found.parent.attrs.get('name', '')}")
+        if layer and isinstance(found, h5py.Dataset) and not name.startswith("optimizer"):
+            _add(tensors, f"conv{layer[1]}_{layer[2]}", found[()])
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return tensors, CAFFE
+
+
+def _read_matconvnet(path: Path) -> Contents:
+    """Cells ``layers``, perhaps in a structure ``net``: with a name and weights {W, b}, once filters and biases."""
+    from scipy.io import loadmat
+
+    contents = loadmat(path, struct_as_record=False, variable_names=("layers", "net"))
+    if "net" in contents:
+        contents = vars(contents["net"].flat[0])
+    tensors: dict[str, Tensor] = {}
+    for cell in contents.get("layers", np.empty(0)).flat:
+        layer = cell.flat[0]
+        if re.fullmatch(r"conv\d_\d", name := "".join(layer.name.flat)):
+            for array in layer.weights.flat[:2] if hasattr(layer, "weights") else (layer.filters, layer.biases):
+                _add(tensors, name, array)
+    return tensors, MATCONVNET
+
+
+def _add(tensors: dict[str, Tensor], layer: str, array: np.ndarray) -> None:
+    """Keep a kernel, [height, width, in, out] in Keras and MatConvNet, or a bias, as PyTorch has them."""
+    native = array.astype(array.dtype.newbyteorder("="))
+    if native.ndim == 4:
+        tensors[f"{layer}.weight"] = torch.from_numpy(np.ascontiguousarray(native.transpose(3, 2, 0, 1)))
+    else:
+        tensors[f"{layer}.bias"] = torch.from_numpy(native.ravel())
+
+
+# ---- what is in them --------------------------------------------------------------------------------------------
+
+
+def _convolutions(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weight and bias of every convolution in float32, and nothing else."""
+    state: dict[str, Tensor] = {}
+    for key, weight in tensors.items():
+        layer, _dot, end = key.rpartition(".")
+        if end != "weight" or weight.ndim != 4:
+            continue
+        bias = tensors.get(f"{layer}.bias")
+        if bias is None or bias.shape != weight.shape[:1]:
+            raise _another_network(path, f"{layer} has no bias for its {len(weight)} channels")
+        for part, tensor in ((key, weight), (f"{layer}.bias", bias)):
+            if not tensor.is_floating_point():
+                kind = str(tensor.dtype).removeprefix("torch.")
+                raise StyleError(
+                    _("{part} in {path} is of type {kind}, and weights are floats; choose another file.").format(
+                        part=part, path=path, kind=kind
+                    )
+                )
+            state[part] = tensor.float()
+            if not state[part].isfinite().all():
+                raise StyleError(
+                    _(
+                        "{part} in {path} holds values that are no numbers or infinite; fetch or copy the file again."
+                    ).format(part=part, path=path)
+                )
+    return state
+
+
+def _as_torchvision(path: Path, state: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """The kind of VGG whose first convolutions these are, and the state with torchvision's keys.
+
+    VGG-16 and VGG-19 differ from conv3_4 on; before that, either answer is right.
+    """
+    found = {key.removesuffix(".weight") for key in state if key.endswith(".weight")}
+    if not found:
+        raise StyleError(
+            _(
+                "{path} holds no VGG weights: features.0.weight is missing (in a Keras or MatConvNet file, "
+                "conv1_1); choose a file of VGG-19 or VGG-16."
+            ).format(path=path)
+        )
+    for kind in CONVOLUTIONS_PER_BLOCK:
+        keys = _torchvision_keys(kind)
+        for names in (keys, {key: key for key in keys.values()}):
+            if found == set(list(names)[: len(found)]):
+                return kind, {f"{names[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v for k, v in state.items()}
+    raise _another_network(path, "its convolutions are not those of VGG-19 or VGG-16, from conv1_1 on without a gap")
+
+
+def _torchvision_keys(kind: str) -> dict[str, str]:
+    """{"conv1_1": "features.0", "conv1_2": "features.2", "conv2_1": "features.5" ...}"""
+    keys, index = {}, 0
+    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[kind], 1):
+        for number in range(1, count + 1):
+            keys[f"conv{block}_{number}"] = f"features.{index}"
+            index += 2  # the convolution and its ReLU
+        index += 1  # the pooling between blocks
+    return keys
+
+
+def _another_network(path: Path, why: str) -> StyleError:
+    return StyleError(
+        _("{path} holds weights of another network: {why}; choose a file of VGG-19 or VGG-16.").format(
+            path=path, why=why
+        )
+    )

@@ -1,0 +1,1 @@
+"""Paint by optimisation (Gatys et al. 2015)."""

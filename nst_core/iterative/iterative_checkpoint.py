@@ -1,0 +1,97 @@
+"""What an iterative render leaves on disk to go on from, to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nst_core.base.errors import StyleError
+from nst_core.base.files import written_whole
+from nst_core.base.settings import IterativeSettings
+from nst_core.features.network import FeatureNetwork
+
+FORMAT = 5
+PICTURES = ("photo", "style picture", "picture to start from")
+
+
+@dataclass(frozen=True)
+class IterativeCheckpoint:
+    """A render after some iteration.
+
+    Attributes:
+        origin: of what and how it is made (see ``origin_of``).
+        iteration, losses, picture: of its last progress.
+        variable: what the optimiser moves, [1, 3, H, W]; L-BFGS leaves 0..1 where the picture does not.
+        average, averaged: the moving average's sum, and how many pictures are in it.
+        optimizer: its state dict.
+    """
+
+    origin: dict[str, Any]
+    iteration: int
+    losses: dict[str, float]
+    picture: Tensor
+    variable: Tensor
+    average: Tensor
+    averaged: int
+    optimizer: dict[str, Any]
+
+
+def origin_of(
+    photo: Tensor, style: Tensor, initial: Tensor | None, features: FeatureNetwork, settings: IterativeSettings
+) -> dict[str, Any]:
+    """What decides a render's every bit, by name: its pictures (as checksums), feature network and settings."""
+    checksums = ("" if picture is None else _checksum(picture) for picture in (photo, style, initial))
+    values = asdict(settings)
+    return (
+        dict(zip(PICTURES, checksums, strict=True))
+        | {"feature network": features.name}
+        | values.pop("objective")
+        | values
+    )
+
+
+def save_checkpoint(checkpoint: IterativeCheckpoint, path: Path) -> None:
+    """Write ``path`` whole or not at all; StyleError if it cannot be written (the old one stays).
+
+    It takes about as much room as the optimiser's state: at 512x512, 10 MB with Adam and 130 MB with L-BFGS.
+    """
+    state = {"format": FORMAT} | vars(checkpoint)
+    try:
+        with written_whole(path) as partial:
+            torch.save(state, partial)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise StyleError(f"The checkpoint {path} cannot be written ({error}); free some space and resume.") from error
+
+
+def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
+    """Read what ``save_checkpoint`` wrote of a render with this ``origin``.
+
+    Raises StyleError if ``path`` is something else, or of another render, saying what differs.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state.pop("format") != FORMAT:
+            raise ValueError("format")
+        found = IterativeCheckpoint(**state)
+        differences = [
+            name if name in PICTURES else f"{name} ({found.origin[name]} there, {value} here)"
+            for name, value in origin.items()
+            if found.origin[name] != value
+        ]
+    except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint
+        raise StyleError(f"{path} is not a checkpoint of a render of this version; remove or rename it.") from error
+    if differences:
+        raise StyleError(
+            f"{path} is from another render, whose {', '.join(differences)} "
+            f"{'differs' if len(differences) == 1 else 'differ'}; take the same again, or another output file."
+        )
+    return found
+
+
+def _checksum(picture: Tensor) -> str:
+    return hashlib.sha256(picture.cpu().contiguous().numpy().tobytes()).hexdigest()

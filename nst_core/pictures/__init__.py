@@ -1,0 +1,1 @@
+"""Pictures as tensors: resizing, random views, photos to learn from."""

@@ -1,0 +1,1 @@
+"""Studies: what a layer knows, and what each setting does."""

@@ -1,0 +1,207 @@
+"""Picture files in and out, through libvips: orientation, colour profile and 16 bits per channel are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pyvips
+
+from nst_core.base.errors import StyleError
+from nst_core.base.files import written_whole
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.machine.memory import check_memory
+
+# A decoded picture is held as float32 RGBA while its integer form is still there.
+BYTES_PER_PIXEL = 48
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
+SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
+NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
+KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
+# XMP is the one block of metadata that libvips writes into each of these formats but GIF.
+RECORD_NAMESPACE = "urn:neural-style:"
+NEW_XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFile:
+    """A picture and what its file said beside the pixels.
+
+    Attributes:
+        bits: 8 or 16 per channel.
+        has_alpha: whether the file had transparency.
+        profile: the ICC profile that the pixels were converted from, to go back to, or None.
+        metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
+        resolution: pixels per millimetre, across and down.
+    """
+
+    picture: Picture
+    bits: int
+    has_alpha: bool
+    profile: bytes | None
+    metadata: dict[str, bytes]
+    resolution: tuple[float, float]
+
+
+def read_picture(path: Path) -> PictureFile:
+    """Read any picture that libvips can, upright and in sRGB. Raises StyleError if it cannot be read whole."""
+    if not path.exists():
+        raise StyleError(f"There is no picture {path}; check its name.")
+    if path.is_dir():
+        raise StyleError(f"{path} is a folder; give one picture file.")
+    if path.stat().st_size == 0:
+        raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
+    try:
+        # A source takes any file name; new_from_file() would read options in square brackets.
+        image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "", fail_on="truncated")
+        check_memory(image.width * image.height, BYTES_PER_PIXEL, on_gpu=False)
+        image = image.autorot()
+        metadata = {name: image.get(name) for name in KEPT_METADATA if image.get_typeof(name)}
+        bits = 8 if image.format == "uchar" else 16
+        has_alpha = image.hasalpha()
+        profile = _rgb_profile(image)
+        pixels = _srgb_pixels(image)
+    except pyvips.Error as error:
+        raise StyleError(f"{path} cannot be read as a picture ({_reason(error)}); open and save it anew.") from error
+    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres))
+
+
+def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:
+    """Write float32 RGBA ``pixels`` like ``source``: its bits, alpha, profile and metadata where the format has them.
+
+    ``record`` is data (as for JSON) on how the picture was made, for ``read_record``; GIF files have no place for it.
+    The file is written whole or not at all. Raises StyleError if it cannot be.
+    """
+    bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
+    image = _integers(pixels if source.has_alpha else pixels[..., :3], bits)
+    if source.has_alpha and path.suffix.lower() in NO_ALPHA_SUFFIXES:
+        image = image.flatten(background=[2**bits - 1] * 3)
+    quality = {"Q": 95} if path.suffix.lower() in NO_ALPHA_SUFFIXES else {}
+    try:
+        if source.profile is not None:
+            image = _converted_to(image, source.profile, bits)
+        image = image.copy(xres=source.resolution[0], yres=source.resolution[1])
+        metadata = source.metadata
+        if record is not None:
+            metadata = metadata | {"xmp-data": _with_record(metadata.get("xmp-data"), record)}
+        for name, value in metadata.items():
+            image.set_type(pyvips.GValue.blob_type, name, value)
+        # The pixels are upright now; the EXIF block still says how they lay.
+        image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+        with written_whole(path) as partial:
+            image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
+    except (pyvips.Error, OSError) as error:
+        raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What ``write_picture`` recorded in a picture. Raises StyleError if there is nothing."""
+    try:
+        tree = ElementTree.fromstring(read_picture(path).metadata["xmp-data"].rstrip(b"\0"))
+        name = f"{{{RECORD_NAMESPACE}}}record"
+        # As an element, or an attribute as other programs rewrite it.
+        texts = [one.text for one in tree.iter(name)] + [one.get(name) for one in tree.iter() if one.get(name)]
+        record = json.loads(texts[0] or "")
+        if isinstance(record, dict):
+            return record
+    except (KeyError, IndexError, ValueError, ElementTree.ParseError):
+        pass
+    raise StyleError(f"{path} does not tell how it was made; give a picture that `neural-style render` wrote.")
+
+
+def check_output(path: Path) -> None:
+    """Raise StyleError, before any work is done, if a picture could not be written to ``path``."""
+    check_folder(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise StyleError(f"{path.name} has no ending of a picture format; use one of {', '.join(sorted(SUFFIXES))}.")
+
+
+def check_folder(path: Path) -> None:
+    """Raise StyleError if the folder of ``path`` does not exist or cannot be written to."""
+    if not path.parent.is_dir():
+        raise StyleError(f"There is no folder {path.parent}; make it first or choose another output.")
+    if path.is_dir():
+        raise StyleError(f"{path} is a folder; name a file in it.")
+    if not os.access(path.parent, os.W_OK):
+        raise StyleError(f"The folder {path.parent} cannot be written to; choose another output.")
+
+
+def _with_record(xmp: bytes | None, record: Mapping[str, Any]) -> bytes:
+    """An XMP packet with ``record`` in it, and whatever else ``xmp`` has."""
+    text = escape(json.dumps(record, ensure_ascii=False)).encode()
+    element = b'<rdf:Description rdf:about="" xmlns:neural-style="%s"><neural-style:record>%s</neural-style:record>'
+    element = element % (RECORD_NAMESPACE.encode(), text) + b"</rdf:Description>"
+    earlier = rb'<rdf:Description rdf:about="" xmlns:neural-style="[^>]*>.*?</rdf:Description>'
+    kept = re.sub(earlier, b"", bytes(xmp or b""), flags=re.DOTALL)
+    end = b"</rdf:RDF>"
+    if end not in kept:
+        kept = NEW_XMP
+    return kept.replace(end, element + end, 1)
+
+
+def _rgb_profile(image: pyvips.Image) -> bytes | None:
+    """The embedded profile, if pixels can go back to it: profiles of grey and CMYK pictures cannot hold a result."""
+    if not image.get_typeof("icc-profile-data"):
+        return None
+    profile = bytes(image.get("icc-profile-data"))
+    return profile if profile[16:20] == b"RGB " else None  # the header's colour space field
+
+
+def _srgb_pixels(image: pyvips.Image) -> np.ndarray:
+    if image.format not in ("uchar", "ushort") and image.interpretation != "scrgb":
+        raise StyleError(
+            f"A picture with {image.interpretation} pixels of type {image.format} cannot be painted; "
+            "save it with 8 or 16 bits per channel."
+        )
+    alpha = None
+    if image.get_typeof("icc-profile-data") and image.interpretation != "scrgb":
+        if image.hasalpha():
+            alpha, image = image[image.bands - 1], image.extract_band(0, n=image.bands - 1)
+        converted = image.icc_transform("srgb", embedded=True, depth=16, intent="relative")
+        if alpha is not None:
+            # Profiles know nothing of alpha, whose range is that of the pixels.
+            converted = converted.bandjoin((alpha * (257 if image.format == "uchar" else 1)).cast("ushort"))
+    else:
+        converted = image.colourspace("srgb" if image.format == "uchar" else "rgb16")
+    values = converted.numpy() / np.float32(255 if converted.format == "uchar" else 65535)
+    pixels = np.ones((image.height, image.width, 4), np.float32)
+    pixels[..., : values.shape[2]] = np.clip(values[..., :4], 0, 1)
+    return pixels
+
+
+def _integers(pixels: np.ndarray, bits: int) -> pyvips.Image:
+    maximum = 2**bits - 1
+    values = np.round(np.clip(pixels, 0, 1) * maximum).astype(np.uint8 if bits == 8 else np.uint16)
+    return pyvips.Image.new_from_array(values, interpretation="srgb" if bits == 8 else "rgb16")
+
+
+def _converted_to(image: pyvips.Image, profile: bytes, bits: int) -> pyvips.Image:
+    # libvips takes an output profile by file name only.
+    with tempfile.NamedTemporaryFile(suffix=".icc", delete=False) as file:
+        file.write(profile)
+    try:
+        alpha = image[3] if image.bands == 4 else None
+        rgb = image.extract_band(0, n=3).icc_transform(file.name, input_profile="srgb", depth=bits, intent="relative")
+        return (rgb if alpha is None else rgb.bandjoin(alpha)).copy_memory()
+    finally:
+        Path(file.name).unlink()
+
+
+def _reason(error: Exception) -> str:
+    """The last line of what a library said."""
+    text = getattr(error, "detail", None) or str(error)
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__

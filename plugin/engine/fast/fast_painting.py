@@ -1,0 +1,168 @@
+"""The fast path: a photo through a feed-forward network with ONNX Runtime. Never imports torch."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+from plugin.engine.fast.fast_settings import FastSettings, seen_size
+from plugin.engine.fast.style_library import Style
+from plugin.engine.imaging.detail import enlarged, resized
+from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
+from plugin.engine.machine.provider import CUDA, Provider, choose_provider, open_session, run_options
+from plugin.engine.machine.stopwatch import Stopwatch
+from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+
+
+@dataclass(frozen=True, eq=False)
+class FastResult:
+    """The result: float32 pixels [H, W, 4] like the picture's, what ran it, and seconds by stage.
+
+    ``notes`` are sentences that the user should hear, once.
+    """
+
+    pixels: np.ndarray
+    provider: Provider
+    seconds: dict[str, float]
+
+    @property
+    def notes(self) -> list[str]:
+        if not self.provider.fell_back:
+            return []
+        return [
+            _(
+                "The graphics card could not be used ({reason}), so that the processor paints, which is slower; "
+                "updating the card's driver may help."
+            ).format(reason=self.provider.reason)
+        ]
+
+
+def paint_fast(
+    picture: Picture,
+    styles: Mapping[Style, float],
+    settings: FastSettings = FastSettings(),
+    progress: ProgressCallback = ignore,
+    stopper: Stopper | None = None,
+) -> FastResult:
+    """Paint ``picture`` in a trained style, or in a mixture of several; any size from 1x1 up.
+
+    ``styles`` gives each style's share; the shares sum to 1. Styles of one file are mixed inside its network, which
+    paints in a manner of its own between them; of styles in several files the results are mixed.
+
+    Raises StyleError if it would not fit into memory or a style file does not run, and
+    progress.Stopped if ``stopper`` stops it.
+    """
+    stopper = stopper or Stopper()
+    clock = Stopwatch()
+    progress(Progress(_("Preparing"), 0.0))
+    files: dict[Path, list[Style]] = {}
+    for style in styles:
+        files.setdefault(style.path, []).append(style)
+    provider = choose_provider(settings.device, next(iter(files)))
+    _check_memory(picture, styles, settings, provider)
+    rgb = network_input(picture)
+    seen = resized(rgb, *seen_size(picture.height, picture.width, settings))
+    clock.lap("prepare")
+    shares = []
+    for number, (path, members) in enumerate(files.items()):
+        progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
+        session = _session(path, path.stat().st_mtime_ns, provider)
+        clock.lap("load")
+        progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
+        stopper.check()
+        share = sum(styles[style] for style in members)
+        weights = np.zeros((1, members[0].count), np.float32)
+        for style in members:
+            weights[0, style.index] = styles[style] / share
+        shares.append(share * _paint(session, seen, members[0], weights, stopper))
+        clock.lap("inference")
+    painted = functools.reduce(np.add, shares)
+    progress(Progress(_("Finishing"), 0.95))
+    if seen.shape != rgb.shape:
+        larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width
+        painted = enlarged(painted, seen, rgb) if larger else resized(painted, *rgb.shape[:2])
+        clock.lap("resize")
+    pixels = composite(picture, painted, settings.strength, settings.keep_colors)
+    clock.lap("composite")
+    progress(Progress(_("Done"), 1.0))
+    return FastResult(pixels, provider, clock.seconds)
+
+
+def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
+    """The least size of at least height x width that the style's network takes."""
+    step = style.multiple_of
+    height, width = (-(-max(extent, style.minimum_size) // step) * step for extent in (height, width))
+    return height, width
+
+
+def forget_sessions() -> None:
+    """Close the networks that were kept for a next run."""
+    _session.cache_clear()
+
+
+def run_network(
+    session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray, stopper: Stopper | None = None
+) -> np.ndarray:
+    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails, Stopped if it was stopped.
+
+    ``weights`` are the shares of the file's styles, [1, styles]; a network of one style takes none.
+    """
+    inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}
+    if weights.size > 1:
+        inputs["style_weights"] = weights
+    stopper, options = stopper or Stopper(), run_options(session)
+    stopper.ends(lambda: setattr(options, "terminate", True))
+    try:
+        (styled,) = session.run(["styled"], inputs, options)
+    except Exception as error:  # the runtime's own exception classes share no base but this
+        stopper.check()
+        raise StyleError(
+            _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.").format(error=error)
+        ) from error
+    return styled[0].transpose(1, 2, 0)
+
+
+def _paint(
+    session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray, stopper: Stopper
+) -> np.ndarray:
+    """``run_network`` for any size: [H, W, 3] to [H, W, 3]."""
+    height, width = rgb.shape[:2]
+    wanted = network_size(height, width, style)
+    # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
+    planes = np.pad(rgb.transpose(2, 0, 1), [(0, 0), (0, wanted[0] - height), (0, wanted[1] - width)], mode="symmetric")
+    return run_network(session, planes.transpose(1, 2, 0), weights, stopper)[:height, :width]
+
+
+def _check_memory(picture: Picture, styles: Iterable[Style], settings: FastSettings, provider: Provider) -> None:
+    """Raise StyleError if the network that needs most would not fit beside the pictures."""
+    pixels = picture.height * picture.width
+    seen = seen_size(picture.height, picture.width, settings)
+    painted_pixels = {style: math.prod(network_size(*seen, style)) for style in styles}
+    # Both for each pixel of the picture, which is what the user knows.
+    network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
+    pictures = math.ceil(PICTURE_BYTES_PER_PIXEL * max(pixels, *painted_pixels.values()) / pixels)
+    subject = _("The picture")
+    if settings.stroke_size != 100:
+        subject += " " + _("at a stroke size of {stroke_size:g} %").format(stroke_size=settings.stroke_size)
+    if settings.full_resolution:
+        subject += " " + _("with strokes at full resolution")
+    if provider.name == CUDA:
+        check_memory(pixels, network, on_gpu=True, subject=subject)
+        check_memory(pixels, pictures, on_gpu=False, subject=subject)
+    else:
+        check_memory(pixels, pictures + network, on_gpu=False, subject=subject)
+
+
+@functools.lru_cache(maxsize=4)
+def _session(path: Path, modified: int, provider: Provider) -> ort.InferenceSession:
+    # ``modified`` makes a replaced file a new entry.
+    return open_session(path, provider)

@@ -1,0 +1,1 @@
+"""Pixels between host and network, in NumPy and ONNX Runtime."""

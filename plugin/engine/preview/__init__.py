@@ -1,0 +1,1 @@
+"""Preview a style on a small copy of a layer."""

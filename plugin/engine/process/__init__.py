@@ -1,0 +1,1 @@
+"""Run the engine in a process of its own, and keep it warm for the next plug-in."""

@@ -1,0 +1,1 @@
+"""Train styles and feature networks, with previews, logs and checkpoints on disk."""

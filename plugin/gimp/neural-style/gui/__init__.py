@@ -1,0 +1,1 @@
+"""The filter's dialog and windows."""

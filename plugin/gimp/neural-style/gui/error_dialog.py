@@ -1,0 +1,41 @@
+"""The window that says what went wrong. Needs no engine, which may be what is missing."""
+
+from __future__ import annotations
+
+import gi
+
+gi.require_version("Gdk", "3.0")
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+
+import log  # noqa: E402
+from gi.repository import Gdk, GimpUi, Gtk  # noqa: E402
+from translation import _  # noqa: E402
+
+COPY = 1
+
+
+def show_error(sentence: str, details: str) -> None:
+    """Show the sentence and where the log is until the user closes the window, who may copy ``details``."""
+    GimpUi.init("neural-style")
+    place = str(log.place())
+    if place not in sentence:
+        sentence += "\n\n" + _("Log file: {place}").format(place=place)
+    dialog = Gtk.MessageDialog(
+        title="Neural Style",
+        message_type=Gtk.MessageType.ERROR,
+        text=_("Painting failed"),
+        secondary_text=sentence,
+    )
+    copy = dialog.add_button(_("Copy _details"), COPY)
+    dialog.add_button(_("_Close"), Gtk.ResponseType.CLOSE)
+    dialog.set_default_response(Gtk.ResponseType.CLOSE)
+    GimpUi.window_set_transient(dialog)
+    try:
+        while dialog.run() == COPY:
+            clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
+            clipboard.set_text(details, -1)
+            clipboard.store()  # this process, which owns the text, ends with the window
+            copy.set_label(_("Copied"))
+    finally:
+        dialog.destroy()

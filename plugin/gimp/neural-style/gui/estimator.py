@@ -1,0 +1,80 @@
+"""How long the iterative way will take, found out in a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import engine_connection as engine
+from gi.repository import GLib
+from translation import _
+
+from nst_core.base.errors import StyleError
+from nst_core.base.settings import IterativeSettings
+from plugin.engine.messages import Estimate
+from plugin.engine.progress import Stopped, Stopper
+
+PATIENCE_MS = 400
+EstimateRequest = tuple[IterativeSettings, str]
+"""Settings, and the name of the feature network."""
+
+
+class Estimator:
+    """Finds out how long it takes to paint layers of these heights and widths with the latest settings wished for.
+
+    ``tell`` is called in the main loop when the answer is there: ``estimate``, or why there is none as ``trouble``.
+    Until then both are empty.
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, int]], tell: Callable[[], None]) -> None:
+        self.estimate: Estimate | None = None
+        self.trouble = ""
+        self._shapes, self._tell = shapes, tell
+        self._wish: EstimateRequest | None = None
+        self._stopper = Stopper()
+        self._timer = 0
+        self._thread = ThreadPoolExecutor(1)
+
+    def wish(self, settings: IterativeSettings, features: str) -> None:
+        """Find it out for these, soon: a number that is being typed changes again."""
+        if self._wish == (settings, features):
+            return
+        self.forget()
+        self._wish = settings, features
+        self._timer = GLib.timeout_add(PATIENCE_MS, self._start, self._wish)
+
+    def forget(self) -> None:
+        """Nobody wants to know any more."""
+        self._stopper.stop()
+        self._wish, self.estimate, self.trouble = None, None, ""
+        if self._timer:
+            GLib.source_remove(self._timer)
+            self._timer = 0
+
+    def close(self) -> None:
+        """Forget, and stay silent."""
+        self.forget()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, wish: EstimateRequest) -> bool:
+        self._timer = 0
+        self._stopper = stopper = Stopper()
+        settings, features = wish
+        future = self._thread.submit(engine.estimate, self._shapes, settings, features, stopper)
+        future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
+        return GLib.SOURCE_REMOVE
+
+    def _done(self, wish: EstimateRequest, future: Future[Estimate]) -> bool:
+        if wish is not self._wish or future.cancelled():
+            return GLib.SOURCE_REMOVE
+        try:
+            self.estimate = future.result()
+        except Stopped:
+            return GLib.SOURCE_REMOVE
+        except StyleError as error:
+            self.trouble = str(error)
+        except Exception as error:  # in a thread: nobody else would hear of it
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self.trouble = _("How long it takes is unknown ({error}).").format(error=reason)
+        self._tell()
+        return GLib.SOURCE_REMOVE

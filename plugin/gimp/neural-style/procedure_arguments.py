@@ -1,0 +1,120 @@
+"""What the filter's procedures take. GIMP asks for this before anything runs: standard library and gi only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gi.repository import Gimp, GLib, GObject
+from translation import _
+
+FLAGS = GObject.ParamFlags.READWRITE
+# The settings of a painting, by the names of their arguments.
+SETTINGS = (
+    *("style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"),
+    *("size", "iterations", "features"),
+)
+# The least and the most of each number, as in the engine, which cannot be imported yet.
+RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
+# Where the painting goes, and where one goes that is edited again: (value, label) each, the default first.
+OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Change the layer")), ("image", _("New image")))
+OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
+
+
+def add_settings(procedure: Gimp.Procedure) -> None:
+    """The arguments that ``SETTINGS`` names."""
+    # A string, not a choice: GIMP remembers the values of a choice, and styles come and go.
+    procedure.add_string_argument(
+        "style",
+        _("St_yle"),
+        _("Name of a trained style, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file"),
+        "great-wave",
+        FLAGS,
+    )
+    text = _("Paint in the style of this picture instead")
+    add_file(procedure, "style-image", _("Style p_icture"), text, none_ok=True)
+    text = _("How much of the style, in percent: 0 is the photo")
+    _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
+    text = _("Size of the strokes, in percent of what the style was trained to paint; not for a style picture")
+    _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
+    procedure.add_boolean_argument(
+        "full-resolution",
+        _("Strokes at full resolutio_n"),
+        _(
+            "Strokes of so many pixels of the layer itself, which look finer the larger it is, and take longer; else "
+            "they are relative to the picture. Not for a style picture"
+        ),
+        False,
+        FLAGS,
+    )
+    procedure.add_boolean_argument(
+        "keep-colors",
+        _("_Keep the photo's colours"),
+        _("Only the luminance is painted, the colours stay those of the photo"),
+        False,
+        FLAGS,
+    )
+    # Defaults as in nst_core.base.settings.IterativeSettings, which cannot be imported yet.
+    text = _("With a style picture: pixels on the longer side while painting; the result is enlarged")
+    _add_number(procedure, "size", _("Si_ze (pixels)"), text, 512)
+    text = _("With a style picture: steps of the painting")
+    _add_number(procedure, "iterations", _("I_terations"), text, 300)
+    procedure.add_string_argument(
+        "features",
+        _("_Feature network"),
+        _(
+            "With a style picture: compact, vgg19, vgg16, a file with weights, or auto: vgg19 if it is on disk, else "
+            "compact"
+        ),
+        "auto",
+        FLAGS,
+    )
+
+
+def _add_number(procedure: Gimp.Procedure, name: str, label: str, text: str, default: float) -> None:
+    # GIMP tells nobody of a number that an argument does not allow: the procedure runs with the default in its place.
+    # So any number is allowed, and ``check`` refuses it in words. NaN and infinity alone, which are never in a range,
+    # become the default. The same would hold for a choice, so ``add_output`` makes a string.
+    text = _("{text} ({least} to {most})").format(text=text, least=RANGES[name][0], most=RANGES[name][1])
+    if isinstance(default, int):
+        procedure.add_int_argument(name, label, text, GLib.MININT, GLib.MAXINT, default, FLAGS)
+    else:
+        procedure.add_double_argument(name, label, text, -GLib.MAXDOUBLE, GLib.MAXDOUBLE, default, FLAGS)
+
+
+def add_file(
+    procedure: Gimp.Procedure,
+    name: str,
+    label: str,
+    text: str,
+    action: Gimp.FileChooserAction = Gimp.FileChooserAction.OPEN,
+    none_ok: bool = False,
+) -> None:
+    """A file that is there, or a folder."""
+    procedure.add_file_argument(name, label, text, action, none_ok, None, FLAGS)
+
+
+def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str]]) -> None:
+    """Where the painting goes: ``OUTPUTS`` or ``OUTPUTS_AGAIN``."""
+    text = _("Where the painting goes: {outputs}")
+    text = text.format(outputs=", ".join(f'"{value}" ({label})' for value, label in outputs))
+    procedure.add_string_argument("output", _("O_utput"), text, outputs[0][0], FLAGS)
+
+
+def add_layers_returned(procedure: Gimp.Procedure, text: str) -> None:
+    """An array of layers as the procedure's answer."""
+    procedure.add_core_object_array_return_value("layers", _("Layers"), text, Gimp.Layer.__gtype__, FLAGS)
+
+
+def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ()) -> None:
+    """Raise StyleError if a number is out of its range or the output none of ``outputs``. Needs the engine."""
+    from nst_core.base.errors import StyleError
+
+    for name, (least, most) in RANGES.items():
+        value = config.get_property(name)
+        if not least <= value <= most:
+            text = _("The argument {name} is {value}; give a number from {least} to {most}.")
+            raise StyleError(text.format(name=name, value=value, least=least, most=most))
+    names = [value for value, _label in outputs]
+    if outputs and (output := config.get_property("output")) not in names:
+        text = _("There is no output {output!r}; choose from {names}.")
+        raise StyleError(text.format(output=output, names=", ".join(names)))

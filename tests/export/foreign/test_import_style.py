@@ -1,0 +1,413 @@
+"""Networks made elsewhere, written here in their own layouts: narrow, random, but with every tensor that is in them."""
+
+import io
+import pickle
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+torch = pytest.importorskip("torch")
+import torch.nn.functional as F  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from export import to_onnx  # noqa: E402
+from export.foreign import import_style as foreign  # noqa: E402
+from nst_core.base.errors import StyleError  # noqa: E402
+from nst_core.base.settings import TransformerSettings  # noqa: E402
+from plugin.engine.fast.fast_painting import paint_fast  # noqa: E402
+from plugin.engine.fast.style_library import PREFIX, read_styles  # noqa: E402
+from plugin.engine.imaging.picture import Picture  # noqa: E402
+
+CARD = to_onnx.StyleCard("Elsewhere", "Somebody", "1900", "public domain")
+PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+WIDTH, BLOCKS = 4, 2
+
+
+def pytorch_state(transposed=False) -> dict:
+    """The tensors of fast_neural_style. The last weights are such that the result fills 0..255 and more."""
+    generator, state, w = torch.Generator().manual_seed(0), {}, WIDTH
+
+    def convolution(name, into, out, kernel, turned=False, gain=1.0, bias=0.1):
+        shape = (into, out, kernel, kernel) if turned else (out, into, kernel, kernel)
+        state[f"{name}.conv2d.weight"] = torch.randn(shape, generator=generator) * gain / (into * kernel**2) ** 0.5
+        state[f"{name}.conv2d.bias"] = bias + torch.randn(out, generator=generator) * 0.1
+
+    def norm(name, channels):
+        state[f"{name}.weight"] = torch.rand(channels, generator=generator) + 0.5
+        state[f"{name}.bias"] = torch.randn(channels, generator=generator) * 0.1
+
+    for number, (into, out, kernel) in enumerate([(3, w, 9), (w, 2 * w, 3), (2 * w, 4 * w, 3)], 1):
+        convolution(f"conv{number}", into, out, kernel)
+        norm(f"in{number}", out)
+    for block in range(1, BLOCKS + 1):
+        for number in (1, 2):
+            convolution(f"res{block}.conv{number}", 4 * w, 4 * w, 3)
+            norm(f"res{block}.in{number}", 4 * w)
+    for number, (into, out) in enumerate([(4 * w, 2 * w), (2 * w, w)], 1):
+        convolution(f"deconv{number}", into, out, 3, turned=transposed)
+        norm(f"in{number + 3}", out)
+    convolution("deconv3", w, 3, 9, gain=100.0, bias=127.0)
+    return state
+
+
+def pytorch_answer(state, image):
+    """What fast_neural_style computes of [1, 3, H, W] in 0..255, written out without a module."""
+
+    def convolution(name, x, stride=1):
+        weight = state[f"{name}.conv2d.weight"]
+        padded = F.pad(x, (weight.shape[-1] // 2,) * 4, mode="reflect")
+        return F.conv2d(padded, weight, state[f"{name}.conv2d.bias"], stride)
+
+    def norm(name, x):
+        mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), unbiased=False, keepdim=True)
+        scale, shift = (state[f"{name}.{part}"][:, None, None] for part in ("weight", "bias"))
+        return (x - mean) / (variance + 1e-5).sqrt() * scale + shift
+
+    def doubled(name, x):
+        weight = state[f"{name}.conv2d.weight"]
+        if weight.shape[0] == x.shape[1]:
+            return F.conv_transpose2d(x, weight, state[f"{name}.conv2d.bias"], 2, padding=1, output_padding=1)
+        return convolution(name, x.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+    x = image
+    for number, stride in ((1, 1), (2, 2), (3, 2)):
+        x = norm(f"in{number}", convolution(f"conv{number}", x, stride)).relu()
+    for block in range(1, BLOCKS + 1):
+        y = norm(f"res{block}.in1", convolution(f"res{block}.conv1", x)).relu()
+        x = x + norm(f"res{block}.in2", convolution(f"res{block}.conv2", y))
+    x = norm("in4", doubled("deconv1", x)).relu()
+    x = norm("in5", doubled("deconv2", x)).relu()
+    return convolution("deconv3", x)
+
+
+def tensorflow_variables(width=WIDTH, blocks=BLOCKS) -> list:
+    """The variables of fast-style-transfer in the order of their creation."""
+    random, variables, w = np.random.default_rng(0), [], width
+    shapes = [(9, 3, w), (3, w, 2 * w), (3, 2 * w, 4 * w), *[(3, 4 * w, 4 * w)] * (2 * blocks)]
+    # Kernels of transposed convolutions name the channels that go out before those that come in.
+    for kernel, first, second in [*shapes, (3, 2 * w, 4 * w), (3, w, 2 * w), (9, w, 3)]:
+        out = first if len(variables) // 3 in (len(shapes), len(shapes) + 1) else second
+        variables.append(random.normal(0, 0.1, (kernel, kernel, first, second)))
+        variables += [random.normal(0, 0.3, out), random.uniform(0.5, 1.5, out)]
+    return [variable.astype(np.float32) for variable in variables]
+
+
+def same_padding(extent, kernel, stride):
+    """TensorFlow's: as many zeros as ceil(extent / stride) places need, an odd one after."""
+    needed = max((-(-extent // stride) - 1) * stride + kernel - extent, 0)
+    return needed // 2, needed - needed // 2
+
+
+def tensorflow_convolution(x, kernel, stride):
+    """conv2d with padding "SAME": [h, w, in] and [k, k, in, out] to [ceil(h / stride), ceil(w / stride), out]."""
+    k = len(kernel)
+    padded = np.pad(x, [*(same_padding(extent, k, stride) for extent in x.shape[:2]), (0, 0)])
+    height, width = (-(-extent // stride) for extent in x.shape[:2])
+    return np.array(
+        [
+            [
+                np.tensordot(padded[stride * i : stride * i + k, stride * j : stride * j + k], kernel, 3)
+                for j in range(width)
+            ]
+            for i in range(height)
+        ]
+    )
+
+
+def tensorflow_transposed_convolution(x, kernel):
+    """conv2d_transpose with stride 2 and padding "SAME": [h, w, in] and [k, k, out, in] to [2h, 2w, out]."""
+    k = len(kernel)
+    height, width = (2 * extent for extent in x.shape[:2])
+    (top, bottom), (left, right) = same_padding(height, k, 2), same_padding(width, k, 2)
+    padded = np.zeros((height + top + bottom, width + left + right, kernel.shape[2]))
+    for i in range(len(x)):
+        for j in range(x.shape[1]):
+            padded[2 * i : 2 * i + k, 2 * j : 2 * j + k] += kernel @ x[i, j]
+    return padded[top : top + height, left : left + width]
+
+
+def tensorflow_answer(variables, image):
+    """What fast-style-transfer computes of [H, W, 3] in 0..255, in NumPy and float64."""
+    layers = [[v.astype(np.float64) for v in variables[start : start + 3]] for start in range(0, len(variables), 3)]
+
+    def norm(x, shift, scale):
+        return (x - x.mean((0, 1))) / np.sqrt(x.var((0, 1)) + 1e-3) * scale + shift
+
+    def layer(x, number, stride=1):
+        kernel, shift, scale = layers[number]
+        return norm(tensorflow_convolution(x, kernel, stride), shift, scale)
+
+    x = image
+    for number, stride in enumerate((1, 2, 2)):
+        x = np.maximum(layer(x, number, stride), 0)
+    for number in range(3, len(layers) - 3, 2):
+        x = x + layer(np.maximum(layer(x, number), 0), number + 1)
+    for kernel, shift, scale in layers[-3:-1]:
+        x = np.maximum(norm(tensorflow_transposed_convolution(x, kernel), shift, scale), 0)
+    return np.tanh(layer(x, len(layers) - 1)) * 150 + 255 / 2
+
+
+def picture(height, width):
+    return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height * width)) * 255
+
+
+def answer(network, image):
+    with torch.no_grad():
+        return network(image)
+
+
+# ---- the networks -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("size", [(16, 16), (21, 38)])
+def test_pytorchs_network_computes_what_is_written_out(tmp_path, transposed, size):
+    state = pytorch_state(transposed)
+    torch.save(state, tmp_path / "x.pth")
+    network, image = foreign.read(tmp_path / "x.pth"), picture(*size)
+    assert ("transposed" in network.layout) == transposed
+    torch.testing.assert_close(answer(network, image), pytorch_answer(state, image), rtol=0, atol=1e-3)
+
+
+# Even, odd, and odd after the first or the second halving.
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (10, 11), (7, 13), (14, 5)])
+def test_tensorflows_network_pads_as_tensorflow_does(tmp_path, size):
+    variables = tensorflow_variables(width=2, blocks=1)
+    np.savez(tmp_path / "x.npz", *variables)
+    image = picture(*size)
+    found = answer(foreign.read(tmp_path / "x.npz"), image)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(
+        found, tensorflow_answer(variables, image[0].permute(1, 2, 0).numpy()), rtol=0, atol=1e-2
+    )
+
+
+@pytest.mark.parametrize("kernel", [3, 4, 5])
+def test_the_transposed_convolution_written_out_is_the_transpose_of_the_convolution(kernel):
+    """<conv(x), y> = <x, transposed(y)> is what TensorFlow defines it by."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(6, 10, 2)), random.normal(size=(3, 5, 4))
+    weights = random.normal(size=(kernel, kernel, 2, 4))
+    forward = (tensorflow_convolution(x, weights, 2) * y).sum()
+    assert forward == pytest.approx((x * tensorflow_transposed_convolution(y, weights)).sum())
+
+
+# ---- the files --------------------------------------------------------------------------------------------------
+
+
+def with_statistics(state):
+    """As PyTorch 0.3 and later versions kept them."""
+    norms = [key.removesuffix(".weight") for key in state if ".in" in f".{key}" and key.endswith(".weight")]
+    return state | {
+        f"{norm}.{key}": value
+        for norm in norms
+        for key, value in {
+            "running_mean": torch.full_like(state[f"{norm}.bias"], 7.0),
+            "running_var": torch.full_like(state[f"{norm}.bias"], 9.0),
+            "num_batches_tracked": torch.tensor(3),
+        }.items()
+    }
+
+
+WRAPPED = {
+    "with running statistics": with_statistics,
+    "under state_dict": lambda state: {"epoch": 2, "state_dict": state},
+    "under model": lambda state: {"model": state, "optimizer": {"state": {}}},
+    "from DataParallel": lambda state: {f"module.{key}": value for key, value in state.items()},
+    "in double precision": lambda state: {key: value.double() for key, value in state.items()},
+}
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "pickle"])
+@pytest.mark.parametrize("case", WRAPPED)
+def test_a_state_dict_is_found_in_what_trainings_save(tmp_path, case, archive):
+    state, path = pytorch_state(), tmp_path / "style.model"
+    torch.save(WRAPPED[case](state), path, _use_new_zipfile_serialization=archive)
+    image = picture(16, 20)
+    torch.testing.assert_close(answer(foreign.read(path), image), pytorch_answer(state, image), rtol=0, atol=1e-3)
+
+
+def variable_names(count):
+    return ["Variable", *(f"Variable_{number}" for number in range(1, count))]
+
+
+NAMINGS = {
+    "in order": lambda variables: {f"arr_{number}": v for number, v in enumerate(variables)},
+    "by name": lambda variables: dict(zip(variable_names(len(variables)), variables, strict=True)),
+    "by tensor": lambda variables: {f"{name}:0": v for name, v in NAMINGS["by name"](variables).items()},
+    # The order in the archive says nothing.
+    "backwards": lambda variables: dict(reversed(NAMINGS["by tensor"](variables).items())),
+    "with the optimiser's": lambda variables: (
+        {"beta1_power:0": np.float32(0.9), "Variable_2/Adam_1:0": np.zeros(3)} | NAMINGS["by tensor"](variables)
+    ),
+    "in double precision": lambda variables: {f"arr_{n}": v.astype(">f8") for n, v in enumerate(variables)},
+}
+
+
+@pytest.mark.parametrize("case", NAMINGS)
+def test_variables_go_by_their_numbers(tmp_path, case):
+    variables, image = tensorflow_variables(), picture(12, 12)
+    with (tmp_path / "weights").open("wb") as file:
+        np.savez_compressed(file, **NAMINGS[case](variables))
+    expected = tensorflow_answer(variables, image[0].permute(1, 2, 0).numpy())
+    found = answer(foreign.read(tmp_path / "weights"), image)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-2)
+
+
+# ---- the style file ---------------------------------------------------------------------------------------------
+
+
+def save_pytorch(path):
+    torch.save(pytorch_state(), path)
+    return lambda image: pytorch_answer(pytorch_state(), torch.from_numpy(image) * 255).numpy()
+
+
+def save_transposed(path):
+    torch.save(pytorch_state(transposed=True), path)
+    return lambda image: pytorch_answer(pytorch_state(transposed=True), torch.from_numpy(image) * 255).numpy()
+
+
+def save_tensorflow(path):
+    with path.open("wb") as file:
+        np.savez(file, *tensorflow_variables())
+    return lambda image: tensorflow_answer(tensorflow_variables(), image[0].transpose(1, 2, 0) * 255.0).transpose(
+        2, 0, 1
+    )[None]
+
+
+@pytest.fixture(scope="module", params=[save_pytorch, save_transposed, save_tensorflow], ids=lambda save: save.__name__)
+def imported(request, tmp_path_factory):
+    """The style file of a layout, what the import said, and what the original answers to [1, 3, H, W] in 0..1."""
+    folder = tmp_path_factory.mktemp("imported")
+    original = request.param(folder / "source")
+    return folder / "style.onnx", foreign.import_style(folder / "source", CARD, PHOTO, folder / "style.onnx"), original
+
+
+def test_the_style_computes_what_the_original_does(imported):
+    path, done, original = imported
+    assert 0 <= done.difference <= to_onnx.TOLERANCE
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for height, width in ((24, 24), (31, 18), (21, 33)):
+        image = np.random.default_rng(height).random((1, 3, height, width), np.float32)
+        expected = np.clip(original(image)[..., :height, :width] / 255, 0, 1)
+        assert expected.std() > 0.1
+        np.testing.assert_allclose(session.run(["styled"], {"image": image})[0], expected, rtol=0, atol=1e-4)
+
+
+def test_the_style_describes_itself(imported):
+    path, done, _ = imported
+    (style,) = read_styles(path)
+    assert (style.name, style.title, style.artist, style.year) == ("elsewhere", CARD.title, "Somebody", "1900")
+    assert style.licence == "public domain"
+    assert style.trained["imported_from"] == "source" and style.trained["layout"] == done.layout
+    assert len(style.trained["imported_sha256"]) == 64
+    with Image.open(io.BytesIO(style.thumbnail)) as thumbnail:
+        assert thumbnail.format == "JPEG" and thumbnail.size == (120, 90)
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    entries = {entry.key.removeprefix(PREFIX): entry.value for entry in model.metadata_props}
+    johnson = TransformerSettings(WIDTH, BLOCKS, 9).receptive_radius - 3  # ours is bilinear
+    assert johnson <= int(entries["receptive_radius"]) <= johnson + 3  # a transposed convolution reaches further
+    assert 16 * WIDTH < style.bytes_per_pixel < 40 * WIDTH
+    assert [p.name for p in path.parent.iterdir()] == ["source", "style.onnx"] and b".py" not in path.read_bytes()
+
+
+def test_no_number_is_no_small_difference(imported):
+    session = ort.InferenceSession(imported[0], providers=["CPUExecutionProvider"])
+    reference = to_onnx.Reference("nobody's", lambda image: image * np.nan, ((16, 16), (20, 20)))
+    assert np.isnan(to_onnx.largest_difference(session, reference))
+
+
+@pytest.mark.parametrize("size", [(37, 51), (3, 2), (1, 1)])
+def test_the_style_paints_pictures_of_any_size(imported, size):
+    pixels = np.random.default_rng(1).random((*size, 4), np.float32)
+    painted = paint_fast(Picture(pixels), dict.fromkeys(read_styles(imported[0]), 1.0)).pixels
+    assert painted.shape == pixels.shape and np.isfinite(painted).all() and (painted[..., :3] != pixels[..., :3]).any()
+
+
+# ---- what is none -----------------------------------------------------------------------------------------------
+
+
+class _Runs:
+    """Unpickled without care, it makes the file ``ran``."""
+
+    def __reduce__(self):
+        return open, ("ran", "w")
+
+
+def without(key):
+    return lambda: saved({k: v for k, v in pytorch_state().items() if k != key})
+
+
+def saved(contents, archive=True) -> bytes:
+    file = io.BytesIO()
+    torch.save(contents, file, _use_new_zipfile_serialization=archive)
+    return file.getvalue()
+
+
+def arrays(*variables, **named) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, *variables, **named)
+    return file.getvalue()
+
+
+def misfit() -> bytes:
+    return saved(pytorch_state() | {"conv2.conv2d.weight": torch.zeros(2 * WIDTH, WIDTH + 1, 3, 3)})
+
+
+BAD = {
+    "a pickle that runs code": (lambda: pickle.dumps(_Runs()), "more than tensors"),
+    "an archive that runs code": (lambda: saved({"conv1.conv2d.weight": _Runs()}), "more than tensors"),
+    "a whole module": (lambda: saved(torch.nn.Conv2d(3, 3, 3)), "state_dict"),
+    "another network": (lambda: saved(torch.nn.Conv2d(3, 3, 3).state_dict()), "fast_neural_style"),
+    "a list": (lambda: saved([1, 2]), "fast_neural_style"),
+    "a missing bias": (without("conv2.conv2d.bias"), "conv2.conv2d.bias"),
+    "a missing norm": (without("in3.weight"), "in3.weight"),
+    "a missing block": (
+        lambda: saved({key: value for key, value in pytorch_state().items() if not key.startswith("res1.")}),
+        "res1",
+    ),
+    "one tensor too many": (lambda: saved(pytorch_state() | {"conv9.weight": torch.zeros(1)}), "conv9"),
+    "channels that do not fit": (misfit, "not whole"),
+    "no numbers": (lambda: saved(pytorch_state() | {"in1.bias": torch.full((WIDTH,), torch.nan)}), "no numbers"),
+    "a state dict cut off": (lambda: saved(pytorch_state())[:-3000], "cut off"),
+    "a pickle cut off": (lambda: saved(pytorch_state(), archive=False)[:3000], "cut off"),
+    "variables cut off": (lambda: arrays(*tensorflow_variables())[:-3000], "cut off"),
+    "objects": (lambda: arrays(np.array([{}], object)), "more than tensors"),
+    "a missing variable": (
+        lambda: arrays(**{f"Variable_{n}:0": v for n, v in enumerate(tensorflow_variables()) if n != 7}),
+        "variable 7 of 30 is missing",
+    ),
+    "variables without the last": (lambda: arrays(*tensorflow_variables()[:-1]), "29 variables"),
+    "variables in another order": (lambda: arrays(*reversed(tensorflow_variables())), "no kernel"),
+    "other arrays": (lambda: arrays(weights=np.zeros(3)), "fast-style-transfer"),
+    "another zip": (lambda: b"PK\x05\x06" + bytes(18), "fast_neural_style"),
+    "a text": (lambda: b"no network", "fast_neural_style"),
+    "a picture": (lambda: b"\xff\xd8\xff\xe0" + bytes(3000), "fast_neural_style"),
+    "nothing": (lambda: b"", "fast_neural_style"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_any_other_file_is_one_sentence(tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    content, reason = BAD[case]
+    (tmp_path / "source").write_bytes(content())
+    with pytest.raises(StyleError, match=reason) as caught:
+        foreign.import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+    assert "\n" not in str(caught.value) and [p.name for p in tmp_path.iterdir()] == ["source"]
+
+
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(StyleError, match="cannot be read"):
+        foreign.import_style(tmp_path / "missing.pth", CARD, PHOTO, tmp_path / "style.onnx")
+    with pytest.raises(StyleError, match="cannot be read"):
+        foreign.import_style(tmp_path, CARD, PHOTO, tmp_path / "style.onnx")
+
+
+def test_the_original_is_not_overwritten(tmp_path):
+    source = tmp_path / "style.onnx"
+    source.write_bytes(saved(pytorch_state()))
+    with pytest.raises(StyleError, match="another output"):
+        foreign.import_style(source, CARD, PHOTO, source)

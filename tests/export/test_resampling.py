@@ -1,9 +1,0 @@
-"""The network that resizes planes, which is in the repository as it was made."""
-
-import onnx
-
-from export import resampling
-
-
-def test_the_file_is_what_the_module_makes():
-    assert onnx.load(resampling.FILE) == resampling.resampling()

@@ -1,0 +1,251 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from nst_core.base.errors import StyleError  # noqa: E402
+from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
+from nst_core.distill import distillation as distill  # noqa: E402
+from nst_core.features import catalogue as weights  # noqa: E402
+from nst_core.features import network as features  # noqa: E402
+
+PLACES = [layer[4:] for layer in GATYS_STYLE_LAYERS]
+
+
+def random_vgg(kind: str, deepest: int) -> dict:
+    """Random tensors in torchvision's layout, for shapes and names only."""
+    generator, state, index, into = torch.Generator().manual_seed(0), {}, 0, 3
+    for block, count in enumerate(features.CONVOLUTIONS_PER_BLOCK[kind][:deepest], 1):
+        for _ in range(count):
+            out = 64 * 2 ** min(block - 1, 3)
+            state[f"features.{index}.weight"] = torch.randn(out, into, 3, 3, generator=generator) * 0.05
+            state[f"features.{index}.bias"] = torch.zeros(out)
+            into, index = out, index + 2
+        index += 1
+    return state
+
+
+@pytest.mark.parametrize(("kind", "count"), [("vgg19", 16), ("vgg16", 13)])
+def test_vgg_layers_have_the_shapes_of_the_paper(kind, count):
+    network = features.vgg(kind, random_vgg(kind, 5), kind)
+    assert len(network.convolutions) == count
+    found = network(torch.rand(1, 3, 64, 48), ["relu1_1", "conv3_1", "relu5_1"])
+    assert {k: tuple(v.shape) for k, v in found.items()} == {
+        "relu1_1": (1, 64, 64, 48),
+        "conv3_1": (1, 256, 16, 12),
+        "relu5_1": (1, 512, 4, 3),
+    }
+    assert found["relu1_1"].min() >= 0 > found["conv3_1"].min()
+
+
+def test_the_keys_are_torchvisions_own():
+    torchvision = pytest.importorskip("torchvision")
+    model = torchvision.models.vgg16(weights=None).eval()
+    network = features.vgg("vgg16", model.state_dict(), "vgg16")
+    image = torch.rand(1, 3, 32, 32, requires_grad=True)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (features.TORCHVISION_MEAN, features.TORCHVISION_STD))
+    expected = model.features[:23]((image - mean) / std)  # up to the ReLU after conv4_3
+    found = network(image, ["relu4_3"])["relu4_3"]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one.square().sum(), image)[0] for one in (found, expected)))
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, heads):
+    network = weights.load_features(str(slim_weights)) if heads else features.vgg("x", random_vgg("vgg19", 2), "vgg19")
+    image = torch.rand(1, 3, 32, 32)
+    both = network(image, ["conv2_1", "relu2_1"])
+    assert both["conv2_1"].min() < 0
+    torch.testing.assert_close(both["relu2_1"], both["conv2_1"].relu())
+    for layer in both:
+        torch.testing.assert_close(network(image, [layer])[layer], both[layer])
+
+
+@pytest.mark.parametrize("heads", [False, True])
+def test_a_relu_may_be_replaced_at_the_layers_that_are_asked_for(slim_weights, heads):
+    network = weights.load_features(str(slim_weights)) if heads else features.vgg("x", random_vgg("vgg19", 2), "vgg19")
+    picture, seen = torch.rand(1, 3, 32, 32), []
+
+    def halved(layer, before):
+        seen.append(layer)
+        return before.relu() / 2
+
+    plain = network(picture, ["conv2_1", "relu1_1", "relu2_1"])
+    found = network(picture, ["conv2_1", "relu1_1", "relu2_1"], halved)
+    assert seen == ["relu1_1", "relu2_1"]
+    torch.testing.assert_close(found["relu1_1"], plain["relu1_1"] / 2)
+    torch.testing.assert_close(found["relu2_1"], found["conv2_1"].relu() / 2)
+    # A network's own goes on from there, a head's does not.
+    assert torch.allclose(found["conv2_1"], plain["conv2_1"]) == heads
+
+
+def test_average_pooling_averages():
+    state = random_vgg("vgg19", 2)
+    image = torch.rand(1, 3, 16, 16)
+    found = {p: features.vgg("x", state, "vgg19", pooling=p)(image, ["conv2_1"])["conv2_1"] for p in ("max", "average")}
+    before = features.vgg("x", state, "vgg19")(image, ["relu1_2"])["relu1_2"]
+    pooled = torch.nn.functional.avg_pool2d(before, 2)
+    expected = torch.nn.functional.conv2d(pooled, state["features.5.weight"], state["features.5.bias"], padding=1)
+    torch.testing.assert_close(found["average"], expected)
+    assert not torch.allclose(found["max"], expected)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (3, 7), (12, 5)])
+def test_a_reflected_border_and_its_gradient_are_pytorchs_own(size):
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(2, 3, *size, generator=generator, requires_grad=True)
+    weights = torch.rand(2, 3, size[0] + 2, size[1] + 2, generator=generator)
+    ours = features._Reflected.apply(image)
+    pytorchs = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect")
+    assert torch.equal(ours, pytorchs)
+    torch.testing.assert_close(*(torch.autograd.grad((one * weights).sum(), image)[0] for one in (ours, pytorchs)))
+
+
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
+@pytest.mark.parametrize("size", [(16, 18), (17, 18), (16, 15), (5, 3)])
+def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
+    """Of the first convolution it is worked out in another way, by two by two pixels."""
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(64, 3, 3, 3, generator=generator), torch.randn(64, generator=generator)
+    network = features.VGGNetwork("x", {"conv1_1": (weight, bias)}, features.CAFFE, padding_mode=padding_mode).double()
+    picture = torch.rand(2, 3, *size, dtype=torch.float64, generator=generator, requires_grad=True)
+    mode = "constant" if padding_mode == "zeros" else padding_mode
+    mean = torch.tensor(features.CAFFE_MEAN, dtype=torch.float64).view(1, 3, 1, 1)
+    padded = torch.nn.functional.pad((255 * picture - mean).flip(1), (1, 1, 1, 1), mode)
+    expected = torch.nn.functional.conv2d(padded, weight.double(), bias.double())
+    found = network(picture, ["conv1_1"])["conv1_1"]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one.pow(3).sum(), picture)[0] for one in (found, expected)))
+
+
+def test_the_gradient_of_a_picture_in_bfloat16():
+    network = features.vgg("x", random_vgg("vgg19", 1), "vgg19")
+    picture = torch.rand(1, 3, 33, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    gradients = []
+    for low in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            found = network(picture, ["relu1_1"])["relu1_1"]
+        gradients.append(torch.autograd.grad(found.float().square().sum(), picture)[0])
+    assert found.dtype == torch.bfloat16 and gradients[1].dtype == torch.float32
+    assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
+
+
+def test_an_unknown_layer_is_refused_with_the_valid_ones(slim_weights):
+    network = weights.load_features(str(slim_weights))
+    with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu2_1, relu3_1, relu4_1, relu5_1"):
+        network(torch.rand(1, 3, 64, 64), ["relu4_2"])
+
+
+def test_an_unknown_pooling_is_refused():
+    with pytest.raises(StyleError, match="max, average"):
+        features.vgg("x", random_vgg("vgg19", 1), "vgg19", pooling="median")
+
+
+def test_slim_heads_answer_in_their_own_channels(slim_weights):
+    found = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
+    assert [tuple(v.shape) for v in found.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
+
+
+@pytest.mark.parametrize("colours", [3, 1])
+def test_a_slim_network_begins_with_the_convolution_of_single_pixels_of_its_file(slim_weights, colours):
+    state = load_file(slim_weights)
+    # Of one colour, it sees brightness only, and its offset is none that a mean of the picture would make.
+    mixing, offset = torch.rand(3, colours, 1, 1).expand(3, 3, 1, 1).contiguous(), torch.rand(3)
+    image = torch.rand(1, 3, 32, 32)
+    found = features.slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
+    padded = torch.nn.functional.pad(torch.conv2d(image, mixing, offset), (1, 1, 1, 1), mode="reflect")
+    own = torch.conv2d(padded, state["conv11.weight"], state["conv11.bias"]).relu()
+    expected = torch.conv2d(own, state["conv11_aux.weight"], state["conv11_aux.bias"]).relu()
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_linear_head_is_condensed_to_what_the_network_has_itself():
+    """The condensed features have the inner products of the wide ones, between pixels and between pictures."""
+    network = distill.new_network(DistillSettings(channels=(4, 6, 8, 8, 10)), dict.fromkeys(distill.CONV_LAYERS, 40))
+    for head in network.heads.values():
+        torch.nn.init.normal_(head.bias)
+    (condensed, none), pictures = network.condensed(), torch.rand(2, 3, 48, 32)
+    assert none == {}
+    assert condensed.layers == network.layers == [k + p for p in PLACES for k in ("conv", "relu")]
+    assert condensed.bytes_per_pixel(GATYS_STYLE_LAYERS) < 0.5 * network.bytes_per_pixel(GATYS_STYLE_LAYERS)
+    for layer in ("conv2_1", "relu2_1", "relu5_1"):
+        (one, other), (small, second) = (net(pictures, [layer])[layer].flatten(2) for net in (network, condensed))
+        assert (len(one), len(small)) == (40, {"2": 7, "5": 11}[layer[4]])
+        for wide, narrow in ((one.T @ other, small.T @ second), ((one - other).norm(), (small - second).norm())):
+            torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-4 * wide.abs().max().item())
+
+
+def test_what_is_not_linear_is_not_condensed(slim_weights):
+    slim = weights.load_features(str(slim_weights))
+    true = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    assert slim.condensed(["relu1_1"]) == (slim, {}) and true.condensed() == (true, {})
+    both, none = features.CombinedNetwork([true, slim]).condensed(["relu1_1", "relu5_1"])
+    assert none == {}
+    assert both.name == "true+slim" and both.parts == [true, slim] and both.parts[1].exact
+
+
+def test_slim_network_agrees_with_the_true_one(assets, read_photo):
+    """Channel by channel on a photo: the slim network's heads were trained to predict VGG-19."""
+    folder = assets / "weights"
+    photo = read_photo(assets / "photos/eval/tubingen.jpg", 384)
+    true = weights.load_features(str(folder / "vgg19_conv1_1-conv3_4_caffe.safetensors"))
+    slim = weights.load_features(str(folder / "vgg19_distilled16x_conv5_1.safetensors"))
+    for layer, least in (("relu1_1", 0.9), ("relu2_1", 0.75), ("relu3_1", 0.7)):
+        a, b = (network(photo, [layer])[layer][0].flatten(1) for network in (true, slim))
+        a, b = (v - v.mean(1, keepdim=True) for v in (a, b))
+        correlation = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1) + 1e-12)
+        assert correlation.median() > least, layer
+
+
+def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_weights):
+    deep = weights.load_features(str(slim_weights))
+    shallow = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    both = features.CombinedNetwork([shallow, deep])
+    assert both.name == "true+slim"
+    image = torch.rand(1, 3, 32, 32)
+    found = both(image, GATYS_STYLE_LAYERS)
+    for layer, network in zip(GATYS_STYLE_LAYERS, (shallow, shallow, deep, deep, deep), strict=True):
+        torch.testing.assert_close(found[layer], network(image, [layer])[layer])
+    assert both(image, ["relu3_1"]).keys() == {"relu3_1"}
+    assert both.bytes_per_pixel(["relu1_1", "relu5_1"]) > deep.bytes_per_pixel(["relu5_1"])
+
+
+def test_a_slim_network_of_a_combined_one_is_exact_in_bfloat16_and_only_its_gradient_is_rounded(slim_weights):
+    shallow = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    both = features.CombinedNetwork([shallow, weights.load_features(str(slim_weights))])
+    image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    found, gradients = [], []
+    for low in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            found.append(both(image, ["relu1_1", "relu4_1"]))
+        (gradient,) = torch.autograd.grad(found[-1]["relu4_1"].square().sum(), image)
+        gradients.append(gradient)
+    torch.testing.assert_close(found[1]["relu4_1"], found[0]["relu4_1"])
+    assert found[1]["relu1_1"].dtype == torch.bfloat16
+    difference = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
+    assert 1e-4 < difference < 0.03
+
+
+def test_a_combined_network_refuses_what_none_has(slim_weights):
+    both = features.CombinedNetwork(
+        [features.vgg("true", random_vgg("vgg19", 1), "vgg19"), weights.load_features(str(slim_weights))]
+    )
+    with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu1_2, relu2_1, relu3_1, relu4_1, relu5_1"):
+        both(torch.rand(1, 3, 32, 32), ["relu4_2"])
+    with pytest.raises(StyleError, match="no layer 'relu4_2'"):
+        both.bytes_per_pixel(["relu1_1", "relu4_2"])
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("shape", [(1, 5, 8, 6), (1, 5, 9, 7), (1, 5, 2, 2)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_max_pooling_of_one_picture_is_pytorchs_and_so_is_its_gradient(layout, shape, dtype):
+    start = torch.randint(4, shape).to(dtype).contiguous(memory_format=layout).requires_grad_(True)  # with ties
+    network = features.vgg("pooled", random_vgg("vgg19", 2), "vgg19")
+    found, expected = network._pool(start), torch.max_pool2d(start, 2)
+    weights = torch.rand_like(expected)
+    assert torch.equal(found, expected)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    gradients = [torch.autograd.grad(pooled, start, weights)[0] for pooled in (found, expected)]
+    assert torch.equal(*gradients)

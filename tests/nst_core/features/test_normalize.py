@@ -1,0 +1,115 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nst_core.base.errors import StyleError  # noqa: E402
+from nst_core.features import catalogue as weights  # noqa: E402
+from nst_core.features import network as features  # noqa: E402
+from nst_core.features.normalize import normalized  # noqa: E402
+from nst_core.pictures.photos import Photos  # noqa: E402
+
+
+def random_network(pooling: str, padding: str = "zeros") -> features.VGGNetwork:
+    """Random weights of eight channels to conv3_1, with one channel in conv1_2 that never fires."""
+    generator, convolutions, into = torch.Generator().manual_seed(5), {}, 3
+    for layer in ("conv1_1", "conv1_2", "conv2_1", "conv3_1"):
+        convolutions[layer] = (
+            torch.randn(8, into, 3, 3, generator=generator) * 0.2,
+            torch.randn(8, generator=generator) * 0.1,
+        )
+        into = 8
+    convolutions["conv1_2"][1][3] = -100.0
+    return features.VGGNetwork("random", convolutions, pooling=pooling, padding_mode=padding)
+
+
+def pictures() -> list:
+    """Of three sizes, and one of them a batch."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(n, 3, h, w, generator=generator) for n, h, w in ((1, 40, 56), (2, 72, 32), (1, 34, 37))]
+
+
+def means(network, layer: str) -> torch.Tensor:
+    """Over all positions of all pictures."""
+    found = [network(picture, [layer])[layer].transpose(0, 1).flatten(1) for picture in pictures()]
+    return torch.cat(found, 1).mean(1)
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_every_channel_that_fires_has_a_mean_of_one(pooling, padding):
+    network = random_network(pooling, padding)
+    result = normalized(network, pictures())
+    assert (result.name, result.pooling, result.layers) == ("random-normalised", pooling, network.layers)
+    for layer in ("relu1_1", "relu1_2", "relu2_1", "relu3_1"):
+        before, after = means(network, layer), means(result, layer)
+        assert before[before > 0].min() < 0.3 and before.max() < 100
+        torch.testing.assert_close(after, (before > 0).float(), rtol=1e-4, atol=1e-4)
+    assert means(result, "relu1_2")[3] == 0
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_a_channel_stays_the_same_but_for_a_factor(pooling, padding):
+    """Also on a picture that the means do not come from, and before the ReLU; and the network given is not touched."""
+    network = random_network(pooling, padding)
+    result = normalized(network, pictures())
+    picture = torch.rand(1, 3, 33, 41, generator=torch.Generator().manual_seed(9))
+    layers = ["conv1_1", "relu1_2", "conv2_1", "relu3_1"]
+    before, after = network(picture, layers), result(picture, layers)
+    for layer in layers:
+        factor = means(network, layer.replace("conv", "relu")).view(1, -1, 1, 1)
+        torch.testing.assert_close(after[layer] * torch.where(factor > 0, factor, 1), before[layer])
+    torch.testing.assert_close(network(picture, layers), random_network(pooling, padding)(picture, layers))
+
+
+def test_the_scaled_weights_against_float64():
+    """Worked out layer by layer: a filter over its own channel's mean, and times those of the channels it takes."""
+    network = random_network("max")
+    result, before = normalized(network, pictures()), None
+    exact = random_network("max").double()
+    for layer, convolution in exact.convolutions.items():
+        relu = layer.replace("conv", "relu")
+        found = [exact(one.double(), [relu])[relu].transpose(0, 1).flatten(1) for one in pictures()]
+        mean = torch.cat(found, 1).mean(1)
+        mean = torch.where(mean > 0, mean, 1)
+        weight = convolution.weight / mean.view(-1, 1, 1, 1)
+        weight = weight if before is None else weight * before.view(1, -1, 1, 1)
+        torch.testing.assert_close(result.convolutions[layer].weight.double(), weight, rtol=1e-5, atol=1e-8)
+        torch.testing.assert_close(
+            result.convolutions[layer].bias.double(), convolution.bias / mean, rtol=1e-5, atol=1e-8
+        )
+        before = mean
+
+
+def test_of_a_network_with_heads_they_alone_are_scaled(slim_weights):
+    network = weights.load_features(str(slim_weights))
+    for head in network.heads.values():
+        head.bias += 0.05
+    result = normalized(network, pictures())
+    for name, parameter in network.named_parameters():
+        assert torch.equal(parameter, result.get_parameter(name)) == (not name.startswith("heads")), name
+    for layer in ("relu1_1", "relu3_1", "relu5_1"):
+        before = means(network, layer)
+        torch.testing.assert_close(means(result, layer), (before > 0).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_no_pictures_are_refused():
+    with pytest.raises(StyleError, match="give at least one"):
+        normalized(random_network("max"), [])
+
+
+def test_of_joined_networks_each_is_scaled(slim_weights):
+    both = features.CombinedNetwork([random_network("max"), weights.load_features(str(slim_weights))])
+    result = normalized(both, pictures())
+    assert result.name == "random-normalised+slim-normalised"
+    for layer in ("relu1_1", "relu5_1"):
+        before = means(both, layer)
+        torch.testing.assert_close(means(result, layer), (before > 0).float(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_loader_takes_the_pictures_from_a_folder(slim_weights, photos_folder):
+    network, plain = (weights.load_features(str(slim_weights), reference_photos=p) for p in (photos_folder, None))
+    photos = Photos(photos_folder, 32)
+    found = torch.stack([network(photos.whole(i), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) for i in range(len(photos))])
+    fires = plain(photos.whole(0), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) > 0
+    torch.testing.assert_close(found.mean(0)[fires], torch.ones(int(fires.sum())), rtol=1e-3, atol=1e-3)

@@ -1,0 +1,345 @@
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from nst_core.base.errors import StyleError
+from plugin.engine.fast import fast_painting as paint_fast
+from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, seen_size
+from plugin.engine.fast.style_library import PREFIX, find_styles, read_styles
+from plugin.engine.imaging.detail import resized
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.machine import memory, provider
+from plugin.engine.progress import Stopped, Stopper
+
+
+@pytest.fixture(scope="module")
+def style():
+    return find_styles("great-wave")
+
+
+def picture(height: int, width: int) -> Picture:
+    pixels = np.random.default_rng(0).random((height, width, 4), np.float32)
+    pixels[..., 3] = 1
+    return Picture(pixels)
+
+
+@pytest.mark.parametrize("stroke_size", [50, 100, 137.5, 200])
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (3, 5), (7, 8), (9, 9), (64, 64), (97, 61), (211, 40)])
+def test_any_size_and_aspect(style, size, stroke_size):
+    done = paint_fast.paint_fast(picture(*size), style, FastSettings(stroke_size=stroke_size))
+    assert done.pixels.shape == (*size, 4) and done.pixels.dtype == np.float32
+    assert np.isfinite(done.pixels).all() and done.pixels.min() >= 0 and done.pixels.max() <= 1
+
+
+def test_it_paints(style, noise):
+    noise[..., 3] = 1
+    done = paint_fast.paint_fast(Picture(noise), style)
+    assert np.abs(done.pixels - noise)[..., :3].mean() > 0.05
+    assert np.array_equal(paint_fast.paint_fast(Picture(noise), style).pixels, done.pixels)  # and does the same again
+
+
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_alpha_stays_and_what_nobody_sees_stays(style, noise, stroke_size):
+    done = paint_fast.paint_fast(Picture(noise), style, FastSettings(stroke_size=stroke_size))
+    assert np.array_equal(done.pixels[..., 3], noise[..., 3])
+    hidden = noise[..., 3] == 0
+    assert hidden.any() and np.array_equal(done.pixels[hidden], noise[hidden])
+
+
+def test_strength(style, noise):
+    noise[..., 3] = 1
+    whole, half, none = (
+        paint_fast.paint_fast(Picture(noise), style, FastSettings(strength)).pixels for strength in (100, 50, 0)
+    )
+    assert np.array_equal(none, noise)
+    np.testing.assert_allclose(half, (whole + noise) / 2, atol=1e-6)
+    with pytest.raises(StyleError, match="from 0 to 100"):
+        FastSettings(strength=101)
+
+
+def blots() -> np.ndarray:
+    """Random soft blots, without a detail that would change with the size: float32 [256, 256, 4]."""
+    pixels = resized(np.random.default_rng(0).random((32, 32, 4), np.float32), 256, 256)
+    pixels[..., 3] = 1
+    return pixels
+
+
+def frequency(pixels: np.ndarray) -> float:
+    """The centroid of the power spectrum, in cycles per pixel."""
+    grey = pixels[..., :3].mean(2)
+    power = np.abs(np.fft.fft2((grey - grey.mean()) * np.outer(*[np.hanning(extent) for extent in grey.shape]))) ** 2
+    return float((power * np.hypot(*np.meshgrid(*[np.fft.fftfreq(e) for e in grey.shape]))).sum() / power.sum())
+
+
+def test_the_stroke_size_changes_the_strokes():
+    style = find_styles("starry-night")  # all strokes; the Great Wave leaves much of a picture bare
+    found = [
+        frequency(paint_fast.paint_fast(Picture(blots()), style, FastSettings(stroke_size=size)).pixels)
+        for size in (50, 100, 200)
+    ]
+    assert found[0] > 1.1 * found[1] and found[1] > 1.1 * found[2], found
+
+
+@pytest.mark.parametrize("photo", ["chelsea.jpg", "coffee.jpg", "rocket.jpg"])
+def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch):
+    """As a preview does: the copy's painting and the picture's look alike at the size of a dialog."""
+    torch = pytest.importorskip("torch")
+    from nst_core.losses.metrics import luminance, ssim
+
+    monkeypatch.setattr("plugin.engine.fast.fast_settings.WORKING_PIXELS", 60_000)
+    with Image.open(samples / photo) as image:
+        opened = np.array(image.convert("RGBA")).astype(np.float32) / 255
+    copy = resized(opened, *seen_size(*opened.shape[:2], FastSettings()))
+    assert copy.shape[0] < opened.shape[0]
+
+    def alike(name: str, settings: FastSettings) -> float:
+        shown, painted = (
+            torch.from_numpy(resized(paint_fast.paint_fast(Picture(p), find_styles(name), settings).pixels, 180, 270))
+            for p in (copy, opened)
+        )
+        return ssim(*(luminance(p[..., :3].permute(2, 0, 1)) for p in (shown, painted)))
+
+    for name in ("great-wave", "starry-night", "udnie"):
+        relative, full = (alike(name, FastSettings(full_resolution=value)) for value in (False, True))
+        assert relative >= 0.9 and full < relative
+
+
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_a_picture_of_the_working_size_has_strokes_of_full_resolution(style, noise, stroke_size):
+    noise[..., 3] = 1
+    painted = [
+        paint_fast.paint_fast(Picture(noise), style, FastSettings(stroke_size=stroke_size, full_resolution=full))
+        for full in (False, True)
+    ]
+    assert np.array_equal(painted[0].pixels, painted[1].pixels)
+
+
+@pytest.mark.parametrize("stroke_size", [50, 100, 200])
+def test_strokes_are_relative_to_the_picture(stroke_size):
+    settings = FastSettings(stroke_size=stroke_size)
+    sizes = [seen_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
+    assert len(set(sizes)) == 1
+    assert sizes[0][0] * sizes[0][1] == pytest.approx(WORKING_PIXELS * (100 / stroke_size) ** 2, rel=0.01)
+    in_pixels = FastSettings(stroke_size=stroke_size, full_resolution=True)
+    assert seen_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
+
+
+def test_a_painting_can_be_stopped(style):
+    class Impatient(Stopper):
+        def ends(self, end):
+            super().ends(end)
+            self.timer = threading.Timer(0.05, self.stop)
+            self.timer.start()
+
+    with pytest.raises(Stopped):
+        paint_fast.paint_fast(picture(1024, 1024), style, stopper=Impatient())
+    stopped = Stopper()
+    stopped.stop()
+    with pytest.raises(Stopped):
+        paint_fast.paint_fast(picture(16, 16), style, stopper=stopped)
+    assert paint_fast.paint_fast(picture(16, 16), style).pixels.shape == (16, 16, 4)  # the session is none the worse
+
+
+def test_large_strokes_are_more_than_an_enlargement(style):
+    """A step in the photo is steeper than in the small painting enlarged."""
+    pixels = np.ones((160, 160, 4), np.float32)
+    pixels[:, :75, :3] = 0.05
+    large = paint_fast.paint_fast(Picture(pixels), style, FastSettings(stroke_size=200)).pixels
+    small = paint_fast.paint_fast(Picture(resized(pixels, 80, 80)), style).pixels
+    inner = (slice(20, -20), slice(65, 85), slice(0, 3))
+    steepest, plainly = (
+        np.abs(np.diff(painted[inner], axis=1)).max((1, 2)).mean() for painted in (large, resized(small, 160, 160))
+    )
+    assert steepest > 1.25 * plainly
+
+
+def test_the_trained_stroke_size_is_the_bare_network(style, noise):
+    noise[..., 3] = 1
+    done = paint_fast.paint_fast(Picture(noise), style, FastSettings(stroke_size=100, device="cpu"))
+    (chosen,) = style
+    session = provider.open_session(chosen.path, done.provider)
+    bare = paint_fast.run_network(session, noise[..., :3], np.ones((1, 1), np.float32))
+    assert np.array_equal(done.pixels[..., :3], bare)
+
+
+def test_a_run_gives_its_memory_back(style):
+    (chosen,) = style
+    # In a process of its own, whose memory is not what other tests have left.
+    code = """
+import sys, numpy as np, psutil
+from pathlib import Path
+from plugin.engine.machine import provider
+from plugin.engine.fast import fast_painting as paint_fast
+
+def used():
+    return psutil.Process().memory_info().rss
+
+session = provider.open_session(Path(sys.argv[1]), provider.Provider(provider.CPU, "asked for"))
+rgb = np.random.default_rng(0).random((512, 512, 3), np.float32)
+before = used()
+paint_fast.run_network(session, rgb, np.ones((1, 1), np.float32))
+left = used() - before
+session.run(["styled"], {"image": rgb.transpose(2, 0, 1)[None]})  # as ONNX Runtime does by itself
+print(left, used() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(chosen.path)], capture_output=True, text=True, check=True)
+    left, kept = map(int, done.stdout.split())
+    assert kept > 40 * 2**20 and left < kept / 2
+
+
+@pytest.mark.parametrize("stroke_size", [49.9, 200.1, 0, -100, float("nan"), float("inf")])
+def test_a_stroke_size_out_of_range_is_refused(stroke_size):
+    with pytest.raises(StyleError, match="from 50 to 200"):
+        FastSettings(stroke_size=stroke_size)
+
+
+def test_it_says_who_ran_it_and_how_long(style):
+    done = paint_fast.paint_fast(picture(32, 32), style, FastSettings(device="cpu"))
+    assert done.provider == provider.Provider(provider.CPU, "the CPU was asked for")
+    assert done.seconds["total"] == pytest.approx(sum(v for k, v in done.seconds.items() if k != "total"), abs=1e-3)
+
+
+def test_without_a_gpu_the_reason_is_told(style):
+    if provider.cuda_trouble(next(iter(style)).path) is None:
+        pytest.skip("this machine has a GPU that works")
+    chosen = provider.choose_provider("auto", next(iter(style)).path)
+    assert (chosen.name, chosen.reason) == (provider.CPU, provider.cuda_trouble(next(iter(style)).path))
+    with pytest.raises(StyleError, match="GPU cannot be used"):
+        provider.choose_provider("cuda", next(iter(style)).path)
+    with pytest.raises(StyleError, match="auto, cuda, cpu"):
+        provider.choose_provider("tpu", next(iter(style)).path)
+
+
+def test_a_gpu_that_does_not_work_is_told_and_none_is_not(style, monkeypatch):
+    """As on a machine with a driver and ONNX Runtime for CUDA, but where the trial run does not succeed."""
+    path = next(iter(style)).path
+    monkeypatch.setattr(provider, "cuda_trouble", lambda model: "the trial run on the GPU failed (no memory)")
+    monkeypatch.setattr(provider, "nvidia_driver", lambda: True)
+    monkeypatch.setattr(provider.ort, "get_available_providers", lambda: [provider.CUDA, provider.CPU])
+    (note,) = paint_fast.paint_fast(picture(16, 16), style).notes
+    assert "the trial run on the GPU failed (no memory)" in note and note.count(".") == 1
+    assert provider.choose_provider("auto", path).fell_back
+    monkeypatch.setattr(provider, "nvidia_driver", lambda: False)
+    assert paint_fast.paint_fast(picture(16, 16), style).notes == []
+
+
+def test_a_picture_too_large_is_one_sentence(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
+    with pytest.raises(StyleError, match=r"0\.2 megapixels.*make it smaller .at most 0\.[01]"):
+        paint_fast.paint_fast(picture(500, 500), style)
+
+
+def test_memory_is_that_of_the_size_at_which_the_network_works(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
+    paint_fast.paint_fast(picture(300, 400), style, FastSettings(stroke_size=100))
+    with pytest.raises(StyleError, match=r"at a stroke size of 50 % has 0\.1 megapixels.*at most 0\.0 megapixels"):
+        paint_fast.paint_fast(picture(300, 400), style, FastSettings(stroke_size=50))
+    with pytest.raises(StyleError, match=r"The picture has 0\.2 megapixels"):
+        paint_fast.paint_fast(picture(480, 480), style)
+    paint_fast.paint_fast(picture(480, 480), style, FastSettings(stroke_size=200))
+
+
+def test_memory_is_that_of_the_working_size(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
+    monkeypatch.setattr("plugin.engine.fast.fast_settings.WORKING_PIXELS", 120_000)
+    paint_fast.paint_fast(picture(480, 480), style)
+    with pytest.raises(StyleError, match=r"The picture with strokes at full resolution has 0\.2 megapixels"):
+        paint_fast.paint_fast(picture(480, 480), style, FastSettings(full_resolution=True))
+
+
+def test_progress_runs_to_the_end(style):
+    seen = []
+    paint_fast.paint_fast(picture(16, 16), style, progress=lambda p: seen.append(p.fraction) or True)
+    assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("stroke_size", "side", "full"), [(50, 768, True), (100, 1536, True), (200, 1536, True), (100, 2048, False)]
+)
+def test_the_memory_estimate_holds(style, stroke_size, side, full):
+    """The peak of a real run, with memory kept as hosts have it, stays below the estimate, which is not idle either."""
+    script = """
+import sys
+import threading
+import numpy as np
+import onnx
+from plugin.engine.machine.memory import keep_freed_memory, peak_rss_mib
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import find_styles
+from plugin.engine.fast.fast_painting import paint_fast
+keep_freed_memory()
+style, side = find_styles("great-wave"), int(sys.argv[2])
+settings = FastSettings(stroke_size=float(sys.argv[1]), full_resolution=sys.argv[3] == "True")
+paint_fast(Picture(np.zeros((64, 64, 4), np.float32)), style, settings)
+picture = Picture(np.random.default_rng(0).random((side, side, 4), np.float32))
+before = peak_rss_mib()
+paint_fast(picture, style, settings)
+print((peak_rss_mib() - before) * 2**20 / side**2)
+"""
+    command = [sys.executable, "-c", script, str(stroke_size), str(side), str(full)]
+    peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    seen = (100 / stroke_size) ** 2 * (1 if full else WORKING_PIXELS / side**2)
+    estimate = next(iter(style)).bytes_per_pixel * seen + memory.PICTURE_BYTES_PER_PIXEL * max(1, seen)
+    print(stroke_size, peak, estimate)
+    assert 0.4 * estimate < peak <= estimate
+
+
+def test_the_fast_path_never_imports_torch():
+    script = (
+        "import sys, numpy as np\n"
+        "from plugin.engine.fast import fast_painting, style_library\n"
+        "from plugin.engine.imaging import picture\n"
+        "from plugin.engine.iterative import iterative_painting\n"
+        "nothing = picture.Picture(np.zeros((9, 9, 4), np.float32))\n"
+        "fast_painting.paint_fast(nothing, style_library.find_styles('great-wave'))\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.fixture
+def dimmers(tmp_path):
+    """Three styles in two files: they dim the picture to 20 %, 80 % and 50 %."""
+    for name, factors in (("two", (0.2, 0.8)), ("one", (0.5,))):
+        table = onnx.numpy_helper.from_array(np.array(factors, np.float32)[:, None], "factors")
+        default = onnx.numpy_helper.from_array(np.eye(1, len(factors), dtype=np.float32), "style_weights")
+        size = [1, 3, "height", "width"]
+        image, styled = (
+            onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, size) for n in ("image", "styled")
+        )
+        weights = onnx.helper.make_tensor_value_info("style_weights", onnx.TensorProto.FLOAT, [1, len(factors)])
+        nodes = [
+            onnx.helper.make_node("MatMul", ["style_weights", "factors"], ["factor"]),
+            onnx.helper.make_node("Mul", ["image", "factor"], ["styled"]),
+        ]
+        inputs = [image, weights] if len(factors) > 1 else [image]
+        graph = onnx.helper.make_graph(nodes, name, inputs, [styled], [table, default])
+        model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=8)
+        cards = [
+            dict.fromkeys(("title", "artist", "year", "licence", "thumbnail"), "") | {"name": f"{name}-{n}"}
+            for n in range(len(factors))
+        ]
+        rules = {"format": "2", "multiple_of": "4", "minimum_size": "8", "bytes_per_pixel": "24"}
+        properties = rules | {"styles": json.dumps(cards)}
+        onnx.helper.set_model_props(model, {PREFIX + key: value for key, value in properties.items()})
+        onnx.save(model, tmp_path / f"{name}.onnx")
+    return [style for name in ("two", "one") for style in read_styles(tmp_path / f"{name}.onnx")]
+
+
+@pytest.mark.parametrize(
+    ("shares", "factor"),
+    [((1, 0, 0), 0.2), ((0, 1, 0), 0.8), ((0.5, 0.5, 0), 0.5), ((0.25, 0.25, 0.5), 0.5), ((0, 0.4, 0.6), 0.62)],
+)
+def test_a_mixture_takes_each_style_by_its_share(dimmers, noise, shares, factor):
+    """Within one file and across files."""
+    noise[..., 3] = 1
+    mixture = {style: share for style, share in zip(dimmers, shares, strict=True) if share}
+    done = paint_fast.paint_fast(Picture(noise), mixture)
+    np.testing.assert_allclose(done.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from nst_core.base.errors import StyleError
+from plugin.engine.imaging.picture import LUMA, Picture, composite, network_input, recoloured
+
+
+def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
+    noise[..., 3] = 1
+    styled = 1 - noise[..., :3]
+    assert np.array_equal(composite(Picture(noise), styled, 0), noise)
+    assert np.array_equal(composite(Picture(noise), styled, 100)[..., :3], styled)
+    half = composite(Picture(noise), styled, 50)
+    np.testing.assert_allclose(half[..., :3], 0.5, atol=1e-6)
+
+
+def test_alpha_stays_and_what_nobody_sees_stays(noise):
+    out = composite(Picture(noise), np.zeros_like(noise[..., :3]), 100)
+    assert np.array_equal(out[..., 3], noise[..., 3])
+    hidden = noise[..., 3] == 0
+    assert hidden.any() and np.array_equal(out[hidden], noise[hidden])
+    assert (out[~hidden][:, :3] == 0).all()
+
+
+def test_the_mask_weighs_and_outside_it_every_bit_stays(noise):
+    noise[..., 3] = 1
+    mask = np.zeros(noise.shape[:2], np.float32)
+    mask[10:20, 10:20], mask[20:30, 10:20] = 1, 0.25
+    styled = np.zeros_like(noise[..., :3])
+    out = composite(Picture(noise, mask), styled, 100)
+    assert np.array_equal(out[mask == 0], noise[mask == 0])
+    assert (out[mask == 1][:, :3] == 0).all()
+    np.testing.assert_allclose(out[mask == 0.25][:, :3], noise[mask == 0.25][:, :3] * 0.75, rtol=1e-6)
+
+
+def test_hidden_colour_does_not_bleed_into_the_network(noise):
+    visible = noise.copy()
+    noise[:, 0, :3] = (1, 0, 1)  # fully transparent
+    visible[:, 0, :3] = 0
+    assert np.array_equal(network_input(Picture(noise)), network_input(Picture(visible)))
+
+
+def test_a_fully_transparent_picture_is_finite():
+    assert np.isfinite(network_input(Picture(np.zeros((4, 4, 4), np.float32)))).all()
+
+
+def test_values_out_of_range_reach_no_network(noise):
+    noise[..., 3] = 1
+    noise[0, 0, :3] = (np.nan, 7, -3)
+    rgb = network_input(Picture(noise))
+    assert rgb.min() >= 0 and rgb.max() <= 1 and rgb[0, 0].tolist() == [0, 1, 0]
+
+
+def test_what_is_painted_over_may_be_no_number(noise):
+    noise[..., 3] = 1
+    noise[0, 0, :3] = np.nan
+    mask = np.ones(noise.shape[:2], np.float32)
+    mask[-1] = 0.5
+    painted = np.full((*mask.shape, 3), 0.25, np.float32)
+    for chosen in (mask, None):
+        assert composite(Picture(noise, chosen), painted, 100)[0, 0].tolist() == [0.25, 0.25, 0.25, 1]
+
+
+def test_what_is_no_picture_is_refused():
+    with pytest.raises(TypeError):
+        Picture(np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(TypeError):
+        Picture(np.zeros((4, 4, 4), np.float32), np.zeros((4, 5), np.float32))
+    with pytest.raises(StyleError, match="empty"):
+        Picture(np.zeros((0, 4, 4), np.float32))
+
+
+def test_kept_colours_are_the_photos_and_the_luminance_is_the_paintings(noise):
+    noise[..., 3] = 1
+    photo, styled = noise[..., :3] * 0.2 + 0.4, noise[::-1, ::-1, :3] * 0.2 + 0.4  # so that no colour leaves the gamut
+    kept = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, 100, keep_colors=True)[..., :3]
+    np.testing.assert_allclose(kept @ LUMA, styled @ LUMA, atol=1e-6)
+    # I and Q of YIQ, the two signals that carry the colour (ITU-R BT.601's primaries, NTSC 1953)
+    chroma = np.array([[0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32).T
+    np.testing.assert_allclose(kept @ chroma, photo @ chroma, atol=1e-4)
+    half = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, 50, keep_colors=True)[..., :3]
+    np.testing.assert_allclose(half, (kept + photo) / 2, atol=1e-6)
+
+
+def test_a_kept_colour_that_is_too_strong_fades_and_keeps_its_hue():
+    photo = np.array([[[1, 0, 0], [0, 0, 1], [0, 0.5, 0], [0, 0, 0]]], np.float32)
+    for grey in (0.0, 0.1, 0.5, 0.95, 1.0):
+        kept = recoloured(photo, np.full_like(photo, grey))
+        np.testing.assert_allclose(kept @ LUMA, grey, atol=1e-6)
+        for got, wanted in zip(kept[0], photo[0], strict=True):
+            # The hue is the direction of the colour's distance from grey.
+            direction, wanted = got - got @ LUMA, wanted - wanted @ LUMA
+            assert direction @ wanted >= np.linalg.norm(direction) * np.linalg.norm(wanted) - 1e-6
+
+
+def test_kept_colours_of_a_grey_or_broken_picture_are_grey(noise):
+    grey = np.repeat(noise[..., :1], 3, axis=2)
+    kept = recoloured(grey, noise[..., :3])
+    np.testing.assert_allclose(kept, np.repeat((noise[..., :3] @ LUMA)[..., None], 3, axis=2), atol=1e-6)
+    grey[0, 0] = (np.nan, 9, -3)
+    assert np.isfinite(recoloured(grey, noise[..., :3])).all()

@@ -1,0 +1,153 @@
+"""The engine's process: how it is stopped, fails and ends (what it does: test_service.py)."""
+
+import os
+import pickletools
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from nst_core.base.errors import StyleError
+from nst_core.base.recipes import PRESETS
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.style_library import find_styles
+from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
+from plugin.engine.process import pipe
+from plugin.engine.process.remote import EngineEnded, clean_environment, start, worker_command
+from plugin.engine.progress import Stopped, Stopper
+from tests.conftest import ROOT
+
+CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
+
+
+def noise_picture(height: int, width: int, eight_bits: bool = False) -> RawPicture:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 255, (height, width, 3), np.uint8) if eight_bits else random.random((height, width, 3))
+    return RawPicture(
+        width, height, 3, pixels.astype(np.uint8 if eight_bits else np.float32).tobytes(), None, eight_bits
+    )
+
+
+def a_long_render(weights: Path) -> IterativeRequest:
+    return IterativeRequest(noise_picture(64, 64), PRESETS["default"].settings, str(weights), 100.0, False)
+
+
+@pytest.fixture
+def own(start_engine):
+    """An engine's process that a test may end."""
+    engine = start_engine()
+    yield engine
+    engine.close()
+
+
+def test_what_is_being_tried_is_stopped_while_other_calls_are_answered(remote):
+    layer = remote.open_layer(noise_picture(1500, 2000, eight_bits=True), False)
+    wish = PreviewRequest(tuple(find_styles("great-wave").items()), 50.0)
+    stopper = Stopper()
+    timer = threading.Timer(0.2, stopper.stop)
+    timer.start()
+    with pytest.raises(Stopped):
+        remote.try_on(layer.number, wish, False, stopper)
+    with pytest.raises(Stopped):  # at once
+        remote.try_on(layer.number, wish, False, stopper)
+    second = Stopper()
+    with ThreadPoolExecutor(1) as thread:
+        trying = thread.submit(remote.try_on, layer.number, wish, False, second)
+        assert len(remote.photo(layer.number)) == layer.width * layer.height * 3
+        assert not trying.done()
+        second.stop()
+        with pytest.raises(Stopped):
+            trying.result(30)
+    remote.close_layer(layer.number)
+
+
+def test_a_render_is_stopped_and_kept(remote, slim_weights):
+    seen = []
+
+    def tell(progress) -> bool:
+        seen.append(progress)
+        return progress.iteration < 1
+
+    (painted,) = remote.paint([noise_picture(40, 60)], a_long_render(slim_weights), tell)
+    assert len(painted.picture.data) == 40 * 60 * 16
+    assert 0 < seen[-1].iteration < seen[-1].iterations
+
+
+def test_errors_come_as_what_they_are(remote):
+    styles = find_styles("great-wave")
+    with pytest.raises(StyleError, match="make it smaller"):
+        remote.check_pictures(10**12)
+    with pytest.raises(Exception, match=r"cannot reshape|buffer") as told:
+        remote.paint([RawPicture(9, 9, 4, b"")], FastRequest(styles, FastSettings()), lambda progress: True)
+    assert told.typename == "ValueError" and "service.py" in str(told.value.__cause__)
+
+
+def test_it_speaks_the_language_of_its_host(start_engine, monkeypatch):
+    monkeypatch.setenv("LANGUAGE", "de")
+    engine = start_engine(CATALOGUES)
+    with pytest.raises(StyleError, match="verkleinern Sie es"):
+        engine.check_pictures(10**12)
+    engine.close()
+
+
+def test_a_killed_process_is_one_sentence(own, slim_weights):
+    def tell(progress) -> bool:
+        if progress.iteration:
+            os.kill(own.pid, signal.SIGTERM)
+        return True
+
+    with pytest.raises(EngineEnded, match=r"ended unexpectedly \(exit code -15.*\); .*`python3 install.py` again\.$"):
+        own.paint([noise_picture(40, 60)], a_long_render(slim_weights), tell)
+    with pytest.raises(EngineEnded):
+        own.check_pictures(1)
+
+
+def test_what_a_process_says_that_does_not_start_is_told(tmp_path):
+    engine = start(worker_command(Path("/bin/echo"), tmp_path))  # whose answer is none
+    with pytest.raises(EngineEnded):
+        engine.require_torch()
+    engine = start(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
+    with pytest.raises(EngineEnded, match="exit code 1: No module named plugin") as told:
+        engine.require_torch()
+    assert told.value.said == "No module named plugin\n"
+    with pytest.raises(OSError):
+        start(worker_command(tmp_path / "python", tmp_path))
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_it_ends_with_its_host(own, slim_weights, busy):
+    process = psutil.Process(own.pid)
+    begun = threading.Event()
+    if busy:
+
+        def render() -> None:
+            with pytest.raises(EngineEnded):
+                own.paint([noise_picture(40, 60)], a_long_render(slim_weights), lambda progress: begun.set() or True)
+
+        threading.Thread(target=render, daemon=True).start()
+        assert begun.wait(60)
+        time.sleep(1)  # it imports PyTorch, or paints
+    assert own.close() == 0
+    process.wait(2)
+
+
+def test_messages_are_the_same_in_every_version_of_python():
+    """They name no classes but ours and those that never move."""
+    stream = BytesIO()
+    pipe.send(stream, FastRequest(find_styles("great-wave"), FastSettings()))
+    names = [str(value) for _code, value, _at in pickletools.genops(stream.getvalue()) if isinstance(value, str)]
+    assert "plugin.engine.messages" in names and not [name for name in names if name.startswith("pathlib")]
+    stream.seek(0)
+    assert pipe.receive(stream) == FastRequest(find_styles("great-wave"), FastSettings())
+
+
+def test_the_variables_of_the_host_are_left_behind():
+    kept = {"PATH": "/bin", "HOME": "/root", "LANGUAGE": "de", "NEURAL_STYLE_HOME": "/styles"}
+    astray = ("PYTHONHOME", "PYTHONPATH", "GI_TYPELIB_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GTK_PATH")
+    assert clean_environment(kept | dict.fromkeys(astray, "/gimp")) == kept
