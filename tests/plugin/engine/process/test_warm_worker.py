@@ -175,7 +175,8 @@ def test_one_that_has_loaded_pytorch_does_not_stay(left, name, slim_weights):
 
 def test_it_ends_at_once_while_a_library_holds_python(host, name, tmp_path):
     """As some do while they load."""
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom plugin.engine import service\nfrom plugin.engine.process import worker\nimport ctypes\n"
+    program = f"import ctypes, sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    program += "from plugin.engine import service\nfrom plugin.engine.process import worker\n"
     program += "service.hold = lambda: ctypes.PyDLL(None).sleep(30)\nworker.main()"
     engine = remotes.start([sys.executable, "-c", program, CATALOGUES, str(host.pid), name])
     process = psutil.Process(engine.pid)
