@@ -226,9 +226,9 @@ def connect() -> None:
     folder = str(Path(Gimp.directory(), "plug-ins", "neural-style"))
     if folder not in sys.path:
         sys.path.insert(1, folder)
-        import engine
+        import engine_connection
 
-        engine.connect()
+        engine_connection.connect()
 
 
 def run_folder(**arguments: Any) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def preview(
 ) -> list[dict[str, Any]]:
     """What the dialog's preview shows, one after another, when these styles are chosen at once, until it is at rest."""
     connect()
-    import engine
+    import engine_connection as engine
     from gui.preview import Preview, open_layer
 
     from plugin.engine.fast.style_library import find_styles
