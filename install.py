@@ -144,7 +144,8 @@ def install_fast_path(project: dict[str, Any], state: dict[str, Any]) -> None:
     run("installing ONNX Runtime", *pip("install", *project["build-system"]["requires"], *needs))
     with tempfile.TemporaryDirectory() as scratch:
         # Building leaves files beside the sources, and the checkout is the user's.
-        shutil.copy(CHECKOUT / "pyproject.toml", scratch)
+        for file in ("pyproject.toml", "LICENSE"):
+            shutil.copy(CHECKOUT / file, scratch)
         for package in PACKAGES:
             shutil.copytree(CHECKOUT / package, Path(scratch, package), ignore=shutil.ignore_patterns("__pycache__"))
         options = ("--no-deps", "--no-build-isolation", "--force-reinstall")
