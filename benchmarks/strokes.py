@@ -22,6 +22,7 @@ from plugin.cli.picture_files import read_picture
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import Style, find_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
 
 SIZES = (50, 100, 200)
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 def sheet(photo: Picture, style: Style) -> Sheet:
     """The sheet of one style."""
     sized = [painted(photo, style, FastSettings(stroke_size=size)) for size in SIZES]
-    mixed = [painted(photo, style, FastSettings(strength=strength)) for strength in STRENGTHS]
+    mixed = [painted(photo, style, FastSettings(blend=BlendSettings(strength))) for strength in STRENGTHS]
     rows = [
         ("whole", [Cell(whole(picture), f"stroke size {size} %") for size, picture in zip(SIZES, sized, strict=True)]),
         (

@@ -66,16 +66,16 @@ def apply(options: argparse.Namespace) -> Report:
     from plugin.engine.fast.fast_painting import paint_fast
     from plugin.engine.fast.fast_settings import FastSettings
     from plugin.engine.fast.style_library import find_styles
+    from plugin.engine.imaging.blend_settings import BlendSettings
 
     styles = find_styles(options.style)
     check_output(options.output)
     source = read_picture(options.photo)
     settings = FastSettings(
-        strength=options.strength,
         stroke_size=options.stroke_size,
         full_resolution=options.full_resolution,
-        keep_colors=bool(options.keep_colors),
         device=options.device,
+        blend=BlendSettings(options.strength, bool(options.keep_colors)),
     )
     done = paint_fast(source.picture, styles, settings)
     write_picture(source, done.pixels, options.output)

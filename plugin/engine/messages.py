@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import Style
+from plugin.engine.imaging.blend_settings import BlendSettings
 
 if TYPE_CHECKING:
-    from nst_core.base.settings import IterativeSettings
+    from nst_core.base.recipes import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +42,11 @@ class FastRequest:
 
 @dataclass(frozen=True, eq=False)
 class IterativeRequest:
-    """To paint in the style of a picture: ``features`` is the feature network, the rest as in FastSettings."""
+    """To paint in the style of a picture."""
 
     style_picture: RawPicture
-    settings: IterativeSettings
-    features: str
-    strength: float
-    keep_colors: bool
+    recipe: Recipe
+    blend: BlendSettings = field(default_factory=BlendSettings)
 
 
 @dataclass(frozen=True, eq=False)

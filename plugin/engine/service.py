@@ -18,6 +18,7 @@ import numpy as np
 from nst_core.base.language import _
 from plugin.engine.fast.fast_painting import FastResult, forget_sessions, paint_fast
 from plugin.engine.imaging.bands import bands, in_threads
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.detail import resized
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.machine import memory, provider
@@ -35,7 +36,7 @@ from plugin.engine.messages import (
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 
 if TYPE_CHECKING:
-    from nst_core.base.settings import IterativeSettings
+    from nst_core.base.recipes import Recipe
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
 
@@ -131,7 +132,7 @@ def try_on(layer: int, wish: PreviewRequest, sketch: bool, stopper: Stopper) -> 
 def mix(layer: int, number: int, strength: float, keep_colors: bool) -> bytes:
     """The photo and what was tried on it, mixed as picture.composite does, to be shown as ``photo`` is."""
     opened = _opened[layer]
-    return _mixed(opened.copy, *opened.trials[number], strength, keep_colors)
+    return _mixed(opened.copy, *opened.trials[number], BlendSettings(strength, keep_colors))
 
 
 def forget(layer: int, number: int) -> None:
@@ -140,14 +141,12 @@ def forget(layer: int, number: int) -> None:
         del _opened[layer].trials[number]
 
 
-def estimate(
-    shapes: Sequence[tuple[int, int]], settings: IterativeSettings, features: str, stopper: Stopper
-) -> Estimate:
+def estimate(shapes: Sequence[tuple[int, int]], recipe: Recipe, stopper: Stopper) -> Estimate:
     """How long renders of these heights and widths will take together (see estimate.py)."""
     from plugin.engine.iterative import time_estimate as estimates
 
     memory.keep_freed_memory()
-    return estimates.estimate(shapes, settings, stopper, features=features)
+    return estimates.estimate(shapes, recipe.settings, stopper, features=recipe.features)
 
 
 def left() -> None:
@@ -176,11 +175,12 @@ def _from_picture(how: IterativeRequest) -> Painter:
         return render.render(
             picture,
             style_picture,
-            how.settings,
+            how.recipe.settings,
             progress,
-            features=how.features,
-            strength=how.strength,
-            keep_colors=how.keep_colors,
+            features=how.recipe.features,
+            pooling=how.recipe.pooling,
+            strength=how.blend.strength,
+            keep_colors=how.blend.keep_colors,
             keep_size=True,
         )
 
@@ -219,10 +219,10 @@ def _raw(pixels: np.ndarray, eight_bits: bool) -> RawPicture:
     return RawPicture(width, height, channels, values.data.cast("B"), None, eight_bits)
 
 
-def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, strength: float, keep_colors: bool) -> bytes:
+def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, blend: BlendSettings) -> bytes:
     from plugin.engine.preview.layer_copy import greyed, opaque
 
-    mixed = composite(picture, rgb, strength, keep_colors)
+    mixed = composite(picture, rgb, blend)
     return opaque(greyed(mixed) if copy.grey else mixed).tobytes()
 
 
@@ -240,7 +240,7 @@ def _teller(
         last, shown = now, None
         if at.preview is not None and copy is not None and isinstance(how, IterativeRequest):
             rgb = resized(at.preview, copy.proxy.height, copy.proxy.width)
-            shown = _mixed(copy, copy.proxy, rgb, how.strength, how.keep_colors)
+            shown = _mixed(copy, copy.proxy, rgb, how.blend)
         fraction = (index + at.fraction) / count
         going = progress(replace(at, fraction=fraction, part=index, preview=None, shown=shown))
         return going

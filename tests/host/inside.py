@@ -322,6 +322,7 @@ def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tu
     connect()
     from gui.estimator import Estimator
 
+    from nst_core.base.recipes import Recipe
     from nst_core.base.settings import IterativeSettings
 
     told: list[tuple[float, str, str]] = []
@@ -332,10 +333,10 @@ def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tu
 
     estimator = Estimator([shape], tell)
     for size in sizes:
-        estimator.wish(IterativeSettings(size=size, iterations=10), features)
+        estimator.wish(Recipe(IterativeSettings(size=size, iterations=10), features))
     while not told:
         GLib.MainContext.default().iteration(True)
-    estimator.wish(IterativeSettings(size=sizes[-1], iterations=10), features)
+    estimator.wish(Recipe(IterativeSettings(size=sizes[-1], iterations=10), features))
     estimator.close()
     while GLib.MainContext.default().iteration(False):
         pass

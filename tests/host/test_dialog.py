@@ -19,6 +19,7 @@ from PIL import Image
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import read_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.machine import gimps as hosts
 from tests.conftest import SAMPLES
@@ -144,9 +145,9 @@ def test_the_gallery_and_the_preview(gimp, screen, styles, photo, artifacts, tmp
         find("nobody neg")
         shows(negative)
         screen.keys("alt+g", "ctrl+a", "5", "0", "Tab")
-        shows(composite(Picture(photo), negative[..., :3], 50))
+        shows(composite(Picture(photo), negative[..., :3], BlendSettings(50)))
         screen.keys("alt+k")
-        shows(composite(Picture(photo), negative[..., :3], 50, keep_colors=True))
+        shows(composite(Picture(photo), negative[..., :3], BlendSettings(50, keep_colors=True)))
 
         # The line goes where the mouse is, and does so while a style is being painted; the next style ends that.
         screen.keys("alt+k", "alt+g", "ctrl+a", "1", "0", "0", "Tab")

@@ -12,6 +12,7 @@ from nst_core.base.settings import IterativeSettings
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
@@ -43,8 +44,9 @@ def test_it_is_in_the_menu(session, procedure, label):
 
 def test_defaults_are_the_engines(session):
     defaults = session.call("describe")["defaults"]
+    engine = vars(FastSettings()) | vars(BlendSettings())
     for name in ("strength", "stroke-size", "full-resolution", "keep-colors"):
-        assert defaults[name] == getattr(FastSettings(), name.replace("-", "_"))
+        assert defaults[name] == engine[name.replace("-", "_")]
     assert defaults["size"] == IterativeSettings().size
     assert defaults["iterations"] == IterativeSettings().iterations
     assert defaults["style"] == "great-wave"
@@ -68,8 +70,8 @@ def test_stroke_size_and_kept_colours_are_the_engines(session):
         photo.thumbnail((130, 130))
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     image, layer = session.call("new_image", pixels=before, alpha=False)
-    for settings in (FastSettings(stroke_size=150), FastSettings(keep_colors=True)):
-        arguments = {"stroke_size": settings.stroke_size, "keep_colors": settings.keep_colors}
+    for settings in (FastSettings(stroke_size=150), FastSettings(blend=BlendSettings(keep_colors=True))):
+        arguments = {"stroke_size": settings.stroke_size, "keep_colors": settings.blend.keep_colors}
         result = session.call("run", image=image, drawables=[layer], **arguments)
         painted = paint_fast(Picture(before), find_styles("great-wave"), settings).pixels
         assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]

@@ -91,7 +91,7 @@ def paint_fast(
         larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width
         painted = enlarged(painted, seen, rgb) if larger else resized(painted, *rgb.shape[:2])
         clock.lap("resize")
-    pixels = composite(picture, painted, settings.strength, settings.keep_colors)
+    pixels = composite(picture, painted, settings.blend)
     clock.lap("composite")
     progress(Progress(_("Done"), 1.0))
     return FastResult(pixels, provider, clock.seconds)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from plugin.engine.imaging.blend_settings import BlendSettings
 
 # Such as 1024 x 683: strokes of this size are seen in the whole picture, and still tell its details.
 WORKING_PIXELS = 700_000
@@ -16,33 +17,24 @@ class FastSettings:
     """How to paint. Raises StyleError for a value out of range.
 
     Attributes:
-        strength: in percent, 0 (the photo) to 100 (the style).
         stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
             so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
         full_resolution: whether strokes are of so many pixels of the picture, however large it is. Else they are of
             so many pixels of a picture of at most WORKING_PIXELS, so that a small copy shows what a large one becomes.
-        keep_colors: only the luminance is painted; the colours stay those of the photo.
         device: ``auto``, ``cuda`` or ``cpu``.
+        blend: how the painting is mixed with the photo.
     """
 
-    strength: float = 100.0
     stroke_size: float = 100.0
     full_resolution: bool = False
-    keep_colors: bool = False
     device: str = "auto"
+    blend: BlendSettings = field(default_factory=BlendSettings)
 
     def __post_init__(self) -> None:
-        check_strength(self.strength)
         if not 50 <= self.stroke_size <= 200:
             raise StyleError(
                 _("The stroke size is {stroke_size:g} %; give one from 50 to 200.").format(stroke_size=self.stroke_size)
             )
-
-
-def check_strength(strength: float) -> None:
-    """Raise StyleError if ``strength``, in percent, is out of range."""
-    if not 0 <= strength <= 100:
-        raise StyleError(_("The strength is {strength:g}; give one from 0 to 100.").format(strength=strength))
 
 
 def seen_size(height: int, width: int, settings: FastSettings) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from plugin.engine.imaging.bands import bands, in_threads
+from plugin.engine.imaging.blend_settings import BlendSettings
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
 
@@ -71,21 +72,20 @@ def network_input(picture: Picture) -> np.ndarray:
     return rgb * alpha + mean.astype(np.float32) * (1 - alpha)
 
 
-def composite(picture: Picture, styled: np.ndarray, strength: float, keep_colors: bool = False) -> np.ndarray:
+def composite(picture: Picture, styled: np.ndarray, blend: BlendSettings) -> np.ndarray:
     """Mix the styled RGB ([H, W, 3], in 0..1) into the picture: float32 [H, W, 4].
 
-    ``strength`` is in percent: 0 gives the picture, 100 the style. With ``keep_colors`` only the luminance is the
-    style's (see ``recoloured``). Alpha stays; where the mask or alpha is 0, the pixel stays to the bit. Cheap, and
-    apart from the network, so a slider may call it again and again.
+    With ``blend.keep_colors`` only the luminance is the style's (see ``recoloured``). Alpha stays, and every bit of a
+    pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it repeatedly.
     """
     out = np.empty_like(picture.pixels)
 
     def mix(rows: slice) -> None:
         photo, alpha, paint = picture.pixels[rows, :, :3], picture.pixels[rows, :, 3:], styled[rows]
-        weight = np.where(alpha > 0, np.float32(strength / 100.0), np.float32(0))
+        weight = np.where(alpha > 0, np.float32(blend.strength / 100.0), np.float32(0))
         if picture.mask is not None:
             weight *= picture.mask[rows, :, None]
-        if keep_colors:
+        if blend.keep_colors:
             paint = recoloured(photo, paint)
         out[rows, :, 3:] = alpha
         if weight.min() >= 1:

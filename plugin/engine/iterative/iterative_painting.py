@@ -14,7 +14,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.recipes import PRESETS, Recipe
 from nst_core.base.settings import RANGES, IterativeSettings
-from plugin.engine.fast.fast_settings import check_strength
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.machine.memory import TooLarge, check_memory, give_back_freed_memory
 from plugin.engine.machine.stopwatch import Stopwatch
@@ -88,7 +88,7 @@ def render(
     StyleError if PyTorch or the feature weights are missing, or memory even for the smallest size.
     """
     require_torch()
-    check_strength(strength)
+    blend = BlendSettings(strength, keep_colors)
     from nst_core import devices
     from nst_core.features import catalogue as weights
     from nst_core.iterative import render as optimize
@@ -155,7 +155,7 @@ def render(
     if not keep_size:
         picture = _scaled(picture, *done.image.shape[-2:])
     styled = pictures.resized(done.image, picture.height, picture.width)
-    result = composite(picture, _array(styled), strength, keep_colors)
+    result = composite(picture, _array(styled), blend)
     clock.lap("composite")
     found: dict[str, float] = {}
     if measure:

@@ -17,11 +17,12 @@ from translation import _
 from nst_core.base.errors import StyleError
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.messages import FastRequest, IterativeRequest, RawPicture
 
 if TYPE_CHECKING:
-    from nst_core.base.settings import IterativeSettings
+    from nst_core.base.recipes import Recipe
 
 # Pixels that are read at once, without waiting for an engine that is just starting; it looks at the memory itself then.
 READ_UNCHECKED = 2**24
@@ -139,29 +140,29 @@ def paint_again(
     return new
 
 
-def render_settings(config: Gimp.ProcedureConfig) -> IterativeSettings:
-    """What ``config`` says of the way to a style from a picture."""
+def recipe(config: Gimp.ProcedureConfig) -> Recipe:
+    """Return the recipe that ``config`` gives for a style from a picture."""
     from nst_core.base.recipes import PRESETS
 
+    default = PRESETS["default"]
     numbers = {name: config.get_property(name) for name in ("size", "iterations")}
-    return replace(PRESETS["default"].settings, **numbers)
+    features = config.get_property("features") or ""
+    return replace(default, settings=replace(default.settings, **numbers), features=features)
 
 
 def choose(config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
     """The title of the style, and how to paint. Raises StyleError if there is no such style."""
-    strength, keep_colors = (config.get_property(name) for name in ("strength", "keep-colors"))
+    blend = BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
     file = config.get_property("style-image")
     if file:
         engine.require_torch()
-        features = config.get_property("features")
-        how = IterativeRequest(pixels.read_file(file), render_settings(config), features, strength, keep_colors)
+        how = IterativeRequest(pixels.read_file(file), recipe(config), blend)
         return PurePath(file.get_basename()).stem, how
     styles = find_styles(config.get_property("style") or "")
     settings = FastSettings(
-        strength=strength,
         stroke_size=config.get_property("stroke-size"),
         full_resolution=config.get_property("full-resolution"),
-        keep_colors=keep_colors,
+        blend=blend,
     )
     return " + ".join(style.title for style in styles), FastRequest(styles, settings)
 

@@ -1,5 +1,7 @@
 """The engine for a host without arrays, in its own process and in another one."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -11,6 +13,7 @@ from plugin.engine import service as here
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
 from plugin.engine.fast.style_library import read_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
@@ -59,7 +62,7 @@ def opened(service):
 
 def test_it_paints_as_stylize_does(service, negative, noise):
     mask = np.linspace(0, 1, noise.shape[0] * noise.shape[1], dtype=np.float32).reshape(noise.shape[:2])
-    settings = FastSettings(strength=70, stroke_size=150)
+    settings = FastSettings(stroke_size=150, blend=BlendSettings(70))
     (painted,) = service.paint([raw(noise, mask)], FastRequest(negative, settings))
     assert (floats(painted.picture, noise) == paint_fast(Picture(noise, mask), negative, settings).pixels).all()
     assert "inference" in painted.seconds and painted.notes == []
@@ -74,9 +77,9 @@ def test_a_picture_of_eight_bits_comes_back_in_eight_bits(service, negative, noi
         (noise * 255).astype(np.uint8),
         np.arange(noise[..., 0].size).reshape(noise.shape[:2]).astype(np.uint8),
     )
-    (painted,) = service.paint([raw(pixels, mask)], FastRequest(negative, FastSettings(strength=70)))
+    (painted,) = service.paint([raw(pixels, mask)], FastRequest(negative, FastSettings(blend=BlendSettings(70))))
     picture = Picture(pixels / np.float32(255), mask / np.float32(255))
-    expected = paint_fast(picture, negative, FastSettings(strength=70)).pixels
+    expected = paint_fast(picture, negative, FastSettings(blend=BlendSettings(70))).pixels
     assert painted.picture.eight_bits and (painted.picture.width, painted.picture.height) == (51, 37)
     got = np.frombuffer(painted.picture.data, np.uint8).reshape(pixels.shape)
     assert np.abs(got - expected * 255).max() <= 0.501
@@ -102,8 +105,8 @@ def test_a_render_is_shown_as_it_develops(service, noise, slim_weights, opened):
     pytest.importorskip("torch")
     # As the eight-bit copy of it: what is shown is of the copy's size, and mixed as the painting will be.
     layer = opened((noise * 255).round().astype(np.uint8))
-    settings = PRESETS["default"].settings
-    how = IterativeRequest(raw(noise), settings, str(slim_weights), 0.0, False)
+    recipe = replace(PRESETS["default"], features=str(slim_weights))
+    how = IterativeRequest(raw(noise), recipe, BlendSettings(0.0))
     told = []
 
     def tell(progress) -> bool:
@@ -140,7 +143,7 @@ def test_selection_transparency_and_grey_are_shown(service, negative, opened, no
     trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     photo = pixels.astype(np.float32) / 255
     painted = paint_fast(Picture(photo), negative).pixels[..., :3]
-    mixed = composite(Picture(photo, mask / np.float32(255)), painted, 60, keep_colors=True)
+    mixed = composite(Picture(photo, mask / np.float32(255)), painted, BlendSettings(60, keep_colors=True))
     assert service.mix(layer.number, trial.number, 60, True) == opaque(greyed(mixed)).tobytes()
 
 

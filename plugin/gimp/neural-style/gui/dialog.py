@@ -12,7 +12,7 @@ gi.require_version("Gtk", "3.0")
 
 import engine_connection as engine  # noqa: E402
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
-from painting import render_settings  # noqa: E402
+from painting import recipe  # noqa: E402
 from pixels import layers_of  # noqa: E402
 from procedure_arguments import SETTINGS  # noqa: E402
 from translation import _  # noqa: E402
@@ -177,7 +177,7 @@ def _about_picture(config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[
         engine.require_torch()
     except StyleError as error:
         return False, str(error), ""
-    estimator.wish(render_settings(config), config.get_property("features") or "")
+    estimator.wish(recipe(config))
     if found := estimator.estimate:
         if found.device == "cpu":
             text = _("Takes {duration} on the CPU, with the feature network {network}.")

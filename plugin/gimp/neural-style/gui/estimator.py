@@ -10,17 +10,15 @@ from gi.repository import GLib
 from translation import _
 
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import IterativeSettings
+from nst_core.base.recipes import Recipe
 from plugin.engine.messages import Estimate
 from plugin.engine.progress import Stopped, Stopper
 
 PATIENCE_MS = 400
-EstimateRequest = tuple[IterativeSettings, str]
-"""Settings, and the name of the feature network."""
 
 
 class Estimator:
-    """Finds out how long it takes to paint layers of these heights and widths with the latest settings wished for.
+    """Finds out how long it takes to paint layers of these heights and widths with the latest recipe wished for.
 
     ``tell`` is called in the main loop when the answer is there: ``estimate``, or why there is none as ``trouble``.
     Until then both are empty.
@@ -30,17 +28,17 @@ class Estimator:
         self.estimate: Estimate | None = None
         self.trouble = ""
         self._shapes, self._tell = shapes, tell
-        self._wish: EstimateRequest | None = None
+        self._wish: Recipe | None = None
         self._stopper = Stopper()
         self._timer = 0
         self._thread = ThreadPoolExecutor(1)
 
-    def wish(self, settings: IterativeSettings, features: str) -> None:
-        """Find it out for these, soon: a number that is being typed changes again."""
-        if self._wish == (settings, features):
+    def wish(self, recipe: Recipe) -> None:
+        """Find it out for this one, soon: a number that is being typed changes again."""
+        if self._wish == recipe:
             return
         self.forget()
-        self._wish = settings, features
+        self._wish = recipe
         self._timer = GLib.timeout_add(PATIENCE_MS, self._start, self._wish)
 
     def forget(self) -> None:
@@ -56,15 +54,14 @@ class Estimator:
         self.forget()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self, wish: EstimateRequest) -> bool:
+    def _start(self, wish: Recipe) -> bool:
         self._timer = 0
         self._stopper = stopper = Stopper()
-        settings, features = wish
-        future = self._thread.submit(engine.estimate, self._shapes, settings, features, stopper)
+        future = self._thread.submit(engine.estimate, self._shapes, wish, stopper)
         future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
         return GLib.SOURCE_REMOVE
 
-    def _done(self, wish: EstimateRequest, future: Future[Estimate]) -> bool:
+    def _done(self, wish: Recipe, future: Future[Estimate]) -> bool:
         if wish is not self._wish or future.cancelled():
             return GLib.SOURCE_REMOVE
         try:

@@ -12,6 +12,7 @@ from nst_core.base.errors import StyleError
 from plugin.engine.fast import fast_painting as paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, seen_size
 from plugin.engine.fast.style_library import PREFIX, find_styles, read_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.detail import resized
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine import memory, provider
@@ -55,12 +56,13 @@ def test_alpha_stays_and_what_nobody_sees_stays(style, noise, stroke_size):
 def test_strength(style, noise):
     noise[..., 3] = 1
     whole, half, none = (
-        paint_fast.paint_fast(Picture(noise), style, FastSettings(strength)).pixels for strength in (100, 50, 0)
+        paint_fast.paint_fast(Picture(noise), style, FastSettings(blend=BlendSettings(strength))).pixels
+        for strength in (100, 50, 0)
     )
     assert np.array_equal(none, noise)
     np.testing.assert_allclose(half, (whole + noise) / 2, atol=1e-6)
     with pytest.raises(StyleError, match="from 0 to 100"):
-        FastSettings(strength=101)
+        BlendSettings(strength=101)
 
 
 def blots() -> np.ndarray:

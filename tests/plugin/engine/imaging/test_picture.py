@@ -2,20 +2,21 @@ import numpy as np
 import pytest
 
 from nst_core.base.errors import StyleError
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import LUMA, Picture, composite, network_input, recoloured
 
 
 def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
     noise[..., 3] = 1
     styled = 1 - noise[..., :3]
-    assert np.array_equal(composite(Picture(noise), styled, 0), noise)
-    assert np.array_equal(composite(Picture(noise), styled, 100)[..., :3], styled)
-    half = composite(Picture(noise), styled, 50)
+    assert np.array_equal(composite(Picture(noise), styled, BlendSettings(0)), noise)
+    assert np.array_equal(composite(Picture(noise), styled, BlendSettings(100))[..., :3], styled)
+    half = composite(Picture(noise), styled, BlendSettings(50))
     np.testing.assert_allclose(half[..., :3], 0.5, atol=1e-6)
 
 
 def test_alpha_stays_and_what_nobody_sees_stays(noise):
-    out = composite(Picture(noise), np.zeros_like(noise[..., :3]), 100)
+    out = composite(Picture(noise), np.zeros_like(noise[..., :3]), BlendSettings(100))
     assert np.array_equal(out[..., 3], noise[..., 3])
     hidden = noise[..., 3] == 0
     assert hidden.any() and np.array_equal(out[hidden], noise[hidden])
@@ -27,7 +28,7 @@ def test_the_mask_weighs_and_outside_it_every_bit_stays(noise):
     mask = np.zeros(noise.shape[:2], np.float32)
     mask[10:20, 10:20], mask[20:30, 10:20] = 1, 0.25
     styled = np.zeros_like(noise[..., :3])
-    out = composite(Picture(noise, mask), styled, 100)
+    out = composite(Picture(noise, mask), styled, BlendSettings(100))
     assert np.array_equal(out[mask == 0], noise[mask == 0])
     assert (out[mask == 1][:, :3] == 0).all()
     np.testing.assert_allclose(out[mask == 0.25][:, :3], noise[mask == 0.25][:, :3] * 0.75, rtol=1e-6)
@@ -58,7 +59,7 @@ def test_what_is_painted_over_may_be_no_number(noise):
     mask[-1] = 0.5
     painted = np.full((*mask.shape, 3), 0.25, np.float32)
     for chosen in (mask, None):
-        assert composite(Picture(noise, chosen), painted, 100)[0, 0].tolist() == [0.25, 0.25, 0.25, 1]
+        assert composite(Picture(noise, chosen), painted, BlendSettings(100))[0, 0].tolist() == [0.25, 0.25, 0.25, 1]
 
 
 def test_what_is_no_picture_is_refused():
@@ -73,12 +74,12 @@ def test_what_is_no_picture_is_refused():
 def test_kept_colours_are_the_photos_and_the_luminance_is_the_paintings(noise):
     noise[..., 3] = 1
     photo, styled = noise[..., :3] * 0.2 + 0.4, noise[::-1, ::-1, :3] * 0.2 + 0.4  # so that no colour leaves the gamut
-    kept = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, 100, keep_colors=True)[..., :3]
+    kept = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, BlendSettings(100, keep_colors=True))[..., :3]
     np.testing.assert_allclose(kept @ LUMA, styled @ LUMA, atol=1e-6)
     # I and Q of YIQ, the two signals that carry the colour (ITU-R BT.601's primaries, NTSC 1953)
     chroma = np.array([[0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32).T
     np.testing.assert_allclose(kept @ chroma, photo @ chroma, atol=1e-4)
-    half = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, 50, keep_colors=True)[..., :3]
+    half = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, BlendSettings(50, keep_colors=True))[..., :3]
     np.testing.assert_allclose(half, (kept + photo) / 2, atol=1e-6)
 
 

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def noise_picture(height: int, width: int, eight_bits: bool = False) -> RawPictu
 
 
 def a_long_render(weights: Path) -> IterativeRequest:
-    return IterativeRequest(noise_picture(64, 64), PRESETS["default"].settings, str(weights), 100.0, False)
+    return IterativeRequest(noise_picture(64, 64), replace(PRESETS["default"], features=str(weights)))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -167,7 +168,7 @@ def test_one_that_still_works_does_not_stay(left, name):
 
 def test_one_that_has_loaded_pytorch_does_not_stay(left, name, slim_weights):
     engine = joined(name)
-    how = IterativeRequest(noise_picture(), PRESETS["default"].settings, str(slim_weights), 100.0, False)
+    how = IterativeRequest(noise_picture(), replace(PRESETS["default"], features=str(slim_weights)))
     engine.paint([noise_picture()], how, lambda progress: progress.iteration < 1)
     engine.leave()
     assert ends(left)

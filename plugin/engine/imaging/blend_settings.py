@@ -1,0 +1,25 @@
+"""How a finished painting is mixed with the photo, in both ways. Standard library only: hosts without NumPy use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+
+
+@dataclass(frozen=True)
+class BlendSettings:
+    """What the result takes from the painting. Raises StyleError if the strength is out of range.
+
+    Attributes:
+        strength: in percent, 0 (the photo) to 100 (the painting).
+        keep_colors: only the luminance is painted; the colours stay those of the photo.
+    """
+
+    strength: float = 100.0
+    keep_colors: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 100:
+            raise StyleError(_("The strength is {strength:g}; give one from 0 to 100.").format(strength=self.strength))
