@@ -26,7 +26,6 @@ from benchmarks.iterative import time_to
 from benchmarks.quality import PAINTINGS, Subject
 from benchmarks.yardstick import Deadline, table, write
 from export.from_onnx import read_base
-from export.to_onnx import StyleCard
 from nst_core.base.settings import TrainSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
@@ -35,7 +34,8 @@ from nst_core.losses.metrics import SMALLEST_SIDE, checkerboard
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
-from plugin.engine.fast.style_library import Style, find_styles, read_styles
+from nst_core.style_file import Style, StyleCard, read_styles
+from plugin.engine.fast.style_library import find_styles
 from plugin.engine.training import style_training as training
 
 PICTURES = 160_000  # that a style learns from: 40 000 steps of four

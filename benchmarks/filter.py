@@ -26,9 +26,10 @@ import numpy as np
 import onnx
 from PIL import Image
 
+from nst_core.style_file import PREFIX
 from plugin.engine.fast.fast_painting import network_size, run_network
 from plugin.engine.fast.fast_settings import FastSettings, seen_size
-from plugin.engine.fast.style_library import PREFIX, find_styles
+from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.detail import resized
 from plugin.engine.machine import gimps as hosts
 from plugin.engine.machine import paths

@@ -31,9 +31,10 @@ from nst_core.base.errors import StyleError
 from nst_core.base.settings import DistillSettings
 from nst_core.devices import choose_device
 from nst_core.distill.distillation import DistillProgress
+from nst_core.style_file import Style
 from plugin.engine.fast.fast_painting import paint_fast, run_network
 from plugin.engine.fast.fast_settings import FastSettings
-from plugin.engine.fast.style_library import Style, list_styles
+from plugin.engine.fast.style_library import list_styles
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.provider import CUDA, choose_provider, open_session
 from plugin.engine.training import style_training as training

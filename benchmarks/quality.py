@@ -43,11 +43,12 @@ from nst_core.losses.metrics import SMALLEST_SIDE, STRIP, look
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
+from nst_core.style_file import Style
 from plugin.cli.figures import check_matplotlib
 from plugin.cli.picture_files import read_picture
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
-from plugin.engine.fast.style_library import Style, find_styles, list_styles
+from plugin.engine.fast.style_library import find_styles, list_styles
 from plugin.engine.imaging.picture import Picture, network_input
 
 # The files in ASSETS/styles of the styles that come with Neural Style.

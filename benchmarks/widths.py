@@ -21,15 +21,14 @@ from tqdm import tqdm
 from benchmarks.inference import CLASSIC, ONNX_RUNTIME, Way, open_way
 from benchmarks.quality import PAINTINGS, PHOTOS_ON_CPU, chosen, load_named, painted, reduced
 from benchmarks.yardstick import add_options, in_turns, machine, one_sentence, positive, ratio, settle, table, write
-from export.to_onnx import StyleCard
 from nst_core.base.settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress, style_picture
 from nst_core.losses.metrics import SMALLEST_SIDE
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
+from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.picture_files import read_picture
-from plugin.engine.fast.style_library import read_styles
 from plugin.engine.imaging.picture import network_input
 from plugin.engine.training.style_training import train_styles
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -10,22 +9,13 @@ import onnx
 import onnxruntime as ort
 
 from nst_core.base.errors import StyleError
+from nst_core.style_file import SizeRules
 
 MEASURED_SIDE = 256
 LARGEST_MINIMUM = 64  # in pixels; what needs more is no network for pictures of any size
 # What a CPU takes beyond the tensors counted here: workspace, and an arena that grows by doubling. From 768x768
 # pixels on that was at most this much; smaller pictures take more for each pixel.
 MARGIN = 1.7
-
-
-@dataclass(frozen=True)
-class SizeRules:
-    """A network's entries in the style file: see ``Style`` and ``TransformerSettings`` for their meaning."""
-
-    multiple_of: int
-    minimum_size: int
-    receptive_radius: int
-    bytes_per_pixel: int
 
 
 def measure(model: onnx.ModelProto, multiple_of: int = 1) -> SizeRules:

@@ -3,10 +3,13 @@
 import base64
 import io
 import json
+from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 from PIL import Image
+
+from nst_core.style_file import PREFIX
 
 
 def negative_style() -> onnx.ModelProto:
@@ -37,5 +40,17 @@ def negative_style() -> onnx.ModelProto:
         "minimum_size": "8",
         "bytes_per_pixel": "100",
     }
-    helper.set_model_props(model, {f"neural_style.{key}": value for key, value in description.items()})
+    helper.set_model_props(model, {PREFIX + key: value for key, value in description.items()})
     return model
+
+
+def style_with_metadata(path: Path, card: dict[str, str | None] | None = None, **entries: str | None) -> None:
+    """Write ``negative_style`` with other metadata of the style (``card``) or the file; None removes an entry."""
+    model = negative_style()
+    metadata: dict[str, str | None] = {entry.key: entry.value for entry in model.metadata_props}
+    (original,) = json.loads(metadata[PREFIX + "styles"] or "")
+    changed = {key: value for key, value in (original | (card or {})).items() if value is not None}
+    metadata[PREFIX + "styles"] = json.dumps([changed])
+    metadata |= {PREFIX + key: value for key, value in entries.items()}
+    helper.set_model_props(model, {key: value for key, value in metadata.items() if value is not None})
+    onnx.save(model, path)

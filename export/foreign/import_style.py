@@ -20,8 +20,9 @@ from torch import Tensor
 from export.foreign.networks import PyTorchNetwork, TensorFlowNetwork, ZeroToOne
 from export.foreign.onnx_graphs import Adapted, adapt
 from export.measure import measure
-from export.to_onnx import Reference, StyleCard, in_torch, to_onnx, write_styles
+from export.to_onnx import StyleModel, to_onnx, torch_reference, write_styles
 from nst_core.base.errors import StyleError
+from nst_core.style_file import StyleCard
 
 LOOKED_FOR = (
     "a PyTorch state dict with the keys of pytorch/examples' fast_neural_style (conv1.conv2d.weight and so on), an "
@@ -59,14 +60,15 @@ def import_style(source: Path, card: StyleCard, photo: np.ndarray, path: Path) -
         adapted = adapt(network, photo)
     else:
         style = ZeroToOne(network).eval()
-        adapted = Adapted(network.layout, to_onnx(style), Reference("PyTorch's", in_torch(style)))
+        adapted = Adapted(network.layout, to_onnx(style), torch_reference(style))
     origin = {
         "imported_from": source.name,
         "imported_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "layout": adapted.layout,
     }
     rules = measure(adapted.model, adapted.multiple_of)
-    difference = write_styles(adapted.model, [card], rules, origin, photo, path, adapted.reference)
+    style_model = StyleModel(adapted.model, [card], rules, origin, adapted.reference)
+    difference = write_styles(style_model, photo, path)
     return Imported(adapted.layout, difference)
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from export.measure import open_quietly
 from export.to_onnx import CHECKED_SIZES, OPSET, Reference, without_traces
 from nst_core.base.errors import StyleError
-from plugin.engine.fast.style_library import PREFIX
+from nst_core.style_file import PREFIX
 
 IR_VERSION = 8  # of the first ONNX with OPSET
 STEPS = (1, 2, 4, 8, 16, 32)

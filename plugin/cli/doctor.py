@@ -8,7 +8,8 @@ import sys
 from importlib import metadata
 from typing import Any
 
-from plugin.engine.fast import style_library
+from nst_core.style_file import Style
+from plugin.engine.fast.style_library import read_library
 from plugin.engine.machine import gimps as hosts
 from plugin.engine.machine import paths
 
@@ -17,7 +18,7 @@ PACKAGES = ("neural-style", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "
 
 def examine() -> dict[str, Any]:
     """A report for people and for bug reports: versions, execution providers, GIMPs, styles, feature networks."""
-    library = style_library.read_library()
+    library = read_library()
     styles = list(library.styles.values())
     providers, gpu = _execution_providers(styles)
     return {
@@ -39,7 +40,7 @@ def examine() -> dict[str, Any]:
     }
 
 
-def _execution_providers(styles: list[style_library.Style]) -> tuple[list[str], str]:
+def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
     """ONNX Runtime's, and whether the GPU is one that works."""
     try:
         import onnxruntime

@@ -363,7 +363,7 @@ def _cards(options: argparse.Namespace, titles: list[str]):
 
     ``titles`` are those of styles of which nothing is said.
     """
-    from export.to_onnx import StyleCard
+    from nst_core.style_file import StyleCard
 
     if options.cards is None:
         given = (options.artist, options.year, options.licence, options.name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings
-from plugin.engine.fast.style_library import Style
 from plugin.engine.imaging.blend_settings import BlendSettings
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from benchmarks.filter import NOT_OPEN, OPEN, choices_table, copied_styles, runs_table, stages
-from plugin.engine.fast.style_library import read_styles
+from nst_core.style_file import read_styles
 from plugin.engine.machine import paths
 
 LOG = """2026-11-21 23:10:00, GIMP 3.0.4, Python 3.13.5, linux

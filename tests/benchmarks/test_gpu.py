@@ -15,14 +15,14 @@ from PIL import Image  # noqa: E402
 from benchmarks import collection, compact, gpu, inference, iterative  # noqa: E402
 from benchmarks.yardstick import Deadline  # noqa: E402
 from export.from_onnx import read_base  # noqa: E402
-from export.to_onnx import StyleCard, export_styles  # noqa: E402
+from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.recipes import Recipe  # noqa: E402
 from nst_core.base.settings import DistillSettings, IterativeSettings, TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.fast.train import Checkpoint, load_checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
-from plugin.engine.fast.style_library import PREFIX  # noqa: E402
+from nst_core.style_file import PREFIX, StyleCard  # noqa: E402
 from plugin.engine.machine import paths  # noqa: E402
 
 STAGE = DistillSettings(channels=(4, 4, 6, 6, 8), steps=3, batch=4, crop=64, rendered=0)

@@ -11,13 +11,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from benchmarks import quality  # noqa: E402
-from export.to_onnx import StyleCard, export_styles  # noqa: E402
+from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.settings import ObjectiveSettings, TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.losses.functional import total_variation  # noqa: E402
-from plugin.engine.fast.style_library import PREFIX  # noqa: E402
+from nst_core.style_file import PREFIX, StyleCard  # noqa: E402
 
 SETTINGS = TrainSettings(
     objective=ObjectiveSettings(content_layers=("relu3_1",), content_weight=0.5, tv_weight=7.0), style_size=80

@@ -7,11 +7,12 @@ torch = pytest.importorskip("torch")
 from export.foreign.networks import ZeroToOne  # noqa: E402
 from export.from_onnx import read_base  # noqa: E402
 from export.measure import measure  # noqa: E402
-from export.to_onnx import Reference, StyleCard, export_styles, in_torch, to_onnx, write_styles  # noqa: E402
+from export.to_onnx import StyleModel, export_styles, to_onnx, torch_reference, write_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
+from nst_core.style_file import StyleCard  # noqa: E402
 from plugin.engine.machine.paths import bundled_styles_folder  # noqa: E402
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
@@ -81,7 +82,7 @@ def test_a_network_that_computes_something_else_is_refused(exported):
 def test_a_network_from_elsewhere_is_refused(tmp_path):
     network = ZeroToOne(torch.nn.Conv2d(3, 3, 3, padding=1)).eval()
     model, path = to_onnx(network), tmp_path / "imported.onnx"
-    reference = Reference("PyTorch's", in_torch(network))
-    write_styles(model, CARDS[:1], measure(model), {"imported_from": "x"}, PHOTO, path, reference)
+    style = StyleModel(model, CARDS[:1], measure(model), {"imported_from": "x"}, torch_reference(network))
+    write_styles(style, PHOTO, path)
     with pytest.raises(StyleError, match="not trained by this program"):
         read_base(path)

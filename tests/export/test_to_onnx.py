@@ -1,4 +1,3 @@
-import dataclasses
 import io
 
 import numpy as np
@@ -14,9 +13,9 @@ from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from plugin.engine.fast.style_library import read_styles  # noqa: E402
+from nst_core.style_file import StyleCard, read_styles  # noqa: E402
 
-CARD = to_onnx.StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
+CARD = StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 
 
@@ -73,13 +72,6 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(checkpoint, tmp_path)
         to_onnx.export_styles(checkpoint, [CARD], PHOTO, tmp_path / "no" / "x.onnx")
 
 
-@pytest.mark.parametrize("title", ["", "???", "日本"])
-def test_a_title_without_a_slug_needs_a_name(title):
-    with pytest.raises(StyleError, match="--name"):
-        _ = to_onnx.StyleCard(title).slug
-    assert dataclasses.replace(CARD, title=title, name="my-style").slug == "my-style"
-
-
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory):
     """Three styles in one file."""
@@ -90,7 +82,7 @@ def collection(tmp_path_factory):
             torch.nn.init.normal_(table, 0.5)
     checkpoint = Checkpoint(TrainSettings(network=network.settings), 7, network, {}, "vgg19", ("ab",) * 3, 12, 0)
     path = tmp_path_factory.mktemp("styles") / "three.onnx"
-    cards = [to_onnx.StyleCard(f"Number {n}") for n in (1, 2, 3)]
+    cards = [StyleCard(f"Number {n}") for n in (1, 2, 3)]
     return checkpoint, path, to_onnx.export_styles(checkpoint, cards, PHOTO, path)
 
 

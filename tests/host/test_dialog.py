@@ -16,9 +16,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from nst_core.style_file import read_styles
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
-from plugin.engine.fast.style_library import read_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.machine import gimps as hosts
@@ -334,10 +334,11 @@ def slow_style() -> onnx.ModelProto:
 def three_styles(path: Path) -> None:
     """A style file with the random styles The First, The Second and The Third."""
     torch = pytest.importorskip("torch")
-    from export.to_onnx import StyleCard, export_styles
+    from export.to_onnx import export_styles
     from nst_core.base.settings import TrainSettings, TransformerSettings
     from nst_core.fast.train import Checkpoint
     from nst_core.fast.transformer import TransformerNetwork
+    from nst_core.style_file import StyleCard
 
     torch.manual_seed(0)
     network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1, styles=3))

@@ -13,8 +13,8 @@ import onnxruntime as ort
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings, seen_size
-from plugin.engine.fast.style_library import Style
 from plugin.engine.imaging.detail import enlarged, resized
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory

@@ -16,7 +16,7 @@ from PIL import Image
 
 from export.foreign.import_style import import_style
 from export.from_onnx import read_base
-from export.to_onnx import StyleCard, check_cards, export_styles
+from export.to_onnx import export_styles
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
 from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings, TransformerSettings
@@ -41,6 +41,7 @@ from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.dead_leaves import DeadLeaves
 from nst_core.pictures.photos import LEAST_CROP, HeldPhotos, Photos, PictureSource
 from nst_core.pictures.resize import resized, resized_to_long_side
+from nst_core.style_file import StyleCard, check_cards
 from plugin.cli.picture_files import read_picture
 from plugin.engine.imaging.picture import network_input
 from plugin.engine.machine import paths

@@ -16,11 +16,11 @@ from export import to_onnx  # noqa: E402
 from export.foreign import import_style as foreign  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.settings import TransformerSettings  # noqa: E402
+from nst_core.style_file import PREFIX, StyleCard, read_styles  # noqa: E402
 from plugin.engine.fast.fast_painting import paint_fast  # noqa: E402
-from plugin.engine.fast.style_library import PREFIX, read_styles  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
 
-CARD = to_onnx.StyleCard("Elsewhere", "Somebody", "1900", "public domain")
+CARD = StyleCard("Elsewhere", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 WIDTH, BLOCKS = 4, 2
 

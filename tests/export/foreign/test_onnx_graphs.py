@@ -11,16 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("torch")
 from PIL import Image
 
-from export import to_onnx
 from export.foreign import import_style as foreign
 from export.foreign import onnx_graphs as foreign_onnx
 from nst_core.base.errors import StyleError
+from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.main import main
 from plugin.engine.fast.fast_painting import paint_fast
-from plugin.engine.fast.style_library import read_styles
 from plugin.engine.imaging.picture import Picture
 
-CARD = to_onnx.StyleCard("Zoo")
+CARD = StyleCard("Zoo")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 OWN = (40, 56)  # height, width
 

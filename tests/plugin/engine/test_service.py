@@ -9,10 +9,10 @@ from PIL import Image
 
 from nst_core.base.errors import StyleError
 from nst_core.base.recipes import PRESETS
+from nst_core.style_file import read_styles
 from plugin.engine import service as here
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
-from plugin.engine.fast.style_library import read_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture

@@ -24,7 +24,8 @@ from gui.preview_pane import PreviewPane  # noqa: E402
 from gui.progress_window import ProgressWindow, duration  # noqa: E402
 from gui.style_picture import labelled_row, limit, style_picture  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
-from plugin.engine.fast.style_library import Library, Style, find_styles, read_library  # noqa: E402
+from nst_core.style_file import Style  # noqa: E402
+from plugin.engine.fast.style_library import Library, find_styles, read_library  # noqa: E402
 
 SPACING = 12
 

@@ -9,7 +9,8 @@ from gi.repository import Gdk, GdkPixbuf, Gimp, GLib, Gtk, Pango
 from translation import _, ngettext
 
 from nst_core.base.errors import StyleError
-from plugin.engine.fast.style_library import Library, Style, find_styles
+from nst_core.style_file import Style
+from plugin.engine.fast.style_library import Library, find_styles
 
 TILE_WIDTH, THUMBNAIL_HEIGHT = 112, 75
 TILES_PER_ROW, GALLERY_HEIGHT = 3, 280

@@ -12,8 +12,8 @@ from translation import _
 from gui.navigator import Navigator
 from gui.preview import Layer, Preview
 from gui.split_view import SplitView, pixbuf
+from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
-from plugin.engine.fast.style_library import Style
 from plugin.engine.messages import PreviewRequest, PreviewResult
 from plugin.engine.process.remote import EngineEnded
 

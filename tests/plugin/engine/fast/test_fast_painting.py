@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from nst_core.base.errors import StyleError
+from nst_core.style_file import PREFIX, read_styles
 from plugin.engine.fast import fast_painting as paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, seen_size
-from plugin.engine.fast.style_library import PREFIX, find_styles, read_styles
+from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.detail import resized
 from plugin.engine.imaging.picture import Picture

@@ -9,12 +9,12 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from export.from_onnx import read_base  # noqa: E402
-from export.to_onnx import StyleCard, export_styles  # noqa: E402
+from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from plugin.engine.fast.style_library import read_styles  # noqa: E402
+from nst_core.style_file import StyleCard, read_styles  # noqa: E402
 from plugin.engine.machine import paths  # noqa: E402
 from plugin.engine.training import style_training as training  # noqa: E402
 

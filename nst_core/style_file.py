@@ -1,0 +1,230 @@
+"""The style file's format: what stands in the metadata of its ``.onnx``, read and written here alone.
+
+Standard library only, because GIMP's filter lists styles with whatever Python GIMP starts.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+
+PREFIX = "neural_style."  # of every metadata key
+TRAINED_PREFIX = "trained."  # of the keys, after PREFIX, that say how the network was made
+FORMAT_VERSION = 2
+
+# The field numbers of ONNX's ModelProto and StringStringEntryProto (onnx.proto).
+METADATA_FIELD = 14
+KEY_FIELD, VALUE_FIELD = 1, 2
+
+
+@dataclass(frozen=True)
+class StyleCard:
+    """What a style file says about the artwork: ``licence`` states its rights, ``name`` is the slug for scripts."""
+
+    title: str
+    artist: str = ""
+    year: str = ""
+    licence: str = ""
+    name: str = ""
+
+    @property
+    def slug(self) -> str:
+        """``name``, or one made from the title. Raises StyleError if it has other signs than a-z, 0-9 and hyphens."""
+        slug = self.name or re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
+            raise StyleError(f"The style name {slug!r} is not usable; give --name with letters, digits and hyphens.")
+        return slug
+
+
+@dataclass(frozen=True)
+class SizeRules:
+    """The picture sizes that a style file's network takes.
+
+    Attributes:
+        multiple_of, minimum_size: what height and width must be, in pixels.
+        receptive_radius: how far an input pixel reaches in the output, in pixels.
+        bytes_per_pixel: peak memory of a run, per input pixel.
+    """
+
+    multiple_of: int
+    minimum_size: int
+    receptive_radius: int
+    bytes_per_pixel: int
+
+
+@dataclass(frozen=True)
+class Style:
+    """One style of a style file, as the file's own metadata describes it.
+
+    Attributes:
+        index, count: the style's position in the file, and how many styles the file has.
+        name: the slug that scripts and ``--style`` use.
+        thumbnail: a small JPEG.
+        multiple_of, minimum_size, bytes_per_pixel: as in ``SizeRules``.
+        trained: how it was trained, as ``{"steps": "4000", ...}``.
+    """
+
+    path: Path
+    index: int
+    count: int
+    name: str
+    title: str
+    artist: str
+    year: str
+    licence: str
+    thumbnail: bytes
+    multiple_of: int
+    minimum_size: int
+    bytes_per_pixel: int
+    trained: dict[str, str] = field(hash=False)
+
+
+def check_cards(cards: Sequence[StyleCard], styles: int) -> None:
+    """Raise StyleError unless there is one card for each style and their slugs are usable and differ."""
+    if len(cards) != styles:
+        raise StyleError(f"There are {styles} styles, and {len(cards)} were described; describe each once (--cards).")
+    slugs = [card.slug for card in cards]
+    if len(set(slugs)) < len(slugs):
+        raise StyleError(f"Two styles have the same name among {', '.join(slugs)}; give each its own.")
+
+
+def style_metadata(
+    cards: Sequence[StyleCard], thumbnails: Sequence[bytes], rules: SizeRules, origin: Mapping[str, object]
+) -> dict[str, str]:
+    """Return the metadata of a style file, for ONNX's ``metadata_props``.
+
+    ``thumbnails`` are JPEGs, one for each card. ``origin`` says how the network was made.
+    """
+    styles = [
+        {
+            "name": card.slug,
+            "title": card.title,
+            "artist": card.artist,
+            "year": card.year,
+            "licence": card.licence,
+            "thumbnail": base64.b64encode(thumbnail).decode(),
+        }
+        for card, thumbnail in zip(cards, thumbnails, strict=True)
+    ]
+    entries: dict[str, object] = {"format": FORMAT_VERSION, "styles": json.dumps(styles)}
+    entries |= asdict(rules)
+    entries |= {TRAINED_PREFIX + key: value for key, value in origin.items()}
+    return {PREFIX + key: str(value) for key, value in entries.items()}
+
+
+def read_styles(path: Path) -> list[Style]:
+    """Return the descriptions of a style file's styles, at least one.
+
+    Raises StyleError if ``path`` is not a style file of this format.
+    """
+    entries = _entries(path)
+    if "format" not in entries:
+        raise StyleError(
+            _("{path} is no Neural Style file (it has no description); make one with `neural-style export`.").format(
+                path=path
+            )
+        )
+    try:
+        version = int(entries["format"])
+        if version > FORMAT_VERSION:
+            raise StyleError(
+                _("{path} was made by a newer version of Neural Style; update this one.").format(path=path)
+            )
+        if version < FORMAT_VERSION:
+            raise StyleError(
+                _("{path} was made by an older version of Neural Style; train or import it again.").format(path=path)
+            )
+        return _styles(path, entries)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StyleError(
+            _("The description in {path} is damaged ({error}); copy or export the file again.").format(
+                path=path, error=error
+            )
+        ) from error
+
+
+def _entries(path: Path) -> dict[str, str]:
+    """Return the metadata under PREFIX, without it; empty if the ONNX file is not one of ours."""
+    if not path.is_file():
+        raise StyleError(_("There is no style file {path}; check its name.").format(path=path))
+    try:
+        metadata = _onnx_metadata(memoryview(path.read_bytes()))
+    except (LookupError, OSError, ValueError) as error:
+        raise StyleError(
+            _("{path} is no ONNX file; choose a style made by `neural-style export`.").format(path=path)
+        ) from error
+    return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
+
+
+def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
+    """Raises KeyError, TypeError or ValueError if an entry is missing or unusable."""
+    multiple_of, minimum_size, bytes_per_pixel = (
+        int(entries[key]) for key in ("multiple_of", "minimum_size", "bytes_per_pixel")
+    )
+    if min(multiple_of, minimum_size, bytes_per_pixel) < 1:
+        raise ValueError("a size below 1")
+    cards = json.loads(entries["styles"])
+    if not cards:
+        raise ValueError("no style")
+    trained = {key.removeprefix(TRAINED_PREFIX): v for key, v in entries.items() if key.startswith(TRAINED_PREFIX)}
+    return [
+        Style(
+            path=path,
+            index=index,
+            count=len(cards),
+            thumbnail=base64.b64decode(card["thumbnail"]),
+            multiple_of=multiple_of,
+            minimum_size=minimum_size,
+            bytes_per_pixel=bytes_per_pixel,
+            trained=trained,
+            **{key: str(card[key]) for key in ("name", "title", "artist", "year", "licence")},
+        )
+        for index, card in enumerate(cards)
+    ]
+
+
+def _onnx_metadata(model: memoryview) -> dict[str, str]:
+    """Return the metadata of a serialised ONNX model.
+
+    The onnx package reads it too, but importing that takes as long as importing NumPy does.
+    """
+    pairs = (dict(_fields(value)) for number, value in _fields(model) if number == METADATA_FIELD)
+    return {str(pair[KEY_FIELD], "utf-8"): str(pair.get(VALUE_FIELD, b""), "utf-8") for pair in pairs}
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield number and bytes of each length-delimited field, in the wire format of Protocol Buffers.
+
+    Raises IndexError if the message ends too soon, KeyError for a wire type that ONNX does not use.
+    """
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    while at < len(message):
+        field_number, kind = divmod(number(), 8)
+        if kind == 0:  # a number
+            number()
+            continue
+        length = number() if kind == 2 else {1: 8, 5: 4}[kind]
+        if at + length > len(message):
+            raise IndexError("the file ends too soon")
+        if kind == 2:
+            yield field_number, message[at : at + length]
+        at += length
