@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
 from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings
+from nst_core.checkpoint_file import write_checkpoint
 from nst_core.distill.student_renders import StudentRenders
 from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, TORCHVISION, FeatureNetwork, VGGNetwork
 from nst_core.losses.functional import gram_matrix
@@ -105,13 +106,7 @@ def distill(
             "optimizer": optimizer.state_dict(),
             "renders": renders.state_dict(),
         }
-        try:
-            with written_whole(path) as partial:
-                torch.save(state, partial)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            raise StyleError(
-                f"The checkpoint {path} cannot be written ({error}); free some space and resume."
-            ) from error
+        write_checkpoint(state, path)
 
     step = first
     for step in range(first + 1, settings.steps + 1):

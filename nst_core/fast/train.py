@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
-from nst_core.base.files import written_whole
 from nst_core.base.settings import ObjectiveSettings, TrainSettings, TransformerSettings
+from nst_core.checkpoint_file import write_checkpoint
 from nst_core.fast import distributed as parallel
 from nst_core.fast.transformer import TransformerNetwork
 from nst_core.features.network import FeatureNetwork
@@ -326,11 +326,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "earlier_steps": checkpoint.earlier_steps,
         "started_from": checkpoint.started_from,
     }
-    try:
-        with written_whole(path) as partial:
-            torch.save(state, partial)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise StyleError(f"The checkpoint {path} cannot be written ({error}); free some space and resume.") from error
+    write_checkpoint(state, path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

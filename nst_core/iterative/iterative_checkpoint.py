@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
-from nst_core.base.files import written_whole
 from nst_core.base.settings import IterativeSettings
+from nst_core.checkpoint_file import write_checkpoint
 from nst_core.features.network import FeatureNetwork
 
 FORMAT = 5
@@ -60,12 +60,7 @@ def save_checkpoint(checkpoint: IterativeCheckpoint, path: Path) -> None:
 
     It takes about as much room as the optimiser's state: at 512x512, 10 MB with Adam and 130 MB with L-BFGS.
     """
-    state = {"format": FORMAT} | vars(checkpoint)
-    try:
-        with written_whole(path) as partial:
-            torch.save(state, partial)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise StyleError(f"The checkpoint {path} cannot be written ({error}); free some space and resume.") from error
+    write_checkpoint({"format": FORMAT} | vars(checkpoint), path)
 
 
 def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:

@@ -38,6 +38,7 @@ from nst_core.fast.train import (
 from nst_core.features.catalogue import available, load_features
 from nst_core.features.downloads import DownloadProgress
 from nst_core.features.network import FeatureNetwork
+from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.dead_leaves import DeadLeaves
 from nst_core.pictures.photos import LEAST_CROP, HeldPhotos, Photos, PictureSource
 from nst_core.pictures.resize import resized, resized_to_long_side
@@ -122,7 +123,7 @@ def train_network(
     part = parallel.share(settings.batch)
     chosen = choose_device(device)
     torch.backends.cudnn.benchmark = chosen.type == "cuda"  # all batches have one shape: it pays to try what is fastest
-    styles = [_tensor(painting).to(chosen) for painting in paintings]
+    styles = [as_tensor(network_input(read_picture(painting).picture)).to(chosen) for painting in paintings]
     checkpoint = output.with_suffix(".checkpoint")
     earlier = parallel.agreed(load_checkpoint(checkpoint) if checkpoint.exists() else None)[0]
     if earlier and earlier.started_from and from_scratch:
@@ -194,7 +195,7 @@ def _base(
     bases = bundled_bases(settings.network) if start is None else [read_base(start)]
     if not bases:
         return None
-    photo = resized_to_long_side(_as_tensor(sample_photo()), TRIAL_SIDE).to(styles[0].device)
+    photo = resized_to_long_side(as_tensor(sample_photo()).float() / 255, TRIAL_SIDE).to(styles[0].device)
     return nearest(bases, styles, photo, features, settings)
 
 
@@ -213,7 +214,7 @@ def bundled_bases(shape: TransformerSettings) -> list[Base]:
 
 def _preview_photos(source: PictureSource, seed: int) -> torch.Tensor:
     """Our own photo and the first to learn from, the same in every sitting: squares, [N, 3, side, side]."""
-    own = _as_tensor(sample_photo())
+    own = as_tensor(sample_photo()).float() / 255
     side = min(own.shape[-2:])
     y, x = ((extent - side) // 2 for extent in own.shape[-2:])
     square = resized(own[..., y : y + side, x : x + side], PREVIEW_SIDE, PREVIEW_SIDE)
@@ -351,15 +352,6 @@ def import_network(source: Path, cards: Sequence[StyleCard], output: Path) -> di
     (card,) = cards
     done = import_style(source, card, sample_photo(), output)
     return {"output": str(output), "styles": [card.slug], "layout": done.layout, "difference": done.difference}
-
-
-def _tensor(painting: Path) -> torch.Tensor:
-    return torch.from_numpy(network_input(read_picture(painting).picture)).permute(2, 0, 1)[None]
-
-
-def _as_tensor(photo: np.ndarray) -> torch.Tensor:
-    """uint8 [H, W, 3] to float32 [1, 3, H, W] in 0..1."""
-    return torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
 
 
 def sample_photo() -> np.ndarray:
