@@ -34,7 +34,7 @@ from plugin.engine.imaging.detail import resized
 from plugin.engine.machine import gimps as hosts
 from plugin.engine.machine import paths
 from plugin.engine.machine.provider import choose_provider, open_session
-from plugin.engine.process import warm_worker as staying
+from plugin.engine.process import warm_worker
 from tests.host.gimp import Screen, Session, environment, make_profile
 
 SAMPLE = Path(__file__).parent.parent / "plugin" / "samples" / "coffee.jpg"
@@ -45,8 +45,8 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, str], bool]] = {
     "strokes relative to the picture": ({}, {}, False),
     "strokes at full resolution": ({"full_resolution": True}, {}, False),
     "as the first, GIMP's Python being another": ({}, {}, True),
-    "as the first, with no engine that stays": ({}, {staying.VARIABLE: "0"}, False),
-    "as the third, with no engine that stays": ({}, {staying.VARIABLE: "0"}, True),
+    "as the first, with no engine that stays": ({}, {warm_worker.STAY_VARIABLE: "0"}, False),
+    "as the third, with no engine that stays": ({}, {warm_worker.STAY_VARIABLE: "0"}, True),
 }
 WHOLE = "whole call"
 NOT_OPEN, OPEN = "style of a file not opened before", "style of a file that is open"

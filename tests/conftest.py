@@ -69,11 +69,11 @@ def photos_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def start_engine():
     """Starts this checkout's engine in a process of its own."""
-    from plugin.engine.process import remote
+    from plugin.engine.process.remote import RemoteEngine, start_worker
 
-    def start(*arguments: Path | str) -> remote.Remote:
+    def start(*arguments: Path | str) -> RemoteEngine:
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from plugin.engine.process import worker; worker.main()"
-        return remote.start([sys.executable, "-c", code, *arguments])
+        return start_worker([sys.executable, "-c", code, *arguments])
 
     return start
 

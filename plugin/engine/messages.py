@@ -1,4 +1,4 @@
-"""What a host without arrays and the engine say to each other (see service.py). Standard library only."""
+"""What a host and the engine exchange (see api.py): plain data without arrays. Standard library only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class RawPicture:
     """A picture as a host has it, row by row.
 
     Attributes:
-        channels: 4, sRGB-encoded RGB and straight alpha, or 3 for the same without alpha.
-        data: float32, 0..1, of the machine's byte order; or, of an ``eight_bits`` picture, a byte for each value, which
-            is a quarter to carry about.
-        mask: how much of each pixel is selected, in numbers of the same kind; None if all of it is.
+        channels: 4 for sRGB-encoded RGB with straight alpha, 3 for the same without alpha.
+        data: float32 values in 0..1, in the machine's byte order, or one byte for each value if ``eight_bits`` is set,
+            which is a quarter of the data to send.
+        mask: how much of each pixel is selected, in values of the same kind; None if all of it is.
     """
 
     width: int
@@ -34,7 +34,7 @@ class RawPicture:
 
 @dataclass(frozen=True)
 class FastRequest:
-    """To paint in trained styles, with their shares."""
+    """A request to paint in trained styles; ``styles`` gives each style's share."""
 
     styles: dict[Style, float]
     settings: FastSettings
@@ -42,7 +42,7 @@ class FastRequest:
 
 @dataclass(frozen=True, eq=False)
 class IterativeRequest:
-    """To paint in the style of a picture."""
+    """A request to paint in the style of a picture."""
 
     style_picture: RawPicture
     recipe: Recipe
@@ -50,9 +50,13 @@ class IterativeRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class Painted:
-    """A picture that was painted, with alpha, of the size and in numbers of the kind in which it came; seconds by
-    stage; and sentences that the user should hear, once.
+class PaintedPicture:
+    """A painting.
+
+    Attributes:
+        picture: has an alpha channel, and the size and kind of values of the picture that was painted.
+        seconds: by stage.
+        notes: sentences that the user should see once.
     """
 
     picture: RawPicture
@@ -62,7 +66,7 @@ class Painted:
 
 @dataclass(frozen=True)
 class OpenedLayer:
-    """A layer that was opened to try things on, and the size at which it is shown."""
+    """An opened layer's number, and the width and height at which it is shown."""
 
     number: int
     width: int
@@ -71,13 +75,13 @@ class OpenedLayer:
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """What to try.
+    """What a preview shows.
 
     Attributes:
-        styles: with their shares.
+        styles: each style and its share.
         stroke_size: in percent.
-        corner: the left upper corner, in the layer's pixels, of the part to paint with strokes at full resolution; None
-            for the whole layer with strokes relative to it.
+        corner: the left upper corner, in the layer's pixels, of a part to paint with strokes at full resolution; None
+            to paint the whole layer with strokes relative to its size.
     """
 
     styles: tuple[tuple[Style, float], ...]
@@ -86,12 +90,13 @@ class PreviewRequest:
 
     @property
     def settings(self) -> FastSettings:
+        """The settings of a painting that looks like the preview."""
         return FastSettings(stroke_size=self.stroke_size, full_resolution=self.corner is not None)
 
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """A wish that was tried, whether a graphics card did it, and the reason why it did or did not, in one phrase."""
+    """A preview's number, whether the GPU painted it, and in one phrase why it did or did not."""
 
     number: int
     on_gpu: bool
@@ -100,7 +105,7 @@ class PreviewResult:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds that a render will take, what will compute it, and the feature network that it will use."""
+    """How many seconds a render will take, on which device, and with which feature network."""
 
     seconds: float
     device: str

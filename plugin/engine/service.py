@@ -1,11 +1,8 @@
-"""The engine for a host without arrays: what goes in and out is plain data (see messages.py).
-
-A host calls these functions in its own process, or those of worker.py's process, which are the same. A layer that was
-opened, and what was tried on it, stay here and go by their numbers.
-"""
+"""The engine in the process of its caller, which may be a host or the worker process (process/worker.py)."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import time
@@ -28,7 +25,7 @@ from plugin.engine.messages import (
     FastRequest,
     IterativeRequest,
     OpenedLayer,
-    Painted,
+    PaintedPicture,
     PreviewRequest,
     PreviewResult,
     RawPicture,
@@ -40,147 +37,170 @@ if TYPE_CHECKING:
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
 
-# A painting in a trained style is wanted soon: what the others need is imported when they are asked for.
+# The fast way must start soon. Modules that only the other calls need are imported when these are made.
 Painter = Callable[[Picture, ProgressCallback], "FastResult | IterativeResult"]
-check_pictures = memory.check_pictures
-# Between two iterations that are told; nobody looks more often.
-TELLING_SECONDS = 0.1
+# The least time between two reports of an iterative render; no host looks more often.
+REPORT_SECONDS = 0.1
 
 
 @dataclass(eq=False)
-class _Opened:
-    """A layer, and by number what was tried on it: the picture that is mixed, and the painting."""
+class _OpenedLayer:
+    """An opened layer and its previews by number: the picture to mix, and the painting."""
 
     copy: LayerCopy
-    trials: dict[int, tuple[Picture, np.ndarray]] = field(default_factory=dict)
+    previews: dict[int, tuple[Picture, np.ndarray]] = field(default_factory=dict)
+
+    def mixed(self, picture: Picture, painted: np.ndarray, blend: BlendSettings) -> bytes:
+        """Return a mixture of photo and painting, to be shown: RGB in eight bits."""
+        from plugin.engine.preview.layer_copy import greyed, opaque
+
+        pixels = composite(picture, painted, blend)
+        return opaque(greyed(pixels) if self.copy.grey else pixels).tobytes()
+
+    def developing(self, blend: BlendSettings, painted: np.ndarray) -> bytes:
+        """Return the whole layer with an unfinished painting of any size, to be shown: RGB in eight bits."""
+        proxy = self.copy.proxy
+        return self.mixed(proxy, resized(painted, proxy.height, proxy.width), blend)
 
 
-_opened: dict[int, _Opened] = {}
-_numbers = itertools.count(1)
+class LocalEngine:
+    """An Engine (see api.py) in this process, with the layers that its host opened."""
+
+    def __init__(self) -> None:
+        self._layers: dict[int, _OpenedLayer] = {}
+        self._numbers = itertools.count(1)
+
+    def paint(
+        self,
+        pictures: Sequence[RawPicture],
+        request: FastRequest | IterativeRequest,
+        progress: ProgressCallback = ignore,
+        *,
+        layers: Sequence[int] = (),
+    ) -> list[PaintedPicture]:
+        """Paint pictures, as Engine.paint describes."""
+        memory.keep_freed_memory()
+        opened = [self._layers[number] for number in layers]
+        painter = _fast_painter(request) if isinstance(request, FastRequest) else _iterative_painter(request)
+        painted = []
+        for index, picture in enumerate(pictures):
+            show = None
+            if opened and isinstance(request, IterativeRequest):
+                show = functools.partial(opened[index].developing, request.blend)
+            report = _PictureProgress(progress, index, len(pictures), show)
+            if not report(Progress(_("Preparing"), 0.0)):
+                break
+            result = painter(_picture(picture), report)
+            painted.append(PaintedPicture(_raw(result.pixels, picture.eight_bits), result.seconds, result.notes))
+        return painted
+
+    def require_torch(self) -> None:
+        """Raise StyleError, saying how to get it, if PyTorch is not installed."""
+        from plugin.engine.iterative.iterative_painting import require_torch
+
+        require_torch()
+
+    def check_pictures(self, pixels: int) -> None:
+        """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
+        memory.check_pictures(pixels)
+
+    def open_layer(self, picture: RawPicture, grey: bool) -> OpenedLayer:
+        """Keep a copy of a layer for previews, as Engine.open_layer describes."""
+        from plugin.engine.preview.layer_copy import LayerCopy
+
+        memory.keep_freed_memory()
+        copy, number = LayerCopy(picture, grey), next(self._numbers)
+        self._layers[number] = _OpenedLayer(copy)
+        return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
+
+    def close_layer(self, layer: int) -> None:
+        """Forget an opened layer and all its previews."""
+        del self._layers[layer]
+
+    def layer_photo(self, layer: int, corner: tuple[int, int] | None = None) -> bytes:
+        """Return the unpainted opened layer to be shown, as Engine.layer_photo describes."""
+        from plugin.engine.preview.layer_copy import opaque
+
+        return opaque(self._layers[layer].copy.shown_part(corner).pixels).tobytes()
+
+    def preview(self, layer: int, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
+        """Paint a preview of an opened layer, as Engine.preview describes."""
+        from plugin.engine.preview.preview_painting import paint_preview
+
+        opened = self._layers[layer]
+        painted, result = paint_preview(opened.copy, request, sketch, stopper)
+        number = next(self._numbers)
+        opened.previews[number] = opened.copy.shown_part(request.corner), painted
+        return PreviewResult(number, result.provider.name == CUDA, result.provider.reason)
+
+    def mix_preview(self, layer: int, preview: int, blend: BlendSettings) -> bytes:
+        """Return the photo mixed with a preview, to be shown as ``layer_photo`` is."""
+        opened = self._layers[layer]
+        return opened.mixed(*opened.previews[preview], blend)
+
+    def forget_preview(self, layer: int, preview: int) -> None:
+        """Forget a preview, unless its layer is closed already."""
+        if layer in self._layers:
+            del self._layers[layer].previews[preview]
+
+    def estimate_time(self, shapes: Sequence[tuple[int, int]], recipe: Recipe, stopper: Stopper) -> Estimate:
+        """Estimate how long renders take, as Engine.estimate_time describes."""
+        from plugin.engine.iterative.time_estimate import estimate
+
+        memory.keep_freed_memory()
+        return estimate(shapes, recipe.settings, stopper, features=recipe.features)
+
+    def forget_host(self) -> None:
+        """Drop the layers of a host that has gone. What failed on the GPU may be tried again for the next host."""
+        self._layers.clear()
+        provider.forget_troubles()
+
+    def release_memory(self) -> None:
+        """Drop everything that is kept only to make the next call quicker."""
+        forget_sessions()
+        gc.collect()
+        memory.give_back_freed_memory()
 
 
-def paint(
-    pictures: Sequence[RawPicture],
-    how: FastRequest | IterativeRequest,
-    progress: ProgressCallback = ignore,
-    *,
-    layers: Sequence[int] = (),
-) -> list[Painted]:
-    """The pictures painted. Where ``progress`` returns False, those that are not begun are left out.
+class _PictureProgress:
+    """The progress callback of one of several pictures, which reports to the host how far all of them are."""
 
-    ``layers`` are opened ones to show the pictures on as they develop: ``progress`` then gets them ready to be shown,
-    at the size of the layer and in its mixture of photo and painting. Raises as paint_fast and render do.
-    """
-    memory.keep_freed_memory()
-    copies = [_opened[number].copy for number in layers]
-    painter = _trained(how) if isinstance(how, FastRequest) else _from_picture(how)
-    done = []
-    for index, raw in enumerate(pictures):
-        told = _teller(index, len(pictures), progress, how, copies[index] if copies else None)
-        if not told(Progress(_("Preparing"), 0.0)):
-            break
-        painted = painter(_picture(raw), told)
-        done.append(Painted(_raw(painted.pixels, raw.eight_bits), painted.seconds, painted.notes))
-    return done
+    def __init__(
+        self, progress: ProgressCallback, index: int, count: int, show: Callable[[np.ndarray], bytes] | None
+    ) -> None:
+        self._progress, self._index, self._count, self._show = progress, index, count, show
+        self._last, self._goes_on = 0.0, True
+
+    def __call__(self, at: Progress) -> bool:
+        now = time.monotonic()
+        if at.iteration > 1 and now - self._last < REPORT_SECONDS:
+            return self._goes_on
+        self._last = now
+        shown = self._show(at.preview) if self._show and at.preview is not None else None
+        fraction = (self._index + at.fraction) / self._count
+        self._goes_on = self._progress(replace(at, fraction=fraction, part=self._index, preview=None, shown=shown))
+        return self._goes_on
 
 
-def require_torch() -> None:
-    """Raise StyleError, saying how to get it, if PyTorch is not installed."""
+def _fast_painter(request: FastRequest) -> Painter:
+    return lambda picture, progress: paint_fast(picture, request.styles, request.settings, progress)
+
+
+def _iterative_painter(request: IterativeRequest) -> Painter:
     from plugin.engine.iterative import iterative_painting as render
 
-    render.require_torch()
-
-
-def open_layer(picture: RawPicture, grey: bool) -> OpenedLayer:
-    """Keep a copy of a layer, of eight bits, to try things on. ``grey`` is whether the layer can hold no colours."""
-    from plugin.engine.preview.layer_copy import LayerCopy
-
-    memory.keep_freed_memory()
-    copy, number = LayerCopy(picture, grey), next(_numbers)
-    _opened[number] = _Opened(copy)
-    return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
-
-
-def close_layer(layer: int) -> None:
-    """Forget an opened layer, and all that was tried on it."""
-    del _opened[layer]
-
-
-def photo(layer: int, corner: tuple[int, int] | None = None) -> bytes:
-    """The opened layer as it is, or the part of it with this corner, to be shown: RGB in eight bits, over checks where
-    it is transparent.
-    """
-    from plugin.engine.preview.layer_copy import opaque
-
-    return opaque(_opened[layer].copy.shown_part(corner).pixels).tobytes()
-
-
-def try_on(layer: int, wish: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
-    """Try a wish on an opened layer. A ``sketch`` is quick, but has larger strokes than it should.
-
-    Raises StyleError as paint_fast does, and progress.Stopped if ``stopper`` stops it.
-    """
-    from plugin.engine.preview import preview_painting as trial
-
-    opened = _opened[layer]
-    rgb, done = trial.tried(opened.copy, wish, sketch, stopper)
-    number = next(_numbers)
-    opened.trials[number] = opened.copy.shown_part(wish.corner), rgb
-    return PreviewResult(number, done.provider.name == CUDA, done.provider.reason)
-
-
-def mix(layer: int, number: int, strength: float, keep_colors: bool) -> bytes:
-    """The photo and what was tried on it, mixed as picture.composite does, to be shown as ``photo`` is."""
-    opened = _opened[layer]
-    return _mixed(opened.copy, *opened.trials[number], BlendSettings(strength, keep_colors))
-
-
-def forget(layer: int, number: int) -> None:
-    """Forget what was tried under this number, unless its layer was closed."""
-    if layer in _opened:
-        del _opened[layer].trials[number]
-
-
-def estimate(shapes: Sequence[tuple[int, int]], recipe: Recipe, stopper: Stopper) -> Estimate:
-    """How long renders of these heights and widths will take together (see estimate.py)."""
-    from plugin.engine.iterative import time_estimate as estimates
-
-    memory.keep_freed_memory()
-    return estimates.estimate(shapes, recipe.settings, stopper, features=recipe.features)
-
-
-def left() -> None:
-    """The host is gone: so are its layers, and what failed for it may work for the next one."""
-    _opened.clear()
-    provider.forget_troubles()
-
-
-def rest() -> None:
-    """Let go of all that would only make a next call quicker."""
-    forget_sessions()
-    gc.collect()
-    memory.give_back_freed_memory()
-
-
-def _trained(how: FastRequest) -> Painter:
-    return lambda picture, progress: paint_fast(picture, how.styles, how.settings, progress)
-
-
-def _from_picture(how: IterativeRequest) -> Painter:
-    from plugin.engine.iterative import iterative_painting as render
-
-    style_picture = _picture(how.style_picture)
+    style_picture = _picture(request.style_picture)
 
     def painter(picture: Picture, progress: ProgressCallback) -> IterativeResult:
         return render.render(
             picture,
             style_picture,
-            how.recipe.settings,
+            request.recipe.settings,
             progress,
-            features=how.recipe.features,
-            pooling=how.recipe.pooling,
-            strength=how.blend.strength,
-            keep_colors=how.blend.keep_colors,
+            features=request.recipe.features,
+            pooling=request.recipe.pooling,
+            strength=request.blend.strength,
+            keep_colors=request.blend.keep_colors,
             keep_size=True,
         )
 
@@ -190,7 +210,7 @@ def _from_picture(how: IterativeRequest) -> Painter:
 def _picture(raw: RawPicture) -> Picture:
     kind, unit = (np.uint8, np.float32(255)) if raw.eight_bits else (np.float32, np.float32(1))
     values = np.frombuffer(raw.data, kind).reshape(raw.height, raw.width, raw.channels)
-    planes = np.empty((4, raw.height, raw.width), np.float32)  # as those who resize pictures want them
+    planes = np.empty((4, raw.height, raw.width), np.float32)  # the layout that resizing needs
 
     def copy(rows: slice) -> None:
         for channel in range(raw.channels):
@@ -217,32 +237,3 @@ def _raw(pixels: np.ndarray, eight_bits: bool) -> RawPicture:
 
     in_threads(copy, bands(height, width))
     return RawPicture(width, height, channels, values.data.cast("B"), None, eight_bits)
-
-
-def _mixed(copy: LayerCopy, picture: Picture, rgb: np.ndarray, blend: BlendSettings) -> bytes:
-    from plugin.engine.preview.layer_copy import greyed, opaque
-
-    mixed = composite(picture, rgb, blend)
-    return opaque(greyed(mixed) if copy.grey else mixed).tobytes()
-
-
-def _teller(
-    index: int, count: int, progress: ProgressCallback, how: FastRequest | IterativeRequest, copy: LayerCopy | None
-) -> ProgressCallback:
-    """What passes on the progress of one of several pictures."""
-    last, going = 0.0, True
-
-    def tell(at: Progress) -> bool:
-        nonlocal last, going
-        now = time.monotonic()
-        if at.iteration > 1 and now - last < TELLING_SECONDS:
-            return going
-        last, shown = now, None
-        if at.preview is not None and copy is not None and isinstance(how, IterativeRequest):
-            rgb = resized(at.preview, copy.proxy.height, copy.proxy.width)
-            shown = _mixed(copy, copy.proxy, rgb, how.blend)
-        fraction = (index + at.fraction) / count
-        going = progress(replace(at, fraction=fraction, part=index, preview=None, shown=shown))
-        return going
-
-    return tell

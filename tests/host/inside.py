@@ -4,6 +4,7 @@ plain values; images, layers and other items go by their GIMP ids.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 import traceback
@@ -199,7 +200,7 @@ def run(
 
 def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> list[int]:
     """Paint as the filter does, and press Stop once this one of the layers develops: the layers that were painted."""
-    connect()
+    engine = connect()
     import painting
 
     from plugin.engine.machine.stopwatch import Stopwatch
@@ -217,18 +218,17 @@ def stop_at(image: int, drawables: list[int], part: int, **arguments: Any) -> li
     config = Gimp.get_pdb().lookup_procedure(PROCEDURE).create_config()
     _set_arguments(config, arguments)
     items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
-    painted = painting.paint(Gimp.Image.get_by_id(image), items, config, Stopwatch(), Watcher())
+    painted = painting.paint(engine, Gimp.Image.get_by_id(image), items, config, Stopwatch(), Watcher())
     return [layer.get_id() for layer in painted]
 
 
-def connect() -> None:
-    """Make the filter's modules importable here, and connect its engine."""
-    folder = str(Path(Gimp.directory(), "plug-ins", "neural-style"))
-    if folder not in sys.path:
-        sys.path.insert(1, folder)
-        import engine_connection
+@functools.cache
+def connect() -> Any:
+    """Make the filter's modules importable here, and return its engine."""
+    sys.path.insert(1, str(Path(Gimp.directory(), "plug-ins", "neural-style")))
+    from engine_connection import EngineConnection
 
-        engine_connection.connect()
+    return EngineConnection().connect()
 
 
 def run_folder(**arguments: Any) -> dict[str, Any]:
@@ -282,11 +282,11 @@ def preview(
     layer: int, styles: list[str], stroke_size: float = 100.0, corner: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
     """What the dialog's preview shows, one after another, when these styles are chosen at once, until it is at rest."""
-    connect()
-    import engine_connection as engine
+    engine = connect()
     from gui.preview import Preview, open_layer
 
     from plugin.engine.fast.style_library import find_styles
+    from plugin.engine.imaging.blend_settings import BlendSettings
     from plugin.engine.messages import PreviewRequest
 
     shown: list[dict[str, Any]] = []
@@ -298,14 +298,14 @@ def preview(
         if painting and painting is not last:
             last = painting
             seconds = time.monotonic() - began
-            data = engine.mix(opened.opened.number, painting.trial.number, 100.0, False)
+            data = engine.mix_preview(opened.opened.number, painting.trial.number, BlendSettings())
             rgb = np.frombuffer(data, np.uint8).reshape(opened.opened.height, opened.opened.width, 3)
             names = [style.name for style, _ in painting.wish.styles]
             rgb = rgb.astype(np.float32) / 255
             shown.append({"styles": names, "sketch": painting.sketch, "rgb": rgb, "seconds": seconds})
 
-    opened = open_layer(Gimp.Item.get_by_id(layer))
-    preview = Preview(opened, look)
+    opened = open_layer(engine, Gimp.Item.get_by_id(layer))
+    preview = Preview(engine, opened, look)
     began = time.monotonic()
     for style in styles:
         preview.wish(PreviewRequest(tuple(find_styles(style).items()), stroke_size, corner))
@@ -319,7 +319,7 @@ def preview(
 
 def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tuple[float, str, str]]:
     """What the dialog tells of a render, when these sizes are typed at once: seconds, feature network, trouble."""
-    connect()
+    engine = connect()
     from gui.estimator import Estimator
 
     from nst_core.base.recipes import Recipe
@@ -331,7 +331,7 @@ def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tu
         found = estimator.estimate
         told.append((found.seconds, found.feature_network, "") if found else (0.0, "", estimator.trouble))
 
-    estimator = Estimator([shape], tell)
+    estimator = Estimator(engine, [shape], tell)
     for size in sizes:
         estimator.wish(Recipe(IterativeSettings(size=size, iterations=10), features))
     while not told:

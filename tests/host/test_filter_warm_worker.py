@@ -10,13 +10,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from plugin.engine.process import warm_worker as staying
+from plugin.engine.process import warm_worker
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import need_torch, pixels, some_pixels, until
 from tests.host.gimp import Session, environment, make_profile
 
 LISTENING = "00010000"  # of linux/net.h: SO_ACCEPTCON
-pytestmark = pytest.mark.skipif(not staying.POSSIBLE, reason="engines stay on Linux alone")
+pytestmark = pytest.mark.skipif(not warm_worker.SUPPORTED, reason="engines stay on Linux alone")
 
 
 @pytest.fixture(params=[False, True], ids=["after GIMP's Python", "after its own process"])
@@ -43,7 +43,7 @@ def idle(session: Session) -> psutil.Process:
     """The engine that stays, once it waits for somebody to join."""
 
     def waits() -> bool:
-        name = staying.name(session.process.pid, "")
+        name = warm_worker.worker_name(session.process.pid, "")
         lines = Path("/proc/net/unix").read_text().splitlines()
         return any(f"@{name}" in line and LISTENING in line.split() for line in lines)
 
@@ -78,7 +78,7 @@ def test_every_later_run_is_done_by_it_and_paints_the_same(gimp, fresh, tmp_path
 
 
 def test_there_is_none_where_none_is_wanted(gimp, fresh, tmp_path):
-    with Session(gimp.console, fresh | {staying.VARIABLE: "0"}, tmp_path / "gimp.log") as session:
+    with Session(gimp.console, fresh | {warm_worker.STAY_VARIABLE: "0"}, tmp_path / "gimp.log") as session:
         image, layer = session.call("new_image", pixels=some_pixels())
         first = painted(session, image, layer)
         assert (painted(session, image, layer) == first).all()

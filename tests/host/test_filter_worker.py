@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plugin.engine.process import warm_worker as staying
+from plugin.engine.process import warm_worker
 from tests.conftest import SAMPLES
 from tests.host.filter_checks import (
     AGAIN,
@@ -29,7 +29,7 @@ from tests.host.gimp import Session, environment, make_profile
 def other_variables(gimp, home, tmp_path_factory) -> dict[str, str]:
     """Those of a GIMP whose Python is another one, and with which no engine stays."""
     profile = make_profile(tmp_path_factory.mktemp("gimp") / "profile", other_python=True)
-    return environment(profile, home) | {staying.VARIABLE: "0"}
+    return environment(profile, home) | {warm_worker.STAY_VARIABLE: "0"}
 
 
 @pytest.fixture(scope="module")

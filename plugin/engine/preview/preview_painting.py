@@ -17,7 +17,9 @@ SURROUNDINGS = 224
 AS_IT_IS = FastSettings(full_resolution=True)
 
 
-def tried(copy: LayerCopy, wish: PreviewRequest, sketch: bool, stopper: Stopper) -> tuple[np.ndarray, FastResult]:
+def paint_preview(
+    copy: LayerCopy, wish: PreviewRequest, sketch: bool, stopper: Stopper
+) -> tuple[np.ndarray, FastResult]:
     """How ``wish`` looks at full strength: float32 RGB of the size of ``copy.proxy``, and the run that it comes from.
 
     A ``sketch`` of the whole is painted at that size too, which is quick, but has larger strokes than it should.

@@ -1,6 +1,6 @@
-"""What a host and its worker (see remote.py and worker.py) send each other over a pipe. Standard library only.
+"""The messages of a host and its worker (see remote.py and worker.py). Standard library only.
 
-Messages are pickled, since both ends are ours. They may run different versions of Python.
+Messages are pickled, since both ends are ours. The two ends may run different versions of Python.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import IO, Any
 
-# The oldest Python that install.py takes reads this one.
+# The oldest Python that install.py accepts reads this one.
 PROTOCOL = 5
-# A call that says that there will be no more of them.
-LEAVE = "leave"
+# In the place of a method's name: there will be no more calls; stop a running call; an answer to its progress.
+LEAVE, STOP, REPLY = "leave", "stop", "reply"
 
 
-class Own(Enum):
-    """Stands in a message for what cannot be sent: the receiver has one of its own, which does the same."""
+class StandIn(Enum):
+    """Stands in a message for an argument that cannot be sent; the receiver puts one of its own in its place."""
 
     PROGRESS = "progress"
     STOPPER = "stopper"
@@ -36,14 +36,14 @@ def receive(stream: IO[bytes]) -> Any:
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: object) -> Any:
-        if isinstance(value, PurePath):  # whose classes are in modules of other names in other versions
+        if isinstance(value, PurePath):  # its class is in a module of another name in other versions of Python
             return path, (str(value),)
         if isinstance(value, memoryview):
-            # Without a copy, which is as long as the picture.
+            # Without a copy, which would be as large as the picture.
             return bytes, (pickle.PickleBuffer(value.toreadonly()),)
         return NotImplemented
 
 
 def path(text: str) -> Path:
-    """A path that was sent."""
+    """Return a path that was sent as text."""
     return Path(text)

@@ -1,6 +1,6 @@
-"""An engine's process that stays for the host's next plug-in, so that this need not wait for one to start.
+"""A worker process that stays for the host's next plug-in, which then need not wait for a worker to start.
 
-Only on Linux, whose abstract sockets leave no files behind and tell who is at the other end. Standard library only.
+Only on Linux, where abstract sockets leave no files behind and tell who is at the other end. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
-POSSIBLE = sys.platform == "linux" and hasattr(os, "pidfd_open")
-# For how long it stays with nothing to do; 0 for not at all.
-VARIABLE, SECONDS, MOST_SECONDS = "NEURAL_STYLE_STAY_SECONDS", 600.0, 1e6
-# After which it rests: somebody who tries things comes back sooner.
-REST_SECONDS = 10.0
-# One that does not greet within these is not waited for.
-PATIENCE = 1.0
-NAMESPACE = Path("/proc/self/ns/pid")
+SUPPORTED = sys.platform == "linux" and hasattr(os, "pidfd_open")
+# For how many seconds a worker stays with nothing to do; 0 for not at all.
+STAY_VARIABLE, DEFAULT_STAY_SECONDS, MAX_STAY_SECONDS = "NEURAL_STYLE_STAY_SECONDS", 600.0, 1e6
+# After which it releases memory: a user who tries settings comes back sooner.
+RELEASE_SECONDS = 10.0
+GREETING_SECONDS = 1.0
+PID_NAMESPACE = Path("/proc/self/ns/pid")
 GREETING = b"\n"
 
 
-class Engine(NamedTuple):
-    """What a host has of the engine that it joined: what the engine prints, and what ends it when it is closed, as the
-    end of the host does.
+@dataclass(frozen=True)
+class JoinedWorker:
+    """A host's ends of its connection to a warm worker.
+
+    Attributes:
+        errors: what the worker prints.
+        life: the worker ends when this is closed, as it is at the latest when the host ends.
     """
 
     connection: socket.socket
@@ -37,9 +41,13 @@ class Engine(NamedTuple):
     life: IO[bytes]
 
 
-class Host(NamedTuple):
-    """What an engine has of the host that joined it: ends of pipes, one to print to and one that says if it still
-    lives.
+@dataclass(frozen=True)
+class JoinedHost:
+    """A warm worker's ends of its connection to a host.
+
+    Attributes:
+        errors: the file descriptor to print to.
+        life: the file descriptor of a pipe that closes when the host ends.
     """
 
     connection: socket.socket
@@ -47,100 +55,108 @@ class Host(NamedTuple):
     life: int
 
 
-def seconds() -> float:
-    """For how long an engine is to stay: what the user says, or SECONDS."""
+def stay_seconds() -> float:
+    """Return for how long a worker stays: what the user set, or DEFAULT_STAY_SECONDS."""
     try:
-        return min(max(0.0, float(os.environ[VARIABLE])), MOST_SECONDS) if POSSIBLE else 0.0
+        return min(max(0.0, float(os.environ[STAY_VARIABLE])), MAX_STAY_SECONDS) if SUPPORTED else 0.0
     except (KeyError, ValueError):
-        return SECONDS
+        return DEFAULT_STAY_SECONDS
 
 
-def name(host: int, version: str) -> str:
-    """Under what name the engine of this version stays for the host with this process id; empty if it cannot."""
+def worker_name(host: int, version: str) -> str:
+    """Return the name under which a worker of this version waits for the host with this process id.
+
+    Empty if no worker can stay.
+    """
     try:
-        # Sandboxes may have the same numbers for different processes.
-        return f"neural-style-{NAMESPACE.stat().st_ino}-{host}-{version}" if POSSIBLE else ""
+        # Sandboxes may use the same ids for different processes.
+        return f"neural-style-{PID_NAMESPACE.stat().st_ino}-{host}-{version}" if SUPPORTED else ""
     except OSError:
         return ""
 
 
-def join(name: str) -> Engine | None:
-    """The engine that stays under ``name`` and has nothing to do, or None."""
-    if not POSSIBLE:
+def join_worker(name: str) -> JoinedWorker | None:
+    """Connect to the idle worker that waits under ``name``. None if there is none."""
+    if not SUPPORTED:
         return None
-    (errors, printed), (lived, life) = os.pipe(), os.pipe()
-    engine = Engine(socket.socket(socket.AF_UNIX), os.fdopen(errors, "rb"), os.fdopen(life, "wb"))
+    (errors, errors_sent), (life_sent, life) = os.pipe(), os.pipe()
+    worker = JoinedWorker(socket.socket(socket.AF_UNIX), os.fdopen(errors, "rb"), os.fdopen(life, "wb"))
     try:
-        engine.connection.settimeout(PATIENCE)
-        engine.connection.connect(f"\0{name}")
-        if is_ours(engine.connection) and engine.connection.recv(1) == GREETING:
-            socket.send_fds(engine.connection, [GREETING], [printed, lived])
-            engine.connection.settimeout(None)
-            return engine
+        worker.connection.settimeout(GREETING_SECONDS)
+        worker.connection.connect(f"\0{name}")
+        if is_trusted(worker.connection) and worker.connection.recv(1) == GREETING:
+            socket.send_fds(worker.connection, [GREETING], [errors_sent, life_sent])
+            worker.connection.settimeout(None)
+            return worker
     except OSError:
         pass
     finally:
-        os.close(printed)
-        os.close(lived)
-    for end in engine:
-        end.close()
+        os.close(errors_sent)
+        os.close(life_sent)
+    worker.connection.close()
+    worker.errors.close()
+    worker.life.close()
     return None
 
 
-def next_host(name: str, host: int, rest: Callable[[], None]) -> Host | None:
-    """Wait for somebody to join. None if the process ``host`` ends, if nobody joins for ``seconds()``, or if another
-    engine stays under this name. ``rest`` is called after REST_SECONDS.
+def wait_for_host(name: str, host: int, release_memory: Callable[[], None]) -> JoinedHost | None:
+    """Wait under ``name`` for a host to join, and call ``release_memory`` after RELEASE_SECONDS.
+
+    None if the process ``host`` ends, if no host joins for ``stay_seconds``, or if another worker has the name.
     """
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as listener, os.fdopen(os.pidfd_open(host)) as ended:
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as listener, os.fdopen(os.pidfd_open(host)) as host_ended:
         listener.bind(f"\0{name}")
         listener.listen(1)
         now = time.monotonic()
-        resting, last = now + REST_SECONDS, now + seconds()
+        release, last = now + RELEASE_SECONDS, now + stay_seconds()
         while now < last:
-            ready, _, _ = select.select([listener.fileno(), ended.fileno()], [], [], max(0, min(resting, last) - now))
-            if ended.fileno() in ready:
+            events = [listener.fileno(), host_ended.fileno()]
+            ready, _, _ = select.select(events, [], [], max(0, min(release, last) - now))
+            if host_ended.fileno() in ready:
                 return None
             if ready and (joined := _accept(listener)):
                 return joined
             now = time.monotonic()
-            if now >= resting:
-                rest()
-                resting = last
+            if now >= release:
+                release_memory()
+                release = last
     return None
 
 
-def _accept(listener: socket.socket) -> Host | None:
+def _accept(listener: socket.socket) -> JoinedHost | None:
     connection, _ = listener.accept()
     try:
-        connection.settimeout(PATIENCE)
-        if is_ours(connection):
+        connection.settimeout(GREETING_SECONDS)
+        if is_trusted(connection):
             connection.send(GREETING)
             _, (errors, life), _, _ = socket.recv_fds(connection, 1, 2)
             connection.settimeout(None)
-            return Host(connection, errors, life)
-    except (OSError, ValueError):  # the latter if it sent none
+            return JoinedHost(connection, errors, life)
+    except (OSError, ValueError):  # ValueError if it sent no descriptors
         pass
     connection.close()
     return None
 
 
 def streams(connection: socket.socket) -> tuple[IO[bytes], IO[bytes]]:
-    """What to read from the other end, and what to write to it."""
-    # The socket's own files cannot be closed any more while an interpreter ends, and say so.
+    """Return a stream to read from the other end, and one to write to it."""
+    # The socket's own files cannot be closed while an interpreter ends, and print a warning.
     reading, writing = os.dup(connection.fileno()), os.dup(connection.fileno())
     return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
 
 
-def other_end(connection: socket.socket) -> tuple[int, int]:
-    """The process and the user that were there when the connection was made."""
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return the ids of the process and the user that made the connection at the other end."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     process, user, _ = struct.unpack("3i", credentials)
     return process, user
 
 
-def is_ours(connection: socket.socket) -> bool:
-    """Whether the same user is at the other end, and no sandbox: messages are pickled, and are not to be read from
-    anybody else. Raises OSError if that cannot be found out.
+def is_trusted(connection: socket.socket) -> bool:
+    """Return whether the same user is at the other end, outside any sandbox.
+
+    Messages are pickled, and reading a stranger's would run the stranger's code. Raises OSError if this cannot be
+    determined.
     """
-    process, user = other_end(connection)
-    return user == os.getuid() and Path(f"/proc/{process}/ns/pid").stat().st_ino == NAMESPACE.stat().st_ino
+    process, user = peer(connection)
+    return user == os.getuid() and Path(f"/proc/{process}/ns/pid").stat().st_ino == PID_NAMESPACE.stat().st_ino

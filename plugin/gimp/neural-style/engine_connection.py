@@ -1,11 +1,8 @@
-"""The engine: once it is connected, the functions of plugin/engine/service.py are to be had here.
+"""The filter's way to the engine (see plugin/engine/api.py).
 
-    import engine_connection as engine
-    engine.paint(...)
-
-They run in the process that stayed after the last run, if there is one and it is idle; else in this process if its
-Python is of the version that the private environment was made for; else in a new process of that environment's own
-Python.
+The engine is in the warm worker that the last run left, if there is one and it is idle; else in this process, if its
+Python has the version that the private environment was made for; else in a new worker, started with that environment's
+own Python.
 """
 
 from __future__ import annotations
@@ -15,115 +12,122 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import installation
 from translation import CATALOGUES
 
-# Those of the environment's packages that are ours.
+if TYPE_CHECKING:
+    from plugin.engine.api import Engine
+    from plugin.engine.process.remote import RemoteEngine
+
+# The environment's packages that are ours.
 PACKAGES = ("nst_core", "plugin")
-_service: Any = None
 
 
-def start() -> None:
-    """Reach the engine that stayed, or have the process of an engine that has one begin to start, which it does while
-    GIMP's libraries are imported.
-    """
-    global _service
-    with suppress(installation.InstallationError, ImportError, OSError):  # of which connect() tells
-        found = installation.read()
-        _service = _stayed(found)
-        if not _fits(found):
-            connect()
+class EngineConnection:
+    """One run's connection to the engine."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+
+    def begin(self) -> None:
+        """Join the warm worker, or start a worker if one is needed, which starts while GIMP's libraries are imported.
+
+        Errors are left to ``connect``.
+        """
+        with suppress(installation.InstallationError, ImportError, OSError):
+            environment = installation.read()
+            self._engine = _warm_engine(environment)
+            if not _fits(environment):
+                self.connect()
+
+    def connect(self) -> Engine:
+        """Return the engine. Raises InstallationError if it cannot be loaded."""
+        if self._engine is None:
+            environment = installation.read()
+            try:
+                self._engine = _local_engine(environment) if _fits(environment) else _started_engine(environment)
+            except (ImportError, OSError) as error:
+                raise environment.damaged(error) from error
+        return self._engine
+
+    def leave(self) -> None:
+        """End the calls, and leave a warm worker to the next run."""
+        # The run itself has succeeded or failed already, whatever happens here.
+        with suppress(installation.InstallationError, ImportError, OSError):
+            environment = installation.read()
+            if self._engine is None or not _worker_name():
+                return
+            from plugin.engine.process.remote import RemoteEngine, start_warm_worker
+
+            if isinstance(self._engine, RemoteEngine):
+                self._engine.leave()
+            else:
+                start_warm_worker(_command(environment))
 
 
-def connect() -> None:
-    """Make the engine callable. Raises InstallationError if it is not there."""
-    global _service
-    if _service is None:
-        found = installation.read()
-        try:
-            _service = (_here if _fits(found) else _elsewhere)(found)
-        except (ImportError, OSError) as error:
-            raise found.damaged(error) from error
+def _fits(environment: installation.Installation) -> bool:
+    """Return whether this process's Python can load the environment's packages."""
+    return environment.python == tuple(map(str, sys.version_info[:2]))
 
 
-def leave() -> None:
-    """There will be no more calls: leave an engine that stays for a while to the next run."""
-    # The run itself is done, whatever becomes of this.
-    with suppress(installation.InstallationError, ImportError, OSError):
-        found = installation.read()
-        if _service is None or not _name(found):
-            return
-        from plugin.engine.process import remote
-
-        if isinstance(_service, remote.Remote):
-            _service.leave()
-        else:
-            remote.leave_one(_command(found))
-
-
-def __getattr__(name: str) -> Any:
-    return getattr(_service, name)
-
-
-def _fits(found: installation.Installation) -> bool:
-    return found.python == tuple(map(str, sys.version_info[:2]))
-
-
-def _stayed(found: installation.Installation) -> Any:
-    _find_packages(found)
-    name = _name(found)
+def _warm_engine(environment: installation.Installation) -> RemoteEngine | None:
+    _find_packages(environment)
+    name = _worker_name()
     if not name:
         return None
-    from plugin.engine.process import warm_worker as staying
+    from plugin.engine.process import warm_worker
 
-    if not (stayed := staying.join(name)):
+    # Most runs find none, and need not import what speaks to it.
+    if not (worker := warm_worker.join_worker(name)):
         return None
-    from plugin.engine.process import remote
+    from plugin.engine.process.remote import joined_engine
 
-    return remote.joined(stayed)
-
-
-def _here(found: installation.Installation) -> Any:
-    _find_packages(found)
-    from plugin.engine import service
-
-    return service
+    return joined_engine(worker)
 
 
-def _elsewhere(found: installation.Installation) -> Any:
-    _find_packages(found)
-    from plugin.engine.process import remote
+def _local_engine(environment: installation.Installation) -> Engine:
+    _find_packages(environment)
+    from plugin.engine.service import LocalEngine
 
-    return remote.start(_command(found))
-
-
-def _command(found: installation.Installation) -> list[str | Path]:
-    from plugin.engine.process import remote
-
-    return remote.worker_command(found.program, CATALOGUES, os.getppid(), _name(found))
+    return LocalEngine()
 
 
-def _name(found: installation.Installation) -> str:
-    """That of the engine which stays for this GIMP, as long as it is not installed anew; empty if none is to stay."""
-    from plugin.engine.process import warm_worker as staying
+def _started_engine(environment: installation.Installation) -> Engine:
+    _find_packages(environment)
+    from plugin.engine.process.remote import start_worker
 
-    return staying.name(os.getppid(), str(installation.RECORD.stat().st_mtime_ns)) if staying.seconds() else ""
+    return start_worker(_command(environment))
 
 
-def _find_packages(found: installation.Installation) -> None:
-    if _fits(found):
-        # After the script's own folder, so that no package can hide the modules beside this one.
-        if str(found.site_packages) not in sys.path:
-            sys.path.insert(1, str(found.site_packages))
+def _command(environment: installation.Installation) -> list[str | Path]:
+    from plugin.engine.process.remote import worker_command
+
+    return worker_command(environment.program, CATALOGUES, os.getppid(), _worker_name())
+
+
+def _worker_name() -> str:
+    """Return the name of this GIMP's warm worker, which an update changes; empty if none is to stay."""
+    from plugin.engine.process import warm_worker
+
+    if not warm_worker.stay_seconds():
+        return ""
+    return warm_worker.worker_name(os.getppid(), str(installation.RECORD.stat().st_mtime_ns))
+
+
+def _find_packages(environment: installation.Installation) -> None:
+    if _fits(environment):
+        # After the script's own folder: no package must hide the modules beside this one.
+        if str(environment.site_packages) not in sys.path:
+            sys.path.insert(1, str(environment.site_packages))
         return
-    # Our packages alone, of which the filter needs what is written in Python: the others there, which are compiled for
-    # another version, must not be found in the place of those that this Python may have.
+    # Only our packages, of which the filter uses modules written in Python. The environment's other packages are
+    # compiled for another version, and must not hide those that this Python may have.
     for name in PACKAGES:
         if name in sys.modules:
             continue
-        folder = found.site_packages / name
+        folder = environment.site_packages / name
         spec = importlib.util.spec_from_file_location(
             name, folder / "__init__.py", submodule_search_locations=[str(folder)]
         )

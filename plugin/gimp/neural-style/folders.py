@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import background
-import engine_connection as engine
 import painting
 import pixels
 from gi.repository import Gimp, Gio
@@ -17,8 +17,11 @@ from nst_core.base.files import written_whole
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.messages import FastRequest, IterativeRequest
 
+if TYPE_CHECKING:
+    from plugin.engine.api import Engine
 
-def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[str], list[str]]:
+
+def paint_folder(engine: Engine, config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[str], list[str]]:
     """Paint as ``config`` says. Returns the names of the files written, and a sentence for each file skipped.
 
     ``clock`` measures all but the writing of the last file.
@@ -34,7 +37,7 @@ def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[s
     files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     if not files:
         raise StyleError(_("There are no files in {folder}; choose a folder with pictures.").format(folder=folder))
-    title, how = painting.choose(config)
+    title, how = painting.choose(engine, config)
     if ending:
         _check_format(ending)
     painted: list[str] = []
@@ -49,7 +52,7 @@ def paint_folder(config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[s
             text = _("{title}, {file} ({number} of {count})")
             text = text.format(title=title, file=file.name, number=number, count=len(files))
             clock.lap("write")
-            _paint_file(file, target, how, text, clock)
+            _paint_file(engine, file, target, how, text, clock)
             painted.append(target.name)
         except StyleError as error:
             skipped.append(_("{file} was skipped: {error}").format(file=file.name, error=error))
@@ -85,7 +88,9 @@ def _check_format(ending: str) -> None:
         image.delete()
 
 
-def _paint_file(file: Path, target: Path, how: FastRequest | IterativeRequest, title: str, clock: Stopwatch) -> None:
+def _paint_file(
+    engine: Engine, file: Path, target: Path, how: FastRequest | IterativeRequest, title: str, clock: Stopwatch
+) -> None:
     image = pixels.load(Gio.File.new_for_path(str(file)))
     try:
         if image.get_base_type() == Gimp.ImageBaseType.INDEXED:

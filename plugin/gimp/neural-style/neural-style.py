@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 BEGAN = time.perf_counter()  # before the imports, which take time too
 gc.disable()  # until all is imported, none of which is garbage
 
-import engine_connection as engine  # noqa: E402
+from engine_connection import EngineConnection  # noqa: E402
 
+CONNECTION = EngineConnection()
 if "-run" in sys.argv:  # rather than -query
-    engine.start()
+    CONNECTION.begin()
 
 # gi imports asyncio, which takes OpenSSL along if it can: a twentieth of the start, for connections that nobody opens.
 sys.modules["ssl"] = None  # type: ignore[assignment]
@@ -39,6 +40,7 @@ from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
 from translation import _  # noqa: E402
 
 if TYPE_CHECKING:
+    from plugin.engine.api import Engine
     from plugin.engine.machine.stopwatch import Stopwatch
 
 FILTER = "plug-in-neural-style"
@@ -155,19 +157,19 @@ def paint(
 ) -> Gimp.ValueArray:
     """The filter: ask if interactive, and paint."""
 
-    def work(clock: Stopwatch) -> list[GObject.Value] | None:
+    def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value] | None:
         watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
             from gui import dialog
 
-            if not dialog.ask(procedure, config, drawables, arguments.OUTPUTS):
+            if not dialog.ask(engine, procedure, config, drawables, arguments.OUTPUTS):
                 return None
-            watcher = dialog.watcher(config, drawables)
+            watcher = dialog.watcher(engine, config, drawables)
             clock.lap("dialog")
         arguments.check(config, arguments.OUTPUTS)
         import painting
 
-        layers = painting.paint(image, drawables, config, clock, watcher)
+        layers = painting.paint(engine, image, drawables, config, clock, watcher)
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
             with contextlib.suppress(TypeError):  # that a constructor gives nothing: GIMP has no screen
                 Gimp.Display.new(layers[0].get_image())
@@ -186,22 +188,24 @@ def paint_again(
 ) -> Gimp.ValueArray:
     """Edit again: ask, beginning with the layer's settings, if interactive, and paint anew."""
 
-    def work(clock: Stopwatch) -> list[GObject.Value] | None:
+    def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value] | None:
         import painting
 
-        layer, source, record = painting.find_painting(image, drawables)
+        earlier = painting.find_painting(image, drawables)
         watcher = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
             import records
             from gui import dialog
 
-            records.recall(record.settings, config)
-            if not dialog.ask(procedure, config, [source], arguments.OUTPUTS_AGAIN, with_selection=False):
+            records.recall(earlier.record.settings, config)
+            if not dialog.ask(
+                engine, procedure, config, [earlier.source], arguments.OUTPUTS_AGAIN, with_selection=False
+            ):
                 return None
-            watcher = dialog.watcher(config, [source], with_selection=False)
+            watcher = dialog.watcher(engine, config, [earlier.source], with_selection=False)
             clock.lap("dialog")
         arguments.check(config, arguments.OUTPUTS_AGAIN)
-        return [_array([painting.paint_again(layer, source, record, config, clock, watcher)])]
+        return [_array([painting.paint_again(engine, earlier, config, clock, watcher)])]
 
     return _answer(procedure, run_mode, work)
 
@@ -209,30 +213,30 @@ def paint_again(
 def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: object) -> Gimp.ValueArray:
     """The batch procedure."""
 
-    def work(clock: Stopwatch) -> list[GObject.Value]:
+    def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value]:
         arguments.check(config)
         import folders
 
-        return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(config, clock)]
+        return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(engine, config, clock)]
 
     return _answer(procedure, Gimp.RunMode.NONINTERACTIVE, work)
 
 
 def _answer(
-    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Engine, Stopwatch], list[GObject.Value] | None]
 ) -> Gimp.ValueArray:
     """Do ``work`` with the engine: its values, nothing if it was cancelled, or an error of one sentence."""
     try:
         return _answered(procedure, run_mode, work)
     finally:
-        engine.leave()
+        CONNECTION.leave()
 
 
 def _answered(
-    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Stopwatch], list[GObject.Value] | None]
+    procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Callable[[Engine, Stopwatch], list[GObject.Value] | None]
 ) -> Gimp.ValueArray:
     try:
-        engine.connect()
+        engine = CONNECTION.connect()
     except installation.InstallationError as error:
         return _failed(procedure, run_mode, str(error), log.write(str(error)))
     finally:
@@ -250,12 +254,12 @@ def _answered(
     # Errors of GIMP's procedures become part of our own sentence; GIMP need not show them as well.
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
-        values = work(clock)
+        values = work(engine, clock)
     except background.Cancelled:
         values = None
     except StyleError as error:
         # An engine in a process of its own may have printed why it ended.
-        details = "\n".join(filter(None, (str(error), getattr(error, "said", ""))))
+        details = "\n".join(filter(None, (str(error), getattr(error, "printed", ""))))
         return _failed(procedure, run_mode, str(error), log.write(details))
     except Exception as error:  # anything that gets past here reaches the user without a word
         details = log.write(traceback.format_exc())

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import background
-import engine_connection as engine
 import pixels
 import records
 from gi.repository import Gimp
@@ -23,12 +22,14 @@ from plugin.engine.messages import FastRequest, IterativeRequest, RawPicture
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
+    from plugin.engine.api import Engine
 
 # Pixels that are read at once, without waiting for an engine that is just starting; it looks at the memory itself then.
 READ_UNCHECKED = 2**24
 
 
 def paint(
+    engine: Engine,
     image: Gimp.Image,
     drawables: Sequence[Gimp.Drawable],
     config: Gimp.ProcedureConfig,
@@ -54,7 +55,7 @@ def paint(
                     layer=layer.get_name()
                 )
             )
-    title, painted = _painted(layers, config, clock, watcher, with_selection=output == "image")
+    title, painted = _painted(engine, layers, config, clock, watcher, with_selection=output == "image")
     layers = layers[: len(painted)]
     for layer in layers:
         _paintable(layer, in_place)  # GIMP was not blocked all that time
@@ -83,10 +84,17 @@ def paint(
     return layers
 
 
-def find_painting(
-    image: Gimp.Image, drawables: Sequence[Gimp.Drawable]
-) -> tuple[Gimp.Layer, Gimp.Layer, records.Record]:
-    """The one selected painting, the layer that it was painted from, and how. Raises StyleError without either."""
+@dataclass(frozen=True)
+class EarlierPainting:
+    """A painted layer, the layer that it was painted from, and how."""
+
+    layer: Gimp.Layer
+    source: Gimp.Layer
+    record: records.Record
+
+
+def find_painting(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> EarlierPainting:
+    """Find the one selected painting. Raises StyleError without one, or without the layer that it was painted from."""
     _check_colours(image)
     layers = _paintable_layers(drawables, in_place=False)
     if len(layers) != 1:
@@ -106,28 +114,28 @@ def find_painting(
             ).format(layer=layer.get_name())
         )
     _check_unlocked(layer)
-    return layer, source, record
+    return EarlierPainting(layer, source, record)
 
 
 def paint_again(
-    layer: Gimp.Layer,
-    source: Gimp.Layer,
-    record: records.Record,
+    engine: Engine,
+    earlier: EarlierPainting,
     config: Gimp.ProcedureConfig,
     clock: Stopwatch,
     watcher: background.Watcher | None = None,
 ) -> Gimp.Layer:
-    """Paint ``source`` as it is now, in one undo step, in the place of the painting ``layer`` or over it.
+    """Paint the source of an earlier painting as it is now, in one undo step, in the painting's place or over it.
 
-    Takes what ``find_painting`` gives and returns the new layer. Raises StyleError, the image untouched, if the
+    Returns the new layer. Raises StyleError, the image untouched, if the
     settings or the layers do not allow it, and background.Cancelled if ``watcher`` wants it no more.
     """
-    title, (painted,) = _painted([source], config, clock, watcher)
+    layer, source = earlier.layer, earlier.source
+    title, (painted,) = _painted(engine, [source], config, clock, watcher)
     if not layer.is_valid():
         raise StyleError(_("The painting was removed while it was painted anew; run the filter again."))
     name = _name(title, config)
     # A name of the user's own stays.
-    shown = name if layer.get_name().startswith(record.name) else layer.get_name()
+    shown = name if layer.get_name().startswith(earlier.record.name) else layer.get_name()
     image = layer.get_image()
     image.undo_group_start()
     try:
@@ -150,7 +158,7 @@ def recipe(config: Gimp.ProcedureConfig) -> Recipe:
     return replace(default, settings=replace(default.settings, **numbers), features=features)
 
 
-def choose(config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
+def choose(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
     """The title of the style, and how to paint. Raises StyleError if there is no such style."""
     blend = BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
     file = config.get_property("style-image")
@@ -168,6 +176,7 @@ def choose(config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRe
 
 
 def _painted(
+    engine: Engine,
     layers: Sequence[Gimp.Layer],
     config: Gimp.ProcedureConfig,
     clock: Stopwatch,
@@ -177,7 +186,7 @@ def _painted(
     """The title of the style, and the painted pixels of each layer, or of the first ones if it was stopped; the image
     is only read.
     """
-    title, how = choose(config)
+    title, how = choose(engine, config)
     # A picture can be too large for the reading itself.
     count = sum(layer.get_width() * layer.get_height() for layer in layers)
     if count > READ_UNCHECKED:

@@ -10,7 +10,6 @@ from PIL import Image
 from nst_core.base.errors import StyleError
 from nst_core.base.recipes import PRESETS
 from nst_core.style_file import read_styles
-from plugin.engine import service as here
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
@@ -18,6 +17,7 @@ from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
 from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.service import LocalEngine
 from tests.conftest import SAMPLES
 from tests.style_files import negative_style
 
@@ -31,8 +31,8 @@ def negative(tmp_path_factory):
 
 @pytest.fixture(params=["here", "elsewhere"])
 def service(request):
-    """The functions, wherever they run."""
-    return here if request.param == "here" else request.getfixturevalue("remote")
+    """An engine, wherever it runs."""
+    return LocalEngine() if request.param == "here" else request.getfixturevalue("remote")
 
 
 def raw(pixels: np.ndarray, mask: np.ndarray | None = None) -> RawPicture:
@@ -116,7 +116,7 @@ def test_a_render_is_shown_as_it_develops(service, noise, slim_weights, opened):
     (painted,) = service.paint([raw(noise)], how, tell, layers=[layer.number])
     assert floats(painted.picture, noise) == pytest.approx(noise)  # at a strength of 0
     (shown,) = (progress for progress in told if progress.iteration)
-    assert shown.preview is None and shown.shown == service.photo(layer.number)
+    assert shown.preview is None and shown.shown == service.layer_photo(layer.number)
     assert not any(progress.shown for progress in told if not progress.iteration)
 
 
@@ -125,14 +125,14 @@ def test_what_is_tried_is_mixed(service, negative, opened):
         small = np.array(photo.convert("RGB").resize((120, 80)))
     layer = opened(small)
     assert (layer.width, layer.height) == (120, 80)
-    assert service.photo(layer.number) == small.tobytes()
-    trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
+    assert service.layer_photo(layer.number) == small.tobytes()
+    trial = service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     assert not trial.on_gpu and trial.reason
-    assert service.mix(layer.number, trial.number, 100.0, False) == (255 - small).tobytes()
-    assert service.mix(layer.number, trial.number, 0.0, False) == small.tobytes()
-    service.forget(layer.number, trial.number)
+    assert service.mix_preview(layer.number, trial.number, BlendSettings(100.0)) == (255 - small).tobytes()
+    assert service.mix_preview(layer.number, trial.number, BlendSettings(0.0)) == small.tobytes()
+    service.forget_preview(layer.number, trial.number)
     with pytest.raises(Exception, match=str(trial.number)) as told:
-        service.mix(layer.number, trial.number, 100.0, False)
+        service.mix_preview(layer.number, trial.number, BlendSettings(100.0))
     assert told.typename == "KeyError"
 
 
@@ -140,11 +140,14 @@ def test_selection_transparency_and_grey_are_shown(service, negative, opened, no
     pixels, mask = (noise * 255).astype(np.uint8), np.zeros(noise.shape[:2], np.uint8)
     mask[:, 20:] = 255
     layer = opened(pixels, mask, grey=True)
-    trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
+    trial = service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     photo = pixels.astype(np.float32) / 255
     painted = paint_fast(Picture(photo), negative).pixels[..., :3]
     mixed = composite(Picture(photo, mask / np.float32(255)), painted, BlendSettings(60, keep_colors=True))
-    assert service.mix(layer.number, trial.number, 60, True) == opaque(greyed(mixed)).tobytes()
+    assert (
+        service.mix_preview(layer.number, trial.number, BlendSettings(60, keep_colors=True))
+        == opaque(greyed(mixed)).tobytes()
+    )
 
 
 def test_a_large_layer_is_shown_small_or_in_part(service, negative, opened):
@@ -153,18 +156,18 @@ def test_a_large_layer_is_shown_small_or_in_part(service, negative, opened):
     assert large.shape[0] * large.shape[1] > 2 * WORKING_PIXELS
     layer = opened(large)
     assert layer.width * layer.height == pytest.approx(PROXY_PIXELS, rel=0.01)
-    shown = np.frombuffer(service.photo(layer.number, (300, 200)), np.uint8).reshape(layer.height, layer.width, 3)
+    shown = np.frombuffer(service.layer_photo(layer.number, (300, 200)), np.uint8).reshape(layer.height, layer.width, 3)
     part = large[200:, 300:][: layer.height, : layer.width]
     assert (shown == part).all()
-    trial = service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
-    assert service.mix(layer.number, trial.number, 100.0, False) == (255 - part).tobytes()
+    trial = service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
+    assert service.mix_preview(layer.number, trial.number, BlendSettings(100.0)) == (255 - part).tobytes()
     whole, sketch = (
-        service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), sketch, Stopper())
+        service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), sketch, Stopper())
         for sketch in (False, True)
     )
-    small = np.frombuffer(service.photo(layer.number), np.uint8).astype(int)
+    small = np.frombuffer(service.layer_photo(layer.number), np.uint8).astype(int)
     for trial in (whole, sketch):
-        mixed = np.frombuffer(service.mix(layer.number, trial.number, 100.0, False), np.uint8)
+        mixed = np.frombuffer(service.mix_preview(layer.number, trial.number, BlendSettings(100.0)), np.uint8)
         assert np.abs(mixed - (255 - small)).mean() < 1
 
 
@@ -173,7 +176,7 @@ def test_what_nobody_waits_for_is_stopped(service, negative, opened, noise):
     stopped.stop()
     layer = opened((noise * 255).astype(np.uint8))
     with pytest.raises(Stopped):
-        service.try_on(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, stopped)
+        service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, stopped)
 
 
 def test_too_large_a_picture_is_refused(service):

@@ -10,7 +10,6 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-import engine_connection as engine  # noqa: E402
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
 from painting import recipe  # noqa: E402
 from pixels import layers_of  # noqa: E402
@@ -25,12 +24,14 @@ from gui.progress_window import ProgressWindow, duration  # noqa: E402
 from gui.style_picture import labelled_row, limit, style_picture  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.style_file import Style  # noqa: E402
+from plugin.engine.api import Engine  # noqa: E402
 from plugin.engine.fast.style_library import Library, find_styles, read_library  # noqa: E402
 
 SPACING = 12
 
 
 def ask(
+    engine: Engine,
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
     drawables: Sequence[Gimp.Drawable],
@@ -46,9 +47,9 @@ def ask(
         raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
     library = read_library()
-    pane = PreviewPane(config, open_layer(drawables[0], with_selection))
+    pane = PreviewPane(engine, config, open_layer(engine, drawables[0], with_selection))
     shapes = [(layer.get_height(), layer.get_width()) for layer in layers_of(drawables)]
-    estimator = Estimator(shapes, lambda: follow())
+    estimator = Estimator(engine, shapes, lambda: follow())
     dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
     try:
         dialog.set_ok_label(_("_Paint"))
@@ -67,7 +68,7 @@ def ask(
             for name in ("stroke-size", "full-resolution"):
                 dialog.set_sensitive(name, not from_picture, None, None, False)
             if from_picture:
-                ready, *remarks = _about_picture(config, estimator)
+                ready, *remarks = _about_picture(engine, config, estimator)
                 pane.show_photo(*remarks)
             else:
                 estimator.forget()
@@ -88,12 +89,12 @@ def ask(
 
 
 def watcher(
-    config: Gimp.ProcedureConfig, drawables: Sequence[Gimp.Drawable], with_selection: bool = True
+    engine: Engine, config: Gimp.ProcedureConfig, drawables: Sequence[Gimp.Drawable], with_selection: bool = True
 ) -> ProgressWindow | None:
     """A window to watch the painting in, if it takes long. Call it after ``ask``, which begins with the interface."""
     if config.get_property("style-image") is None:
         return None
-    return ProgressWindow([open_layer(layer, with_selection).opened for layer in layers_of(drawables)])
+    return ProgressWindow(engine, [open_layer(engine, layer, with_selection).opened for layer in layers_of(drawables)])
 
 
 def _chosen(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
@@ -172,7 +173,7 @@ def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) 
     return buttons, pages
 
 
-def _about_picture(config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[bool, str, str]:
+def _about_picture(engine: Engine, config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[bool, str, str]:
     """Whether painting can begin, how long it will take, and what to do."""
     try:
         engine.require_torch()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import engine_connection as engine
 from gi.repository import GLib
 from translation import _
 
 from nst_core.base.errors import StyleError
 from nst_core.base.recipes import Recipe
+from plugin.engine.api import Engine
 from plugin.engine.messages import Estimate
 from plugin.engine.progress import Stopped, Stopper
 
@@ -24,10 +24,10 @@ class Estimator:
     Until then both are empty.
     """
 
-    def __init__(self, shapes: Sequence[tuple[int, int]], tell: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, shapes: Sequence[tuple[int, int]], tell: Callable[[], None]) -> None:
         self.estimate: Estimate | None = None
         self.trouble = ""
-        self._shapes, self._tell = shapes, tell
+        self._engine, self._shapes, self._tell = engine, shapes, tell
         self._wish: Recipe | None = None
         self._stopper = Stopper()
         self._timer = 0
@@ -57,7 +57,7 @@ class Estimator:
     def _start(self, wish: Recipe) -> bool:
         self._timer = 0
         self._stopper = stopper = Stopper()
-        future = self._thread.submit(engine.estimate, self._shapes, wish, stopper)
+        future = self._thread.submit(self._engine.estimate_time, self._shapes, wish, stopper)
         future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
         return GLib.SOURCE_REMOVE
 

@@ -9,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-import engine_connection as engine
 import pixels
 from gi.repository import Gimp, GLib
 from translation import _
 
 from nst_core.base.errors import StyleError
+from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import seen_size
 from plugin.engine.messages import OpenedLayer, PreviewRequest, PreviewResult
 from plugin.engine.process.remote import EngineEnded
@@ -34,7 +34,7 @@ class Layer:
     width: int
 
 
-def open_layer(drawable: Gimp.Drawable, with_selection: bool = True) -> Layer:
+def open_layer(engine: Engine, drawable: Gimp.Drawable, with_selection: bool = True) -> Layer:
     """Open the layer that ``drawable`` is, or is the mask of, as it is seen.
 
     ``with_selection`` is whether the selection decides where the style goes.
@@ -68,10 +68,10 @@ class Preview:
         trouble: why the last one could not be painted: one sentence, or nothing.
     """
 
-    def __init__(self, layer: Layer, tell: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, layer: Layer, tell: Callable[[], None]) -> None:
         self.painting: Painting | None = None
         self.trouble = ""
-        self._layer, self._tell = layer, tell
+        self._engine, self._layer, self._tell = engine, layer, tell
         self._wish: PreviewRequest | None = None
         self._running: tuple[PreviewRequest, Stopper] | None = None
         self._painted: OrderedDict[PreviewRequest, Painting] = OrderedDict()
@@ -102,7 +102,7 @@ class Preview:
             self._running[1].stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
         with suppress(EngineEnded):
-            engine.close_layer(self._layer.opened.number)
+            self._engine.close_layer(self._layer.opened.number)
 
     def _start(self, wish: PreviewRequest) -> None:
         stopper = Stopper()
@@ -145,7 +145,7 @@ class Preview:
 
     def _forget(self, painting: Painting) -> None:
         with suppress(EngineEnded):
-            engine.forget(self._layer.opened.number, painting.trial.number)
+            self._engine.forget_preview(self._layer.opened.number, painting.trial.number)
 
     def _sketched(self, wish: PreviewRequest) -> bool:
         """Whether a sketch comes before this."""
@@ -154,7 +154,7 @@ class Preview:
         return not wish.corner and shown != wish.styles and math.prod(seen_size(*size, wish.settings)) > AT_ONCE * room
 
     def _paint(self, wish: PreviewRequest, sketch: bool, stopper: Stopper) -> Painting:
-        return Painting(wish, engine.try_on(self._layer.opened.number, wish, sketch, stopper), sketch)
+        return Painting(wish, self._engine.preview(self._layer.opened.number, wish, sketch, stopper), sketch)
 
 
 def _sentence(error: Exception) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-import engine_connection as engine
 from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
 from translation import _
 
@@ -13,7 +12,9 @@ from gui.navigator import Navigator
 from gui.preview import Layer, Preview
 from gui.split_view import SplitView, pixbuf
 from nst_core.style_file import Style
+from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.messages import PreviewRequest, PreviewResult
 from plugin.engine.process.remote import EngineEnded
 
@@ -23,13 +24,13 @@ ABOUT_PART = _("This is a part of the layer at its full size; choose another one
 class PreviewPane:
     """Shows the layer as ``config`` would have it painted; ``widget`` is what to pack."""
 
-    def __init__(self, config: Gimp.ProcedureConfig, layer: Layer) -> None:
-        self._config, self._layer = config, layer
+    def __init__(self, engine: Engine, config: Gimp.ProcedureConfig, layer: Layer) -> None:
+        self._engine, self._config, self._layer = engine, config, layer
         self._styles: Mapping[Style, float] = {}
         self._idle = 0
-        self._preview = Preview(layer, self._changed)
+        self._preview = Preview(engine, layer, self._changed)
         # The part shown where strokes are to have full resolution, and where that is; else the whole.
-        self._photo = self._whole = self._pixbuf(engine.photo(layer.opened.number))
+        self._photo = self._whole = self._pixbuf(engine.layer_photo(layer.opened.number))
         self._corner: tuple[int, int] | None = None
         self._view = SplitView(_("Preview: the photo on the left, the painting on the right"))
         self._view.set_size_request(layer.opened.width, layer.opened.height)
@@ -96,7 +97,9 @@ class PreviewPane:
         if corner == self._corner:
             return
         with suppress(EngineEnded):  # as the status tells, once nothing comes of the wish
-            self._photo = self._pixbuf(engine.photo(self._layer.opened.number, corner)) if corner else self._whole
+            self._photo = (
+                self._pixbuf(self._engine.layer_photo(self._layer.opened.number, corner)) if corner else self._whole
+            )
             self._corner = corner
 
     def _pixbuf(self, rgb: bytes) -> GdkPixbuf.Pixbuf:
@@ -114,10 +117,10 @@ class PreviewPane:
         (self._spinner.start if self._preview.busy else self._spinner.stop)()
         painting, mixed, trouble = self._preview.painting, None, self._preview.trouble
         if painting and painting.wish.corner == self._corner:
-            strength, keep_colors = (self._config.get_property(name) for name in ("strength", "keep-colors"))
+            blend = BlendSettings(self._config.get_property("strength"), self._config.get_property("keep-colors"))
             number = self._layer.opened.number
             try:
-                mixed = self._pixbuf(engine.mix(number, painting.trial.number, strength, keep_colors))
+                mixed = self._pixbuf(self._engine.mix_preview(number, painting.trial.number, blend))
             except EngineEnded as error:
                 trouble = str(error)
         self._view.show_pictures(self._photo, mixed)

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-import engine_connection as engine
 from gi.repository import GimpUi, Gtk
 from translation import _
 
 from gui.split_view import SplitView, pixbuf
+from plugin.engine.api import Engine
 from plugin.engine.messages import OpenedLayer
 from plugin.engine.process.remote import EngineEnded
 from plugin.engine.progress import Progress
@@ -21,10 +21,11 @@ STOP = 1
 class ProgressWindow:
     """A watcher (see background.py) with a window, in which opened layers are shown."""
 
-    def __init__(self, opened: Sequence[OpenedLayer]) -> None:
+    def __init__(self, engine: Engine, opened: Sequence[OpenedLayer]) -> None:
+        self._engine = engine
         self.stopped = self.cancelled = False
         self.layers: Sequence[int] = [layer.number for layer in opened]
-        self._photos = [pixbuf(engine.photo(layer.number), layer.width, layer.height) for layer in opened]
+        self._photos = [pixbuf(engine.layer_photo(layer.number), layer.width, layer.height) for layer in opened]
         self._seen: Progress | None = None
         self._began, self._first = 0.0, 0
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
@@ -67,7 +68,7 @@ class ProgressWindow:
         self._dialog.destroy()
         with suppress(EngineEnded):
             for number in self.layers:
-                engine.close_layer(number)
+                self._engine.close_layer(number)
 
     def _describe(self, progress: Progress) -> str:
         if self.stopped:

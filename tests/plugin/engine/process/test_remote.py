@@ -20,7 +20,7 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.process import pipe
-from plugin.engine.process.remote import EngineEnded, clean_environment, start, worker_command
+from plugin.engine.process.remote import EngineEnded, start_worker, worker_command, worker_environment
 from plugin.engine.progress import Stopped, Stopper
 from tests.conftest import ROOT
 
@@ -54,13 +54,13 @@ def test_what_is_being_tried_is_stopped_while_other_calls_are_answered(remote):
     timer = threading.Timer(0.2, stopper.stop)
     timer.start()
     with pytest.raises(Stopped):
-        remote.try_on(layer.number, wish, False, stopper)
+        remote.preview(layer.number, wish, False, stopper)
     with pytest.raises(Stopped):  # at once
-        remote.try_on(layer.number, wish, False, stopper)
+        remote.preview(layer.number, wish, False, stopper)
     second = Stopper()
     with ThreadPoolExecutor(1) as thread:
-        trying = thread.submit(remote.try_on, layer.number, wish, False, second)
-        assert len(remote.photo(layer.number)) == layer.width * layer.height * 3
+        trying = thread.submit(remote.preview, layer.number, wish, False, second)
+        assert len(remote.layer_photo(layer.number)) == layer.width * layer.height * 3
         assert not trying.done()
         second.stop()
         with pytest.raises(Stopped):
@@ -110,15 +110,15 @@ def test_a_killed_process_is_one_sentence(own, slim_weights):
 
 
 def test_what_a_process_says_that_does_not_start_is_told(tmp_path):
-    engine = start(worker_command(Path("/bin/echo"), tmp_path))  # whose answer is none
+    engine = start_worker(worker_command(Path("/bin/echo"), tmp_path))  # whose answer is none
     with pytest.raises(EngineEnded):
         engine.require_torch()
-    engine = start(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
+    engine = start_worker(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
     with pytest.raises(EngineEnded, match="exit code 1: No module named plugin") as told:
         engine.require_torch()
-    assert told.value.said == "No module named plugin\n"
+    assert told.value.printed == "No module named plugin\n"
     with pytest.raises(OSError):
-        start(worker_command(tmp_path / "python", tmp_path))
+        start_worker(worker_command(tmp_path / "python", tmp_path))
 
 
 @pytest.mark.parametrize("busy", [False, True])
@@ -151,4 +151,4 @@ def test_messages_are_the_same_in_every_version_of_python():
 def test_the_variables_of_the_host_are_left_behind():
     kept = {"PATH": "/bin", "HOME": "/root", "LANGUAGE": "de", "NEURAL_STYLE_HOME": "/styles"}
     astray = ("PYTHONHOME", "PYTHONPATH", "GI_TYPELIB_PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "GTK_PATH")
-    assert clean_environment(kept | dict.fromkeys(astray, "/gimp")) == kept
+    assert worker_environment(kept | dict.fromkeys(astray, "/gimp")) == kept

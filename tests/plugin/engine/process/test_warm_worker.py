@@ -21,19 +21,21 @@ from nst_core.base.recipes import PRESETS
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
-from plugin.engine.process import remote as remotes
-from plugin.engine.process import warm_worker as staying
+from plugin.engine.process import warm_worker
+from plugin.engine.process.remote import EngineEnded, RemoteEngine, joined_engine, start_warm_worker, start_worker
 from plugin.engine.progress import Stopper
 from tests.conftest import ROOT
 
 pytestmark = [
-    pytest.mark.skipif(not staying.POSSIBLE, reason="engines stay on Linux alone"),
+    pytest.mark.skipif(not warm_worker.SUPPORTED, reason="engines stay on Linux alone"),
     # The child does no more than speak over a socket.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
 CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
 CLONE_NEWPID = 0x20000000  # of linux/sched.h
-only_root = pytest.mark.skipif(not staying.POSSIBLE or os.getuid() != 0, reason="only root can become somebody else")
+only_root = pytest.mark.skipif(
+    not warm_worker.SUPPORTED or os.getuid() != 0, reason="only root can become somebody else"
+)
 numbers = itertools.count()
 
 
@@ -47,7 +49,7 @@ def host():
 
 @pytest.fixture
 def name(host) -> str:
-    return staying.name(host.pid, f"test-{os.getpid()}-{next(numbers)}")
+    return warm_worker.worker_name(host.pid, f"test-{os.getpid()}-{next(numbers)}")
 
 
 @pytest.fixture
@@ -60,12 +62,12 @@ def left(start_engine, host, name):
     engine.close()
 
 
-def joined(name: str, seconds: float = 20) -> remotes.Remote | None:
+def joined(name: str, seconds: float = 20) -> RemoteEngine | None:
     """The engine that stays under this name, which may just have been left."""
     deadline = time.monotonic() + seconds
-    while not (found := staying.join(name)) and time.monotonic() < deadline:
+    while not (worker := warm_worker.join_worker(name)) and time.monotonic() < deadline:
         time.sleep(0.01)
-    return remotes.joined(found) if found else None
+    return joined_engine(worker) if worker else None
 
 
 def noise_picture(side: int = 40) -> RawPicture:
@@ -73,7 +75,7 @@ def noise_picture(side: int = 40) -> RawPicture:
     return RawPicture(side, side, 3, pixels.tobytes(), None, True)
 
 
-def painted(engine: remotes.Remote, side: int = 40) -> bytes:
+def painted(engine: RemoteEngine, side: int = 40) -> bytes:
     (done,) = engine.paint([noise_picture(side)], FastRequest(find_styles("great-wave"), FastSettings()))
     return bytes(done.picture.data)
 
@@ -93,10 +95,10 @@ def test_it_works_for_one_after_another(left, remote, name):
         assert engine.pid == left.pid
         assert painted(engine) == painted(remote)
         # Nobody else, while it works for somebody.
-        assert staying.join(name) is None
+        assert warm_worker.join_worker(name) is None
         files = left.num_fds()
         engine.leave()
-        with pytest.raises(remotes.EngineEnded):  # for who left it
+        with pytest.raises(EngineEnded):  # for who left it
             engine.require_torch()
     engine = joined(name)
     engine.check_pictures(1)
@@ -112,14 +114,14 @@ def test_it_rests_after_a_while(left, remote, name):
     time.sleep(1)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"\0{name}")
-    time.sleep(staying.REST_SECONDS + 1)
+    time.sleep(warm_worker.RELEASE_SECONDS + 1)
     assert left.memory_info().rss < used - 30 * 2**20
     assert painted(joined(name)) == painted(remote)
 
 
 def test_it_is_in_nobodys_way(left, remote, name):
     """A new one that is left beside one that stays is too many."""
-    other = remotes.start([sys.executable, "-c", _program(), CATALOGUES, *_place(left)])
+    other = start_worker([sys.executable, "-c", _program(), CATALOGUES, *_place(left)])
     assert painted(other) == painted(remote)
     second = psutil.Process(other.pid)
     other.leave()
@@ -128,7 +130,7 @@ def test_it_is_in_nobodys_way(left, remote, name):
 
 
 def test_one_can_be_started_for_others(host, name, remote):
-    remotes.leave_one([sys.executable, "-c", _program(), CATALOGUES, str(host.pid), name])
+    start_warm_worker([sys.executable, "-c", _program(), CATALOGUES, str(host.pid), name])
     engine = joined(name, 60)
     assert engine and painted(engine) == painted(remote)
     process = psutil.Process(engine.pid)
@@ -139,7 +141,7 @@ def test_one_can_be_started_for_others(host, name, remote):
 @pytest.mark.parametrize("way", ["its host ends", "somebody goes without a word", "nobody comes"])
 def test_it_ends(start_engine, host, name, monkeypatch, way):
     if way == "nobody comes":
-        monkeypatch.setenv(staying.VARIABLE, "1")
+        monkeypatch.setenv(warm_worker.STAY_VARIABLE, "1")
     began = time.monotonic()
     engine = start_engine(CATALOGUES, str(host.pid), name)
     engine.leave()
@@ -177,13 +179,13 @@ def test_one_that_has_loaded_pytorch_does_not_stay(left, name, slim_weights):
 def test_it_ends_at_once_while_a_library_holds_python(host, name, tmp_path):
     """As some do while they load."""
     program = f"import ctypes, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-    program += "from plugin.engine import service\nfrom plugin.engine.process import worker\n"
-    program += "service.hold = lambda: ctypes.PyDLL(None).sleep(30)\nworker.main()"
-    engine = remotes.start([sys.executable, "-c", program, CATALOGUES, str(host.pid), name])
+    program += "from plugin.engine.process import worker\nfrom plugin.engine.service import LocalEngine\n"
+    program += "LocalEngine.require_torch = lambda self: ctypes.PyDLL(None).sleep(30)\nworker.main()"
+    engine = start_worker([sys.executable, "-c", program, CATALOGUES, str(host.pid), name])
     process = psutil.Process(engine.pid)
     engine.leave()
     engine = joined(name)
-    threading.Thread(target=_call_in_vain, args=[engine.hold], daemon=True).start()
+    threading.Thread(target=_call_in_vain, args=[engine.require_torch], daemon=True).start()
     time.sleep(0.5)
     began = time.monotonic()
     engine.leave()
@@ -198,12 +200,12 @@ def test_what_it_says_is_heard_by_whom_it_works_for(left, name):
     engine._requests.write(b"no message")
     engine._requests.flush()
     with pytest.raises(
-        remotes.EngineEnded, match=r"ended unexpectedly \(_pickle.UnpicklingError.*\); try it once more"
+        EngineEnded, match=r"ended unexpectedly \(_pickle.UnpicklingError.*\); try it once more"
     ) as told:
         engine.require_torch()
-    assert "Traceback" in told.value.said and "exit code" not in str(told.value)
+    assert "Traceback" in told.value.printed and "exit code" not in str(told.value)
     # Whoever comes next finds nobody.
-    assert ends(left) and staying.join(name) is None
+    assert ends(left) and warm_worker.join_worker(name) is None
 
 
 @pytest.mark.parametrize("who", ["another user", "a sandbox"])
@@ -226,13 +228,13 @@ def test_nobody_else_is_taken_for_it(name, who):
             connection, _ = listener.accept()
             connection.settimeout(10)
             with suppress(ConnectionError):  # already gone
-                connection.send(staying.GREETING)
+                connection.send(warm_worker.GREETING)
                 return connection.recv(1) != b""
             return False
 
         answer = thread.submit(_as_somebody_else, who, is_told_anything)
         os.read(readable, 1)
-        assert staying.join(name) is None
+        assert warm_worker.join_worker(name) is None
         assert answer.result(20) == 0
 
 
@@ -241,30 +243,36 @@ def test_somebody_who_does_not_greet_is_not_waited_for(name):
         listener.bind(f"\0{name}")
         listener.listen(1)
         began = time.monotonic()
-        assert staying.join(name) is None
-        assert time.monotonic() - began < staying.PATIENCE + 1
+        assert warm_worker.join_worker(name) is None
+        assert time.monotonic() - began < warm_worker.GREETING_SECONDS + 1
 
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [(None, staying.SECONDS), ("0", 0), ("30", 30), ("inf", staying.MOST_SECONDS), ("soon", staying.SECONDS)],
+    [
+        (None, warm_worker.DEFAULT_STAY_SECONDS),
+        ("0", 0),
+        ("30", 30),
+        ("inf", warm_worker.MAX_STAY_SECONDS),
+        ("soon", warm_worker.DEFAULT_STAY_SECONDS),
+    ],
 )
 def test_the_user_says_for_how_long(monkeypatch, said, seconds):
     if said is None:
-        monkeypatch.delenv(staying.VARIABLE, raising=False)
+        monkeypatch.delenv(warm_worker.STAY_VARIABLE, raising=False)
     else:
-        monkeypatch.setenv(staying.VARIABLE, said)
-    assert staying.seconds() == seconds
+        monkeypatch.setenv(warm_worker.STAY_VARIABLE, said)
+    assert warm_worker.stay_seconds() == seconds
 
 
-def _until_it_ends(engine: remotes.Remote, layer: int, wish: PreviewRequest) -> None:
-    with pytest.raises(remotes.EngineEnded):
+def _until_it_ends(engine: RemoteEngine, layer: int, wish: PreviewRequest) -> None:
+    with pytest.raises(EngineEnded):
         while True:
-            engine.try_on(layer, wish, False, Stopper())
+            engine.preview(layer, wish, False, Stopper())
 
 
 def _call_in_vain(function: Callable[[], object]) -> None:
-    with pytest.raises(remotes.EngineEnded):
+    with pytest.raises(EngineEnded):
         function()
 
 
