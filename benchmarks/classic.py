@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_core.base.settings import IterativeSettings
+from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.features.network import CombinedNetwork, FeatureNetwork, VGGNetwork
 from nst_core.iterative.render import IterativeProgress
 from nst_core.losses.functional import content_loss, style_loss, total_variation

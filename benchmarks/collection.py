@@ -26,7 +26,7 @@ from benchmarks.iterative import time_to
 from benchmarks.quality import PAINTINGS, Subject
 from benchmarks.yardstick import Deadline, table, write
 from export.from_onnx import read_base
-from nst_core.base.settings import TrainSettings
+from nst_core.base.training_settings import TrainSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
 from nst_core.fast.transformer import TransformerNetwork

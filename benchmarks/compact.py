@@ -24,8 +24,9 @@ from torch import Tensor
 from benchmarks.iterative import better, judge, random_vgg19, read
 from benchmarks.yardstick import in_turns, machine, one_sentence, positive, ratio, table, waiting, write
 from nst_core.base.device_names import DEVICES
-from nst_core.base.recipes import PRESETS
-from nst_core.base.settings import GATYS_STYLE_LAYERS, IterativeSettings, ObjectiveSettings
+from nst_core.base.iterative_settings import IterativeSettings
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
+from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
 from nst_core.distill.distillation import agreement
 from nst_core.features.catalogue import load_features

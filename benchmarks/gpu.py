@@ -28,7 +28,7 @@ from benchmarks import collection, compact, inference, iterative, quality
 from benchmarks.yardstick import Deadline, comma, machine, numbers, one_sentence, positive, table, write
 from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import DistillSettings
+from nst_core.base.training_settings import DistillSettings
 from nst_core.devices import choose_device
 from nst_core.distill.distillation import DistillProgress
 from nst_core.style_file import Style

@@ -55,7 +55,7 @@ from benchmarks.yardstick import (
 from export.foreign.import_style import import_style, read
 from export.foreign.networks import ZeroToOne
 from export.from_onnx import read_base
-from nst_core.base.settings import TransformerSettings
+from nst_core.base.training_settings import TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.style_file import StyleCard
 from plugin.engine.fast.style_library import find_styles, list_styles

@@ -46,8 +46,9 @@ from benchmarks.yardstick import (
     write,
 )
 from nst_core.base.errors import StyleError
-from nst_core.base.recipes import PRESETS
-from nst_core.base.settings import PRECISIONS, IterativeSettings, ObjectiveSettings
+from nst_core.base.iterative_settings import PLAIN_SETTINGS, PRECISIONS, IterativeSettings
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
@@ -123,7 +124,13 @@ def measure(options: argparse.Namespace) -> Record:
     source = options.features or (better(options.assets) if options.assets else "auto")
     photo, painting = pictures(options)
     default = replace(PRESETS["default"].settings, precision=options.precision)
-    plain = IterativeSettings(default.objective, optimizer="lbfgs", iterations=iterations, precision=options.precision)
+    plain = replace(
+        PLAIN_SETTINGS,
+        objective=default.objective,
+        optimizer="lbfgs",
+        iterations=iterations,
+        precision=options.precision,
+    )
     ways = {
         CLASSIC: Way(source, replace(plain, precision="float32"), classic.render),
         PLAIN: Way(source, plain),

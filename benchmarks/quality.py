@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,9 @@ from tqdm import tqdm
 from benchmarks.yardstick import kept, numbers, one_sentence, positive, table, write
 from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import (
-    PRECISIONS,
-    IterativeSettings,
-    ObjectiveSettings,
-    TrainSettings,
-    TransformerSettings,
-)
+from nst_core.base.iterative_settings import PLAIN_SETTINGS, PRECISIONS
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import style_picture
 from nst_core.features.catalogue import load_features
@@ -331,7 +327,8 @@ def rendered(
         return True
 
     height, width = photo.shape[-2:]
-    settings = IterativeSettings(
+    settings = replace(
+        PLAIN_SETTINGS,
         objective=subject.objective,
         size=max(height, width),
         style_scale=subject.style_size / (height * width) ** 0.5,

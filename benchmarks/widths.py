@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks.inference import CLASSIC, ONNX_RUNTIME, Way, open_way
 from benchmarks.quality import PAINTINGS, PHOTOS_ON_CPU, chosen, load_named, painted, reduced
 from benchmarks.yardstick import add_options, in_turns, machine, one_sentence, positive, ratio, settle, table, write
-from nst_core.base.settings import TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress, style_picture
 from nst_core.losses.metrics import SMALLEST_SIDE

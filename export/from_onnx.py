@@ -14,7 +14,7 @@ from torch import Tensor
 from export.measure import open_quietly
 from export.to_onnx import TOLERANCE, each_style, largest_difference, torch_reference
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import TransformerSettings
+from nst_core.base.training_settings import TransformerSettings
 from nst_core.fast.train import Base
 from nst_core.fast.transformer import PhaseConvolution, TransformerNetwork
 from nst_core.style_file import read_styles

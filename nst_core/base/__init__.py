@@ -1,1 +1,1 @@
-"""What everything shares and nothing here needs PyTorch for: settings, recipes, errors, language, files."""
+"""What every other package uses: settings, presets, recipes, errors, language and files. Never imports PyTorch."""

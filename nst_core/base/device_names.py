@@ -1,13 +1,12 @@
-"""What a device is called, for PyTorch and ONNX Runtime alike. Imports neither."""
+"""The names of devices, which PyTorch and ONNX Runtime share. Imports neither."""
 
 from __future__ import annotations
 
-from nst_core.base.errors import StyleError
+from nst_core.base.errors import check_choice
 
 DEVICES = ("auto", "cuda", "cpu")
 
 
 def check_device(device: str) -> None:
     """Raise StyleError if there is no device of this name."""
-    if device not in DEVICES:
-        raise StyleError(f"There is no device {device!r}; choose from {', '.join(DEVICES)}.")
+    check_choice("device", device, DEVICES)

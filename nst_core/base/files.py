@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside ``path``, with its suffix, that takes its place if the block ends well.
+    """Yield a temporary name beside ``path``, with the same suffix, that replaces ``path`` if the block succeeds.
 
-    If it does not, ``path`` stays as it was and the temporary file goes.
+    If the block raises, ``path`` stays as it was and the temporary file is removed.
     """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:

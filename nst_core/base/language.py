@@ -1,4 +1,4 @@
-"""Sentences for people, in the user's language where the host has catalogues."""
+"""Translate sentences for users, if the host has catalogues of their language."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ DOMAIN = "neural-style"
 
 
 def _(text: str) -> str:
-    """The translation of an English text, or the text itself.
+    """Return the translation of an English text, or the text itself if there is none.
 
-    A host that has catalogues names them with ``gettext.bindtextdomain(DOMAIN, folder)``; without any, all is English.
+    A host names the folder of its catalogues with ``gettext.bindtextdomain(DOMAIN, folder)``.
     """
     return gettext.dgettext(DOMAIN, text)

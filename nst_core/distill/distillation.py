@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
-from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
+from nst_core.base.training_settings import DistillSettings
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.distill.student_renders import StudentRenders
 from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, TORCHVISION, FeatureNetwork, VGGNetwork

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import DistillSettings, IterativeSettings, ObjectiveSettings
+from nst_core.base.iterative_settings import IterativeSettings
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.training_settings import DistillSettings
 from nst_core.features.network import FeatureNetwork
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import PictureSource

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import ObjectiveSettings, TrainSettings, TransformerSettings
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.fast import distributed as parallel
 from nst_core.fast.transformer import TransformerNetwork

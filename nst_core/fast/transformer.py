@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nst_core.base.settings import TransformerSettings
+from nst_core.base.training_settings import TransformerSettings
 
 # Which pixels each tap of a kernel sees, along one side: [phase of the result, tap, phase of the input, pixel], the
 # pixels being those of half resolution around the one that the kernel is centred in.

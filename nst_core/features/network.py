@@ -20,7 +20,7 @@ from torch.nn.grad import conv2d_input
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
-from nst_core.base.settings import POOLINGS
+from nst_core.base.objective_settings import POOLINGS
 
 CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import IterativeSettings
+from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.features.network import FeatureNetwork
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.base.language import _
-from nst_core.base.settings import IterativeSettings
 from nst_core.devices import computes_in_bfloat16
 from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.iterative_checkpoint import IterativeCheckpoint, load_checkpoint, origin_of, save_checkpoint

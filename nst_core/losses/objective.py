@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
-from nst_core.base.settings import ObjectiveSettings
+from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.features.network import FeatureNetwork, plain_relu
 from nst_core.losses import functional as losses
 

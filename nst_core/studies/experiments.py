@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_core.base.settings import STARTS, IterativeSettings
+from nst_core.base.iterative_settings import STARTS, IterativeSettings
 from nst_core.features.network import FeatureNetwork, VGGNetwork
 from nst_core.iterative import render as optimize
 from nst_core.iterative.render import IterativeProgress

@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from nst_core.base.device_names import DEVICES
-from nst_core.base.recipes import PRESETS
-from nst_core.base.settings import (
-    GATYS_STYLE_LAYERS,
+from nst_core.base.iterative_settings import (
+    ITERATIVE_RANGES,
     OPTIMIZERS,
-    POOLINGS,
     PRECISIONS,
-    RANGES,
     SCHEDULES,
     STARTS,
-    STYLE_LOSSES,
-    DistillSettings,
-    ObjectiveSettings,
-    TrainSettings,
+    IterativeSettings,
 )
+from nst_core.base.objective_settings import (
+    GATYS_STYLE_LAYERS,
+    OBJECTIVE_RANGES,
+    POOLINGS,
+    STYLE_LOSSES,
+    ObjectiveSettings,
+)
+from nst_core.base.presets import PRESETS
+from nst_core.base.training_settings import DistillSettings, TrainSettings
 
 RENDER_OPTIONS = {
     "size": "pixels of the result's longer side",
@@ -126,7 +129,9 @@ def parser() -> argparse.ArgumentParser:
             ("tv_weight", "how much smoothness counts"),
             ("tv_exponent", "the power of neighbours' differences in that"),
         ):
-            number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(values, name), text, preset=True)
+            number(
+                sub, f"--{name.replace('_', '-')}", *OBJECTIVE_RANGES[name], getattr(values, name), text, preset=True
+            )
 
     def card(sub: argparse.ArgumentParser) -> None:
         for name, text in (
@@ -150,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--style-image", type=Path, metavar="PAINTING", help="for studies of both")
         sub.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER", help="where the sheets go")
         for name, text in STUDY_OPTIONS.items():
-            number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
+            number(sub, f"--{name.replace('_', '-')}", *ITERATIVE_RANGES[name], getattr(usual, name), text, preset=True)
         sub.add_argument("--optimizer", choices=OPTIMIZERS, help=f"(default {usual.optimizer})")
         sub.add_argument(
             "--content-weights", type=_numbers, metavar="N,N,...", help="those that the study `weights` compares"
@@ -186,9 +191,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--init", metavar="START", help=f"{', '.join(STARTS)} or a picture to start from (default content)"
     )
-    usual = PRESETS["default"].settings
+    usual = IterativeSettings()
     for name, text in RENDER_OPTIONS.items():
-        number(sub, f"--{name.replace('_', '-')}", *RANGES[name], getattr(usual, name), text, preset=True)
+        number(sub, f"--{name.replace('_', '-')}", *ITERATIVE_RANGES[name], getattr(usual, name), text, preset=True)
     sub.add_argument("--precision", choices=PRECISIONS, help="(default auto: bfloat16 if the processor is made for it)")
     sub.add_argument(
         "--optimizer",

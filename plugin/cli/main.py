@@ -17,13 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from nst_core.base.errors import StyleError
-from nst_core.base.recipes import PRESETS, Recipe, as_data, from_data, objective_from_data
-from nst_core.base.settings import (
-    STARTS,
-    DistillSettings,
-    TrainSettings,
-    TransformerSettings,
-)
+from nst_core.base.iterative_settings import STARTS
+from nst_core.base.presets import PRESETS
+from nst_core.base.recipes import RECORD_BASE, Recipe, as_data, from_data, objective_from_data
+from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings
 from plugin.cli.arguments import OBJECTIVE_OPTIONS, RENDER_OPTIONS, STUDY_OPTIONS, parser
 from plugin.cli.terminal import bar, interruptible, one_voice, stages, training_bar
 from plugin.engine.machine.memory import keep_freed_memory
@@ -393,7 +390,7 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, dict[str, Any]]:
         from plugin.cli.picture_files import read_record
 
         record = read_record(options.like)
-        base = from_data(record.get("recipe", {}), source=f"{options.like}: ")
+        base = from_data(record.get("recipe", {}), RECORD_BASE, f"{options.like}: ")
         kinds: dict[str, tuple[type, ...]] = {
             "strength": (int, float),
             "keep_colors": (bool,),

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nst_core.base.errors import StyleError
-from nst_core.base.settings import GATYS_STYLE_LAYERS, IterativeSettings, ObjectiveSettings
+from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # So few iterations tell something with the optimiser that gets furthest in them.
-BASE = IterativeSettings(size=256, optimizer="lbfgs", iterations=100)
+BASE = replace(PLAIN_SETTINGS, size=256, optimizer="lbfgs", iterations=100)
 
 
 @dataclass(frozen=True)

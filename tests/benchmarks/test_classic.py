@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from benchmarks import classic  # noqa: E402
-from nst_core.base.settings import IterativeSettings, ObjectiveSettings  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
+from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
 from nst_core.features.network import CombinedNetwork  # noqa: E402
 from nst_core.iterative.render import render  # noqa: E402
@@ -15,7 +18,9 @@ def test_the_classic_way_paints_what_our_plain_one_does(centred, slim_weights):
     network = CombinedNetwork([load_features("compact"), load_features(str(slim_weights))])
     noise = torch.Generator().manual_seed(0)
     photo, style = (torch.rand(1, 3, 40, 56, generator=noise) for _ in range(2))
-    settings = IterativeSettings(ObjectiveSettings(centred=centred), size=48, optimizer="lbfgs", iterations=6)
+    settings = replace(
+        PLAIN_SETTINGS, objective=ObjectiveSettings(centred=centred), size=48, optimizer="lbfgs", iterations=6
+    )
     theirs, ours = [], []
     done = classic.render(photo, style, network, settings, lambda p: theirs.append(p) or p.iteration < 5)
     render(photo, style, network, settings, lambda p: ours.append(p) or p.iteration < 5)

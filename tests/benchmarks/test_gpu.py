@@ -16,8 +16,9 @@ from benchmarks import collection, compact, gpu, inference, iterative  # noqa: E
 from benchmarks.yardstick import Deadline  # noqa: E402
 from export.from_onnx import read_base  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.base.settings import DistillSettings, IterativeSettings, TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.fast.train import Checkpoint, load_checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
@@ -163,7 +164,7 @@ def test_the_fall_back_is_told(run):
 @pytest.mark.slow
 def test_the_times_of_others_are_in_the_report(run, monkeypatch):
     monkeypatch.setattr(inference, "CLASSIC", replace(inference.CLASSIC, width=8, residual_blocks=1))
-    monkeypatch.setitem(iterative.PRESETS, "default", Recipe(IterativeSettings(iterations=8)))
+    monkeypatch.setitem(iterative.PRESETS, "default", Recipe(replace(PLAIN_SETTINGS, iterations=8)))
     report, state = run("inference,iterative")
     assert state["whole"] == {"inference": True, "iterative": True}
     assert "| 64x64 | ONNX Runtime fp32 | ours |" in report and "At 64 pixels:" in report

@@ -12,7 +12,7 @@ from benchmarks import inference  # noqa: E402
 from benchmarks.inference import CLASSICAL, ONNX_RUNTIME, OURS, PYTORCH, Way  # noqa: E402
 from benchmarks.yardstick import FirstCall, MatrixProduct, graph_cost  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
-from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard  # noqa: E402

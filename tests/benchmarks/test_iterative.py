@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,8 +9,9 @@ from safetensors.torch import save_file  # noqa: E402
 
 from benchmarks import iterative  # noqa: E402
 from benchmarks.iterative import Way  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
+from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.base.settings import IterativeSettings, ObjectiveSettings  # noqa: E402
 from nst_core.iterative.render import IterativeProgress  # noqa: E402
 
 HERE = torch.device("cpu")
@@ -72,7 +74,7 @@ def test_the_operations_of_an_iteration_worked_out_by_hand(slim_weights, files):
     forwards = first + 2 * (full * 9 * 6 * 6 + halved * (9 * 6 * 6 + 6 * 12))
 
     def found(**settings):
-        way = Way(str(slim_weights), IterativeSettings(objective, **settings))
+        way = Way(str(slim_weights), replace(PLAIN_SETTINGS, objective=objective, **settings))
         return iterative.convolution_flops(way, 64, files, HERE, 3)
 
     # Back to the picture each convolution costs the same once more.
@@ -86,8 +88,9 @@ def test_operations_are_counted_by_the_precision_in_which_they_are_done(slim_wei
     """VGG-19's first layer in bfloat16; a slim network's features exact beside it, and back in bfloat16."""
     first = {name: values for name, values in iterative.random_vgg19().items() if name.startswith("features.0.")}
     save_file(first, tmp_path / "vgg19.safetensors")
-    settings = IterativeSettings(
-        ObjectiveSettings(content_layers=("relu1_1",), style_layers=("relu2_1",)),
+    settings = replace(
+        PLAIN_SETTINGS,
+        objective=ObjectiveSettings(content_layers=("relu1_1",), style_layers=("relu2_1",)),
         optimizer="lbfgs",
         precision="bfloat16",
     )
@@ -109,7 +112,7 @@ def test_the_floor_of_two_precisions_worked_out_by_hand():
 
 def test_the_command_writes_its_tables(slim_weights, tmp_path, capsys, files, monkeypatch):
     pytest.importorskip("matplotlib")
-    monkeypatch.setitem(iterative.PRESETS, "default", Recipe(IterativeSettings(iterations=8)))
+    monkeypatch.setitem(iterative.PRESETS, "default", Recipe(replace(PLAIN_SETTINGS, iterations=8)))
     arguments = ["--features", str(slim_weights), "--size", "64", "--sizes", "48", "--iterations", "12"]
     more = ["--turns", "2", "--matrix", "64", "--threads", "1", "--device", "cpu", "--painting", str(files[1])]
     iterative.main([str(tmp_path / "out"), *arguments, *more])

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 from benchmarks import quality  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import ObjectiveSettings, TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.losses.functional import total_variation  # noqa: E402

@@ -3,7 +3,7 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks import widths
-from nst_core.base.settings import TransformerSettings
+from nst_core.base.training_settings import TransformerSettings
 
 
 def test_shapes_are_read_as_they_are_written():

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from benchmarks import yardstick  # noqa: E402
 from export.to_onnx import to_onnx  # noqa: E402
-from nst_core.base.settings import TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TransformerSettings  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 
 CPU = torch.device("cpu")

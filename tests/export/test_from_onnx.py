@@ -9,7 +9,7 @@ from export.from_onnx import read_base  # noqa: E402
 from export.measure import measure  # noqa: E402
 from export.to_onnx import StyleModel, export_styles, to_onnx, torch_reference, write_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard  # noqa: E402

@@ -8,6 +8,7 @@ import functools
 import sys
 import time
 import traceback
+from dataclasses import replace
 from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
@@ -322,8 +323,8 @@ def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tu
     engine = connect()
     from gui.estimator import Estimator
 
+    from nst_core.base.iterative_settings import PLAIN_SETTINGS
     from nst_core.base.recipes import Recipe
-    from nst_core.base.settings import IterativeSettings
 
     told: list[tuple[float, str, str]] = []
 
@@ -333,10 +334,10 @@ def estimate(shape: tuple[int, int], sizes: list[int], features: str) -> list[tu
 
     estimator = Estimator(engine, [shape], tell)
     for size in sizes:
-        estimator.wish(Recipe(IterativeSettings(size=size, iterations=10), features))
+        estimator.wish(Recipe(replace(PLAIN_SETTINGS, size=size, iterations=10), features))
     while not told:
         GLib.MainContext.default().iteration(True)
-    estimator.wish(Recipe(IterativeSettings(size=sizes[-1], iterations=10), features))
+    estimator.wish(Recipe(replace(PLAIN_SETTINGS, size=sizes[-1], iterations=10), features))
     estimator.close()
     while GLib.MainContext.default().iteration(False):
         pass

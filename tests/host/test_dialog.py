@@ -335,7 +335,7 @@ def three_styles(path: Path) -> None:
     """A style file with the random styles The First, The Second and The Third."""
     torch = pytest.importorskip("torch")
     from export.to_onnx import export_styles
-    from nst_core.base.settings import TrainSettings, TransformerSettings
+    from nst_core.base.training_settings import TrainSettings, TransformerSettings
     from nst_core.fast.train import Checkpoint
     from nst_core.fast.transformer import TransformerNetwork
     from nst_core.style_file import StyleCard

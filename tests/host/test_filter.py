@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_core.base.settings import IterativeSettings
+from nst_core.base.iterative_settings import IterativeSettings
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles

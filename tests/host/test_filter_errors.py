@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nst_core.base.settings import RANGES
+from nst_core.base.iterative_settings import ITERATIVE_RANGES
 from tests.host.filter_checks import assert_refused, need_torch, raw_pixels, some_pixels
 from tests.host.gimp import Session, script_fu
 
@@ -30,8 +30,8 @@ class Refusal:
         Refusal({"strength": 900.0}, ("strength", "900", "from 0 to 100")),
         Refusal({"strength": -0.1}, ("strength", "-0.1", "from 0 to 100")),
         Refusal({"stroke_size": 49.0}, ("stroke-size", "49", "from 50 to 200")),
-        Refusal({"size": 2**31 - 1}, ("size", "2147483647", "from {} to {}".format(*RANGES["size"]))),
-        Refusal({"iterations": 0}, ("iterations", "is 0", "from {} to {}".format(*RANGES["iterations"]))),
+        Refusal({"size": 2**31 - 1}, ("size", "2147483647", "from {} to {}".format(*ITERATIVE_RANGES["size"]))),
+        Refusal({"iterations": 0}, ("iterations", "is 0", "from {} to {}".format(*ITERATIVE_RANGES["iterations"]))),
         Refusal({"output": "nowhere"}, ("output", "'nowhere'", "layer, in-place, image")),
     ],
     ids=str,

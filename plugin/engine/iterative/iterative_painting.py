@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import ITERATIVE_RANGES, IterativeSettings
 from nst_core.base.language import _
-from nst_core.base.recipes import PRESETS, Recipe
-from nst_core.base.settings import RANGES, IterativeSettings
+from nst_core.base.presets import PRESETS
+from nst_core.base.recipes import Recipe
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.machine.memory import TooLarge, check_memory, give_back_freed_memory
@@ -141,7 +142,7 @@ def render(
             if not (isinstance(error, TooLarge) or "memory" in str(error)):
                 raise
             smaller = round(settings.size / 2**0.5)
-            if smaller < RANGES["size"][0]:
+            if smaller < ITERATIVE_RANGES["size"][0]:
                 raise StyleError(str(error)) from error
             notes.append(
                 _("There is too little memory for a size of {size}; {smaller} takes its place.").format(

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.base.language import _
-from nst_core.base.settings import IterativeSettings
 from plugin.engine.iterative.iterative_painting import require_torch
 from plugin.engine.machine.memory import TooLarge, check_memory
 from plugin.engine.messages import Estimate

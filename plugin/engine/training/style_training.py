@@ -19,7 +19,8 @@ from export.from_onnx import read_base
 from export.to_onnx import export_styles
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
-from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings, TrainSettings, TransformerSettings
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
+from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.distill.distillation import LEAST_CROP as LEAST_CROP_TO_DISTILL
 from nst_core.distill.distillation import DistillProgress, agreement, distill, save_compact

@@ -150,7 +150,7 @@ def paint_again(
 
 def recipe(config: Gimp.ProcedureConfig) -> Recipe:
     """Return the recipe that ``config`` gives for a style from a picture."""
-    from nst_core.base.recipes import PRESETS
+    from nst_core.base.presets import PRESETS
 
     default = PRESETS["default"]
     numbers = {name: config.get_property(name) for name in ("size", "iterations")}

@@ -53,7 +53,7 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         False,
         FLAGS,
     )
-    # Defaults as in nst_core.base.settings.IterativeSettings, which cannot be imported yet.
+    # Defaults as in nst_core.base.iterative_settings.IterativeSettings, which cannot be imported yet.
     text = _("With a style picture: pixels on the longer side while painting; the result is enlarged")
     _add_number(procedure, "size", _("Si_ze (pixels)"), text, 512)
     text = _("With a style picture: steps of the painting")

@@ -15,7 +15,7 @@ from PIL import Image  # noqa: E402
 from export import to_onnx  # noqa: E402
 from export.foreign import import_style as foreign  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TransformerSettings  # noqa: E402
 from nst_core.style_file import PREFIX, StyleCard, read_styles  # noqa: E402
 from plugin.engine.fast.fast_painting import paint_fast  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402

@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 from safetensors import safe_open  # noqa: E402
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
+from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.distill.student_renders import LEAST_CROP, ROUND, StudentRenders  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast import distributed as parallel  # noqa: E402
 from nst_core.fast.train import Base, train  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402

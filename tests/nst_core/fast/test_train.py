@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import (  # noqa: E402
     Base,
     fitting,

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F  # noqa: E402
 
-from nst_core.base.settings import TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TransformerSettings  # noqa: E402
 from nst_core.fast.transformer import (  # noqa: E402
     UPSAMPLED,
     ConditionalInstanceNorm,

@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import GATYS_STYLE_LAYERS, DistillSettings  # noqa: E402
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
+from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 

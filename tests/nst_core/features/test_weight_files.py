@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import DistillSettings  # noqa: E402
+from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from nst_core.features import network as features  # noqa: E402

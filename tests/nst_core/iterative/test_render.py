@@ -5,7 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import IterativeSettings, ObjectiveSettings  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings  # noqa: E402
+from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
 from nst_core.features.network import CombinedNetwork, vgg  # noqa: E402
 from nst_core.iterative import render as optimize  # noqa: E402
@@ -30,8 +31,14 @@ def pictures():
 def test_the_loss_falls_and_every_iteration_is_reported(network, pictures, optimizer, learning_rate, style_loss):
     seen = []
     objective = ObjectiveSettings(style_loss=style_loss)
-    settings = IterativeSettings(
-        objective, size=64, optimizer=optimizer, iterations=25, learning_rate=learning_rate, shift=0
+    settings = replace(
+        PLAIN_SETTINGS,
+        objective=objective,
+        size=64,
+        optimizer=optimizer,
+        iterations=25,
+        learning_rate=learning_rate,
+        shift=0,
     )
     done = render(*pictures, network, settings, lambda p: seen.append(p) or True)
     assert [p.iteration for p in seen] == list(range(1, 26)) and done is seen[-1]
@@ -42,7 +49,7 @@ def test_the_loss_falls_and_every_iteration_is_reported(network, pictures, optim
 
 def test_stop_keeps_what_there_is_and_the_inputs_stay(network, pictures):
     before = [p.clone() for p in pictures]
-    done = render(*pictures, network, IterativeSettings(size=64, iterations=50), lambda p: p.iteration < 3)
+    done = render(*pictures, network, replace(PLAIN_SETTINGS, size=64, iterations=50), lambda p: p.iteration < 3)
     assert done.iteration == 3
     assert not torch.equal(done.image, pictures[0])
     assert all(torch.equal(a, b) for a, b in zip(before, pictures, strict=True))
@@ -51,7 +58,7 @@ def test_stop_keeps_what_there_is_and_the_inputs_stay(network, pictures):
 def test_it_starts_from_another_picture_if_one_is_given(network, pictures):
     earlier = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(1))
     before = earlier.clone()
-    settings = IterativeSettings(size=64, optimizer="lbfgs", iterations=1)
+    settings = replace(PLAIN_SETTINGS, size=64, optimizer="lbfgs", iterations=1)
     first = render(*pictures, network, settings, lambda p: True, initial=earlier)
     # One cautious step of L-BFGS leads nowhere near the photo.
     scaled = torch.nn.functional.interpolate(earlier, (48, 64), mode="bicubic", antialias=True).clamp(0, 1)
@@ -65,18 +72,20 @@ def test_starts(network, pictures):
     """One step of a length of nothing leaves them as they are."""
     made = {}
     for start in ("content", "noise", "style"):
-        settings = IterativeSettings(size=64, optimizer="adam", iterations=1, learning_rate=1e-9, shift=0, start=start)
+        settings = replace(
+            PLAIN_SETTINGS, size=64, optimizer="adam", iterations=1, learning_rate=1e-9, shift=0, start=start
+        )
         made[start] = render(*pictures, network, settings, lambda p: True).image
     assert torch.allclose(made["content"], pictures[0], atol=1e-6)
     assert torch.allclose(made["style"], resized(pictures[1], 48, 64), atol=1e-6)
     assert made["noise"].std() == pytest.approx(12**-0.5, rel=0.05)  # uniform in 0..1
     assert made["noise"].mean() == pytest.approx(0.5, abs=0.02)
-    faint = first_picture(*pictures, IterativeSettings(start="noise", noise=0.1))
+    faint = first_picture(*pictures, replace(PLAIN_SETTINGS, start="noise", noise=0.1))
     assert faint.std() == pytest.approx(0.1 * 12**-0.5, rel=0.05) and faint.mean() == pytest.approx(0.5, abs=0.002)
 
 
 def test_sizes_grow_by_the_root_of_two(network):
-    settings = IterativeSettings(size=512, coarsest=128, optimizer="sgd", iterations=10, first_iterations=20)
+    settings = replace(PLAIN_SETTINGS, size=512, coarsest=128, optimizer="sgd", iterations=10, first_iterations=20)
     found = stages(network, settings, 400, 600)
     assert [(one.size, one.first, one.last) for one in found] == [
         (128, 1, 20),
@@ -94,7 +103,9 @@ def test_sizes_grow_by_the_root_of_two(network):
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "sgd"])
 def test_from_coarse_to_fine(network, pictures, optimizer):
     seen = []
-    settings = IterativeSettings(size=64, coarsest=45, optimizer=optimizer, iterations=6, first_iterations=8, shift=2)
+    settings = replace(
+        PLAIN_SETTINGS, size=64, coarsest=45, optimizer=optimizer, iterations=6, first_iterations=8, shift=2
+    )
     done = render(*pictures, network, settings, lambda p: seen.append(p) or True)
     assert [p.iteration for p in seen] == list(range(1, 15)) and {p.iterations for p in seen} == {14}
     assert [tuple(p.image.shape[-2:]) for p in seen] == 8 * [(34, 45)] + 6 * [(48, 64)]
@@ -108,7 +119,7 @@ def test_the_last_size_may_have_steps_of_its_own(network):
     def steps(settings):
         return [(one.first, one.last) for one in stages(network, settings, 512, 512)]
 
-    settings = IterativeSettings(size=512, coarsest=256, optimizer="adam", iterations=30, smaller_iterations=7)
+    settings = replace(PLAIN_SETTINGS, size=512, coarsest=256, optimizer="adam", iterations=30, smaller_iterations=7)
     assert steps(settings) == [(1, 7), (8, 14), (15, 44)]
     first = replace(settings, first_iterations=3)
     assert steps(first) == [(1, 3), (4, 10), (11, 40)]
@@ -118,7 +129,9 @@ def test_the_last_size_may_have_steps_of_its_own(network):
 
 def test_auto_leaves_the_end_to_adam(network, pictures):
     """With distilled features; and Adam begins there with its whole learning rate."""
-    settings = IterativeSettings(size=64, coarsest=45, iterations=3, first_iterations=2, learning_rate=1e-3, shift=0)
+    settings = replace(
+        PLAIN_SETTINGS, size=64, coarsest=45, iterations=3, first_iterations=2, learning_rate=1e-3, shift=0
+    )
     seen = {}
     for optimizer in ("auto", "lbfgs"):
         steps = seen[optimizer] = []
@@ -135,7 +148,7 @@ def test_auto_leaves_the_end_to_adam(network, pictures):
 def test_bfloat16_computes_nearly_the_same(network, pictures, monkeypatch):
     seen = {}
     for precision in ("float32", "bfloat16", "auto"):
-        settings = IterativeSettings(size=64, optimizer="adam", iterations=1, shift=0, precision=precision)
+        settings = replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=1, shift=0, precision=precision)
         monkeypatch.setattr(optimize, "computes_in_bfloat16", lambda device: True)
         seen[precision] = render(*pictures, network, settings, lambda p: True)
     exact, rough = seen["float32"], seen["bfloat16"]
@@ -171,7 +184,7 @@ def test_the_result_is_the_average_of_the_pictures(network, pictures):
     runs = {}
     for decay in (0.0, 0.6):
         seen = []
-        settings = IterativeSettings(size=64, optimizer="adam", iterations=4, average=decay, shift=0)
+        settings = replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=4, average=decay, shift=0)
         render(*pictures, network, settings, lambda p, seen=seen: seen.append(p.image) or True)
         runs[decay] = torch.stack(seen)
     weights = torch.tensor([0.6**3, 0.6**2, 0.6, 1.0])
@@ -182,7 +195,7 @@ def test_the_result_is_the_average_of_the_pictures(network, pictures):
 
 def test_a_loss_that_is_no_number_ends_it_with_the_last_good_picture(network, pictures, monkeypatch):
     forward, calls = type(network).forward, 0
-    seen, settings = [], IterativeSettings(size=64, optimizer="adam", iterations=9, shift=0)
+    seen, settings = [], replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=9, shift=0)
 
     def spoiled(self, image, *others):
         nonlocal calls
@@ -206,15 +219,17 @@ def test_tiny_photos_and_narrow_ones(network, pictures, shape):
     photo = torch.rand(1, 3, *shape)
     if max(shape) > 2:
         with pytest.raises(StyleError, match="less narrow photo"):
-            render(photo, pictures[1], network, IterativeSettings(size=64), lambda p: True)
+            render(photo, pictures[1], network, replace(PLAIN_SETTINGS, size=64), lambda p: True)
     else:
-        done = render(photo, pictures[1], network, IterativeSettings(size=64, iterations=2), lambda p: True)
+        done = render(photo, pictures[1], network, replace(PLAIN_SETTINGS, size=64, iterations=2), lambda p: True)
         assert done.image.isfinite().all() and max(done.image.shape) == 64
 
 
 def test_a_strip_of_3000_by_20_is_painted_where_it_is_high_enough(network, pictures):
     photo = torch.rand(1, 3, 20, 3000, generator=torch.Generator().manual_seed(3))
-    done = render(photo, pictures[1], network, IterativeSettings(size=4800, coarsest=128, iterations=1), lambda p: True)
+    done = render(
+        photo, pictures[1], network, replace(PLAIN_SETTINGS, size=4800, coarsest=128, iterations=1), lambda p: True
+    )
     assert done.image.shape == (1, 3, 32, 4800) and done.iterations == 1  # no smaller size would do
 
 
@@ -229,7 +244,7 @@ def test_adam_never_sees_the_picture_in_the_same_place_twice(network, pictures, 
 
     monkeypatch.setattr(type(network), "forward", spy)
     losses = []
-    settings = IterativeSettings(size=64, optimizer="adam", iterations=12, learning_rate=1e-9, shift=7)
+    settings = replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=12, learning_rate=1e-9, shift=7)
     again = [render(*pictures, network, settings, lambda p: losses.append(p.losses) or True).image for _ in range(2)]
     assert torch.equal(*again)
     assert len(set(seen[:12])) > 6 and {view[:2] for view in seen} <= {(h, w) for h in (48, 56) for w in (64, 72)}
@@ -240,7 +255,7 @@ def test_the_optimiser_fits_the_features(slim_weights):
     """Those of heads are predictions; a network's own are not, and its first layers vouch for a mixture."""
     slim, plain = load_features(str(slim_weights)), vgg("plain", vgg_state(), "vgg19")
     mixtures = CombinedNetwork([plain, slim]), CombinedNetwork([slim, plain])
-    settings = IterativeSettings(size=64, coarsest=45, iterations=9, smaller_iterations=2)
+    settings = replace(PLAIN_SETTINGS, size=64, coarsest=45, iterations=9, smaller_iterations=2)
 
     def chosen(network, settings):
         return [(one.size, one.first, one.last, one.optimizer) for one in stages(network, settings, 64, 64)]
@@ -251,7 +266,7 @@ def test_the_optimiser_fits_the_features(slim_weights):
     assert found == [distilled, of_its_own, of_its_own, distilled]
     assert chosen(slim, replace(settings, optimizer="lbfgs")) == of_its_own
     assert {name for *_, name in chosen(slim, replace(settings, optimizer="adam"))} == {"adam"}
-    assert chosen(slim, IterativeSettings(size=64, iterations=1)) == [(64, 1, 1, "lbfgs")]
+    assert chosen(slim, replace(PLAIN_SETTINGS, size=64, iterations=1)) == [(64, 1, 1, "lbfgs")]
 
 
 def vgg_state():
@@ -259,19 +274,19 @@ def vgg_state():
 
 
 def test_size_is_the_longer_side(network, pictures):
-    done = render(*pictures, network, IterativeSettings(size=80, iterations=1), lambda p: True)
+    done = render(*pictures, network, replace(PLAIN_SETTINGS, size=80, iterations=1), lambda p: True)
     assert done.image.shape[-2:] == (60, 80)
 
 
 def test_bad_settings_are_refused(network, pictures):
     with pytest.raises(StyleError, match="auto, lbfgs, adam, sgd"):
-        render(*pictures, network, IterativeSettings(size=64, optimizer="newton"), lambda p: True)
+        render(*pictures, network, replace(PLAIN_SETTINGS, size=64, optimizer="newton"), lambda p: True)
     with pytest.raises(StyleError, match="64x2 pixels"):
-        render(torch.rand(1, 3, 10, 300), pictures[1], network, IterativeSettings(size=64), lambda p: True)
+        render(torch.rand(1, 3, 10, 300), pictures[1], network, replace(PLAIN_SETTINGS, size=64), lambda p: True)
 
 
 def test_style_pictures_without_style_are_refused(network, pictures):
-    settings = IterativeSettings(size=64, iterations=1)
+    settings = replace(PLAIN_SETTINGS, size=64, iterations=1)
     with pytest.raises(StyleError, match="style picture is 554x6 pixels"):
         render(pictures[0], torch.rand(1, 3, 8, 800), network, settings, lambda p: True)
     with pytest.raises(StyleError, match="all of one colour"):
@@ -287,7 +302,7 @@ def test_it_looks_like_both(assets, read_photo):
         photo,
         style,
         network,
-        IterativeSettings(ObjectiveSettings(), size=160, optimizer="lbfgs", iterations=40),
+        replace(PLAIN_SETTINGS, objective=ObjectiveSettings(), size=160, optimizer="lbfgs", iterations=40),
         lambda p: seen.append(p) or True,
     )
     assert seen[-1].losses["style"] < 0.25 * seen[0].losses["style"]
@@ -306,7 +321,7 @@ RESUMED = {
 @pytest.mark.parametrize("name", RESUMED)
 def test_a_resumed_render_is_an_uninterrupted_one_to_the_bit(network, pictures, tmp_path, name, stop):
     """Stopped by the caller within the first size, at its end, and where Adam takes over within the second."""
-    settings = IterativeSettings(size=64, coarsest=45, iterations=6, **RESUMED[name])
+    settings = replace(PLAIN_SETTINGS, size=64, coarsest=45, iterations=6, **RESUMED[name])
     whole, seen = render(*pictures, network, settings, lambda p: True), []
     path = tmp_path / "a.checkpoint"
     render(*pictures, network, settings, lambda p: p.iteration < stop, None, path, 100)
@@ -318,7 +333,7 @@ def test_a_resumed_render_is_an_uninterrupted_one_to_the_bit(network, pictures, 
 
 def test_checkpoints_come_every_so_many_iterations(network, pictures, tmp_path):
     path, found = tmp_path / "a.checkpoint", []
-    settings = IterativeSettings(size=64, optimizer="adam", iterations=7)
+    settings = replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=7)
 
     def progress(step):
         # Those of the steps before this one.
@@ -332,7 +347,7 @@ def test_checkpoints_come_every_so_many_iterations(network, pictures, tmp_path):
 
 def test_a_checkpoint_of_another_render_is_refused(network, pictures, tmp_path):
     path = tmp_path / "a.checkpoint"
-    settings = IterativeSettings(size=64, optimizer="adam", iterations=4)
+    settings = replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=4)
     render(*pictures, network, settings, lambda p: False, None, path)
     other = replace(settings, seed=3, objective=replace(settings.objective, tv_weight=0.5))
     with pytest.raises(StyleError, match=r"whose tv_weight \(0.3 there, 0.5 here\), seed \(0 there, 3 here\) differ;"):
@@ -347,7 +362,7 @@ def test_a_checkpoint_of_another_render_is_refused(network, pictures, tmp_path):
 
 
 def test_a_full_disk_is_one_sentence(network, pictures, tmp_path, full_disk):
-    settings = IterativeSettings(size=64, optimizer="adam", iterations=4)
+    settings = replace(PLAIN_SETTINGS, size=64, optimizer="adam", iterations=4)
     with full_disk(), pytest.raises(StyleError, match="cannot be written"):
         render(*pictures, network, settings, lambda p: True, None, tmp_path / "a.checkpoint", 1)
     assert not list(tmp_path.iterdir())

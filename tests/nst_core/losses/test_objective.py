@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.recipes import PRESETS  # noqa: E402
-from nst_core.base.settings import ObjectiveSettings  # noqa: E402
+from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
+from nst_core.base.presets import PRESETS  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
 from nst_core.losses import functional as losses  # noqa: E402
 from nst_core.losses.objective import Objective, fitted  # noqa: E402

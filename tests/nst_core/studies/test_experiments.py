@@ -6,11 +6,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import IterativeSettings, ObjectiveSettings  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
+from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
 from nst_core.studies import experiments as studies  # noqa: E402
 
-SETTINGS = IterativeSettings(ObjectiveSettings(tv_weight=0.0), size=64, iterations=40, optimizer="lbfgs")
+SETTINGS = replace(
+    PLAIN_SETTINGS, objective=ObjectiveSettings(tv_weight=0.0), size=64, iterations=40, optimizer="lbfgs"
+)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nst_core.base.errors import StyleError
-from nst_core.base.recipes import PRESETS
+from nst_core.base.presets import PRESETS
 from nst_core.style_file import read_styles
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings

@@ -7,7 +7,7 @@ from procedure_arguments import RANGES
 from translation import _
 
 FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
-# Pixels on the longer side and iterations; the middle one is the default of nst_core.base.settings.IterativeSettings.
+# Pixels on the longer side and iterations; "normal" has the engine's defaults.
 QUALITIES = {
     "draft": (_("Draft, for a first look"), 256, 100),
     "normal": (_("Normal"), 512, 300),

@@ -10,14 +10,14 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import IterativeSettings  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.iterative import render as optimize  # noqa: E402
 from plugin.cli.picture_files import read_picture, write_picture  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
 from plugin.engine.iterative.iterative_painting import render  # noqa: E402
 from plugin.engine.machine import memory  # noqa: E402
 
-SETTINGS = IterativeSettings(size=64, iterations=4)
+SETTINGS = replace(PLAIN_SETTINGS, size=64, iterations=4)
 
 
 def test_result_has_the_size_asked_for_and_alpha_stays(slim_weights, noise):
@@ -31,13 +31,13 @@ def test_result_has_the_size_asked_for_and_alpha_stays(slim_weights, noise):
 
 
 def test_a_picture_that_has_the_size_already(slim_weights, noise):
-    settings = IterativeSettings(size=noise.shape[1], iterations=2)
+    settings = replace(PLAIN_SETTINGS, size=noise.shape[1], iterations=2)
     assert render(Picture(noise), Picture(noise), settings, features=str(slim_weights)).pixels.shape == noise.shape
 
 
 def test_where_memory_is_short_the_next_smaller_size_is_painted(slim_weights, noise, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
-    settings = IterativeSettings(size=400, coarsest=300, iterations=2)
+    settings = replace(PLAIN_SETTINGS, size=400, coarsest=300, iterations=2)
     done = render(Picture(noise), Picture(noise), settings, features=str(slim_weights))
     assert max(done.pixels.shape) == done.recipe.settings.size < 400 and done.finished
     assert done.notes[0] == "There is too little memory for a size of 400; 283 takes its place."
@@ -129,7 +129,8 @@ def test_the_memory_estimate_holds(slim_weights, style_scale, coarsest):
 import sys
 import numpy as np
 from nst_core.iterative import render as optimize
-from nst_core.base import settings
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from dataclasses import replace
 from nst_core.features import catalogue as weights
 from plugin.engine.iterative import iterative_painting as render
 from plugin.engine.machine.memory import keep_freed_memory, peak_rss_mib
@@ -138,7 +139,7 @@ keep_freed_memory()
 scale, coarsest = float(sys.argv[2]), int(sys.argv[3])
 def paint(size):
     picture = Picture(np.random.default_rng(0).random((size, size, 4), np.float32))
-    chosen = settings.IterativeSettings(size=size, style_scale=scale, iterations=4, coarsest=coarsest)
+    chosen = replace(PLAIN_SETTINGS, size=size, style_scale=scale, iterations=4, coarsest=coarsest)
     render.render(picture, picture, chosen, features=sys.argv[1])
     pixels, bytes_per_pixel = optimize.memory(weights.load_features(sys.argv[1]), chosen, size, size)
     return pixels * bytes_per_pixel

@@ -1,6 +1,7 @@
 """How long a render will take."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import IterativeSettings  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
 from plugin.engine.iterative.iterative_painting import render  # noqa: E402
@@ -18,7 +19,7 @@ from plugin.engine.progress import Stopped, Stopper  # noqa: E402
 
 def test_it_takes_about_as_long_as_told():
     picture = Picture(np.random.default_rng(0).random((160, 240, 4), np.float32))
-    settings = IterativeSettings(size=240, iterations=12)
+    settings = replace(PLAIN_SETTINGS, size=240, iterations=12)
     told = estimate([(160, 240)], settings, Stopper(), features="compact", device="cpu")
     began = time.perf_counter()
     done = render(picture, picture, settings, features="compact", device="cpu")
@@ -30,7 +31,7 @@ def test_it_takes_about_as_long_as_told():
 
 def test_more_to_paint_takes_longer(slim_weights):
     def seconds(shapes, **settings) -> float:
-        return estimate(shapes, IterativeSettings(**settings), Stopper(), features=str(slim_weights)).seconds
+        return estimate(shapes, replace(PLAIN_SETTINGS, **settings), Stopper(), features=str(slim_weights)).seconds
 
     one = seconds([(100, 150)], size=150, iterations=30)
     assert seconds([(100, 150)], size=150, iterations=3000) > 20 * one

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from nst_core.base.errors import StyleError
-from nst_core.base.recipes import PRESETS
+from nst_core.base.presets import PRESETS
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture

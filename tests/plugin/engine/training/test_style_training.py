@@ -11,7 +11,7 @@ from PIL import Image  # noqa: E402
 from export.from_onnx import read_base  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.settings import TrainSettings, TransformerSettings  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.fast.train import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard, read_styles  # noqa: E402

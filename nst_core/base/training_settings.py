@@ -1,0 +1,141 @@
+"""The settings of trainings: of a transformer network and of a distilled feature network. Loads without PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import cos, pi
+
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
+
+
+@dataclass(frozen=True)
+class TransformerSettings:
+    """The shape of a transformer network. Johnson's (2016) has width 32, five residual blocks and 9x9 end convolutions.
+
+    Attributes:
+        width: channels at full resolution; twice as many at half and four times as many at a quarter of it.
+        residual_blocks: residual blocks at a quarter of the resolution.
+        end_kernel: side of the first and the last convolution's kernel.
+        styles: how many styles the network knows; each has its own scales and shifts.
+    """
+
+    width: int = 16
+    residual_blocks: int = 5
+    end_kernel: int = 5
+    styles: int = 1
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width in pixels: reflection padding needs more pixels than it adds, at each scale."""
+        return 8
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """The peak memory of ONNX Runtime on a CPU, in bytes per input pixel.
+
+        At full resolution, ``width`` channels exist three times in float32: as the convolution's output, in the layout
+        that the norm needs, and normalised. That makes 12 x ``width`` bytes. Two thirds more cover the runtime's
+        workspace and its arena, which grows by doubling (measured at 512x512 to 2048x2048).
+        """
+        return 20 * self.width
+
+    @property
+    def receptive_radius(self) -> int:
+        """How far an input pixel reaches in the output, in pixels, apart from the statistics of instance norm."""
+        ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, (2 + 2) + (1 + 1)  # bilinear, convolution
+        return ends + halvings + 8 * self.residual_blocks + doublings + 3  # 3: it lies anywhere in a cell of four
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The settings of one training of a transformer network.
+
+    Attributes:
+        objective: what is optimised.
+        network: the shape of the network.
+        steps: updates in all; the learning rate falls linearly to nothing over the last ``cooldown`` of them.
+        minutes: a budget in place of ``steps``, from which the training works out the number of steps itself;
+            ``steps`` is 0 until it has.
+        batch: photos in each step.
+        crop: height and width of those photos in pixels.
+        style_size: the style picture is scaled to about this many pixels squared; larger gives larger strokes.
+        grain: variations smaller than this (in the 0..1 range) within 5x5 pixels of the scaled style picture are
+            smoothed away. A network turns the grain of a canvas or a print into a regular pattern, because it sees
+            nothing in the photo by which to vary it.
+        turn: the result is rotated by up to this many degrees before it is compared (see nst_core/pictures/views.py).
+            Without ``turn`` and ``zoom``, the network learns where the feature network's pooling grid lies and fills
+            flat areas with a fine mesh that the feature network takes for strokes.
+        zoom: the result is enlarged or reduced by up to this factor before it is compared.
+        mesh_weight: weight of a penalty on such a mesh, in addition to the objective (``mesh`` in
+            nst_core/losses/metrics.py). A mesh is the only texture that the network can paint on a flat area, because
+            it sees the same everywhere there.
+        learning_rate: Adam's step.
+        cooldown: the share of ``steps`` over which the learning rate falls.
+        mixed_precision: compute in bfloat16 where PyTorch considers it safe; the weights stay float32.
+        seed: the seed of all randomness.
+    """
+
+    objective: ObjectiveSettings = field(
+        default_factory=lambda: ObjectiveSettings(
+            content_layers=("relu3_1", "relu4_1"),
+            style_layer_weights=(0.4, 0.6, 0.6, 1.0, 1.0),
+            content_weight=0.6,
+            tv_weight=4.0,
+        )
+    )
+    network: TransformerSettings = field(default_factory=TransformerSettings)
+    steps: int = 2000
+    minutes: float | None = None
+    batch: int = 4
+    crop: int = 256
+    style_size: int = 512
+    grain: float = 0.0
+    turn: float = 8.0
+    zoom: float = 1.2
+    mesh_weight: float = 3.0
+    learning_rate: float = 1e-3
+    cooldown: float = 0.3
+    mixed_precision: bool = False
+    seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of update ``step`` (from 0)."""
+        if not self.steps:
+            return self.learning_rate  # the end is far
+        return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
+
+
+@dataclass(frozen=True)
+class DistillSettings:
+    """The settings of one distillation of a small feature network (see nst_core/distill/distillation.py).
+
+    Attributes:
+        channels: channels of the five blocks. VGG-19 has 64, 128, 256, 512 and 512.
+        steps: updates in all; the learning rate grows for ``warmup`` of them and then falls along half a cosine
+            (Loshchilov and Hutter 2016, arXiv 1608.03983).
+        warmup: updates with a growing learning rate.
+        batch: pictures in each step.
+        crop: height and width of those pictures in pixels.
+        rendered: pictures in each step, in addition to the ``batch``, that the network itself is painting.
+        gram_weight: weight of the Gram matrices relative to the features.
+        first_layer: the first layer to learn; earlier layers, and the convolutions they need, stay as they are.
+        learning_rate: AdamW's largest step.
+        mixed_precision: compute in bfloat16 where PyTorch considers it safe; the weights stay float32.
+        seed: the seed of all randomness.
+    """
+
+    channels: tuple[int, int, int, int, int] = (16, 48, 96, 160, 256)
+    steps: int = 6000
+    warmup: int = 100
+    batch: int = 8
+    crop: int = 128
+    rendered: int = 2
+    gram_weight: float = 0.2
+    first_layer: str = GATYS_STYLE_LAYERS[0]
+    learning_rate: float = 2e-3
+    mixed_precision: bool = False
+    seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of update ``step`` (from 0)."""
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.5 + 0.5 * cos(pi * step / self.steps))

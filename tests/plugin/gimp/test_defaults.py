@@ -1,0 +1,68 @@
+"""The filter states its defaults and ranges itself, because GIMP asks for them first: they equal the engine's."""
+
+import importlib
+import sys
+from unittest.mock import MagicMock
+
+import pytest
+
+from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import ITERATIVE_RANGES, IterativeSettings
+from nst_core.base.recipes import Recipe
+from plugin.engine.fast.fast_settings import FastSettings
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def filter_module(monkeypatch):
+    """Import a module of the filter, with a stand-in for GIMP's libraries."""
+    for name in ("gi", "gi.repository"):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    monkeypatch.syspath_prepend(str(ROOT / "plugin/gimp/neural-style"))
+    known = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def defaults(filter_module):
+    """The default of each argument by its name."""
+    procedure = MagicMock()
+    filter_module("procedure_arguments").add_settings(procedure)
+    calls = [call for call in procedure.method_calls if call[0].endswith("_argument") and "file" not in call[0]]
+    return {call.args[0]: call.args[-2] for call in calls}
+
+
+def test_defaults_of_the_filter_are_the_engines(defaults):
+    settings, fast = IterativeSettings(), FastSettings()
+    assert defaults == {
+        "style": "great-wave",
+        "strength": fast.strength,
+        "stroke-size": fast.stroke_size,
+        "full-resolution": fast.full_resolution,
+        "keep-colors": fast.keep_colors,
+        "size": settings.size,
+        "iterations": settings.iterations,
+        "features": Recipe().features,
+    }
+
+
+def test_ranges_of_the_filter_are_the_engines(filter_module):
+    ranges = dict(filter_module("procedure_arguments").RANGES)
+    for name in ("size", "iterations"):
+        assert ranges.pop(name) == ITERATIVE_RANGES[name]
+    assert set(ranges) == {"strength", "stroke-size"}
+    for name, (least, most) in ranges.items():
+        field = name.replace("-", "_")
+        for value in (least, most):
+            FastSettings(**{field: value})
+        for value in (least - 1e-6, most + 1e-6):
+            with pytest.raises(StyleError):
+                FastSettings(**{field: value})
+
+
+def test_normal_quality_is_the_engines_default(filter_module):
+    settings = IterativeSettings()
+    _, size, iterations = filter_module("gui.style_picture").QUALITIES["normal"]
+    assert (size, iterations) == (settings.size, settings.iterations)
