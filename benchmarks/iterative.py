@@ -52,7 +52,8 @@ from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
-from nst_core.iterative.render import IterativeProgress, render, stages
+from nst_core.iterative.render import IterativeProgress, render
+from nst_core.iterative.stages import plan_stages
 from nst_core.losses.objective import Objective
 from nst_core.pictures.resize import resized, resized_to_area, resized_to_long_side
 from plugin.cli.figures import check_matplotlib
@@ -212,7 +213,7 @@ def race(
     for name, way in ways.items():
         features = load_features(way.features).to(device)
         settings = replace(way.settings, size=size)
-        plan = stages(features, settings, *content.shape[-2:])
+        plan = plan_stages(features, settings, *content.shape[-2:])
         curve = Curve(judged, clock, device, every=max(1, plan[-1].last // POINTS))
         curve.begin(content)
         way.render(content, style, features, settings, curve.add)
@@ -356,7 +357,7 @@ def paint(
 ) -> None:
     features, photo = load_features(way.features).to(device), read(files[0], device)
     # One optimiser for all, so that the iterations are alike: the one that has the most of them.
-    optimizer = stages(features, way.settings, *photo.shape[-2:])[-1].optimizer
+    optimizer = plan_stages(features, way.settings, *photo.shape[-2:])[-1].optimizer
     settings = replace(way.settings, size=size, coarsest=0, iterations=iterations, optimizer=optimizer)
     way.render(photo, read(files[1], device), features, settings, progress)
 

@@ -34,7 +34,7 @@ from nst_core.devices import choose_device
 from nst_core.fast.train import style_picture
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
-from nst_core.iterative.render import IterativeProgress, render
+from nst_core.iterative.render import IterativeProgress, RenderOptions, render
 from nst_core.losses.metrics import SMALLEST_SIDE, STRIP, look
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
@@ -336,7 +336,7 @@ def rendered(
         iterations=max(iterations),
         precision=precision,
     )
-    done = render(photo, subject.style_picture, subject.features, settings, progress, initial)
+    done = render(photo, subject.style_picture, subject.features, settings, progress, RenderOptions(initial))
     # A render whose loss is no number any more ends there.
     return values + values[-1:] * (len(iterations) - len(values)), done.image
 

@@ -1,4 +1,4 @@
-"""What an iterative render leaves on disk to go on from, to the bit."""
+"""The checkpoint of an iterative render, from which it resumes to the bit."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PICTURES = ("photo", "style picture", "picture to start from")
 
 @dataclass(frozen=True)
 class IterativeCheckpoint:
-    """A render after some iteration.
+    """The state of a render after an iteration.
 
     Attributes:
-        origin: of what and how it is made (see ``origin_of``).
-        iteration, losses, picture: of its last progress.
-        variable: what the optimiser moves, [1, 3, H, W]; L-BFGS leaves 0..1 where the picture does not.
-        average, averaged: the moving average's sum, and how many pictures are in it.
-        optimizer: its state dict.
+        origin: what it is made from, and how (see ``origin_of``).
+        iteration, losses, picture: those of its last progress.
+        variable: the tensor that the optimiser moves, [1, 3, H, W]; with L-BFGS it may leave 0..1.
+        average, averaged: the sum of the moving average, and the number of pictures in it.
+        optimizer: the optimiser's state dict.
     """
 
     origin: dict[str, Any]
@@ -44,7 +44,7 @@ class IterativeCheckpoint:
 def origin_of(
     photo: Tensor, style: Tensor, initial: Tensor | None, features: FeatureNetwork, settings: IterativeSettings
 ) -> dict[str, Any]:
-    """What decides a render's every bit, by name: its pictures (as checksums), feature network and settings."""
+    """Return everything that decides a render's bits, by name: checksums of its pictures, its network and settings."""
     checksums = ("" if picture is None else _checksum(picture) for picture in (photo, style, initial))
     values = asdict(settings)
     return (
@@ -56,36 +56,37 @@ def origin_of(
 
 
 def save_checkpoint(checkpoint: IterativeCheckpoint, path: Path) -> None:
-    """Write ``path`` whole or not at all; StyleError if it cannot be written (the old one stays).
+    """Write ``path``, whole or not at all.
 
-    It takes about as much room as the optimiser's state: at 512x512, 10 MB with Adam and 130 MB with L-BFGS.
+    The file is about as large as the optimiser's state: at 512x512, 10 MB with Adam and 130 MB with L-BFGS. Raises
+    StyleError if it cannot be written; an older file then stays.
     """
     write_checkpoint({"format": FORMAT} | vars(checkpoint), path)
 
 
 def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
-    """Read what ``save_checkpoint`` wrote of a render with this ``origin``.
+    """Read a checkpoint that ``save_checkpoint`` wrote of a render with this ``origin``.
 
-    Raises StyleError if ``path`` is something else, or of another render, saying what differs.
+    Raises StyleError if ``path`` is not a checkpoint, or if it is of another render, naming what differs.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state.pop("format") != FORMAT:
             raise ValueError("format")
-        found = IterativeCheckpoint(**state)
+        checkpoint = IterativeCheckpoint(**state)
         differences = [
-            name if name in PICTURES else f"{name} ({found.origin[name]} there, {value} here)"
+            name if name in PICTURES else f"{name} ({checkpoint.origin[name]} there, {value} here)"
             for name, value in origin.items()
-            if found.origin[name] != value
+            if checkpoint.origin[name] != value
         ]
     except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint
         raise StyleError(f"{path} is not a checkpoint of a render of this version; remove or rename it.") from error
     if differences:
         raise StyleError(
             f"{path} is from another render, whose {', '.join(differences)} "
-            f"{'differs' if len(differences) == 1 else 'differ'}; take the same again, or another output file."
+            f"{'differs' if len(differences) == 1 else 'differ'}; use the same again, or choose another output file."
         )
-    return found
+    return checkpoint
 
 
 def _checksum(picture: Tensor) -> str:

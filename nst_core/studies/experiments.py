@@ -17,8 +17,8 @@ from torch import Tensor
 
 from nst_core.base.iterative_settings import STARTS, IterativeSettings
 from nst_core.features.network import FeatureNetwork, VGGNetwork
-from nst_core.iterative import render as optimize
-from nst_core.iterative.render import IterativeProgress
+from nst_core.iterative.render import IterativeProgress, first_picture, render
+from nst_core.iterative.stages import plan_stages
 from nst_core.losses.metrics import Judge
 from nst_core.losses.objective import Objective
 from nst_core.pictures.resize import resized_to_area, resized_to_long_side
@@ -90,7 +90,7 @@ class _Renders:
 
         m = self.materials
         photo = m.photo if photo is None else photo
-        done = optimize.render(photo, m.style, network or m.network, settings, progress)
+        done = render(photo, m.style, network or m.network, settings, progress)
         return done.image, losses, kept
 
 
@@ -132,7 +132,7 @@ def style_reconstruction(materials: Materials, settings: IterativeSettings) -> F
     renders = _Renders(materials, (len(alone) + len(stacked)) * settings.iterations)
     style = resized_to_long_side(materials.style, settings.size)
     settings = replace(settings, start="noise", noise=NOISE)
-    noise = optimize.first_picture(style, style, settings)
+    noise = first_picture(style, style, settings)
     judge = Judge(materials.network, noise, style, (), layers)
     rows, losses, cells = list[Row](), [], dict[tuple[str, ...], Cell]()
     for chosen in [*alone, *stacked]:
@@ -352,7 +352,7 @@ def starts(materials: Materials, settings: IterativeSettings) -> Findings:
         image, run, _ = renders(name, chosen)
         found = judge(image)
         cells.append(_cell(image, f"loss {run[-1]['total']:.3f}\n{_in_short(found)}"))
-        begun.append(_cell(optimize.first_picture(photo, materials.style, chosen)))
+        begun.append(_cell(first_picture(photo, materials.style, chosen)))
         rows.append({"start": start, "loss": run[-1]["total"], **found})
         runs.append((name, run))
     sheet_rows = [("the start", begun), ("the result", cells)]
@@ -418,7 +418,7 @@ def _side_by_side(runs: Sequence[tuple[str, Sequence[Mapping[str, float]]]]) -> 
 
 def _how(materials: Materials, settings: IterativeSettings) -> str:
     kind = {"lbfgs": "L-BFGS", "adam": "Adam", "sgd": "gradient descent"}
-    stages = optimize.stages(materials.network, settings, 1, 1)
+    stages = plan_stages(materials.network, settings, 1, 1)
     optimizers = " and ".join(dict.fromkeys(kind[stage.optimizer] for stage in stages))
     return f"{settings.iterations} iterations of {optimizers} with {materials.network.name} at {settings.size} px"
 

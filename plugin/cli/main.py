@@ -92,11 +92,13 @@ def render(options: argparse.Namespace) -> Report:
     """Any picture as the style, by optimisation in PyTorch; Ctrl-C keeps what there is."""
     from plugin.cli.figures import Recording
     from plugin.cli.picture_files import check_output, read_picture, write_picture
-    from plugin.engine.iterative.iterative_painting import render, require_torch
+    from plugin.engine.imaging.blend_settings import BlendSettings
+    from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively, require_torch
 
     require_torch()
     check_output(options.output)
     recipe, others = _recipe(options)
+    blend = BlendSettings(others["strength"], others["keep_colors"])
     recording = Recording(options.losses, options.animation, options.animation_every)
     source, style = read_picture(options.photo), read_picture(options.style_image)
     initial = read_picture(Path(others["initial"])).picture if others["initial"] else None
@@ -117,21 +119,20 @@ def render(options: argparse.Namespace) -> Report:
                 checkpoint_pictures.append(str(path))
             return not stop
 
-        done = render(
+        done = paint_iteratively(
             source.picture,
             style.picture,
-            recipe.settings,
+            recipe,
             progress,
-            features=recipe.features,
-            pooling=recipe.pooling,
-            reference_photos=Path(others["reference_photos"]) if others["reference_photos"] else None,
-            strength=others["strength"],
-            keep_colors=others["keep_colors"],
-            device=options.device,
-            initial=initial,
-            checkpoint=checkpoint,
-            checkpoint_every=every,
-            measure=options.metrics or options.json,
+            blend,
+            IterativeOptions(
+                device=options.device,
+                initial=initial,
+                reference_photos=Path(others["reference_photos"]) if others["reference_photos"] else None,
+                checkpoint=checkpoint,
+                checkpoint_every=every,
+                measure=options.metrics or options.json,
+            ),
         )
     record = {
         "recipe": as_data(done.recipe),

@@ -12,8 +12,6 @@ from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
 
 if TYPE_CHECKING:
-    import torch
-
     from nst_core.studies.experiments import StudyProgress
 
 
@@ -75,7 +73,7 @@ def run_study(
     written.
     """
     from plugin.cli.figures import check_matplotlib, write_losses, write_sheet, write_table
-    from plugin.cli.picture_files import check_folder
+    from plugin.cli.picture_files import check_folder, read_picture
 
     kind = KINDS[name]
     if kind.two_pictures and style_image is None:
@@ -87,20 +85,22 @@ def run_study(
         check_folder(folder)
     from nst_core import devices
     from nst_core.features import catalogue as weights
-    from nst_core.iterative import render as optimize
+    from nst_core.iterative.stages import peak_memory
+    from nst_core.pictures.arrays import as_tensor
     from nst_core.studies import experiments as studies
+    from plugin.engine.imaging.picture import network_input
     from plugin.engine.machine.memory import check_memory
 
     chosen = devices.choose_device(device)
-    photo = _tensor(picture).to(chosen)
-    style = photo if style_image is None else _tensor(style_image).to(chosen)
+    photo = as_tensor(network_input(read_picture(picture).picture)).to(chosen)
+    style = photo if style_image is None else as_tensor(network_input(read_picture(style_image).picture)).to(chosen)
 
     def fetching(done: int, total: int) -> bool:
         stage(f"Fetching {features}", done / total)
         return True
 
     network = weights.load_features(features, pooling, reference_photos, fetching).to(chosen)
-    need = optimize.memory(network, settings, *photo.shape[-2:])
+    need = peak_memory(network, settings, *photo.shape[-2:])
     check_memory(*need, chosen.type == "cuda", "A render at this size")
     materials = studies.Materials(photo, style, network, progress, content_weights or studies.CONTENT_WEIGHTS)
     found = getattr(studies, name.replace("-", "_"))(materials, settings)
@@ -119,12 +119,3 @@ def run_study(
         "device": str(chosen),
         "results": found.rows,
     }
-
-
-def _tensor(path: Path) -> torch.Tensor:
-    import torch
-
-    from plugin.cli.picture_files import read_picture
-    from plugin.engine.imaging.picture import network_input
-
-    return torch.from_numpy(network_input(read_picture(path).picture)).permute(2, 0, 1)[None]

@@ -148,7 +148,7 @@ class LocalEngine:
         from plugin.engine.iterative.time_estimate import estimate
 
         memory.keep_freed_memory()
-        return estimate(shapes, recipe.settings, stopper, features=recipe.features)
+        return estimate(shapes, recipe, stopper)
 
     def forget_host(self) -> None:
         """Drop the layers of a host that has gone. What failed on the GPU may be tried again for the next host."""
@@ -187,22 +187,12 @@ def _fast_painter(request: FastRequest) -> Painter:
 
 
 def _iterative_painter(request: IterativeRequest) -> Painter:
-    from plugin.engine.iterative import iterative_painting as render
+    from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
 
-    style_picture = _picture(request.style_picture)
+    style_picture, options = _picture(request.style_picture), IterativeOptions(keep_size=True)
 
     def painter(picture: Picture, progress: ProgressCallback) -> IterativeResult:
-        return render.render(
-            picture,
-            style_picture,
-            request.recipe.settings,
-            progress,
-            features=request.recipe.features,
-            pooling=request.recipe.pooling,
-            strength=request.blend.strength,
-            keep_colors=request.blend.keep_colors,
-            keep_size=True,
-        )
+        return paint_iteratively(picture, style_picture, request.recipe, progress, request.blend, options)
 
     return painter
 

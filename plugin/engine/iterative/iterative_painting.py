@@ -1,10 +1,10 @@
-"""The iterative path: any picture as the style, optimised in PyTorch, which is imported on first use."""
+"""Paint in the style of any picture by optimisation in PyTorch, which is imported on first use."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,18 +22,51 @@ from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, ignore
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
+
+    from nst_core.features.network import FeatureNetwork
+    from nst_core.iterative.render import IterativeProgress
+
+
+@dataclass(frozen=True, eq=False)
+class IterativeOptions:
+    """What a render takes beside its pictures and its recipe, and does not change how it paints.
+
+    Attributes:
+        device: ``auto``, ``cuda`` or ``cpu``.
+        keep_size: whether the result has the picture's own size, enlarged from ``settings.size``. Otherwise its longer
+            side has ``settings.size`` pixels.
+        initial: a picture to start from in place of ``settings.start``.
+        reference_photos: a folder or tar of photos that scale the feature network (see features/catalogue.py).
+        checkpoint, checkpoint_every: a file to resume from and to write, and the iterations between two writes (see
+            nst_core/iterative/render.py).
+        measure: whether to compute metrics of the result, at the size that was painted.
+    """
+
+    device: str = "auto"
+    keep_size: bool = False
+    initial: Picture | None = None
+    reference_photos: Path | None = None
+    checkpoint: Path | None = None
+    checkpoint_every: int = 100
+    measure: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class IterativeResult:
-    """The result: float32 pixels [h, w, 4], what ran it, seconds by stage, and the loss before each iteration.
+    """A painting and how it was made.
 
-    ``finished`` says whether it has all its iterations.
-
-    ``recipe`` is what was done in the end, and ``notes`` are sentences on what in it was fitted to the feature network
-    or the memory, or why the render ended early. ``metrics`` are those of nst_core/losses/metrics.py, if they were
-    asked for.
+    Attributes:
+        pixels: float32 [h, w, 4].
+        device, feature_network: the names of what computed it.
+        recipe: the recipe that was followed in the end.
+        finished: whether it has all its iterations.
+        iterations, losses: how many iterations it has, and the weighted losses before each of this sitting.
+        seconds: by stage.
+        notes: sentences on what in the recipe was adapted to the feature network or the memory, or why the render ended
+            early.
+        metrics: those of nst_core/losses/metrics.py by name, if they were asked for.
     """
 
     pixels: np.ndarray
@@ -59,135 +92,164 @@ def require_torch() -> None:
         )
 
 
-def render(
+def paint_iteratively(
     picture: Picture,
     style_picture: Picture,
-    settings: IterativeSettings = PRESETS["default"].settings,
+    recipe: Recipe = PRESETS["default"],
     progress: ProgressCallback = ignore,
-    *,
-    features: str = "auto",
-    pooling: str = "max",
-    reference_photos: Path | None = None,
-    strength: float = 100.0,
-    keep_colors: bool = False,
-    device: str = "auto",
-    keep_size: bool = False,
-    initial: Picture | None = None,
-    checkpoint: Path | None = None,
-    checkpoint_every: int = 100,
-    measure: bool = False,
+    blend: BlendSettings = BlendSettings(),
+    options: IterativeOptions = IterativeOptions(),
 ) -> IterativeResult:
     """Paint ``picture`` in the style of ``style_picture``.
 
-    The result has ``settings.size`` pixels on its longer side, or with ``keep_size`` the picture's own size: it is
-    then computed at ``settings.size`` and enlarged. ``features``, ``pooling`` and ``reference_photos`` choose the
-    feature network (see features/catalogue.py), ``strength`` and ``keep_colors`` what of the painting the result takes
-    (see picture.composite). ``initial`` is a picture to start from in place of ``settings.start``. Where ``progress``
-    returns False, the render stops and keeps what it has. Where memory is short, the next smaller size that fits takes
-    the place of ``settings.size``. ``checkpoint`` is written every ``checkpoint_every`` iterations, or gone on from
-    (see nst_core/iterative/render.py). ``measure`` asks for metrics of the result at the size that was painted. Raises
-    StyleError if PyTorch or the feature weights are missing, or memory even for the smallest size.
+    When ``progress`` returns False, the render stops and keeps what it has. If memory is short, the next smaller size
+    that fits replaces ``recipe.settings.size``. Raises StyleError if PyTorch or the feature weights are missing, or if
+    memory is too short even for the smallest size.
     """
     require_torch()
-    blend = BlendSettings(strength, keep_colors)
-    from nst_core import devices
-    from nst_core.features import catalogue as weights
-    from nst_core.iterative import render as optimize
-    from nst_core.losses import metrics, objective
-    from nst_core.pictures import resize as pictures
+    from nst_core.devices import choose_device
+    from nst_core.features import catalogue
+    from nst_core.losses.objective import fitted
+    from nst_core.pictures.arrays import as_array
+    from nst_core.pictures.resize import resized
 
     clock = Stopwatch()
     progress(Progress(_("Loading the feature network"), 0.0))
-    chosen = devices.choose_device(device)
+    device = choose_device(options.device)
 
     def fetching(done: int, total: int) -> bool:
-        return progress(Progress(_("Fetching {features}").format(features=features), done / total))
+        return progress(Progress(_("Fetching {features}").format(features=recipe.features), done / total))
 
-    network = weights.load_features(features, pooling, reference_photos, fetching).to(chosen)
-    fitted, notes = objective.fitted(settings.objective, network)
-    settings = replace(settings, objective=fitted)
+    network = catalogue.load_features(recipe.features, recipe.pooling, options.reference_photos, fetching).to(device)
+    objective, notes = fitted(recipe.settings.objective, network)
+    settings = replace(recipe.settings, objective=objective)
     clock.lap("load")
-    history: list[Mapping[str, float]] = []
-    shape: tuple[int, ...] = ()
+    photo, style = _tensor_of(picture, device), _tensor_of(style_picture, device)
+    render = _Render(photo, style, network, progress, options, notes)
+    settings, done = render.largest_that_fits(settings)
+    notes += [done.note] if done.note else []
+    clock.lap("render")
+    if not options.keep_size:
+        picture = _scaled(picture, *done.image.shape[-2:])
+    pixels = composite(picture, as_array(resized(done.image, picture.height, picture.width)), blend)
+    clock.lap("composite")
+    metrics: dict[str, float] = {}
+    if options.measure:
+        metrics = _measure((picture, Picture(pixels)), style, network, settings, done.image.shape[-2:])
+        clock.lap("measure")
+    return IterativeResult(
+        pixels,
+        str(device),
+        network.name,
+        Recipe(settings, catalogue.named(recipe.features), recipe.pooling),
+        finished=done.iteration == done.iterations,
+        iterations=done.iteration,
+        losses=render.losses,
+        seconds=clock.seconds,
+        notes=notes,
+        metrics=metrics,
+    )
 
-    def report(step: optimize.IterativeProgress) -> bool:
-        nonlocal shape
-        if shape and step.image.shape != shape:
-            # The blocks of the size before, between those that this one has taken, are too short for its features.
+
+@dataclass(eq=False)
+class _Render:
+    """Renders one photo, at a smaller size if memory is short.
+
+    Attributes:
+        photo, style: [1, 3, h, w], on the device that computes.
+        notes: gets a sentence for each thing that the user should know.
+        losses: those before each iteration.
+    """
+
+    photo: Tensor
+    style: Tensor
+    network: FeatureNetwork
+    progress: ProgressCallback
+    options: IterativeOptions
+    notes: list[str]
+    losses: list[Mapping[str, float]] = field(default_factory=list)
+    _shape: tuple[int, ...] = ()
+
+    def largest_that_fits(self, settings: IterativeSettings) -> tuple[IterativeSettings, IterativeProgress]:
+        """Render at ``settings.size``, or at the next smaller size that fits in memory; return that with the result."""
+        from nst_core.iterative.render import RenderOptions, render
+        from nst_core.iterative.stages import peak_memory
+
+        initial = self.options.initial
+        start = None if initial is None else _tensor_of(initial, self.photo.device)
+        options = RenderOptions(start, self.options.checkpoint, self.options.checkpoint_every)
+        while True:
+            need = peak_memory(self.network, settings, *self.photo.shape[-2:])
+            try:
+                check_memory(*need, self.photo.device.type == "cuda", _("A render at this size"))
+                return settings, render(self.photo, self.style, self.network, settings, self._report, options)
+            except (TooLarge, RuntimeError) as error:
+                if not (isinstance(error, TooLarge) or "memory" in str(error)):
+                    raise
+                smaller = round(settings.size / 2**0.5)
+                if smaller < ITERATIVE_RANGES["size"][0]:
+                    raise StyleError(str(error)) from error
+                self.notes.append(
+                    _("There is too little memory for a size of {size}; {smaller} takes its place.").format(
+                        size=settings.size, smaller=smaller
+                    )
+                )
+                settings = replace(settings, size=smaller)
+                self.losses.clear()
+
+    def _report(self, step: IterativeProgress) -> bool:
+        from nst_core.pictures.arrays import as_array
+
+        if self._shape and step.image.shape != self._shape:
+            # The freed blocks of the previous size, between those of this one, are too small for its feature maps.
             give_back_freed_memory()
-        shape = step.image.shape
-        if not history and step.iteration > 1:
-            notes.append(_("Resumed after iteration {iteration}.").format(iteration=step.iteration - 1))
-        history.append(step.losses)
-        return progress(
+        self._shape = step.image.shape
+        if not self.losses and step.iteration > 1:
+            self.notes.append(_("Resumed after iteration {iteration}.").format(iteration=step.iteration - 1))
+        self.losses.append(step.losses)
+        return self.progress(
             Progress(
                 _("Painting"),
                 step.iteration / step.iterations,
                 step.iteration,
                 step.iterations,
                 step.losses,
-                _array(step.image),
+                as_array(step.image),
             )
         )
 
-    photo, style = (_tensor(network_input(p)).to(chosen) for p in (picture, style_picture))
-    start = None if initial is None else _tensor(network_input(initial)).to(chosen)
-    while True:
-        need = optimize.memory(network, settings, picture.height, picture.width)
-        try:
-            check_memory(*need, chosen.type == "cuda", _("A render at this size"))
-            done = optimize.render(photo, style, network, settings, report, start, checkpoint, checkpoint_every)
-            break
-        except (TooLarge, RuntimeError) as error:
-            if not (isinstance(error, TooLarge) or "memory" in str(error)):
-                raise
-            smaller = round(settings.size / 2**0.5)
-            if smaller < ITERATIVE_RANGES["size"][0]:
-                raise StyleError(str(error)) from error
-            notes.append(
-                _("There is too little memory for a size of {size}; {smaller} takes its place.").format(
-                    size=settings.size, smaller=smaller
-                )
-            )
-            settings = replace(settings, size=smaller)
-            history.clear()
-    notes += [done.note] if done.note else []
-    clock.lap("render")
-    if not keep_size:
-        picture = _scaled(picture, *done.image.shape[-2:])
-    styled = pictures.resized(done.image, picture.height, picture.width)
-    result = composite(picture, _array(styled), blend)
-    clock.lap("composite")
-    found: dict[str, float] = {}
-    if measure:
-        height, width = done.image.shape[-2:]
-        photo, shown = (
-            pictures.resized(_tensor(network_input(p)).to(chosen), height, width) for p in (picture, Picture(result))
-        )
-        style = pictures.resized_to_area(style, settings.style_scale * (height * width) ** 0.5)
-        found = metrics.Judge(network, photo, style, fitted.content_layers, fitted.style_layers)(shown)
-        clock.lap("measure")
-    finished = done.iteration == done.iterations
-    recipe = Recipe(settings, weights.named(features), pooling)
-    how = recipe, finished, done.iteration, history, clock.seconds, notes
-    return IterativeResult(result, str(chosen), network.name, *how, found)
+
+def _measure(
+    pictures: tuple[Picture, Picture],
+    style: Tensor,
+    network: FeatureNetwork,
+    settings: IterativeSettings,
+    size: tuple[int, ...],
+) -> dict[str, float]:
+    """Return the metrics of a photo and its painting (``pictures``) at the height and width that were painted."""
+    from nst_core.losses.metrics import Judge
+    from nst_core.pictures.resize import resized, resized_to_area
+
+    height, width = size
+    photo, painting = (resized(_tensor_of(picture, style.device), height, width) for picture in pictures)
+    style = resized_to_area(style, settings.style_scale * (height * width) ** 0.5)
+    objective = settings.objective
+    return Judge(network, photo, style, objective.content_layers, objective.style_layers)(painting)
+
+
+def _tensor_of(picture: Picture, device: torch.device) -> Tensor:
+    """Return what a network should see of ``picture``, [1, 3, h, w], on ``device``."""
+    from nst_core.pictures.arrays import as_tensor
+
+    return as_tensor(network_input(picture)).to(device)
 
 
 def _scaled(picture: Picture, height: int, width: int) -> Picture:
+    from nst_core.pictures.arrays import as_array, as_tensor
     from nst_core.pictures.resize import resized
 
     def scale(array: np.ndarray) -> np.ndarray:
-        return _array(resized(_tensor(array), height, width))
+        return as_array(resized(as_tensor(array), height, width))
 
     mask = None if picture.mask is None else scale(picture.mask[..., None])[..., 0]
     return Picture(scale(picture.pixels), mask)
-
-
-def _tensor(array: np.ndarray) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None]
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return tensor[0].permute(1, 2, 0).cpu().numpy()

@@ -11,44 +11,57 @@ torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
+from nst_core.base.recipes import Recipe  # noqa: E402
 from nst_core.iterative import render as optimize  # noqa: E402
 from plugin.cli.picture_files import read_picture, write_picture  # noqa: E402
+from plugin.engine.imaging.blend_settings import BlendSettings  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
-from plugin.engine.iterative.iterative_painting import render  # noqa: E402
+from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively  # noqa: E402
 from plugin.engine.machine import memory  # noqa: E402
 
 SETTINGS = replace(PLAIN_SETTINGS, size=64, iterations=4)
+KEEP_SIZE = IterativeOptions(keep_size=True)
 
 
-def test_result_has_the_size_asked_for_and_alpha_stays(slim_weights, noise):
+@pytest.fixture
+def recipe(slim_weights):
+    """Makes a recipe with a tiny random feature network."""
+
+    def make(settings=SETTINGS):
+        return Recipe(settings, str(slim_weights))
+
+    return make
+
+
+def test_result_has_the_recipes_or_the_pictures_size_and_keeps_alpha(recipe, noise):
     style = Picture(np.ones((40, 40, 4), np.float32) * np.random.default_rng(1).random((40, 40, 1), np.float32))
-    done = render(Picture(noise), style, SETTINGS, features=str(slim_weights))
+    done = paint_iteratively(Picture(noise), style, recipe())
     assert done.pixels.shape == (46, 64, 4) and done.iterations == 4 == len(done.losses)
     assert done.feature_network == "slim" and done.device in ("cpu", "cuda", "mps")
-    kept = render(Picture(noise), style, SETTINGS, features=str(slim_weights), keep_size=True)
+    kept = paint_iteratively(Picture(noise), style, recipe(), options=KEEP_SIZE)
     assert kept.pixels.shape == noise.shape and np.array_equal(kept.pixels[..., 3], noise[..., 3])
     assert not np.array_equal(kept.pixels, noise)
 
 
-def test_a_picture_that_has_the_size_already(slim_weights, noise):
+def test_picture_of_the_recipes_size_keeps_it(recipe, noise):
     settings = replace(PLAIN_SETTINGS, size=noise.shape[1], iterations=2)
-    assert render(Picture(noise), Picture(noise), settings, features=str(slim_weights)).pixels.shape == noise.shape
+    assert paint_iteratively(Picture(noise), Picture(noise), recipe(settings)).pixels.shape == noise.shape
 
 
-def test_where_memory_is_short_the_next_smaller_size_is_painted(slim_weights, noise, monkeypatch):
+def test_short_memory_reduces_the_size(recipe, noise, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
     settings = replace(PLAIN_SETTINGS, size=400, coarsest=300, iterations=2)
-    done = render(Picture(noise), Picture(noise), settings, features=str(slim_weights))
+    done = paint_iteratively(Picture(noise), Picture(noise), recipe(settings))
     assert max(done.pixels.shape) == done.recipe.settings.size < 400 and done.finished
     assert done.notes[0] == "There is too little memory for a size of 400; 283 takes its place."
     assert str(done.recipe.settings.size) in done.notes[-1]
     monkeypatch.setattr(memory, "available_memory", lambda: 0)
     with pytest.raises(StyleError, match=r"A render at this size has .* make it smaller"):
-        render(Picture(noise), Picture(noise), settings, features=str(slim_weights))
+        paint_iteratively(Picture(noise), Picture(noise), recipe(settings))
 
 
-def test_an_allocation_that_fails_is_tried_again_at_the_next_smaller_size(slim_weights, noise, monkeypatch):
-    """With PyTorch's own error, of an allocation that no machine can meet; other errors go through."""
+def test_failed_allocation_reduces_the_size(recipe, noise, monkeypatch):
+    """With PyTorch's own error for an allocation that no machine can meet; other errors are raised."""
     whole = optimize.render
 
     def short_of_memory(photo, style, features, settings, *others):
@@ -57,25 +70,25 @@ def test_an_allocation_that_fails_is_tried_again_at_the_next_smaller_size(slim_w
         return whole(photo, style, features, settings, *others)
 
     monkeypatch.setattr(optimize, "render", short_of_memory)
-    done = render(Picture(noise), Picture(noise), replace(SETTINGS, size=180), features=str(slim_weights))
+    done = paint_iteratively(Picture(noise), Picture(noise), recipe(replace(SETTINGS, size=180)))
     assert done.recipe.settings.size == max(done.pixels.shape) == 90 and len(done.notes) == 2
     monkeypatch.setattr(optimize, "render", lambda *_: torch.zeros(2) + torch.zeros(3))
     with pytest.raises(RuntimeError, match="size of tensor"):
-        render(Picture(noise), Picture(noise), SETTINGS, features=str(slim_weights))
+        paint_iteratively(Picture(noise), Picture(noise), recipe())
 
 
-def test_a_render_goes_on_from_its_checkpoint(slim_weights, noise, tmp_path):
-    whole = render(Picture(noise), Picture(noise), SETTINGS, features=str(slim_weights))
-    options = {"features": str(slim_weights), "checkpoint": tmp_path / "a.checkpoint"}
-    half = render(Picture(noise), Picture(noise), SETTINGS, lambda step: step.iteration < 2, **options)
+def test_render_resumes_from_its_checkpoint(recipe, noise, tmp_path):
+    whole = paint_iteratively(Picture(noise), Picture(noise), recipe())
+    options = IterativeOptions(checkpoint=tmp_path / "a.checkpoint")
+    half = paint_iteratively(Picture(noise), Picture(noise), recipe(), lambda step: step.iteration < 2, options=options)
     assert not half.finished
-    done = render(Picture(noise), Picture(noise), SETTINGS, **options)
+    done = paint_iteratively(Picture(noise), Picture(noise), recipe(), options=options)
     assert done.finished and done.notes == ["Resumed after iteration 2."]
     assert np.array_equal(done.pixels, whole.pixels)
 
 
-def test_sixteen_bits_and_grey_with_alpha(slim_weights, noise, tmp_path):
-    """A 16-bit PNG stays one, and a grey photo with transparency gets colours and keeps its transparency."""
+def test_sixteen_bits_and_grey_with_alpha_are_kept(recipe, noise, tmp_path):
+    """A 16-bit PNG stays one; a grey photo with transparency gets colours and keeps its transparency."""
     deep = np.round(noise[..., :3] * 65535).astype(np.uint16)
     pyvips.Image.new_from_array(deep, interpretation="rgb16").write_to_file(str(tmp_path / "deep.png"))
     grey = np.round(noise[..., [0, 3]] * 255).astype(np.uint8)
@@ -83,7 +96,7 @@ def test_sixteen_bits_and_grey_with_alpha(slim_weights, noise, tmp_path):
     style = Picture(np.random.default_rng(1).random((40, 40, 4), np.float32))
     for name, bits, bands in (("deep", 16, 3), ("grey", 8, 4)):
         source = read_picture(tmp_path / f"{name}.png")
-        done = render(source.picture, style, SETTINGS, features=str(slim_weights), keep_size=True)
+        done = paint_iteratively(source.picture, style, recipe(), options=KEEP_SIZE)
         write_picture(source, done.pixels, tmp_path / "out.png")
         written = read_picture(tmp_path / "out.png")
         assert (written.bits, written.has_alpha) == (bits, bands == 4)
@@ -92,47 +105,50 @@ def test_sixteen_bits_and_grey_with_alpha(slim_weights, noise, tmp_path):
         assert np.abs(written.picture.pixels - source.picture.pixels)[visible].max() > 0.01
 
 
-def test_previews_come_and_stop_keeps(slim_weights, noise):
+def test_progress_has_previews_and_stopping_keeps_the_picture(recipe, noise):
     seen = []
 
     def progress(step):
         seen.append(step)
         return step.iteration < 2
 
-    done = render(Picture(noise), Picture(noise), SETTINGS, progress, features=str(slim_weights))
+    done = paint_iteratively(Picture(noise), Picture(noise), recipe(), progress)
     assert done.iterations == 2
     assert seen[-1].preview.shape == (46, 64, 3) and seen[-1].losses["total"] >= 0
     assert seen[-1].fraction == 0.5
 
 
-def test_the_mask_limits_it(slim_weights, noise):
+def test_mask_limits_the_painting(recipe, noise):
     noise[..., 3] = 1
     mask = np.zeros(noise.shape[:2], np.float32)
     mask[:, :20] = 1
-    done = render(Picture(noise, mask), Picture(noise), SETTINGS, features=str(slim_weights), keep_size=True)
+    done = paint_iteratively(Picture(noise, mask), Picture(noise), recipe(), options=KEEP_SIZE)
     assert np.array_equal(done.pixels[:, 20:], noise[:, 20:])
 
 
-def test_kept_colours_are_the_photos(slim_weights, noise):
+def test_kept_colours_are_the_photos(recipe, noise):
     noise[..., 3] = 1
     noise[..., :3] = noise[..., :1]  # grey
     style = Picture(np.random.default_rng(1).random((40, 40, 4), np.float32))
-    kept = render(Picture(noise), style, SETTINGS, features=str(slim_weights), keep_size=True, keep_colors=True).pixels
+    kept = paint_iteratively(
+        Picture(noise), style, recipe(), blend=BlendSettings(keep_colors=True), options=KEEP_SIZE
+    ).pixels
     np.testing.assert_allclose(kept[..., 0], kept[..., 2], atol=1e-6)
     assert np.abs(kept - noise).mean() > 0.01
 
 
 @pytest.mark.parametrize(("style_scale", "coarsest"), [(1.0, 0), (1.0, 128), (3.0, 0)])
-def test_the_memory_estimate_holds(slim_weights, style_scale, coarsest):
-    """The peak of a real render stays below the estimate, also as hosts have the memory kept, and it is not idle."""
+def test_peak_memory_is_below_the_estimate(slim_weights, style_scale, coarsest):
+    """The peak of a real render that keeps freed memory, as hosts do, is not far below the estimate either."""
     script = """
 import sys
 import numpy as np
-from nst_core.iterative import render as optimize
 from nst_core.base.iterative_settings import PLAIN_SETTINGS
 from dataclasses import replace
-from nst_core.features import catalogue as weights
-from plugin.engine.iterative import iterative_painting as render
+from nst_core.base.recipes import Recipe
+from nst_core.features.catalogue import load_features
+from nst_core.iterative.stages import peak_memory
+from plugin.engine.iterative.iterative_painting import paint_iteratively
 from plugin.engine.machine.memory import keep_freed_memory, peak_rss_mib
 from plugin.engine.imaging.picture import Picture
 keep_freed_memory()
@@ -140,8 +156,8 @@ scale, coarsest = float(sys.argv[2]), int(sys.argv[3])
 def paint(size):
     picture = Picture(np.random.default_rng(0).random((size, size, 4), np.float32))
     chosen = replace(PLAIN_SETTINGS, size=size, style_scale=scale, iterations=4, coarsest=coarsest)
-    render.render(picture, picture, chosen, features=sys.argv[1])
-    pixels, bytes_per_pixel = optimize.memory(weights.load_features(sys.argv[1]), chosen, size, size)
+    paint_iteratively(picture, picture, Recipe(chosen, sys.argv[1]))
+    pixels, bytes_per_pixel = peak_memory(load_features(sys.argv[1]), chosen, size, size)
     return pixels * bytes_per_pixel
 paint(128)
 before = peak_rss_mib()
@@ -154,6 +170,6 @@ print(paint(768), (peak_rss_mib() - before) * 2**20)
     assert (0.4 if style_scale == 1 else 0.1) * estimate < peak <= estimate
 
 
-def test_strength_out_of_range_is_refused_before_the_work(slim_weights, noise):
+def test_strength_out_of_range_is_refused(recipe, noise):
     with pytest.raises(StyleError, match="from 0 to 100"):
-        render(Picture(noise), Picture(noise), SETTINGS, features=str(slim_weights), strength=101)
+        paint_iteratively(Picture(noise), Picture(noise), recipe(), blend=BlendSettings(strength=101))

@@ -1,5 +1,3 @@
-"""How long a render will take."""
-
 import time
 from dataclasses import replace
 
@@ -10,28 +8,30 @@ torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings  # noqa: E402
-from nst_core.features import catalogue as weights  # noqa: E402
+from nst_core.base.recipes import Recipe  # noqa: E402
+from nst_core.features import catalogue  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
-from plugin.engine.iterative.iterative_painting import render  # noqa: E402
+from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively  # noqa: E402
 from plugin.engine.iterative.time_estimate import estimate  # noqa: E402
 from plugin.engine.progress import Stopped, Stopper  # noqa: E402
 
 
-def test_it_takes_about_as_long_as_told():
+def test_render_takes_about_as_long_as_estimated():
     picture = Picture(np.random.default_rng(0).random((160, 240, 4), np.float32))
-    settings = replace(PLAIN_SETTINGS, size=240, iterations=12)
-    told = estimate([(160, 240)], settings, Stopper(), features="compact", device="cpu")
+    recipe = Recipe(replace(PLAIN_SETTINGS, size=240, iterations=12), "compact")
+    estimated = estimate([(160, 240)], recipe, Stopper(), "cpu")
     began = time.perf_counter()
-    done = render(picture, picture, settings, features="compact", device="cpu")
+    done = paint_iteratively(picture, picture, recipe, options=IterativeOptions(device="cpu"))
     took = time.perf_counter() - began
-    print(told.seconds, took)
-    assert told.seconds / 3 < took < told.seconds * 3  # other programs run beside this one
-    assert (told.device, told.feature_network) == (done.device, done.feature_network)
+    print(estimated.seconds, took)
+    assert estimated.seconds / 3 < took < estimated.seconds * 3  # other programs run beside this one
+    assert (estimated.device, estimated.feature_network) == (done.device, done.feature_network)
 
 
-def test_more_to_paint_takes_longer(slim_weights):
+def test_more_iterations_photos_and_pixels_take_longer(slim_weights):
     def seconds(shapes, **settings) -> float:
-        return estimate(shapes, replace(PLAIN_SETTINGS, **settings), Stopper(), features=str(slim_weights)).seconds
+        recipe = Recipe(replace(PLAIN_SETTINGS, **settings), str(slim_weights))
+        return estimate(shapes, recipe, Stopper()).seconds
 
     one = seconds([(100, 150)], size=150, iterations=30)
     assert seconds([(100, 150)], size=150, iterations=3000) > 20 * one
@@ -39,7 +39,7 @@ def test_more_to_paint_takes_longer(slim_weights):
     assert seconds([(100, 150)], size=4096, iterations=30) > 20 * one
 
 
-def test_it_can_be_stopped(slim_weights):
+def test_estimate_can_be_stopped(slim_weights):
     class Impatient(Stopper):
         checks = 0
 
@@ -50,10 +50,10 @@ def test_it_can_be_stopped(slim_weights):
             super().check()
 
     with pytest.raises(Stopped):
-        estimate([(100, 150)], IterativeSettings(), Impatient(), features=str(slim_weights))
+        estimate([(100, 150)], Recipe(IterativeSettings(), str(slim_weights)), Impatient())
 
 
-def test_nothing_is_fetched(monkeypatch):
-    monkeypatch.setattr(weights, "available", dict)
+def test_missing_weights_are_not_fetched(monkeypatch):
+    monkeypatch.setattr(catalogue, "available", dict)
     with pytest.raises(StyleError, match=r"vgg19 will first be fetched, 548 MiB"):
-        estimate([(100, 150)], IterativeSettings(), Stopper(), features="vgg19")
+        estimate([(100, 150)], Recipe(IterativeSettings(), "vgg19"), Stopper())
