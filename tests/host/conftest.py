@@ -1,4 +1,4 @@
-"""The GIMP 3 of this machine, and style files whose results can be told beforehand."""
+"""The GIMP 3 of this machine, and style files whose results are known beforehand."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import onnx
 import pytest
 
-from plugin.engine.machine import gimps as hosts
-from plugin.engine.machine import paths
-from tests.host.gimp import Session, environment, make_profile
+from plugin.engine.machine import gimps, paths
+from tests.host.desktop import Desktop
+from tests.host.gimp import Screen, Session, environment, make_profile
 from tests.style_files import negative_style
 
 HERE = Path(__file__).parent
-told: list[str] = []
+summary_lines: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,39 +27,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if told:
+    if summary_lines:
         terminalreporter.section("GIMP")
-        for line in told:
+        for line in summary_lines:
             terminalreporter.line(line)
 
 
-def unavailable(reason: str) -> None:
-    """Skip the test, or fail it where the machine was promised to have everything."""
+def skip_or_fail(reason: str) -> None:
+    """Skip the test, or fail it if the machine should have everything that the tests need."""
     if os.environ.get("NEURAL_STYLE_REQUIRE_HOST") == "1":
         pytest.fail(f"NEURAL_STYLE_REQUIRE_HOST=1, but {reason}")
     pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
-def gimp() -> hosts.Gimp:
-    """The first GIMP 3 that is found."""
-    found = [gimp for gimp in hosts.find_gimps() if gimp.console]
-    if not found:
-        unavailable("there is no GIMP 3 on this machine")
+def gimp() -> gimps.Gimp:
+    """The first GIMP 3 on this machine."""
+    candidates = [gimp for gimp in gimps.find_gimps() if gimp.console]
+    if not candidates:
+        skip_or_fail("there is no GIMP 3 on this machine")
     if Path(sys.prefix).resolve() != paths.environment_folder().resolve():
-        unavailable("the filter runs in the private environment, and so must these tests: python3 install.py test")
-    gimp = found[0]
-    told.append(f"GIMP {gimp.version} ({gimp.console}), its Python {'.'.join(map(str, gimp.python_version or ()))}")
+        skip_or_fail("the filter runs in the private environment, so these tests must too: python3 install.py test")
+    gimp = candidates[0]
+    python = ".".join(map(str, gimp.python_version or ()))
+    summary_lines.append(f"GIMP {gimp.version} ({gimp.console}), its Python {python}")
     return gimp
 
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory) -> Path:
-    """A folder for pictures to look at afterwards: NEURAL_STYLE_ARTIFACTS, or one of pytest's."""
+    """A folder for screenshots to look at later: NEURAL_STYLE_ARTIFACTS, or one of pytest's."""
     named = os.environ.get("NEURAL_STYLE_ARTIFACTS")
     folder = Path(named) if named else tmp_path_factory.mktemp("artifacts")
     folder.mkdir(parents=True, exist_ok=True)
-    told.append(f"Screenshots: {folder}")
+    summary_lines.append(f"Screenshots: {folder}")
     return folder
 
 
@@ -75,7 +76,7 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def variables(gimp, home, tmp_path_factory) -> dict[str, str]:
-    """The environment of a GIMP with a fresh profile, which lasts for all tests: they run the filter with no dialog."""
+    """The environment of a GIMP whose fresh profile serves all tests that run the filter without a dialog."""
     return environment(make_profile(tmp_path_factory.mktemp("gimp") / "profile"), home)
 
 
@@ -87,14 +88,29 @@ def session(gimp, variables, tmp_path_factory) -> Iterator[Session]:
 
 
 @pytest.fixture
+def screen() -> Iterator[Screen]:
+    """A virtual screen."""
+    for program in ("Xvfb", "xdotool", "scrot"):
+        require_program(program)
+    with Screen() as screen:
+        yield screen
+
+
+@pytest.fixture
+def desktop(gimp, screen, artifacts, tmp_path) -> Desktop:
+    """A virtual screen, and the GIMP to start on it."""
+    return Desktop(gimp, screen, tmp_path, artifacts)
+
+
+@pytest.fixture
 def features(request) -> str:
-    """A feature network's weights file: the real slim VGG-19 if it is there, else random ones of its layout."""
+    """A feature network's weights file: the real slim VGG-19 if it is on disk, else random weights of its layout."""
     folder = Path(os.environ.get("NEURAL_STYLE_ASSETS", HERE.parents[2] / "shared"))
     real = folder / "weights" / "vgg19_distilled16x_conv5_1.safetensors"
     return str(real if real.is_file() else request.getfixturevalue("slim_weights"))
 
 
-def needed(program: str) -> None:
-    """Skip or fail without a program on PATH."""
+def require_program(program: str) -> None:
+    """Skip or fail the test if a program is not on PATH."""
     if not shutil.which(program):
-        unavailable(f"there is no {program} on this machine")
+        skip_or_fail(f"there is no {program} on this machine")

@@ -1,4 +1,4 @@
-"""Drives a real GIMP 3 from the outside: fresh profiles, a session that answers calls, and a screen with a keyboard."""
+"""Drives a real GIMP 3 from outside: fresh profiles, a session that answers calls, and a screen with a keyboard."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ import install
 from plugin.engine.machine import gimps as hosts
 
 GIMPRC = "(show-welcome-dialog no)\n(check-updates no)\n"
-CALL_SECONDS = 300  # far more than any machine needs that has nothing else to do
+CALL_SECONDS = 300  # far more than an idle machine needs
 
 
 def make_profile(folder: Path, other_python: bool = False) -> Path:
-    """A fresh GIMP profile with the filter in it, as install.py puts it there.
+    """Make a GIMP profile with the filter in it, as install.py registers it.
 
-    With ``other_python`` the filter takes the environment for one of another Python than GIMP's.
+    With ``other_python`` the filter believes that the environment has another Python than GIMP.
     """
     folder.mkdir(parents=True)
     (folder / "gimprc").write_text(GIMPRC, encoding="utf-8")
@@ -39,11 +39,11 @@ def make_profile(folder: Path, other_python: bool = False) -> Path:
 
 
 def environment(profile: Path, home: Path) -> dict[str, str]:
-    """The variables for a GIMP that uses this profile, and for a filter that finds its users' things in ``home``."""
+    """Return the variables of a GIMP that uses this profile, and whose filter finds the user's files in ``home``."""
     own = Path(sys.prefix)
     path = [entry for entry in os.environ["PATH"].split(os.pathsep) if own not in (Path(entry), *Path(entry).parents)]
-    astray = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "GI_TYPELIB_PATH", "DISPLAY", "WAYLAND_DISPLAY")
-    return {name: value for name, value in os.environ.items() if name not in astray} | {
+    removed = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "GI_TYPELIB_PATH", "DISPLAY", "WAYLAND_DISPLAY")
+    return {name: value for name, value in os.environ.items() if name not in removed} | {
         "PATH": os.pathsep.join(path),  # GIMP takes the first python3, which must not be that of this environment
         "GIMP3_DIRECTORY": str(profile),
         "NEURAL_STYLE_HOME": str(home),
@@ -54,7 +54,7 @@ def environment(profile: Path, home: Path) -> dict[str, str]:
 
 
 class Session:
-    """A running GIMP that does what inside.py offers. Use it with ``with``.
+    """A running GIMP that calls the functions of the package in_gimp. Use it with ``with``.
 
     Args:
         program: ``gimp-console`` or, with a ``DISPLAY`` in ``variables``, ``gimp``.
@@ -71,7 +71,7 @@ class Session:
         address = Path(self._folder.name, "socket")
         code = (
             f"import sys; sys.path[1:1] = {[str(Path(__file__).parent), sysconfig.get_path('purelib')]!r}; "
-            f"import inside; inside.serve({str(address)!r})"
+            f"from in_gimp import server; server.serve({str(address)!r})"
         )
         options = ["--new-instance", "--no-splash"] if "DISPLAY" in self._variables else ["--no-interface"]
         with self._log.open("w") as output:
@@ -87,7 +87,7 @@ class Session:
             try:
                 self._connection = Client(str(address))
                 return self
-            except (FileNotFoundError, ConnectionRefusedError):  # not there yet, or not listening yet
+            except (FileNotFoundError, ConnectionRefusedError):  # it does not exist yet, or does not listen yet
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     self.process.kill()
                     self._folder.cleanup()
@@ -104,15 +104,15 @@ class Session:
         self._folder.cleanup()
 
     def log(self) -> str:
-        """What GIMP has printed so far."""
+        """Return what GIMP has printed so far."""
         return self._log.read_text(errors="replace")
 
     def start(self, function: str, **arguments: Any) -> None:
-        """Call a function of inside.py, without waiting for its answer."""
+        """Call a function of in_gimp without waiting for its answer."""
         self._connection.send((function, arguments))
 
     def answer(self, seconds: float = CALL_SECONDS) -> Any:
-        """The value of the function that was started."""
+        """Wait for the function that was started, and return its value."""
         if not self._connection.poll(seconds):
             raise TimeoutError(f"GIMP did not answer within {seconds} s:\n{self.log()}")
         worked, value = self._connection.recv()
@@ -121,13 +121,13 @@ class Session:
         return value
 
     def call(self, function: str, **arguments: Any) -> Any:
-        """Call a function of inside.py and return its value."""
+        """Call a function of in_gimp and return its value."""
         self.start(function, **arguments)
         return self.answer()
 
 
 def script_fu(gimp: hosts.Gimp, variables: dict[str, str], script: str) -> str:
-    """Run a Script-Fu script in a GIMP of its own and return all that was printed. Raises if the script fails."""
+    """Run a Script-Fu script in a GIMP of its own, and return everything printed. Raises RuntimeError if it fails."""
     done = subprocess.run(
         [gimp.console, "--no-interface", "--batch-interpreter=plug-in-script-fu-eval", "-b", script, "--quit"],
         env=variables,
@@ -146,7 +146,7 @@ def script_fu(gimp: hosts.Gimp, variables: dict[str, str], script: str) -> str:
 class Screen:
     """A virtual screen without a window manager, and a keyboard. Use it with ``with``.
 
-    ``seen`` is what it shows at any time, uint8 [height, width, 4] in the order blue, green, red and nothing.
+    ``seen`` always holds the current picture: uint8 [height, width, 4] in the order blue, green, red, unused.
     """
 
     def __enter__(self) -> Self:
@@ -161,7 +161,7 @@ class Screen:
         os.close(writable)
         with os.fdopen(readable) as answer:
             self.display = f":{answer.readline().strip()}"
-        # An X window dump (X11/XWDFile.h), which the server works in.
+        # The server draws into this X window dump (X11/XWDFile.h).
         file = Path(self._folder.name, "Xvfb_screen0")
         header = np.fromfile(file, ">u4", 25)
         start, height, row, colours = (int(header[field]) for field in (0, 5, 12, 19))
@@ -174,28 +174,28 @@ class Screen:
         self._folder.cleanup()
 
     def window(self, title: str) -> str:
-        """The id of the first visible window whose title matches the expression, once there is one."""
+        """Wait for a visible window whose title matches the expression, and return its id."""
         return self._do("xdotool", "search", "--sync", "--onlyvisible", "--name", title).split()[0]
 
     def focus(self, window: str, position: tuple[int, int] | None = None) -> None:
-        """Type into this window from now on."""
+        """Give this window the keyboard, after moving it to ``position`` if that is given."""
         if position:
             self._do("xdotool", "windowmove", "--sync", window, *map(str, position))
         self._do("xdotool", "windowfocus", "--sync", window)
         time.sleep(0.5)  # GTK needs a moment to notice
 
     def keys(self, *keys: str) -> None:
-        """Press keys, one after another, with time for a menu to open."""
+        """Press keys one after another, with time for a menu to open."""
         self._do("xdotool", "key", "--delay", "250", *keys)
         time.sleep(0.3)
 
     def type(self, text: str) -> None:
-        """Type a text, slowly enough for fields that complete it."""
+        """Type a text slowly enough for fields that complete it."""
         self._do("xdotool", "type", "--delay", "120", text)
         time.sleep(0.5)
 
     def click(self, x: int, y: int) -> None:
-        """Move the mouse there and press its first button."""
+        """Move the mouse to a point and click."""
         self._do("xdotool", "mousemove", str(x), str(y), "click", "1")
         time.sleep(0.3)
 

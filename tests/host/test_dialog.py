@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -21,28 +18,19 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
-from plugin.engine.machine import gimps as hosts
 from tests.conftest import SAMPLES
-from tests.host.conftest import needed
-from tests.host.filter_checks import worker
-from tests.host.gimp import Screen, Session, environment, make_profile
+from tests.host.checks import find_worker, wait_for_value
+from tests.host.desktop import DIALOG_TITLE, IMAGE_TITLE, OPEN_FILTER, Desktop
+from tests.host.gimp import Session
 from tests.style_files import negative_style
 
-OPEN_THE_FILTER = ("alt+r", "a", "n")  # Filters > Artistic > Neural Style…
-DIALOG = "^Neural Style$"
-
-
-@pytest.fixture
-def screen() -> Iterator[Screen]:
-    for program in ("Xvfb", "xdotool", "scrot"):
-        needed(program)
-    with Screen() as screen:
-        yield screen
+LIGHT_THEME = "(theme-color-scheme light)\n"
+IN_BOTH_PYTHONS = pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])
 
 
 @pytest.fixture(scope="module")
 def photo() -> np.ndarray:
-    """A photo small enough for the preview to show as it is: [H, W, 4]."""
+    """A photo that is small enough for the preview to show at its full size: [H, W, 4]."""
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         return np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
 
@@ -53,124 +41,126 @@ def styles(tmp_path_factory, home) -> Path:
     folder = tmp_path_factory.mktemp("collector")
     shutil.copytree(home / "styles", folder / "styles")
     onnx.save(slow_style(), folder / "styles" / "slow.onnx")
-    three_styles(folder / "styles" / "three.onnx")
+    write_three_styles(folder / "styles" / "three.onnx")
     return folder
 
 
-def test_a_person_at_the_screen(gimp, screen, home, photo, artifacts, tmp_path):
-    with at(screen, gimp, home, tmp_path) as session:
+def test_paint_last_values_undo_cancel_and_error(desktop, home, photo):
+    screen = desktop.screen
+    with desktop.start_gimp(home) as session:
         image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
-        raw = session.call("raw", drawable=layer)
-        window = screen.window("GIMP$")
+        raw = session.call("raw_bytes", drawable=layer)
+        window = screen.window(IMAGE_TITLE)
 
         def layers() -> list[str]:
-            return session.call("state", image=image)["layers"]
+            return session.call("describe_image", image=image)["layers"]
 
         def undo() -> None:
             screen.focus(window)
             screen.keys("ctrl+z")
 
-        # The dialog, opened from the menu; a style and another strength are chosen with keys.
+        # The dialog, opened from the menu; the keyboard chooses a style and another strength.
         screen.focus(window)
-        screen.keys(*OPEN_THE_FILTER)
-        dialog = screen.window(DIALOG)
-        screen.focus(dialog, position=(300, 150))
-        screen.shoot(artifacts / "filter-dialog.png")
+        screen.keys(*OPEN_FILTER)
+        screen.focus(screen.window(DIALOG_TITLE), position=(300, 150))
+        desktop.save_screenshot("filter-dialog")
         screen.keys("alt+f")
         screen.type("negative")
         screen.keys("Return", "alt+g", "ctrl+a", "5", "0", "Tab")
-        screen.shoot(artifacts / "filter-dialog-changed.png")
+        desktop.save_screenshot("filter-dialog-changed")
         screen.keys("alt+p")
-        until(layers, ["Neural Style: Negative, 50 %", "photo"])
-        screen.shoot(artifacts / "filter-new-layer.png")
+        wait_for_value(layers, ["Neural Style: Negative, 50 %", "photo"])
+        desktop.save_screenshot("filter-new-layer")
         undo()
-        until(layers, ["photo"])
-        assert session.call("raw", drawable=layer) == raw
+        wait_for_value(layers, ["photo"])
+        assert session.call("raw_bytes", drawable=layer) == raw
 
         # With last values: the style and the strength of the dialog.
         result = session.call("run", image=image, drawables=[layer], run_mode="WITH_LAST_VALS")
         assert result["status"] == "success"
         assert layers() == ["Neural Style: Negative, 50 %", "photo"]
         undo()
-        until(layers, ["photo"])
+        wait_for_value(layers, ["photo"])
 
-        # In place, inside a selection: one step back, to the bit.
+        # In place, inside a selection: one undo restores every bit.
         session.call("select", image=image, rectangle=(50, 60, 200, 100))
         session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
-        assert session.call("raw", drawable=layer) != raw
+        assert session.call("raw_bytes", drawable=layer) != raw
         undo()
-        until(lambda: session.call("raw", drawable=layer) == raw, True)
+        wait_for_value(lambda: session.call("raw_bytes", drawable=layer) == raw, True)
 
         # Cancel changes nothing.
-        screen.keys(*OPEN_THE_FILTER)
-        dialog = screen.window(DIALOG)
-        screen.focus(dialog)
-        screen.keys("Escape")
-        until(lambda: filters(session), [])
+        screen.keys(*OPEN_FILTER)
+        screen.focus(screen.window(DIALOG_TITLE))
+        close_dialog(desktop, session)
         assert layers() == ["photo"]
 
-        # Something is wrong: a window says what, and copies what a bug report needs.
-        (tmp_path / "profile" / "plug-ins" / "neural-style" / "installation.json").unlink()
         screen.focus(window)
-        screen.keys(*OPEN_THE_FILTER)
-        screen.focus(screen.window(DIALOG), position=(300, 150))
-        screen.keys("alt+d")
-        screen.shoot(artifacts / "filter-message.png")
-        copied = session.call("clipboard")
-        assert "GIMP 3." in copied and "installation.json is missing" in copied
-        assert (tmp_path / "profile" / "neural-style.log").read_text().endswith(f"{copied}\n")
-        screen.keys("Escape")
-        until(lambda: filters(session), [])
+        check_error_window(desktop, session)
         assert layers() == ["photo"]
 
 
-def test_the_gallery_and_the_preview(gimp, screen, styles, photo, artifacts, tmp_path):
-    with at(screen, gimp, styles, tmp_path) as session:
+def check_error_window(desktop: Desktop, session: Session) -> None:
+    """Break the installation: a window says what is wrong, and copies what a bug report needs."""
+    (desktop.profile / "plug-ins" / "neural-style" / "installation.json").unlink()
+    desktop.screen.keys(*OPEN_FILTER)
+    desktop.screen.focus(desktop.screen.window(DIALOG_TITLE), position=(300, 150))
+    desktop.screen.keys("alt+d")
+    desktop.save_screenshot("filter-message")
+    copied = session.call("clipboard")
+    assert "GIMP 3." in copied and "installation.json is missing" in copied
+    assert (desktop.profile / "neural-style.log").read_text().endswith(f"{copied}\n")
+    close_dialog(desktop, session)
+
+
+def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
+    screen = desktop.screen
+    with desktop.start_gimp(styles) as session:
         image, _ = session.call("new_image", pixels=photo, alpha=False, display=True)
-        screen.focus(screen.window("GIMP$"))
-        screen.keys(*OPEN_THE_FILTER)
-        screen.focus(screen.window(DIALOG), position=(300, 100))
+        desktop.open_filter()
         negative = photo.copy()
         negative[..., :3] = 1 - negative[..., :3]
 
-        def find(words: str) -> None:
+        def search(words: str) -> None:
             screen.keys("alt+f", "ctrl+a")
             screen.type(words)
             screen.keys("Return")
 
-        def shows(painting: np.ndarray, split: float = 0.5) -> None:
-            until(lambda: preview(screen, tmp_path, photo, painting, split) is not None, True)
+        def wait_for_preview(painting: np.ndarray, split: float = 0.5) -> None:
+            wait_for_value(lambda: find_preview(desktop, photo, painting, split) is not None, True)
 
-        # Strength and colours, which need no network, mix what is there.
-        find("nobody neg")
-        shows(negative)
+        # Strength and colours mix the existing preview, without the network.
+        search("nobody neg")
+        wait_for_preview(negative)
         screen.keys("alt+g", "ctrl+a", "5", "0", "Tab")
-        shows(composite(Picture(photo), negative[..., :3], BlendSettings(50)))
+        wait_for_preview(composite(Picture(photo), negative[..., :3], BlendSettings(50)))
         screen.keys("alt+k")
-        shows(composite(Picture(photo), negative[..., :3], BlendSettings(50, keep_colors=True)))
+        wait_for_preview(composite(Picture(photo), negative[..., :3], BlendSettings(50, keep_colors=True)))
 
-        # The line goes where the mouse is, and does so while a style is being painted; the next style ends that.
+        # The line follows the mouse even while a style is being painted; choosing another style ends that painting.
         screen.keys("alt+k", "alt+g", "ctrl+a", "1", "0", "0", "Tab")
-        shows(negative)
-        x, y = preview(screen, tmp_path, photo, negative, 0.5)
-        find("slow")
+        wait_for_preview(negative)
+        x, y = find_preview(desktop, photo, negative, 0.5)
+        search("slow")
         screen.click(x + round(photo.shape[1] * 0.25), y + 100)
-        shows(negative, 0.25)
+        wait_for_preview(negative, 0.25)
 
-        # A style of several in a file, and what the preview shows of it is what is painted.
-        find("second")
+        # One of several styles in a file; the painting is what the preview shows.
+        search("second")
         path = styles / "styles" / "three.onnx"
         second = paint_fast(Picture(photo), {read_styles(path)[1]: 1.0}, FastSettings()).pixels
-        shows(second, 0.25)
-        screen.shoot(artifacts / "filter-gallery.png")
+        wait_for_preview(second, 0.25)
+        desktop.save_screenshot("filter-gallery")
         screen.keys("alt+p")
-        until(lambda: session.call("state", image=image)["layers"], ["Neural Style: The Second, 100 %", "photo"])
-        painted = session.call("state", image=image)["selected"][0]
+        expected_layers = ["Neural Style: The Second, 100 %", "photo"]
+        wait_for_value(lambda: session.call("describe_image", image=image)["layers"], expected_layers)
+        painted = session.call("describe_image", image=image)["selected"][0]
         assert np.abs(session.call("pixels", drawable=painted) - second).max() <= 1.01 / 255
 
 
-@pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])
-def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp_path, other_python):
+@IN_BOTH_PYTHONS
+def test_full_resolution_previews_a_chosen_part(desktop, home, other_python):
+    screen = desktop.screen
     with Image.open(SAMPLES / "chelsea.jpg") as opened:
         large = np.array(opened.convert("RGBA").resize((1353, 900), Image.Resampling.LANCZOS)).astype(np.float32) / 255
     height, width = large.shape[:2]
@@ -178,144 +168,132 @@ def test_a_part_of_a_large_photo_at_full_size(gimp, screen, home, artifacts, tmp
     height, width = round(height * scale), round(width * scale)
 
     def part(right: float) -> np.ndarray:
-        """So many of its widths to the right of the middle."""
+        """Return the part of the photo that lies to the right of the middle by a multiple of its width."""
         x, y = round((large.shape[1] - width) / 2 + right * width), round((large.shape[0] - height) / 2)
         return large[y : y + height, x : x + width]
 
-    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n", other_python) as session:
+    def preview(before: np.ndarray, after: np.ndarray | None = None) -> tuple[int, int] | None:
+        return find_preview(desktop, before, after, 0.5)
+
+    with desktop.start_gimp(home, LIGHT_THEME, other_python) as session:
         session.call("new_image", pixels=large, alpha=False, display=True)
-        screen.focus(screen.window("GIMP$"))
-        screen.keys(*OPEN_THE_FILTER)
-        screen.focus(screen.window(DIALOG), position=(300, 100))
-        screen.shoot(artifacts / "filter-large-photo.png")
+        desktop.open_filter()
+        desktop.save_screenshot("filter-large-photo")
         screen.keys("alt+n")
-        until(lambda: preview(screen, tmp_path, part(0), None, 0.5) is not None, True)
-        screen.shoot(artifacts / "filter-full-resolution.png")
-        # After the preview comes the small picture in which the part is chosen.
-        x, y = preview(screen, tmp_path, part(0), None, 0.5)
+        wait_for_value(lambda: preview(part(0)) is not None, True)
+        desktop.save_screenshot("filter-full-resolution")
+        # Tab leads from the preview to the small picture in which the user chooses the part.
+        x, y = preview(part(0))
         screen.click(x + width // 2, y + 50)
         screen.keys("Tab", "Right")
-        screen.shoot(artifacts / "filter-other-part.png")
-        until(lambda: preview(screen, tmp_path, part(0.5), None, 0.5) is not None, True)
+        desktop.save_screenshot("filter-other-part")
+        wait_for_value(lambda: preview(part(0.5)) is not None, True)
         if other_python:
             # Without its engine the dialog stays, and shows the photo.
-            worker(session).kill()
+            find_worker(session).kill()
             screen.keys("Left")
-            until(lambda: preview(screen, tmp_path, part(0.5), part(0.5), 0.5) is not None, True)
-            screen.shoot(artifacts / "filter-without-engine.png")
+            wait_for_value(lambda: preview(part(0.5), part(0.5)) is not None, True)
+            desktop.save_screenshot("filter-without-engine")
         screen.keys("alt+n")
-        until(lambda: preview(screen, tmp_path, part(0.5), None, 0.5), None)
-        screen.keys("Escape")
-        until(lambda: filters(session), [])
-    assert "Traceback" not in (tmp_path / "gimp.log").read_text()
+        wait_for_value(lambda: preview(part(0.5)), None)
+        close_dialog(desktop, session)
+    assert "Traceback" not in desktop.log.read_text()
 
 
-@pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])
-def test_a_render_is_watched(gimp, screen, home, photo, artifacts, tmp_path, other_python):
+@IN_BOTH_PYTHONS
+def test_render_can_be_watched_stopped_and_cancelled(desktop, home, photo, tmp_path, other_python):
     pytest.importorskip("torch")
     shutil.copy(SAMPLES / "rocket.jpg", tmp_path / "a.jpg")
-    with at(screen, gimp, home, tmp_path, "(theme-color-scheme light)\n", other_python) as session:
+    screen = desktop.screen
+    with desktop.start_gimp(home, LIGHT_THEME, other_python) as session:
         image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
-        raw = session.call("raw", drawable=layer)
-        window = screen.window("GIMP$")
+        raw = session.call("raw_bytes", drawable=layer)
 
         def layers() -> list[str]:
-            return session.call("state", image=image)["layers"]
+            return session.call("describe_image", image=image)["layers"]
 
-        screen.focus(window)
-        screen.keys(*OPEN_THE_FILTER)
-        dialog = screen.window(DIALOG)
-        screen.focus(dialog, position=(300, 100))
+        dialog = desktop.open_filter()
         screen.keys("alt+m", "alt+i", "space")
         screen.focus(screen.window("^Select a File$"))
         screen.type(str(tmp_path / "a.jpg"))
         screen.keys("Return")
         screen.focus(dialog)
         screen.keys("alt+d", "alt+z", "ctrl+a", "6", "4", "Tab", "alt+t", "ctrl+a", "5", "0", "0", "0", "Tab")
-        screen.shoot(artifacts / "filter-style-picture.png")
+        desktop.save_screenshot("filter-style-picture")
         screen.keys("alt+p")
 
-        # It develops, and is kept as it is when it is stopped.
-        watch_a_render(screen, tmp_path, photo)
-        screen.shoot(artifacts / "filter-render.png")
+        # The painting develops, and stopping keeps it.
+        watch_render(desktop, photo)
+        desktop.save_screenshot("filter-render")
         screen.keys("alt+s")
-        until(layers, ["Neural Style: a, 100 %", "photo"])
-        until(lambda: filters(session), [])
-        screen.focus(window)
+        wait_for_value(layers, ["Neural Style: a, 100 %", "photo"])
+        wait_for_value(lambda: filter_processes(session), [])
+        screen.focus(screen.window(IMAGE_TITLE))
         screen.keys("ctrl+z")
-        until(layers, ["photo"])
+        wait_for_value(layers, ["photo"])
 
         # Once more with the last values, and cancelled.
-        screen.keys(*OPEN_THE_FILTER)
-        screen.focus(screen.window(DIALOG))
+        screen.keys(*OPEN_FILTER)
+        screen.focus(screen.window(DIALOG_TITLE))
         screen.keys("alt+p")
-        watch_a_render(screen, tmp_path, photo)
-        screen.keys("Escape")
-        until(lambda: filters(session), [])
+        watch_render(desktop, photo)
+        close_dialog(desktop, session)
         assert layers() == ["photo"]
-        assert session.call("raw", drawable=layer) == raw
+        assert session.call("raw_bytes", drawable=layer) == raw
 
 
-def watch_a_render(screen: Screen, folder: Path, photo: np.ndarray) -> None:
-    """Wait until a painting develops beside the photo, and type into its window from now on."""
-    until(lambda: preview(screen, folder, photo, None, 0.5) is not None, True)
-    screen.focus(screen.window(DIALOG))
+def watch_render(desktop: Desktop, photo: np.ndarray) -> None:
+    """Wait until a painting develops beside the photo, and give its window the keyboard."""
+    wait_for_value(lambda: find_preview(desktop, photo, None, 0.5) is not None, True)
+    desktop.screen.focus(desktop.screen.window(DIALOG_TITLE))
 
 
-@contextlib.contextmanager
-def at(
-    screen: Screen, gimp: hosts.Gimp, home: Path, folder: Path, gimprc: str = "", other_python: bool = False
-) -> Iterator[Session]:
-    """A GIMP with a fresh profile, and this in its gimprc, on the screen."""
-    profile = make_profile(folder / "profile", other_python)
-    with (profile / "gimprc").open("a") as settings:
-        settings.write(gimprc)
-    variables = environment(profile, home) | {"DISPLAY": screen.display}
-    program = gimp.console.with_name(gimp.console.name.replace("-console", ""))
-    with Session(program, variables, folder / "gimp.log") as session:
-        yield session
+def close_dialog(desktop: Desktop, session: Session) -> None:
+    """Cancel the focused dialog, and wait until the filter has ended."""
+    desktop.screen.keys("Escape")
+    wait_for_value(lambda: filter_processes(session), [])
 
 
-def preview(
-    screen: Screen, folder: Path, before: np.ndarray, after: np.ndarray | None, split: float
+def find_preview(
+    desktop: Desktop, before: np.ndarray, after: np.ndarray | None, split: float
 ) -> tuple[int, int] | None:
-    """Where on the screen the first picture is shown, and from the split on the second, or with None any other one.
+    """Return where the screen shows ``before`` to the left of the split and ``after`` to its right, or None.
 
-    None if that is nowhere.
+    If ``after`` is None, any other picture may be to the right.
     """
-    file = folder / "screen.png"
-    screen.shoot(file)
+    file = desktop.folder / "screen.png"
+    desktop.screen.shoot(file)
     with Image.open(file) as picture:
         shown = np.array(picture.convert("RGB")).astype(int)
-    first = as_bytes(before)
+    first = to_bytes(before)
     line, rows = round(split * first.shape[1]), slice(100, 130)
     left, right = slice(line - 60, line - 10), slice(line + 10, line + 60)
     for y, x in np.argwhere((shown == first[rows.start, left.start]).all(2)) - (rows.start, left.start):
         part = shown[max(0, y) :, max(0, x) :][: first.shape[0], : first.shape[1]]
         if min(x, y) < 0 or part.shape != first.shape or differs(part, first, rows, left):
             continue
-        if differs(part, first, rows, right) if after is None else not differs(part, as_bytes(after), rows, right):
+        if differs(part, first, rows, right) if after is None else not differs(part, to_bytes(after), rows, right):
             return x, y
     return None
 
 
-def as_bytes(picture: np.ndarray) -> np.ndarray:
+def to_bytes(picture: np.ndarray) -> np.ndarray:
     return np.round(np.clip(picture[..., :3], 0, 1) * 255).astype(int)
 
 
 def differs(one: np.ndarray, other: np.ndarray, rows: slice, columns: slice) -> bool:
-    """By more than rounding."""
+    """Return whether two pictures differ there by more than rounding."""
     return np.abs(one[rows, columns] - other[rows, columns]).max() > 1
 
 
 def slow_style() -> onnx.ModelProto:
-    """A style file that leaves the picture as it is, after minutes of convolutions that come to nothing."""
+    """Return a style file that leaves the picture unchanged, after minutes of convolutions multiplied by zero."""
     model = negative_style()
     graph = model.graph
     del graph.node[:]
     random, values = np.random.default_rng(0), ["image"]
-    for name, (into, out) in {"first": (3, 32), "inner": (32, 32), "last": (32, 3)}.items():
-        weights = (random.random((out, into, 7, 7), np.float32) - 0.5) / into
+    for name, (inputs, outputs) in {"first": (3, 32), "inner": (32, 32), "last": (32, 3)}.items():
+        weights = (random.random((outputs, inputs, 7, 7), np.float32) - 0.5) / inputs
         graph.initializer.append(numpy_helper.from_array(weights, name))
     for name in ("first", *["inner"] * 1000, "last"):
         values.append(f"value{len(values)}")
@@ -331,8 +309,8 @@ def slow_style() -> onnx.ModelProto:
     return model
 
 
-def three_styles(path: Path) -> None:
-    """A style file with the random styles The First, The Second and The Third."""
+def write_three_styles(path: Path) -> None:
+    """Write a style file with the random styles The First, The Second and The Third."""
     torch = pytest.importorskip("torch")
     from export.to_onnx import export_styles
     from nst_core.base.training_settings import TrainSettings, TransformerSettings
@@ -352,18 +330,10 @@ def three_styles(path: Path) -> None:
         export_styles(learned, cards, np.array(sample), path)
 
 
-def filters(session: Session) -> list[str]:
-    """The filter's processes that run in this GIMP."""
+def filter_processes(session: Session) -> list[str]:
+    """Return the command lines of the filter's processes that this GIMP has started."""
     lines = []
     for child in psutil.Process(session.process.pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended just now
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may just have ended
             lines.append(" ".join(child.cmdline()))
     return [line for line in lines if "neural-style.py" in line]
-
-
-def until(ask: Callable[[], Any], expected: Any, seconds: float = 180) -> None:
-    """Wait for an answer."""
-    deadline = time.monotonic() + seconds
-    while (answer := ask()) != expected:
-        assert time.monotonic() < deadline, f"{answer}, and not {expected}"
-        time.sleep(0.1)

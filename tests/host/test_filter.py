@@ -15,35 +15,35 @@ from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
 from tests.conftest import SAMPLES
-from tests.host.filter_checks import (
+from tests.host.checks import (
     AGAIN,
     FILTER,
     HEIGHT,
     ROUNDING,
     WIDTH,
     assert_refused,
-    child,
+    find_child,
     in_rectangle,
-    need_torch,
     negative,
+    noise_pixels,
     pixels,
     raw_pixels,
-    some_pixels,
-    until,
+    require_torch,
+    wait_until,
 )
 from tests.host.gimp import Session
 
 
 @pytest.mark.parametrize(("procedure", "label"), [(FILTER, "_Neural Style…"), (AGAIN, "Neural Style: E_dit Again…")])
-def test_it_is_in_the_menu(session, procedure, label):
-    found = session.call("describe", procedure=procedure)
-    assert found["menu_paths"] == ["<Image>/Filters/Artistic"]
-    assert found["menu_label"] == label
-    assert found["image_types"] == "RGB*, GRAY*"
+def test_procedures_are_in_the_menu(session, procedure, label):
+    described = session.call("describe_procedure", procedure=procedure)
+    assert described["menu_paths"] == ["<Image>/Filters/Artistic"]
+    assert described["menu_label"] == label
+    assert described["image_types"] == "RGB*, GRAY*"
 
 
-def test_defaults_are_the_engines(session):
-    defaults = session.call("describe")["defaults"]
+def test_argument_defaults_match_the_engine(session):
+    defaults = session.call("describe_procedure")["defaults"]
     engine = vars(FastSettings()) | vars(BlendSettings())
     for name in ("strength", "stroke-size", "full-resolution", "keep-colors"):
         assert defaults[name] == engine[name.replace("-", "_")]
@@ -52,20 +52,23 @@ def test_defaults_are_the_engines(session):
     assert defaults["style"] == "great-wave"
 
 
-def test_the_bundled_style_is_the_default_and_paints_as_the_engine_does(session):
+def test_default_style_paints_like_the_engine(session):
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         photo.thumbnail((130, 130))
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     image, layer = session.call("new_image", pixels=before, alpha=False)
     result = session.call("run", image=image, drawables=[layer])
     styles = find_styles("great-wave")
-    assert session.call("state", image=image)["layers"] == ["Neural Style: The Great Wave off Kanagawa, 100 %", "photo"]
+    assert session.call("describe_image", image=image)["layers"] == [
+        "Neural Style: The Great Wave off Kanagawa, 100 %",
+        "photo",
+    ]
     painted = paint_fast(Picture(before), styles).pixels
     assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
     session.call("delete", image=image)
 
 
-def test_stroke_size_and_kept_colours_are_the_engines(session):
+def test_stroke_size_and_kept_colours_match_the_engine(session):
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         photo.thumbnail((130, 130))
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
@@ -82,46 +85,46 @@ def test_stroke_size_and_kept_colours_are_the_engines(session):
 @pytest.mark.parametrize(
     ("canvas", "offset"), [((WIDTH, HEIGHT), (0, 0)), ((100, 80), (33, 21)), ((20, 12), (-9, -11))], ids=str
 )
-def test_a_new_layer_lies_over_the_old_one(session, canvas, offset, in_group):
+def test_new_layer_matches_the_source_layer_and_selection(session, canvas, offset, in_group):
     rectangle = (offset[0] + 12, offset[1] + 12, 5, 7)
     image, layer = session.call(
-        "new_image", pixels=some_pixels(), precision="U16_NON_LINEAR", canvas=canvas, offset=offset, in_group=in_group
+        "new_image", pixels=noise_pixels(), precision="U16_NON_LINEAR", canvas=canvas, offset=offset, in_group=in_group
     )
     session.call("select", image=image, rectangle=rectangle)
     raw, before, mask = (raw_pixels(session, layer), pixels(session, layer), session.call("selection", drawable=layer))
-    place = session.call("facts", layer=layer)
+    place = session.call("describe_layer", layer=layer)
 
     result = session.call("run", image=image, drawables=[layer], style="negative", strength=50.0)
 
     assert result["status"] == "success"
-    new = session.call("facts", layer=result["layer"])
+    new = session.call("describe_layer", layer=result["layer"])
     assert new == place | {"name": "Neural Style: Negative, 50 %"}
-    assert session.call("facts", layer=layer) == place | {"position": 1}
+    assert session.call("describe_layer", layer=layer) == place | {"position": 1}
     assert (raw_pixels(session, layer) == raw).all()
     painted = pixels(session, result["layer"])
     assert (painted[..., 3] == before[..., 3]).all()
     assert np.abs(painted - negative(before, 0.5)).max() < 1e-4
     assert np.count_nonzero(mask) == 5 * 7
     assert (session.call("layer_mask", layer=result["layer"]) == mask).all()
-    assert session.call("state", image=image)["selected"] == [result["layer"]]
+    assert session.call("describe_image", image=image)["selected"] == [result["layer"]]
     session.call("delete", image=image)
 
 
-def test_without_a_selection_the_new_layer_has_no_mask_and_gains_alpha(session):
-    image, layer = session.call("new_image", pixels=some_pixels(grey=True, alpha=False), base="GRAY", alpha=False)
+def test_new_layer_without_selection_has_alpha_and_no_mask(session):
+    image, layer = session.call("new_image", pixels=noise_pixels(grey=True, alpha=False), base="GRAY", alpha=False)
     before = pixels(session, layer)
     result = session.call("run", image=image, drawables=[layer], style="negative")
     assert session.call("layer_mask", layer=result["layer"]) is None
     assert np.abs(pixels(session, result["layer"]) - negative(before)).max() <= ROUNDING["U8"]
-    assert session.call("state", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
     session.call("delete", image=image)
 
 
 @pytest.mark.parametrize(("base", "precision"), [("RGB", "U16_LINEAR"), ("GRAY", "U8_NON_LINEAR")])
-def test_a_new_image_is_like_the_old_one(session, base, precision):
+def test_new_image_keeps_size_precision_profile_and_resolution(session, base, precision):
     image, layer = session.call(
         "new_image",
-        pixels=some_pixels(base == "GRAY"),
+        pixels=noise_pixels(base == "GRAY"),
         base=base,
         precision=precision,
         canvas=(100, 80),
@@ -130,15 +133,15 @@ def test_a_new_image_is_like_the_old_one(session, base, precision):
         resolution=(200.0, 100.0),
     )
     session.call("select", image=image, rectangle=(33 + 20, 21 + 5, 15, 10))
-    kept, raw, before = session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer)
+    kept, raw, before = session.call("describe_image", image=image), raw_pixels(session, layer), pixels(session, layer)
     result = session.call("run", image=image, drawables=[layer], style="negative", output="image")
     assert result["status"] == "success", result["message"]
-    assert session.call("state", image=image) == kept and (raw_pixels(session, layer) == raw).all()
-    new = session.call("facts", layer=result["layer"])
+    assert session.call("describe_image", image=image) == kept and (raw_pixels(session, layer) == raw).all()
+    new = session.call("describe_layer", layer=result["layer"])
     assert new["image"] != image
     assert (new["size"], new["offset"]) == ((WIDTH, HEIGHT), (0, 0))
     assert session.call("layer_mask", layer=result["layer"]) is None
-    state = session.call("state", image=new["image"])
+    state = session.call("describe_image", image=new["image"])
     assert state == kept | {"layers": [new["name"]], "selected": [result["layer"]], "size": (WIDTH, HEIGHT)}
     expected = before.copy()
     inside = in_rectangle(before.shape, (20, 5, 15, 10))
@@ -148,36 +151,36 @@ def test_a_new_image_is_like_the_old_one(session, base, precision):
     session.call("delete", image=new["image"])
 
 
-def test_several_layers_are_one_new_image(session):
-    image, first = session.call("new_image", pixels=some_pixels(), offset=(-5, 3))
-    second = session.call("add_layer", image=image, pixels=some_pixels()[::-1, :17], name="second")
+def test_several_layers_go_into_one_new_image(session):
+    image, first = session.call("new_image", pixels=noise_pixels(), offset=(-5, 3))
+    second = session.call("add_layer", image=image, pixels=noise_pixels()[::-1, :17], name="second")
     result = session.call("run", image=image, drawables=[first, second], style="negative", output="image")
     assert result["status"] == "success", result["message"]
-    new = session.call("facts", layer=result["layer"])
+    new = session.call("describe_layer", layer=result["layer"])
     assert (new["position"], new["offset"], new["size"]) == (1, (0, 3), (WIDTH, HEIGHT))
-    assert session.call("facts", layer=result["layers"][1])["position"] == 0
-    state = session.call("state", image=new["image"])
+    assert session.call("describe_layer", layer=result["layers"][1])["position"] == 0
+    state = session.call("describe_image", image=new["image"])
     assert (len(state["layers"]), state["size"]) == (2, (WIDTH, HEIGHT + 3))
     session.call("delete", image=image)
     session.call("delete", image=new["image"])
 
 
-def test_several_layers_are_painted_each(session):
-    image, first = session.call("new_image", pixels=some_pixels())
-    second = session.call("add_layer", image=image, pixels=some_pixels()[::-1, :17], name="second")
+def test_several_layers_are_painted_separately(session):
+    image, first = session.call("new_image", pixels=noise_pixels())
+    second = session.call("add_layer", image=image, pixels=noise_pixels()[::-1, :17], name="second")
     before = [pixels(session, layer) for layer in (first, second)]
     result = session.call("run", image=image, drawables=[first, second], style="negative", output="in-place")
     assert (result["status"], result["layer"]) == ("success", first)
     for layer, old in zip((first, second), before, strict=True):
         assert np.abs(pixels(session, layer) - negative(old)).max() <= ROUNDING["U8"]
     result = session.call("run", image=image, drawables=[first, second], style="negative")
-    layers = session.call("state", image=image)["layers"]
+    layers = session.call("describe_image", image=image)["layers"]
     assert layers == ["Neural Style: Negative, 100 % #1", "second", "Neural Style: Negative, 100 %", "photo"]
     session.call("delete", image=image)
 
 
-def test_strength_zero_changes_no_bit(session):
-    image, layer = session.call("new_image", pixels=some_pixels())
+def test_strength_zero_keeps_pixels_bit_for_bit(session):
+    image, layer = session.call("new_image", pixels=noise_pixels())
     raw = raw_pixels(session, layer)
     result = session.call("run", image=image, drawables=[layer], style="negative", output="in-place", strength=0.0)
     assert result["status"] == "success"
@@ -185,10 +188,10 @@ def test_strength_zero_changes_no_bit(session):
     session.call("delete", image=image)
 
 
-def test_an_iterative_render(session, features, tmp_path):
-    need_torch()
+def test_iterative_render_as_new_layer_and_in_place(session, features, tmp_path):
+    require_torch()
     painting = tmp_path / "painting.webp"
-    Image.fromarray((some_pixels()[..., :3] * 255).astype(np.uint8)).resize((90, 70)).save(painting)
+    Image.fromarray((noise_pixels()[..., :3] * 255).astype(np.uint8)).resize((90, 70)).save(painting)
     photo = np.ones((60, 90, 4), np.float32)
     photo[..., 0] = np.linspace(0, 1, 90)
     photo[:, 45:, 3] = 0.5
@@ -202,7 +205,7 @@ def test_an_iterative_render(session, features, tmp_path):
 
     result = paint(output="layer")
     assert result["status"] == "success", result["message"]
-    assert session.call("state", image=image)["layers"] == ["Neural Style: painting, 100 %", "photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["Neural Style: painting, 100 %", "photo"]
     painted = pixels(session, result["layer"])
     assert (painted[..., 3] == before[..., 3]).all()
     assert np.isfinite(painted).all()
@@ -216,38 +219,38 @@ def test_an_iterative_render(session, features, tmp_path):
     session.call("delete", image=image)
 
 
-def test_stopped_with_several_layers(session, features, tmp_path):
+def test_stopping_keeps_the_layers_begun_so_far(session, features, tmp_path):
     """What was painted and what was being painted is kept; the layers after that are left alone."""
-    need_torch()
+    require_torch()
     painting = tmp_path / "painting.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50, 3), np.uint8)).save(painting)
-    image, first = session.call("new_image", pixels=some_pixels())
-    layers = [first, *(session.call("add_layer", image=image, pixels=some_pixels(), name=name) for name in "bc")]
+    image, first = session.call("new_image", pixels=noise_pixels())
+    layers = [first, *(session.call("add_layer", image=image, pixels=noise_pixels(), name=name) for name in "bc")]
     raw = [raw_pixels(session, layer) for layer in layers]
     many = {"style_image": str(painting), "features": features, "size": 64, "iterations": 300, "output": "in-place"}
-    assert session.call("stop_at", image=image, drawables=layers, part=1, **many) == layers[:2]
+    assert session.call("paint_and_stop", image=image, drawables=layers, part=1, **many) == layers[:2]
     changed = [(raw_pixels(session, layer) != before).any() for layer, before in zip(layers, raw, strict=True)]
     assert changed == [True, True, False]
-    above = session.call("stop_at", image=image, drawables=layers[::-1], part=0, **many | {"output": "layer"})
-    assert len(above) == 1 and len(session.call("state", image=image)["layers"]) == 4
-    assert session.call("facts", layer=above[0])["position"] == 0
+    above = session.call("paint_and_stop", image=image, drawables=layers[::-1], part=0, **many | {"output": "layer"})
+    assert len(above) == 1 and len(session.call("describe_image", image=image)["layers"]) == 4
+    assert session.call("describe_layer", layer=above[0])["position"] == 0
     session.call("delete", image=image)
 
 
 @pytest.mark.parametrize(
     ("seconds", "end"), [(0, "kill"), (2, "kill"), (2, "terminate")], ids=["loading PyTorch", "painting", "told to end"]
 )
-def test_nothing_runs_on_when_gimp_ends(gimp, variables, features, tmp_path, seconds, end):
-    need_torch()
+def test_filter_process_ends_with_gimp(gimp, variables, features, tmp_path, seconds, end):
+    require_torch()
     painting = tmp_path / "painting.png"
     Image.effect_noise((64, 64), 50).save(painting)
     with Session(gimp.console, variables, tmp_path / "gimp.log") as session:
-        image, layer = session.call("new_image", pixels=some_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
+        image, layer = session.call("new_image", pixels=noise_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
         session.start(
             "run", image=image, drawables=[layer], style_image=str(painting), features=features, iterations=5000
         )
-        filter = until(lambda: child(session.process.pid, "neural-style.py"))
-        until(lambda: any("libtorch" in map.path for map in filter.memory_maps()))
+        filter = wait_until(lambda: find_child(session.process.pid, "neural-style.py"))
+        wait_until(lambda: any("libtorch" in map.path for map in filter.memory_maps()))
         time.sleep(seconds)
         assert filter.is_running()
         getattr(session.process, end)()

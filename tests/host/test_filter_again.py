@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.host.filter_checks import AGAIN, ROUNDING, assert_refused, negative, pixels, raw_pixels, some_pixels
+from tests.host.checks import AGAIN, ROUNDING, assert_refused, negative, noise_pixels, pixels, raw_pixels
 from tests.host.gimp import Session
 
 
@@ -16,7 +16,7 @@ def again(session: Session, image: int, *layers: int, **arguments) -> dict:
 @pytest.fixture
 def painting(session):
     """An image, its photo, and a painting of it at 50 %, of which a part was selected."""
-    image, photo = session.call("new_image", pixels=some_pixels(), canvas=(100, 80), offset=(33, 21))
+    image, photo = session.call("new_image", pixels=noise_pixels(), canvas=(100, 80), offset=(33, 21))
     session.call("select", image=image, rectangle=(33 + 12, 21 + 12, 5, 7))
     result = session.call("run", image=image, drawables=[photo], style="negative", strength=50.0)
     assert result["status"] == "success", result["message"]
@@ -24,53 +24,53 @@ def painting(session):
     session.call("delete", image=image)
 
 
-def test_it_takes_the_place_of_the_old_painting(session, painting):
+def test_repainting_replaces_the_old_painting(session, painting):
     image, photo, old = painting
     raw, mask = raw_pixels(session, photo), session.call("layer_mask", layer=old)
-    session.call("do", item=old, method="set_opacity", arguments=[40.0])
-    before = session.call("facts", layer=old)
+    session.call("call_method", item=old, method="set_opacity", arguments=[40.0])
+    before = session.call("describe_layer", layer=old)
     session.call("select", image=image, rectangle=(0, 0, 50, 30))  # plays no part
     result = again(session, image, old, style="negative")
     assert result["status"] == "success", result["message"]
     new = result["layer"]
-    assert session.call("facts", layer=new) == before | {"name": "Neural Style: Negative, 100 %"}
+    assert session.call("describe_layer", layer=new) == before | {"name": "Neural Style: Negative, 100 %"}
     assert before["opacity"] == pytest.approx(40, abs=0.3)
-    assert session.call("state", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
-    assert session.call("state", image=image)["selected"] == [new]
+    assert session.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
+    assert session.call("describe_image", image=image)["selected"] == [new]
     assert np.abs(pixels(session, new) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
     assert (session.call("layer_mask", layer=new) == mask).all() and mask.sum() == 5 * 7
     assert (raw_pixels(session, photo) == raw).all()
 
 
-def test_the_photo_is_painted_as_it_is_now(session, painting):
+def test_repainting_uses_the_current_photo(session, painting):
     image, photo, old = painting
-    session.call("do", item=photo, method="resize", arguments=[50, 20, 4, -3])
+    session.call("call_method", item=photo, method="resize", arguments=[50, 20, 4, -3])
     result = again(session, image, old, style="negative")
     assert result["status"] == "success", result["message"]
-    facts = session.call("facts", layer=result["layer"])
+    facts = session.call("describe_layer", layer=result["layer"])
     assert (facts["size"], facts["offset"]) == ((50, 20), (33 - 4, 21 + 3))
     seen, painted = pixels(session, photo), pixels(session, result["layer"])
     assert (painted[..., 3] == seen[..., 3]).all()
     assert np.abs(painted - negative(seen))[seen[..., 3] > 0].max() <= ROUNDING["U8"]
 
 
-def test_over_the_old_painting_and_once_more(session, painting):
+def test_repainting_above_keeps_a_custom_name(session, painting):
     image, _, old = painting
-    session.call("do", item=old, method="set_name", arguments=["mine"])
+    session.call("call_method", item=old, method="set_name", arguments=["mine"])
     result = again(session, image, old, style="negative", output="layer", strength=25.0)
-    assert session.call("state", image=image)["layers"] == ["mine #1", "mine", "photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["mine #1", "mine", "photo"]
     assert again(session, image, result["layer"], style="negative", strength=75.0)["status"] == "success"
-    assert session.call("state", image=image)["layers"] == ["mine #1", "mine", "photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["mine #1", "mine", "photo"]
 
 
-def test_a_painting_of_a_painting_outlasts_the_first(session, painting):
+def test_painting_of_a_painting_can_be_repainted_after_the_first(session, painting):
     image, _, first = painting
     second = session.call("run", image=image, drawables=[first], style="negative")["layer"]
     assert again(session, image, first, style="negative", strength=0.0)["status"] == "success"
     assert again(session, image, second, style="negative")["status"] == "success"
 
 
-def test_the_settings_last_in_a_file(session, painting, tmp_path):
+def test_record_survives_saving_as_xcf(session, painting, tmp_path):
     image, _, _ = painting
     loaded, (old, photo) = session.call("save_and_load", image=image, path=str(tmp_path / "painting.xcf"))
     result = again(session, loaded, old, style="negative")
@@ -79,31 +79,31 @@ def test_the_settings_last_in_a_file(session, painting, tmp_path):
     session.call("delete", image=loaded)
 
 
-def test_what_cannot_be_edited_again_says_why(session, painting):
+def test_repainting_errors_say_why(session, painting):
     image, photo, old = painting
-    assert_refused(again(session, image, photo), "'photo' is no painting", "Filters > Artistic > Neural Style")
+    assert_refused(again(session, image, photo), "'photo' was not painted", "Filters > Artistic > Neural Style")
     assert_refused(again(session, image, old, style="negativ"), "did you mean negative")
     assert_refused(again(session, image, old, output="in-place"), "'in-place'", "replace, layer")
     assert_refused(again(session, image, old, strength=101.0), "from 0 to 100")
-    session.call("do", item=old, method="set_lock_content", arguments=[True])
+    session.call("call_method", item=old, method="set_lock_content", arguments=[True])
     assert_refused(again(session, image, old, style="negative"), "locked")
-    session.call("do", item=old, method="set_lock_content", arguments=[False])
+    session.call("call_method", item=old, method="set_lock_content", arguments=[False])
     session.call("remove", layer=photo)
-    assert_refused(again(session, image, old, style="negative"), "in no layer of this image")
-    assert session.call("state", image=image)["layers"] == ["Neural Style: Negative, 50 %"]
+    assert_refused(again(session, image, old, style="negative"), "not a layer of this image")
+    assert session.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 50 %"]
 
 
-def test_a_new_image_has_no_photo_to_paint_again(session, painting):
+def test_painting_in_a_new_image_cannot_be_repainted(session, painting):
     image, photo, _ = painting
     result = session.call("run", image=image, drawables=[photo], style="negative", output="image")
-    new = session.call("facts", layer=result["layer"])["image"]
-    assert_refused(again(session, new, result["layer"], style="negative"), "in no layer of this image")
+    new = session.call("describe_layer", layer=result["layer"])["image"]
+    assert_refused(again(session, new, result["layer"], style="negative"), "not a layer of this image")
     session.call("delete", image=new)
 
 
-def test_a_layer_painted_in_place_remembers_how_but_has_no_photo(session, painting):
+def test_layer_painted_in_place_has_a_record_but_no_source(session, painting):
     image, photo, _ = painting
-    assert_refused(again(session, image, photo), "'photo' is no painting")
+    assert_refused(again(session, image, photo), "'photo' was not painted")
     session.call("run", image=image, drawables=[photo], style="negative", output="in-place", strength=30.0)
-    assert session.call("kept_settings", layer=photo)["strength"] == 30.0
-    assert_refused(again(session, image, photo, style="negative"), "'photo'", "in no layer of this image")
+    assert session.call("recorded_settings", layer=photo)["strength"] == 30.0
+    assert_refused(again(session, image, photo, style="negative"), "'photo'", "not a layer of this image")

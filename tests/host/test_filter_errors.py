@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nst_core.base.iterative_settings import ITERATIVE_RANGES
-from tests.host.filter_checks import assert_refused, need_torch, raw_pixels, some_pixels
+from tests.host.checks import assert_refused, noise_pixels, raw_pixels, require_torch
 from tests.host.gimp import Session, script_fu
 
 
@@ -36,26 +36,26 @@ class Refusal:
     ],
     ids=str,
 )
-def test_wrong_arguments_are_named(session, refusal):
-    image, layer = session.call("new_image", pixels=some_pixels())
+def test_invalid_arguments_are_named(session, refusal):
+    image, layer = session.call("new_image", pixels=noise_pixels())
     raw = raw_pixels(session, layer)
     result = session.call("run", image=image, drawables=[layer], **{"output": "in-place"} | refusal.arguments)
     assert_refused(result, *refusal.words)
     assert (raw_pixels(session, layer) == raw).all()
-    assert session.call("state", image=image)["layers"] == ["photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["photo"]
     session.call("delete", image=image)
 
 
 @pytest.mark.parametrize("strength", [float("nan"), float("inf")])
-def test_no_number_never_gets_to_the_filter(session, strength):
+def test_nan_and_infinity_become_the_default(session, strength):
     """GIMP's own library, in the script's process, keeps the default in place of NaN and the infinities."""
-    image, layer = session.call("new_image", pixels=some_pixels())
+    image, layer = session.call("new_image", pixels=noise_pixels())
     result = session.call("run", image=image, drawables=[layer], style="negative", strength=strength)
-    assert session.call("facts", layer=result["layer"])["name"] == "Neural Style: Negative, 100 %"
+    assert session.call("describe_layer", layer=result["layer"])["name"] == "Neural Style: Negative, 100 %"
     session.call("delete", image=image)
 
 
-def test_wrong_numbers_are_named_in_script_fu(gimp, variables):
+def test_invalid_number_is_named_in_script_fu(gimp, variables):
     with pytest.raises(RuntimeError, match=r"strength is 900\.0; give a number from 0 to 100"):
         script_fu(
             gimp,
@@ -70,24 +70,24 @@ def test_wrong_numbers_are_named_in_script_fu(gimp, variables):
         )
 
 
-def test_a_style_picture_that_is_none_is_named(session):
-    need_torch()
-    image, layer = session.call("new_image", pixels=some_pixels())
+def test_style_picture_that_is_no_picture_is_named(session):
+    require_torch()
+    image, layer = session.call("new_image", pixels=noise_pixels())
     result = session.call("run", image=image, drawables=[layer], style_image=__file__)
     assert_refused(result, "cannot open", __file__)
     session.call("delete", image=image)
 
 
-def test_a_style_picture_that_is_not_there_is_refused_by_gimp(session):
-    image, layer = session.call("new_image", pixels=some_pixels())
+def test_gimp_refuses_a_missing_style_picture(session):
+    image, layer = session.call("new_image", pixels=noise_pixels())
     result = session.call("run", image=image, drawables=[layer], style_image="/no/such/painting.jpg")
     assert result["status"] == "calling-error"
-    assert session.call("state", image=image)["layers"] == ["photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["photo"]
     session.call("delete", image=image)
 
 
-def test_a_selection_beside_the_layer_is_an_error(session):
-    image, layer = session.call("new_image", pixels=some_pixels(), canvas=(200, 100))
+def test_selection_outside_the_layer_is_refused(session):
+    image, layer = session.call("new_image", pixels=noise_pixels(), canvas=(200, 100))
     session.call("select", image=image, rectangle=(100, 50, 20, 20))
     for output in ("layer", "in-place"):
         result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
@@ -95,8 +95,8 @@ def test_a_selection_beside_the_layer_is_an_error(session):
     session.call("delete", image=image)
 
 
-def test_a_layer_too_large_is_an_error(session):
-    image, _ = session.call("new_image", pixels=some_pixels())
+def test_too_large_layer_is_refused(session):
+    image, _ = session.call("new_image", pixels=noise_pixels())
     huge = session.call("add_huge_layer", image=image, side=100_000)
     result = session.call("run", image=image, drawables=[huge], style="negative")
     assert_refused(result, "10000.0 megapixels", "make it smaller")
@@ -104,28 +104,28 @@ def test_a_layer_too_large_is_an_error(session):
 
 
 @pytest.mark.parametrize("of", ["layer", "group"])
-def test_locked_pixels_are_an_error(session, of):
-    image, layer = session.call("new_image", pixels=some_pixels(), in_group=of == "group")
+def test_locked_pixels_are_refused(session, of):
+    image, layer = session.call("new_image", pixels=noise_pixels(), in_group=of == "group")
     raw = raw_pixels(session, layer)
-    session.call("lock", item=session.call("facts", layer=layer)["parent"] if of == "group" else layer)
+    session.call("lock", item=session.call("describe_layer", layer=layer)["parent"] if of == "group" else layer)
     result = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
     assert_refused(result, "locked", "'group'" if of == "group" else "'photo'")
     assert (raw_pixels(session, layer) == raw).all()
     session.call("delete", image=image)
 
 
-def test_an_indexed_image_is_an_error(session):
-    image, layer = session.call("new_image", pixels=some_pixels(alpha=False), alpha=False)
+def test_indexed_image_is_refused(session):
+    image, layer = session.call("new_image", pixels=noise_pixels(alpha=False), alpha=False)
     session.call("make_indexed", image=image)
     for output in ("layer", "in-place"):
         result = session.call("run", image=image, drawables=[layer], style="negative", output=output)
         assert_refused(result, "indexed", "Mode")
-    assert session.call("state", image=image)["layers"] == ["photo"]
+    assert session.call("describe_image", image=image)["layers"] == ["photo"]
     session.call("delete", image=image)
 
 
-def test_no_layer_is_an_error(session):
-    image, _ = session.call("new_image", pixels=some_pixels())
+def test_no_selected_layer_is_refused(session):
+    image, _ = session.call("new_image", pixels=noise_pixels())
     assert_refused(session.call("run", image=image, drawables=[], style="negative"), "select")
     session.call("delete", image=image)
 
@@ -141,10 +141,10 @@ def test_no_layer_is_an_error(session):
     ],
     ids=str,
 )
-def test_a_broken_installation_is_named(session, variables, change, words):
+def test_broken_installation_is_named(session, variables, change, words):
     record = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "installation.json")
     whole = record.read_text(encoding="utf-8")
-    image, layer = session.call("new_image", pixels=some_pixels())
+    image, layer = session.call("new_image", pixels=noise_pixels())
     try:
         record.unlink()
         if change is not None:
@@ -155,12 +155,12 @@ def test_a_broken_installation_is_named(session, variables, change, words):
     session.call("delete", image=image)
 
 
-def test_what_went_wrong_is_in_the_log(session, variables):
+def test_unexpected_error_is_logged_in_full(session, variables):
     """An unexpected error names the log, which tells it in full."""
     log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
     module = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "painting.py")
     whole = module.read_text(encoding="utf-8")
-    image, layer = session.call("new_image", pixels=some_pixels())
+    image, layer = session.call("new_image", pixels=noise_pixels())
     assert_refused(session.call("run", image=image, drawables=[layer], style="negativ"), "'negativ'")
     assert "did you mean negative" in log.read_text(encoding="utf-8")
     try:
@@ -174,18 +174,18 @@ def test_what_went_wrong_is_in_the_log(session, variables):
     session.call("delete", image=image)
 
 
-def test_a_large_log_makes_way(session, variables):
+def test_large_log_is_replaced(session, variables):
     log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
     log.write_bytes(b"x" * (2**20 + 1))
-    image, _ = session.call("new_image", pixels=some_pixels())
+    image, _ = session.call("new_image", pixels=noise_pixels())
     assert_refused(session.call("run", image=image, drawables=[], style="negative"), "select")
     assert log.stat().st_size < 1000
     session.call("delete", image=image)
 
 
-def test_what_the_user_should_hear_is_told_once(gimp, variables, tmp_path):
+def test_each_message_is_shown_once(gimp, variables, tmp_path):
     with Session(gimp.console, variables, tmp_path / "gimp.log") as session:
         for sentence in ("The card rests.", "The card rests.", "The card broke."):
-            session.call("tell_once", sentence=sentence)
+            session.call("show_message_once", sentence=sentence)
         log = session.log()
     assert (log.count("The card rests."), log.count("The card broke.")) == (1, 1)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import SAMPLES
-from tests.host.filter_checks import (
+from tests.host.checks import (
     FILTER,
     HEIGHT,
     ROUNDING,
@@ -18,10 +18,10 @@ from tests.host.filter_checks import (
     assert_refused,
     in_rectangle,
     negative,
+    noise_pixels,
     pixels,
     raw_pixels,
-    some_pixels,
-    to_linear,
+    srgb_to_linear,
 )
 
 FACTORS = {
@@ -75,12 +75,12 @@ def keep_last_values(profile: Path, values: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("case", all_pairs(), ids=lambda case: "-".join(map(str, case.values())))
-def test_every_kind_of_run_image_selection_and_output(session, variables, case):
+def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, case):
     grey, precision, output = case["base"] == "GRAY", case["precision"], case["output"]
     canvas, offset = PLACES[case["place"]]
     image, layer = session.call(
         "new_image",
-        pixels=some_pixels(grey, case["alpha"]),
+        pixels=noise_pixels(grey, case["alpha"]),
         base=case["base"],
         precision=precision,
         alpha=case["alpha"],
@@ -95,8 +95,8 @@ def test_every_kind_of_run_image_selection_and_output(session, variables, case):
     selected = case["selection"] in ("hard", "feathered")
     mask = session.call("selection", drawable=layer) if selected else np.ones((HEIGHT, WIDTH), np.float32)
     assert selected == (mask.min() == 0) and mask.max() > 0.9
-    state, raw, before = session.call("state", image=image), raw_pixels(session, layer), pixels(session, layer)
-    place = session.call("facts", layer=layer)
+    state, raw, before = session.call("describe_image", image=image), raw_pixels(session, layer), pixels(session, layer)
+    place = session.call("describe_layer", layer=layer)
 
     arguments = {"style": "negative", "output": output}
     if case["run_mode"] == "WITH_LAST_VALS":
@@ -106,10 +106,10 @@ def test_every_kind_of_run_image_selection_and_output(session, variables, case):
 
     assert result["status"] == "success", result["message"]
     painted = result["layer"]
-    after, facts = pixels(session, painted), session.call("facts", layer=painted)
+    after, facts = pixels(session, painted), session.call("describe_layer", layer=painted)
     rounding = next((most for kind, most in ROUNDING.items() if precision.startswith(kind)), 2e-6)
     # Eight linear bits are very coarse in the shadows: what is rounded is linear light.
-    light = to_linear if precision == "U8_LINEAR" else np.positive
+    light = srgb_to_linear if precision == "U8_LINEAR" else np.positive
     visible = before[..., 3] > 0
     if output == "layer":
         full = np.ones_like(mask, bool)
@@ -125,18 +125,18 @@ def test_every_kind_of_run_image_selection_and_output(session, variables, case):
     assert np.abs(after - before)[full & visible].max() > 0.5
     assert np.abs(light(after) - light(before))[~visible | ((mask == 0) & ~full)].max(initial=0) <= rounding
     if output == "in-place":
-        assert painted == layer and session.call("state", image=image) == state
+        assert painted == layer and session.call("describe_image", image=image) == state
         assert (raw_pixels(session, layer) == raw)[mask == 0].all()
     else:
         assert (raw_pixels(session, layer) == raw).all()
     if output == "image":
-        assert session.call("state", image=image) == state
+        assert session.call("describe_image", image=image) == state
         assert (facts["size"], facts["offset"]) == ((WIDTH, HEIGHT), (0, 0))
         session.call("delete", image=facts["image"])
     session.call("delete", image=image)
 
 
-def test_what_is_beside_the_selection_is_seen_too(session):
+def test_selected_part_matches_the_whole_painting(session):
     """A painted part is the same as in the whole picture painted."""
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         photo.thumbnail((120, 120))
@@ -153,10 +153,10 @@ def test_what_is_beside_the_selection_is_seen_too(session):
 
 
 @pytest.mark.parametrize("profile", ["new_rgb_adobe", "new_rgb_srgb_linear"])
-def test_colours_are_those_of_the_images_profile(session, profile):
-    image, layer = session.call("new_image", pixels=some_pixels(), precision="U16_NON_LINEAR", profile=profile)
+def test_colours_follow_the_image_profile(session, profile):
+    image, layer = session.call("new_image", pixels=noise_pixels(), precision="U16_NON_LINEAR", profile=profile)
     before = pixels(session, layer)
-    assert np.abs(before - some_pixels()).max() < 1e-3
+    assert np.abs(before - noise_pixels()).max() < 1e-3
     kept = raw_pixels(session, layer).view(np.uint16) / 65535
     assert np.abs(kept - before).max() > 0.1, "the image has the sRGB space"
     result = session.call("run", image=image, drawables=[layer], style="negative")
@@ -164,8 +164,8 @@ def test_colours_are_those_of_the_images_profile(session, profile):
     session.call("delete", image=image)
 
 
-def test_a_feathered_selection_fades(session):
-    image, layer = session.call("new_image", pixels=some_pixels(alpha=False), precision="FLOAT_LINEAR", alpha=False)
+def test_feathered_selection_blends_in_linear_light(session):
+    image, layer = session.call("new_image", pixels=noise_pixels(alpha=False), precision="FLOAT_LINEAR", alpha=False)
     session.call("select", image=image, rectangle=(10, 8, 20, 14), feather=8.0)
     mask, before = session.call("selection", drawable=layer)[..., None], pixels(session, layer)
     linear = session.call("pixels", drawable=layer, linear=True)
@@ -176,13 +176,13 @@ def test_a_feathered_selection_fades(session):
 
     assert ((mask > 0.1) & (mask < 0.9)).sum() > 50
     after = session.call("pixels", drawable=layer, linear=True)
-    whole = to_linear(negative(before)[..., :3])
+    whole = srgb_to_linear(negative(before)[..., :3])
     assert np.abs(after[..., :3] - (linear[..., :3] * (1 - mask) + whole * mask)).max() < 2e-3
     assert (after[mask[..., 0] == 0] == linear[mask[..., 0] == 0]).all()
     session.call("delete", image=image)
 
 
-def test_a_single_pixel(session):
+def test_single_pixel_layer(session):
     image, layer = session.call("new_image", pixels=np.array([[[0.2, 0.4, 1, 1]]], np.float32))
     assert (
         session.call("run", image=image, drawables=[layer], style="negative", output="in-place")["status"] == "success"
@@ -192,10 +192,10 @@ def test_a_single_pixel(session):
 
 
 @pytest.mark.parametrize("what", ["group", "text", "mask", "vector", "link"])
-def test_what_has_no_pixels_of_its_own_gets_a_new_layer_only(session, what):
-    image, layer = session.call("new_image", pixels=some_pixels(), in_group=what == "group")
+def test_layer_without_own_pixels_is_painted_as_new_layer_only(session, what):
+    image, layer = session.call("new_image", pixels=noise_pixels(), in_group=what == "group")
     if what == "group":
-        drawable = session.call("facts", layer=layer)["parent"]
+        drawable = session.call("describe_layer", layer=layer)["parent"]
     elif what == "mask":
         drawable = session.call("add_mask", layer=layer)
     elif what == "link":
@@ -205,23 +205,23 @@ def test_what_has_no_pixels_of_its_own_gets_a_new_layer_only(session, what):
     if drawable is None:
         pytest.skip("GIMP 3.0 has no such layers")
     shown = layer if what == "mask" else drawable
-    before, layers = pixels(session, shown), session.call("state", image=image)["layers"]
+    before, layers = pixels(session, shown), session.call("describe_image", image=image)["layers"]
 
     refused = session.call("run", image=image, drawables=[drawable], style="negative", output="in-place")
     assert refused["status"] == "execution-error"
     assert "New layer above" in refused["message"]
-    assert session.call("state", image=image)["layers"] == layers
+    assert session.call("describe_image", image=image)["layers"] == layers
     assert (pixels(session, shown) == before).all()
 
     result = session.call("run", image=image, drawables=[drawable], style="negative")
     assert result["status"] == "success"
-    assert session.call("state", image=image)["layers"] == ["Neural Style: Negative, 100 %", *layers]
+    assert session.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 100 %", *layers]
     assert np.abs(pixels(session, result["layer"]) - negative(before)).max() <= 2 * ROUNDING["U8"]
     session.call("delete", image=image)
 
 
-def test_effects_are_painted_as_they_are_seen(session):
-    image, layer = session.call("new_image", pixels=some_pixels(alpha=False))
+def test_layer_effects_are_included_in_the_painting(session):
+    image, layer = session.call("new_image", pixels=noise_pixels(alpha=False))
     before = pixels(session, layer)
     session.call("add_inversion", layer=layer)
     result = session.call("run", image=image, drawables=[layer], style="negative")

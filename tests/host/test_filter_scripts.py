@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.host.filter_checks import AGAIN, FILTER, FOLDER, RECTANGLE, assert_refused, in_rectangle, some_pixels
+from tests.host.checks import AGAIN, FILTER, FOLDER, RECTANGLE, assert_refused, in_rectangle, noise_pixels
 from tests.host.gimp import script_fu
 
 
-def test_script_fu(gimp, variables, tmp_path):
+def test_filter_called_from_script_fu(gimp, variables, tmp_path):
     photo, painted = tmp_path / "photo.png", tmp_path / "painted.png"
-    pixels = (some_pixels()[..., :3] * 255).round().astype(np.uint8)
+    pixels = (noise_pixels()[..., :3] * 255).round().astype(np.uint8)
     Image.fromarray(pixels).save(photo)
     script_fu(
         gimp,
@@ -35,13 +35,13 @@ def test_script_fu(gimp, variables, tmp_path):
 
 
 @pytest.mark.parametrize("procedure", [FILTER, AGAIN, FOLDER])
-def test_every_argument_is_explained(session, procedure):
-    found = session.call("describe", procedure=procedure)
+def test_every_argument_and_result_is_described(session, procedure):
+    described = session.call("describe_procedure", procedure=procedure)
     settings = {"style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"}
     settings |= {"size", "iterations", "features"}
     others = {"folder", "output-folder", "format", "overwrite"} if procedure == FOLDER else {"output"}
-    assert settings | others <= found["arguments"].keys()
-    assert all(found["arguments"].values()) and all(found["returns"].values()) and found["help"]
+    assert settings | others <= described["arguments"].keys()
+    assert all(described["arguments"].values()) and all(described["returns"].values()) and described["help"]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def photos(tmp_path) -> Path:
     folder = tmp_path / "photos"
     (folder / "inner").mkdir(parents=True)
     (tmp_path / "paintings").mkdir()
-    photo = Image.fromarray((some_pixels(alpha=False)[..., :3] * 255).round().astype(np.uint8))
+    photo = Image.fromarray((noise_pixels(alpha=False)[..., :3] * 255).round().astype(np.uint8))
     photo.save(folder / "a.png")
     photo.convert("L").save(folder / "grey.tif")
     photo.quantize(16).save(folder / "indexed.gif")
@@ -61,7 +61,7 @@ def photos(tmp_path) -> Path:
     return folder
 
 
-def test_a_folder(session, photos):
+def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     paintings = photos.parent / "paintings"
     folders = {"folder": str(photos), "output_folder": str(paintings), "style": "negative"}
     result = session.call("run_folder", **folders)
@@ -85,7 +85,7 @@ def test_a_folder(session, photos):
     assert (paintings / "a.png").stat().st_mtime_ns > times[paintings / "a.png"]
 
 
-def test_a_folder_that_cannot_be_painted_is_named(session, photos):
+def test_invalid_folder_arguments_are_refused(session, photos):
     folders = {"folder": str(photos), "output_folder": str(photos.parent / "paintings")}
     for wrong, *words in (
         ({"style": "negativ"}, "did you mean negative"),
@@ -98,7 +98,7 @@ def test_a_folder_that_cannot_be_painted_is_named(session, photos):
     assert not any((photos.parent / "paintings").iterdir())
 
 
-def test_a_folder_in_script_fu(gimp, variables, photos):
+def test_folder_procedure_called_from_script_fu(gimp, variables, photos):
     script_fu(
         gimp,
         variables,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from plugin.engine.process import warm_worker
 from tests.conftest import SAMPLES
-from tests.host.filter_checks import need_torch, pixels, some_pixels, until
+from tests.host.checks import noise_pixels, pixels, require_torch, wait_until
 from tests.host.gimp import Session, environment, make_profile
 
 LISTENING = "00010000"  # of linux/net.h: SO_ACCEPTCON
@@ -47,11 +47,11 @@ def idle(session: Session) -> psutil.Process:
         lines = Path("/proc/net/unix").read_text().splitlines()
         return any(f"@{name}" in line and LISTENING in line.split() for line in lines)
 
-    until(waits, 30)
+    wait_until(waits, 30)
     return engines(session)[-1]
 
 
-def test_every_later_run_is_done_by_it_and_paints_the_same(gimp, fresh, tmp_path):
+def test_later_runs_use_the_warm_worker_and_paint_the_same(gimp, fresh, tmp_path):
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     with Session(gimp.console, fresh, tmp_path / "gimp.log") as session:
@@ -69,7 +69,7 @@ def test_every_later_run_is_done_by_it_and_paints_the_same(gimp, fresh, tmp_path
         # One of an installation before this one is left alone.
         Path(fresh["GIMP3_DIRECTORY"], "plug-ins/neural-style/installation.json").touch()
         assert (painted(session, image, layer) == first).all()
-        until(lambda: len(engines(session)) == 2, 5)
+        wait_until(lambda: len(engines(session)) == 2, 5)
         last = engines(session)
         assert second in last
     for engine in last:
@@ -77,27 +77,27 @@ def test_every_later_run_is_done_by_it_and_paints_the_same(gimp, fresh, tmp_path
     assert "Traceback" not in (tmp_path / "gimp.log").read_text()
 
 
-def test_there_is_none_where_none_is_wanted(gimp, fresh, tmp_path):
+def test_no_worker_stays_if_switched_off(gimp, fresh, tmp_path):
     with Session(gimp.console, fresh | {warm_worker.STAY_VARIABLE: "0"}, tmp_path / "gimp.log") as session:
-        image, layer = session.call("new_image", pixels=some_pixels())
+        image, layer = session.call("new_image", pixels=noise_pixels())
         first = painted(session, image, layer)
         assert (painted(session, image, layer) == first).all()
         assert engines(session) == []
 
 
 @pytest.mark.parametrize("seconds", [0, 2], ids=["loading PyTorch", "painting"])
-def test_it_ends_with_gimp_whatever_it_does(gimp, fresh, features, tmp_path, seconds):
-    need_torch()
+def test_warm_worker_ends_with_gimp(gimp, fresh, features, tmp_path, seconds):
+    require_torch()
     painting = tmp_path / "painting.png"
     Image.effect_noise((64, 64), 50).save(painting)
     with Session(gimp.console, fresh, tmp_path / "gimp.log") as session:
-        image, layer = session.call("new_image", pixels=some_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
+        image, layer = session.call("new_image", pixels=noise_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
         painted(session, image, layer)
         engine = idle(session)
         session.start(
             "run", image=image, drawables=[layer], style_image=str(painting), features=features, iterations=5000
         )
-        until(lambda: any("libtorch" in map.path for map in engine.memory_maps()))
+        wait_until(lambda: any("libtorch" in map.path for map in engine.memory_maps()))
         time.sleep(seconds)
         assert engine.is_running()
         session.process.kill()

@@ -11,16 +11,16 @@ from PIL import Image
 
 from plugin.engine.process import warm_worker
 from tests.conftest import SAMPLES
-from tests.host.filter_checks import (
+from tests.host.checks import (
     AGAIN,
     assert_refused,
-    child,
-    need_torch,
+    find_child,
+    find_worker,
+    noise_pixels,
     pixels,
     raw_pixels,
-    some_pixels,
-    until,
-    worker,
+    require_torch,
+    wait_until,
 )
 from tests.host.gimp import Session, environment, make_profile
 
@@ -44,7 +44,7 @@ def painting(tmp_path) -> str:
     return str(tmp_path / "painting.png")
 
 
-def test_it_paints_the_same_to_the_bit(session, other):
+def test_worker_paints_bit_identical_pictures(session, other):
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
     before[:, 200:300, 3] = 0.5
@@ -56,56 +56,56 @@ def test_it_paints_the_same_to_the_bit(session, other):
         assert result["status"] == "success", result["message"]
         painted.append(pixels(gimp, result["layer"]))
         shown.append(gimp.call("preview", layer=layer, styles=["udnie"])[-1]["rgb"])
-        gimp.call("delete", image=gimp.call("facts", layer=result["layer"])["image"])
+        gimp.call("delete", image=gimp.call("describe_layer", layer=result["layer"])["image"])
         gimp.call("delete", image=image)
     assert (painted[0] == painted[1]).all() and (painted[0] != before).any()
     assert (shown[0] == shown[1]).all()
 
 
-def test_a_render_is_stopped_and_edited_again(other, features, painting):
-    need_torch()
-    image, layer = other.call("new_image", pixels=some_pixels())
+def test_render_in_worker_can_be_stopped_and_repainted(other, features, painting):
+    require_torch()
+    image, layer = other.call("new_image", pixels=noise_pixels())
     before = pixels(other, layer)
     few = {"style_image": painting, "features": features, "size": 64}
-    (new,) = other.call("stop_at", image=image, drawables=[layer], part=0, iterations=5000, **few)
+    (new,) = other.call("paint_and_stop", image=image, drawables=[layer], part=0, iterations=5000, **few)
     assert np.abs(pixels(other, new) - before).max() > 0.01
     result = other.call("run", procedure=AGAIN, image=image, drawables=[new], style="negative")
     assert result["status"] == "success", result["message"]
-    assert other.call("state", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
+    assert other.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
     assert_refused(other.call("run", image=image, drawables=[layer], **few | {"features": "/no.pt"}), "/no.pt")
     other.call("delete", image=image)
 
 
-def test_how_long_a_render_takes(other, slim_weights):
-    need_torch()
+def test_worker_estimates_the_render_time(other, slim_weights):
+    require_torch()
     ((seconds, network, trouble),) = other.call(
         "estimate", shape=(30, 40), sizes=[1024, 64], features=str(slim_weights)
     )
     assert 0 < seconds < 60 and network == "slim" and not trouble
 
 
-def test_a_process_that_dies_is_one_sentence(other, other_variables, features, painting):
-    need_torch()
-    image, layer = other.call("new_image", pixels=some_pixels())
+def test_dead_worker_is_reported_in_one_sentence(other, other_variables, features, painting):
+    require_torch()
+    image, layer = other.call("new_image", pixels=noise_pixels())
     raw = raw_pixels(other, layer)
     other.start(
         "run", image=image, drawables=[layer], style_image=painting, features=features, size=64, iterations=10000
     )
-    until(lambda: worker(other)).kill()
+    wait_until(lambda: find_worker(other)).kill()
     assert_refused(other.answer(), "ended unexpectedly", "-9", "install.py")
     assert (raw_pixels(other, layer) == raw).all()
     assert "ended unexpectedly" in Path(other_variables["GIMP3_DIRECTORY"], "neural-style.log").read_text()
     other.call("delete", image=image)
 
 
-def test_no_process_is_left_when_gimp_is_killed(gimp, other_variables, features, painting, tmp_path):
-    need_torch()
+def test_filter_and_worker_end_when_gimp_is_killed(gimp, other_variables, features, painting, tmp_path):
+    require_torch()
     with Session(gimp.console, other_variables, tmp_path / "gimp.log") as session:
-        image, layer = session.call("new_image", pixels=some_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
+        image, layer = session.call("new_image", pixels=noise_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
         session.start("run", image=image, drawables=[layer], style_image=painting, features=features, iterations=5000)
-        engine = until(lambda: worker(session))
-        until(lambda: any("libtorch" in map.path for map in engine.memory_maps()))
-        filter = child(session.process.pid, "neural-style.py")
+        engine = wait_until(lambda: find_worker(session))
+        wait_until(lambda: any("libtorch" in map.path for map in engine.memory_maps()))
+        filter = find_child(session.process.pid, "neural-style.py")
         session.process.kill()
         session.process.wait(10)
         for process in (filter, engine):

@@ -4,45 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.host.conftest import needed
-from tests.host.filter_checks import AGAIN, FILTER, FOLDER, assert_refused, some_pixels, until
-from tests.host.gimp import Screen, Session, environment, make_profile
+from tests.host.checks import AGAIN, FILTER, FOLDER, assert_refused, noise_pixels, wait_until
+from tests.host.desktop import DIALOG_TITLE
 
 
-def test_german(gimp, home, artifacts, tmp_path):
-    for program in ("Xvfb", "xdotool", "scrot"):
-        needed(program)
-    with Screen() as screen:
-        variables = environment(make_profile(tmp_path / "profile"), home)
-        variables |= {"DISPLAY": screen.display, "LANGUAGE": "de"} | browser(tmp_path)
-        program = gimp.console.with_name(gimp.console.name.replace("-console", ""))
-        with Session(program, variables, tmp_path / "gimp.log") as session:
-            photo = some_pixels(alpha=False).repeat(8, 0).repeat(8, 1)
-            image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
-            assert session.call("describe", procedure=AGAIN)["menu_label"] == "Neural Style: Erneut bear_beiten…"
-            for procedure in (FILTER, AGAIN, FOLDER):
-                found = session.call("describe", procedure=procedure)
-                assert " zurück" in found["help"]
-                assert found["arguments"]["strength"].endswith("0 ist das Foto (0 bis 100)")
-            assert_refused(session.call("run", image=image, drawables=[layer], strength=101.0), "von 0 bis 100")
-            assert_refused(session.call("run", image=image, drawables=[layer], style="xyzzy"), "Es gibt keinen Stil")
+def test_texts_errors_and_help_are_german(desktop, home, tmp_path):
+    screen = desktop.screen
+    with desktop.start_gimp(home, variables={"LANGUAGE": "de"} | record_browser(tmp_path)) as session:
+        photo = noise_pixels(alpha=False).repeat(8, 0).repeat(8, 1)
+        image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
+        assert session.call("describe_procedure", procedure=AGAIN)["menu_label"] == "Neural Style: Erneut bear_beiten…"
+        for procedure in (FILTER, AGAIN, FOLDER):
+            described = session.call("describe_procedure", procedure=procedure)
+            assert " zurück" in described["help"]
+            assert described["arguments"]["strength"].endswith("0 lässt das Foto unverändert (0 bis 100)")
+        assert_refused(session.call("run", image=image, drawables=[layer], strength=101.0), "von 0 bis 100")
+        assert_refused(session.call("run", image=image, drawables=[layer], style="xyzzy"), "Es gibt keinen Stil")
 
-            session.start("run", image=image, drawables=[layer], run_mode="INTERACTIVE")
-            screen.focus(screen.window("^Neural Style$"), position=(300, 150))
-            screen.shoot(artifacts / "filter-dialog-german.png")
-            screen.keys("alt+h")
-            until(lambda: (tmp_path / "opened").is_file())
-            opened = (tmp_path / "opened").read_text().strip().removeprefix("file://")
-            page = tmp_path / "profile/plug-ins/neural-style/help/de/index.html"
-            assert opened == str(page) and "Stil aus einem Bild" in page.read_text(encoding="utf-8")
-            screen.keys("alt+b")
-            screen.shoot(artifacts / "filter-style-picture-german.png")
-            screen.keys("Escape")
-            assert session.answer()["status"] == "cancel"
+        session.start("run", image=image, drawables=[layer], run_mode="INTERACTIVE")
+        screen.focus(screen.window(DIALOG_TITLE), position=(300, 150))
+        desktop.save_screenshot("filter-dialog-german")
+        screen.keys("alt+h")
+        wait_until(lambda: (tmp_path / "opened").is_file())
+        opened = (tmp_path / "opened").read_text().strip().removeprefix("file://")
+        page = desktop.profile / "plug-ins/neural-style/help/de/index.html"
+        assert opened == str(page) and "Stil aus einem Bild" in page.read_text(encoding="utf-8")
+        screen.keys("alt+b")
+        desktop.save_screenshot("filter-style-picture-german")
+        screen.keys("Escape")
+        assert session.answer()["status"] == "cancel"
 
 
-def browser(folder: Path) -> dict[str, str]:
-    """Variables for a GIMP whose web browser writes the addresses that it is given into the file ``opened``."""
+def record_browser(folder: Path) -> dict[str, str]:
+    """Return variables for a GIMP whose web browser only writes the addresses it opens into the file ``opened``."""
     program, applications = folder / "browser", folder / "share" / "applications"
     program.write_text(f'#!/bin/sh\necho "$@" >> "{folder}/opened"\n')
     program.chmod(0o755)

@@ -1,6 +1,4 @@
-"""What the dialog tells before anything is painted, in a real GIMP without the dialog: how it will look, how long it
-will take.
-"""
+"""The preview and the estimated time, in a real GIMP without the dialog."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from PIL import Image
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
 from plugin.engine.imaging.detail import resized
 from tests.conftest import SAMPLES
-from tests.host.filter_checks import need_torch, pixels
+from tests.host.checks import pixels, require_torch
 from tests.host.gimp import Session
 
 
@@ -41,7 +39,7 @@ def alike():
 @pytest.mark.parametrize(
     ("style", "stroke_size"), [("great-wave", 100), ("starry-night", 100), ("udnie", 100), ("starry-night", 200)]
 )
-def test_it_shows_what_is_painted(session, layer, alike, style, stroke_size):
+def test_preview_matches_the_painting(session, layer, alike, style, stroke_size):
     *before, last = session.call("preview", layer=layer, styles=[style], stroke_size=stroke_size)
     # A sketch comes first where the painting itself takes longer.
     assert [shown["sketch"] for shown in before] == ([True] if stroke_size == 100 else []) and not last["sketch"]
@@ -52,7 +50,7 @@ def test_it_shows_what_is_painted(session, layer, alike, style, stroke_size):
     assert all(alike(shown["rgb"], reduced) < 0.9 for shown in before)
 
 
-def test_a_part_with_strokes_at_full_resolution(session, layer, alike):
+def test_full_resolution_preview_matches_that_part_of_the_painting(session, layer, alike):
     x, y = 700, 300
     (shown,) = session.call("preview", layer=layer, styles=["udnie"], corner=(x, y))
     height, width = shown["rgb"].shape[:2]
@@ -63,13 +61,13 @@ def test_a_part_with_strokes_at_full_resolution(session, layer, alike):
     assert alike(shown["rgb"], painted) >= 0.9 > alike(shown["rgb"], relative)
 
 
-def test_only_the_last_of_many_styles_is_painted(session, layer):
+def test_only_the_last_of_many_requests_is_painted(session, layer):
     shown = session.call("preview", layer=layer, styles=["udnie", "great-wave", "la-muse", "starry-night"])
     assert [painting["styles"] for painting in shown] == [["starry-night"]] * 2
 
 
-def test_how_long_a_render_takes_is_told_once(session, slim_weights):
-    need_torch()
+def test_only_the_last_estimate_request_is_answered(session, slim_weights):
+    require_torch()
     ((seconds, network, trouble),) = session.call(
         "estimate", shape=(30, 40), sizes=[2048, 1024, 64], features=str(slim_weights)
     )
@@ -80,7 +78,7 @@ def test_how_long_a_render_takes_is_told_once(session, slim_weights):
 
 def paint(session: Session, layer: int, **settings: object) -> np.ndarray:
     """The filter's painting of the layer."""
-    image = session.call("facts", layer=layer)["image"]
+    image = session.call("describe_layer", layer=layer)["image"]
     result = session.call("run", image=image, drawables=[layer], **settings)
     assert result["status"] == "success", result["message"]
     painted = pixels(session, result["layer"])

@@ -1,4 +1,4 @@
-"""Long computations beside a living main loop, and what the user hears of them."""
+"""Long computations beside a running main loop, and what the user sees of them in GIMP."""
 
 from __future__ import annotations
 
@@ -18,67 +18,60 @@ TICK_MS = 100
 
 
 class Cancelled(Exception):
-    """The user does not want the result any more."""
+    """The user no longer wants the result."""
 
 
-class Watcher(Protocol):
-    """Somebody who looks on, and may end the work early: keeping what there is by then, or not.
+class ProgressMonitor(Protocol):
+    """Something that shows progress, and may end the work early.
 
-    ``layers`` are the numbers of opened ones on which to show how the pictures develop, or none.
+    Attributes:
+        stopped: whether to end the work and keep what is there.
+        cancelled: whether to end the work and keep nothing.
+        layers: the numbers of the opened layers on which to show how the pictures develop, or none.
     """
 
     stopped: bool
     cancelled: bool
     layers: Sequence[int]
 
-    def look(self, progress: Progress) -> None:
-        """See where the work is. Called in the main loop, several times a second."""
+    def show(self, progress: Progress) -> None:
+        """Show how far the work is. Called in the main loop, several times a second."""
 
     def close(self) -> None:
-        """The work is over."""
+        """Close, because the work has ended."""
 
 
-def tell_once(sentences: Iterable[str]) -> None:
-    """Tell the user each sentence, unless it was told since GIMP was started."""
+def show_messages_once(sentences: Iterable[str]) -> None:
+    """Show each sentence to the user, unless it was shown since GIMP started."""
     for sentence in sentences:
-        # Parasites of GIMP itself that are not persistent last as long as GIMP does.
+        # A parasite of GIMP itself that is not persistent lasts until GIMP ends.
         name = f"neural-style-told-{zlib.crc32(sentence.encode())}"
         if Gimp.get_parasite(name) is None:
             Gimp.attach_parasite(Gimp.Parasite.new(name, 0, sentence.encode()))
             Gimp.message(sentence)
 
 
-def run(work: Callable[[ProgressCallback], T], title: str, watcher: Watcher | None = None) -> T:
-    """Call ``work`` in a thread of its own, show its progress in GIMP, and return what it returns or raise what it
-    raises. ``work`` must not touch GIMP. Raises Cancelled as soon as ``watcher`` is; the thread then ends by itself,
-    when ``work`` next reports.
+def run(work: Callable[[ProgressCallback], T], title: str, monitor: ProgressMonitor | None = None) -> T:
+    """Call ``work`` in a thread of its own, show its progress in GIMP, and return its value or raise its error.
+
+    ``work`` must not use GIMP. Raises Cancelled as soon as ``monitor`` is cancelled; the thread then ends by itself
+    when ``work`` next reports progress.
     """
     loop = GLib.MainLoop()
     latest: list[Progress] = []
 
     def report(progress: Progress) -> bool:
         latest[:] = [progress]
-        return watcher is None or not (watcher.stopped or watcher.cancelled)
+        return monitor is None or not (monitor.stopped or monitor.cancelled)
 
     def tick() -> bool:
-        # Every tick talks to GIMP, changed or not: if GIMP has died, that ends this process too.
-        at = latest[0] if latest else None
-        if at is None:
-            text = title
-        elif at.iterations:
-            text = _("{title}: iteration {iteration} of {iterations}")
-            text = text.format(title=title, iteration=at.iteration, iterations=at.iterations)
-        else:
-            text = f"{title}: {at.stage}"
-        Gimp.progress_set_text(text)
-        if at is not None and at.fraction:
-            Gimp.progress_update(at.fraction)
-        else:
-            Gimp.progress_pulse()
-        if watcher is not None:
-            if at is not None:
-                watcher.look(at)
-            if watcher.cancelled:
+        # Every tick calls GIMP, even without news: if GIMP has died, that ends this process too.
+        progress = latest[0] if latest else None
+        _show_in_gimp(title, progress)
+        if monitor is not None:
+            if progress is not None:
+                monitor.show(progress)
+            if monitor.cancelled:
                 loop.quit()
         return GLib.SOURCE_CONTINUE
 
@@ -89,12 +82,28 @@ def run(work: Callable[[ProgressCallback], T], title: str, watcher: Watcher | No
         future = executor.submit(work, report)
         future.add_done_callback(lambda _: GLib.idle_add(loop.quit))
         loop.run()
-        if watcher is not None and watcher.cancelled:
+        if monitor is not None and monitor.cancelled:
             raise Cancelled
         return future.result()
     finally:
         executor.shutdown(wait=False)
         GLib.source_remove(timer)
         Gimp.progress_end()
-        if watcher is not None:
-            watcher.close()
+        if monitor is not None:
+            monitor.close()
+
+
+def _show_in_gimp(title: str, progress: Progress | None) -> None:
+    """Show the progress in GIMP's own bar."""
+    if progress is None:
+        text = title
+    elif progress.iterations:
+        text = _("{title}: iteration {iteration} of {iterations}")
+        text = text.format(title=title, iteration=progress.iteration, iterations=progress.iterations)
+    else:
+        text = f"{title}: {progress.stage}"
+    Gimp.progress_set_text(text)
+    if progress is not None and progress.fraction:
+        Gimp.progress_update(progress.fraction)
+    else:
+        Gimp.progress_pulse()

@@ -1,4 +1,4 @@
-"""What install.py wrote down of the private environment that it made."""
+"""The private environment that install.py made, as it recorded it beside the filter."""
 
 from __future__ import annotations
 
@@ -14,19 +14,25 @@ REMEDY = _("run `python3 install.py` again")
 
 
 class InstallationError(Exception):
-    """The engine cannot be loaded. The text is one sentence: what is wrong and what to do."""
+    """The engine cannot be loaded. The text is one sentence that says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """The version of the environment's Python, such as ("3", "13"), its program, and where its packages are."""
+    """The private environment.
+
+    Attributes:
+        python: the version of its Python, such as ("3", "13").
+        program: its Python.
+        site_packages: the folder with its packages.
+    """
 
     python: tuple[str, ...]
     program: Path
     site_packages: Path
 
     def damaged(self, error: object) -> InstallationError:
-        """What to say if the environment does not do what it should."""
+        """Return the error to raise if something in the environment does not work."""
         return InstallationError(
             _("Neural Style's environment in {site_packages} is missing or damaged ({error}); {remedy}.").format(
                 site_packages=self.site_packages, error=error, remedy=REMEDY
@@ -35,7 +41,7 @@ class Installation:
 
 
 def read() -> Installation:
-    """What was written down. Raises InstallationError if that cannot be read."""
+    """Return the environment that was recorded. Raises InstallationError if the record cannot be read."""
     try:
         record = json.loads(RECORD.read_text(encoding="utf-8"))
         version = tuple(str(record["python"]).split(".")[:2])

@@ -1,5 +1,6 @@
-"""The log file: what went wrong, in full, and how long the rest took. Standard library and gi only, since it is needed
-without the engine too.
+"""The log file: errors in full, and how long each run took.
+
+Uses the standard library and gi only, because it is needed without the engine too.
 """
 
 from __future__ import annotations
@@ -10,29 +11,32 @@ from pathlib import Path
 
 from gi.repository import Gimp
 
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 
 
-def place() -> Path:
-    """In GIMP's profile folder, which is always there."""
+def path() -> Path:
+    """Return the path of the log, in GIMP's profile folder, which always exists."""
     return Path(Gimp.directory(), "neural-style.log")
 
 
-def write(text: str) -> str:
-    """Print the text and add it as an entry, which is returned."""
+def write_error(text: str) -> str:
+    """Print the text, append it as an entry, and return the entry."""
     print(text, file=sys.stderr)
-    return note(text)
+    return write(text)
 
 
-def note(text: str) -> str:
-    """Add an entry, which is returned; a log grown large makes way. Why it cannot be written is printed only."""
+def write(text: str) -> str:
+    """Append the text as an entry and return the entry.
+
+    An entry replaces a log larger than ``MAX_BYTES``. If the log cannot be written, the reason is only printed.
+    """
     python = ".".join(map(str, sys.version_info[:3]))
     head = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, GIMP {Gimp.version()}, Python {python}, {sys.platform}"
     entry = f"{head}\n{text.rstrip()}\n"
     try:
-        large = place().is_file() and place().stat().st_size > MOST_BYTES
-        with place().open("w" if large else "a", encoding="utf-8") as log:
+        too_large = path().is_file() and path().stat().st_size > MAX_BYTES
+        with path().open("w" if too_large else "a", encoding="utf-8") as log:
             log.write(f"{entry}\n")
     except OSError as error:
-        print(f"{place()}: {error}", file=sys.stderr)
+        print(f"{path()}: {error}", file=sys.stderr)
     return entry

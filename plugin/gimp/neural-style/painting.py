@@ -1,4 +1,4 @@
-"""From the filter's settings and the layers of an image to painted layers. Needs the engine to be connected."""
+"""From the filter's settings and the layers of an image to painted layers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gi.repository import Gimp
 from translation import _
 
 from nst_core.base.errors import StyleError
+from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
@@ -22,133 +23,157 @@ from plugin.engine.messages import FastRequest, IterativeRequest, RawPicture
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
-    from plugin.engine.api import Engine
 
-# Pixels that are read at once, without waiting for an engine that is just starting; it looks at the memory itself then.
-READ_UNCHECKED = 2**24
+# Up to so many pixels are read at once, without asking an engine that may still be starting; it checks the memory
+# itself later.
+UNCHECKED_PIXELS = 2**24
 
 
-def paint(
-    engine: Engine,
-    image: Gimp.Image,
-    drawables: Sequence[Gimp.Drawable],
-    config: Gimp.ProcedureConfig,
-    clock: Stopwatch,
-    watcher: background.Watcher | None = None,
-) -> list[Gimp.Layer]:
-    """Paint ``drawables`` as ``config`` says, in one undo step, and return the new or changed layers: without those
-    that were not begun when ``watcher`` stopped it. ``clock`` measures all but the writing.
+@dataclass(frozen=True)
+class Painter:
+    """What paints the layers of one run of the filter.
 
-    Raises StyleError, the image untouched, if the settings or the drawables do not allow it, and background.Cancelled
-    if ``watcher`` wants it no more.
+    Attributes:
+        engine: paints the pictures.
+        config: the settings.
+        clock: measures every stage except the writing.
+        monitor: shows the progress and may end it early, or None.
     """
+
+    engine: Engine
+    config: Gimp.ProcedureConfig
+    clock: Stopwatch
+    monitor: background.ProgressMonitor | None = None
+
+    def paint(self, layers: Sequence[Gimp.Layer], with_selection: bool = False) -> tuple[str, list[RawPicture]]:
+        """Paint layers, without changing the image.
+
+        Returns the title of the style and a painting of each layer, or of the first layers if ``monitor`` stops it.
+        Raises StyleError if the settings or the layers do not allow it, and background.Cancelled if ``monitor`` is
+        cancelled.
+        """
+        title, request = read_request(self.engine, self.config)
+        # Even to read a picture can take too much memory.
+        pixel_count = sum(layer.get_width() * layer.get_height() for layer in layers)
+        if pixel_count > UNCHECKED_PIXELS:
+            self.engine.check_pictures(pixel_count)
+        pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
+        self.clock.lap("read")
+        opened = self.monitor.layers if self.monitor else ()
+        painted = background.run(
+            lambda report: self.engine.paint(pictures, request, report, layers=opened), title, self.monitor
+        )
+        self.clock.lap("wait", *(each.seconds for each in painted))
+        background.show_messages_once(note for each in painted for note in each.notes)
+        for layer, picture in zip(layers, pictures, strict=True):
+            if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
+                raise StyleError(
+                    _("The layer was removed or resized while it was being painted; run the filter again.")
+                )
+        return title, [each.picture for each in painted]
+
+
+def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: Painter) -> list[Gimp.Layer]:
+    """Paint the drawables in one undo step, and return the new or changed layers.
+
+    If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the settings or
+    the drawables do not allow it, and background.Cancelled if the monitor is cancelled; the image is then unchanged.
+    """
+    config = painter.config
     output = config.get_property("output")
     in_place = output == "in-place"
     if not drawables:
         raise StyleError(_("No layer is selected; select the layer to paint."))
     _check_colours(image)
-    layers = _paintable_layers(drawables, in_place)
+    layers = _find_layers(drawables, in_place)
     for layer in layers:
-        if not layer.mask_intersect()[0]:
-            raise StyleError(
-                _("The selection does not touch the layer {layer!r}; move or remove the selection.").format(
-                    layer=layer.get_name()
-                )
-            )
-    title, painted = _painted(engine, layers, config, clock, watcher, with_selection=output == "image")
-    layers = layers[: len(painted)]
+        _check_selection(layer)
+    title, paintings = painter.paint(layers, with_selection=output == "image")
+    layers = layers[: len(paintings)]
     for layer in layers:
-        _paintable(layer, in_place)  # GIMP was not blocked all that time
+        _find_layer(layer, in_place)  # checks again: GIMP was not blocked all that time
 
-    # Everything is computed: only now the image changes.
-    name = _name(title, config)
+    # The image changes only once everything is computed.
+    name = _layer_name(title, config)
     if output == "image":
-        layers = pixels.write_new_image(layers, name, painted)
+        layers = pixels.write_new_image(layers, name, paintings)
         for layer in layers:
             records.write(layer, config, None, name)
         return layers
     image.undo_group_start()
     try:
         if in_place:
-            for layer, result in zip(layers, painted, strict=True):
-                pixels.write_in_place(layer, result)
+            for layer, painting in zip(layers, paintings, strict=True):
+                pixels.write_in_place(layer, painting)
                 records.write(layer, config, None, name)
-        else:
-            sources = layers
-            layers = [pixels.write_above(layer, name, result) for layer, result in zip(sources, painted, strict=True)]
-            for layer, source in zip(layers, sources, strict=True):
-                records.write(layer, config, source, name)
-            image.set_selected_layers(layers)
+            return layers
+        new_layers = []
+        for layer, painting in zip(layers, paintings, strict=True):
+            new_layers.append(pixels.write_above(layer, name, painting))
+        for new, source in zip(new_layers, layers, strict=True):
+            records.write(new, config, source, name)
+        image.set_selected_layers(new_layers)
+        return new_layers
     finally:
         image.undo_group_end()
-    return layers
 
 
 @dataclass(frozen=True)
-class EarlierPainting:
-    """A painted layer, the layer that it was painted from, and how."""
+class PaintedLayer:
+    """A layer that the filter painted, the layer that it was painted from, and its record."""
 
     layer: Gimp.Layer
     source: Gimp.Layer
     record: records.Record
 
 
-def find_painting(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> EarlierPainting:
-    """Find the one selected painting. Raises StyleError without one, or without the layer that it was painted from."""
+def find_painted_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> PaintedLayer:
+    """Return the one selected painting. Raises StyleError if there is none, or if its source is gone."""
     _check_colours(image)
-    layers = _paintable_layers(drawables, in_place=False)
+    layers = _find_layers(drawables, in_place=False)
     if len(layers) != 1:
-        raise StyleError(
-            _("{count} layers are selected; select the one painting whose settings to change.").format(
-                count=len(layers)
-            )
-        )
+        raise StyleError(_("{count} layers are selected; select only the painting to edit.").format(count=len(layers)))
     (layer,) = layers
     record = records.read(layer)
     source = image.get_layer_by_tattoo(record.source) if record.source else None
     if source is None:
         raise StyleError(
             _(
-                "The photo from which {layer!r} was painted is in no layer of this image; choose Filters > Artistic > "
+                "The photo that {layer!r} was painted from is not a layer of this image; choose Filters > Artistic > "
                 "Neural Style… to paint another layer."
             ).format(layer=layer.get_name())
         )
     _check_unlocked(layer)
-    return EarlierPainting(layer, source, record)
+    return PaintedLayer(layer, source, record)
 
 
-def paint_again(
-    engine: Engine,
-    earlier: EarlierPainting,
-    config: Gimp.ProcedureConfig,
-    clock: Stopwatch,
-    watcher: background.Watcher | None = None,
-) -> Gimp.Layer:
-    """Paint the source of an earlier painting as it is now, in one undo step, in the painting's place or over it.
+def paint_again(painted: PaintedLayer, painter: Painter) -> Gimp.Layer:
+    """Paint the source again, in one undo step, and return the new layer, above the old painting or in its place.
 
-    Returns the new layer. Raises StyleError, the image untouched, if the
-    settings or the layers do not allow it, and background.Cancelled if ``watcher`` wants it no more.
+    Raises StyleError if the settings or the layers do not allow it, and background.Cancelled if the monitor is
+    cancelled; the image is then unchanged.
     """
-    layer, source = earlier.layer, earlier.source
-    title, (painted,) = _painted(engine, [source], config, clock, watcher)
+    config, layer = painter.config, painted.layer
+    title, (painting,) = painter.paint([painted.source])
     if not layer.is_valid():
-        raise StyleError(_("The painting was removed while it was painted anew; run the filter again."))
-    name = _name(title, config)
-    # A name of the user's own stays.
-    shown = name if layer.get_name().startswith(earlier.record.name) else layer.get_name()
+        raise StyleError(_("The painting was removed while it was being painted again; run the filter again."))
+    name = _layer_name(title, config)
+    # A name that the user gave stays.
+    shown_name = name if layer.get_name().startswith(painted.record.name) else layer.get_name()
     image = layer.get_image()
     image.undo_group_start()
     try:
-        new = pixels.write_again(layer, source, painted, replace=config.get_property("output") == "replace")
-        new.set_name(shown)
-        records.write(new, config, source, name)
+        replace_old = config.get_property("output") == "replace"
+        new = pixels.write_copy(layer, painted.source, painting, replace=replace_old)
+        new.set_name(shown_name)
+        records.write(new, config, painted.source, name)
         image.set_selected_layers([new])
     finally:
         image.undo_group_end()
     return new
 
 
-def recipe(config: Gimp.ProcedureConfig) -> Recipe:
+def read_recipe(config: Gimp.ProcedureConfig) -> Recipe:
     """Return the recipe that ``config`` gives for a style from a picture."""
     from nst_core.base.presets import PRESETS
 
@@ -158,14 +183,17 @@ def recipe(config: Gimp.ProcedureConfig) -> Recipe:
     return replace(default, settings=replace(default.settings, **numbers), features=features)
 
 
-def choose(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
-    """The title of the style, and how to paint. Raises StyleError if there is no such style."""
+def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
+    """Return the title of the style and the request that ``config`` describes.
+
+    Raises StyleError if there is no such style, or if PyTorch is missing for a style from a picture.
+    """
     blend = BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
     file = config.get_property("style-image")
     if file:
         engine.require_torch()
-        how = IterativeRequest(pixels.read_file(file), recipe(config), blend)
-        return PurePath(file.get_basename()).stem, how
+        title = PurePath(file.get_basename()).stem
+        return title, IterativeRequest(pixels.read_file(file), read_recipe(config), blend)
     styles = find_styles(config.get_property("style") or "")
     settings = FastSettings(
         stroke_size=config.get_property("stroke-size"),
@@ -175,35 +203,7 @@ def choose(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, FastReque
     return " + ".join(style.title for style in styles), FastRequest(styles, settings)
 
 
-def _painted(
-    engine: Engine,
-    layers: Sequence[Gimp.Layer],
-    config: Gimp.ProcedureConfig,
-    clock: Stopwatch,
-    watcher: background.Watcher | None,
-    with_selection: bool = False,
-) -> tuple[str, list[RawPicture]]:
-    """The title of the style, and the painted pixels of each layer, or of the first ones if it was stopped; the image
-    is only read.
-    """
-    title, how = choose(engine, config)
-    # A picture can be too large for the reading itself.
-    count = sum(layer.get_width() * layer.get_height() for layer in layers)
-    if count > READ_UNCHECKED:
-        engine.check_pictures(count)
-    pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
-    clock.lap("read")
-    shown = watcher.layers if watcher else ()
-    done = background.run(lambda report: engine.paint(pictures, how, report, layers=shown), title, watcher)
-    clock.lap("wait", *(painted.seconds for painted in done))
-    background.tell_once(note for painted in done for note in painted.notes)
-    for layer, picture in zip(layers, pictures, strict=True):
-        if not layer.is_valid() or (layer.get_height(), layer.get_width()) != (picture.height, picture.width):
-            raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
-    return title, [painted.picture for painted in done]
-
-
-def _name(title: str, config: Gimp.ProcedureConfig) -> str:
+def _layer_name(title: str, config: Gimp.ProcedureConfig) -> str:
     return f"Neural Style: {title}, {config.get_property('strength'):g} %"
 
 
@@ -212,46 +212,60 @@ def _check_colours(image: Gimp.Image) -> None:
         raise StyleError(_("An indexed image has too few colours to paint with; choose Image > Mode > RGB first."))
 
 
-def _paintable_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
-    """The layers that are meant, each once: a layer and its mask may both be selected."""
-    return pixels.layers_of(_paintable(drawable, in_place) for drawable in drawables)
+def _check_selection(layer: Gimp.Layer) -> None:
+    if not layer.mask_intersect()[0]:
+        raise StyleError(
+            _("The selection does not touch the layer {layer!r}; move or remove the selection.").format(
+                layer=layer.get_name()
+            )
+        )
 
 
-def _paintable(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
-    """The layer that is meant. Raises StyleError if it cannot be painted that way."""
+def _find_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
+    """Return the layers to paint, each once. Raises StyleError as ``_find_layer`` does."""
+    return pixels.unique_layers(_find_layer(drawable, in_place) for drawable in drawables)
+
+
+def _find_layer(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
+    """Return the drawable's layer. Raises StyleError if it cannot be painted, or not ``in_place``."""
     name = drawable.get_name()
-    other_output = _("choose the output New layer above")
     if drawable.is_layer_mask():
         if in_place:
             raise StyleError(
                 _("{name!r} is a layer mask; select its layer, or {other_output}.").format(
-                    name=name, other_output=other_output
+                    name=name, other_output=_("choose the output New layer above")
                 )
             )
         layer = Gimp.Layer.from_mask(drawable)
     elif drawable.is_layer():
         layer = drawable
     else:
-        raise StyleError(_("{name!r} is no layer but a channel; select a layer.").format(name=name))
+        raise StyleError(_("{name!r} is not a layer but a channel; select a layer.").format(name=name))
     if in_place:
-        for kind, what in (
-            ("group", _("a layer group")),
-            ("text_layer", _("a text layer")),
-            ("vector_layer", _("a vector layer")),
-            ("link_layer", _("a link layer")),
-        ):
-            # GIMP 3.0 has no vector and link layers.
-            if getattr(layer, f"is_{kind}", lambda: False)():
-                text = _("{name!r} is {what}, which has no pixels of its own to change; {other_output}.")
-                raise StyleError(text.format(name=name, what=what, other_output=other_output))
-        if layer.get_filters():
-            raise StyleError(
-                _("{name!r} has effects, which would be applied to the paint too; {other_output}.").format(
-                    name=name, other_output=other_output
-                )
-            )
+        _check_own_pixels(layer)
         _check_unlocked(layer)
     return layer
+
+
+def _check_own_pixels(layer: Gimp.Layer) -> None:
+    """Raise StyleError unless what the layer shows is its own pixels."""
+    name, other_output = layer.get_name(), _("choose the output New layer above")
+    for kind, description in (
+        ("group", _("a layer group")),
+        ("text_layer", _("a text layer")),
+        ("vector_layer", _("a vector layer")),
+        ("link_layer", _("a link layer")),
+    ):
+        # GIMP 3.0 has no vector and link layers.
+        if getattr(layer, f"is_{kind}", lambda: False)():
+            text = _("{name!r} is {what}, which has no pixels of its own to change; {other_output}.")
+            raise StyleError(text.format(name=name, what=description, other_output=other_output))
+    if layer.get_filters():
+        raise StyleError(
+            _("{name!r} has effects, which would also apply to the painting; {other_output}.").format(
+                name=name, other_output=other_output
+            )
+        )
 
 
 def _check_unlocked(layer: Gimp.Layer) -> None:

@@ -1,4 +1,4 @@
-"""Pixels between GIMP and the engine. Only for the main thread; needs the engine to be connected."""
+"""Pixels between GIMP and the engine. For the main thread only; needs the engine to be connected."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from translation import _
 from nst_core.base.errors import StyleError
 from plugin.engine.messages import RawPicture
 
-# babl converts from and to whatever precision, channels and colour space the image has.
-COLOURS, OPAQUE_COLOURS, SELECTED = "R'G'B'A", "R'G'B'", "Y"
+# babl converts from and to the precision, the channels and the colour space of the image.
+COLOURS, OPAQUE_COLOURS, SELECTION = "R'G'B'A", "R'G'B'", "Y"
 BAND_PIXELS = 2**18
 
 
-def layers_of(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
-    """The layers that these are, or are the masks of, each once: a layer and its mask may both be selected."""
+def unique_layers(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
+    """Return the layers among the drawables and the layers of the masks among them, each once."""
+    # A layer and its mask can both be selected.
     layers = (Gimp.Layer.from_mask(drawable) if drawable.is_layer_mask() else drawable for drawable in drawables)
     return list({layer.get_id(): layer for layer in layers}.values())
 
 
 def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool = False) -> RawPicture:
-    """The whole layer as it is seen, with its effects, and how much of it is selected if that is wanted: in eight bits
-    if they are wanted or all that there is, else in floats.
+    """Read the whole layer with its effects and, ``with_selection``, how much of each pixel is selected.
+
+    The numbers have eight bits if ``eight_bits`` is set or the image has no more, else they are floats.
     """
     image = layer.get_image()
     eight_bits = eight_bits or _has_eight_bits(image)
@@ -40,14 +42,14 @@ def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool
 
 
 def _has_eight_bits(image: Gimp.Image) -> bool:
-    """Whether eight bits of sRGB are all that the pixels of the image have."""
+    """Return whether eight bits of sRGB hold the image's pixels exactly."""
     kind = image.get_base_type(), image.get_precision()
     return kind == (Gimp.ImageBaseType.RGB, Gimp.Precision.U8_NON_LINEAR) and image.get_color_profile() is None
 
 
 def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool = False) -> RawPicture:
     width, height = drawable.get_width(), drawable.get_height()
-    # babl looks three times as long for the way that adds alpha as for the one that does not
+    # babl takes three times as long to find the conversion that adds alpha as to find the one that does not.
     channels, names = (4, COLOURS) if drawable.has_alpha() else (3, OPAQUE_COLOURS)
     data = _get(drawable.get_buffer(), Gegl.Rectangle.new(0, 0, width, height), names, eight_bits)
     return RawPicture(width, height, channels, data, mask, eight_bits)
@@ -55,19 +57,19 @@ def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool =
 
 def _read_selection(layer: Gimp.Layer, eight_bits: bool) -> bytes:
     _, x, y = layer.get_offsets()
-    place = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
-    return _get(layer.get_image().get_selection().get_buffer(), place, SELECTED, eight_bits)
+    area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
+    return _get(layer.get_image().get_selection().get_buffer(), area, SELECTION, eight_bits)
 
 
-def _get(buffer: Gegl.Buffer, place: Gegl.Rectangle, channels: str, eight_bits: bool) -> bytes:
-    """What is there, and zero beyond the buffer."""
+def _get(buffer: Gegl.Buffer, area: Gegl.Rectangle, channels: str, eight_bits: bool) -> bytes:
+    """Return the buffer's values in an area, which are zero outside the buffer."""
     pixel_format = _format(channels, eight_bits)
-    return b"".join(buffer.get(band, 1.0, pixel_format, Gegl.AbyssPolicy.NONE) for band in _bands(place))
+    return b"".join(buffer.get(band, 1.0, pixel_format, Gegl.AbyssPolicy.NONE) for band in _bands(area))
 
 
 def read_file(file: Gio.File) -> RawPicture:
-    """What is visible in any picture file that GIMP opens. Raises StyleError if it opens none."""
-    image = load(file)
+    """Read what is visible in a picture file. Raises StyleError if GIMP cannot open it."""
+    image = open_image(file)
     try:
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
@@ -76,8 +78,8 @@ def read_file(file: Gio.File) -> RawPicture:
         image.delete()
 
 
-def load(file: Gio.File) -> Gimp.Image:
-    """The image in any file that GIMP opens. Raises StyleError if it opens none."""
+def open_image(file: Gio.File) -> Gimp.Image:
+    """Open an image file. Raises StyleError if GIMP cannot."""
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     if image is None:
         name, reason = file.get_path() or file.get_uri(), _last_error()
@@ -87,8 +89,8 @@ def load(file: Gio.File) -> Gimp.Image:
     return image
 
 
-def save(image: Gimp.Image, file: Gio.File) -> None:
-    """Export in the format of the file's ending. Raises StyleError if GIMP cannot."""
+def export_image(image: Gimp.Image, file: Gio.File) -> None:
+    """Save the image in the format of the file's extension. Raises StyleError if GIMP cannot."""
     if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None):
         name, reason = file.get_basename(), _last_error()
         raise StyleError(
@@ -97,8 +99,10 @@ def save(image: Gimp.Image, file: Gio.File) -> None:
 
 
 def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[RawPicture]) -> list[Gimp.Layer]:
-    """A new image, just large enough for the paintings of ``layers``, with the precision, profile and resolution of
-    theirs. Returns its layers in the order of ``layers``; they lie over each other as those do.
+    """Create an image with the paintings of ``layers``, and return its layers in the order of ``layers``.
+
+    The image is just large enough for them and has the precision, the profile and the resolution of the old one; its
+    layers are stacked as the old ones are.
     """
     image = layers[0].get_image()
     new_image = Gimp.Image.new_with_precision(
@@ -107,14 +111,14 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
     profile = image.get_color_profile()
     if profile is not None:
         new_image.set_color_profile(profile)
-    _, across, down = image.get_resolution()
-    new_image.set_resolution(across, down)
+    _, x_resolution, y_resolution = image.get_resolution()
+    new_image.set_resolution(x_resolution, y_resolution)
     new_image.set_unit(image.get_unit())
     new_layers = [
         _new_layer(layer, new_image, name, painting) for layer, painting in zip(layers, paintings, strict=True)
     ]
-    from_the_bottom = sorted(zip(layers, new_layers, strict=True), key=lambda pair: _path(pair[0]), reverse=True)
-    for layer, new in from_the_bottom:
+    bottom_up = sorted(zip(layers, new_layers, strict=True), key=lambda pair: _position(pair[0]), reverse=True)
+    for layer, new in bottom_up:
         new_image.insert_layer(new, None, 0)
         new.set_offsets(*layer.get_offsets()[1:])
     new_image.resize_to_layers()
@@ -123,19 +127,19 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
     return new_layers
 
 
-def _path(item: Gimp.Item) -> list[int]:
-    """The positions of the groups that hold the item, from the outermost, and its own; the first lies on top."""
+def _position(item: Gimp.Item) -> list[int]:
+    """Return the positions of the groups that hold the item, the outermost first, and its own; 0 is the top."""
     parent = item.get_parent()
-    return [*(_path(parent) if parent else []), item.get_image().get_item_position(item)]
+    return [*(_position(parent) if parent else []), item.get_image().get_item_position(item)]
 
 
 def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
-    """Replace the selected pixels of ``layer``, undoably. Raises StyleError if GIMP refuses."""
+    """Replace the selected pixels of ``layer``, which can be undone. Raises StyleError if GIMP refuses."""
     _set(layer.get_shadow_buffer(), painting)
-    # Merging, unlike writing, respects the selection and records the old pixels.
+    # Merging, unlike writing, respects the selection and records the old pixels for undo.
     if not layer.merge_shadow(True):
         raise StyleError(
-            _("GIMP does not let the layer {layer!r} be changed ({reason}).").format(
+            _("GIMP does not allow changes to the layer {layer!r} ({reason}).").format(
                 layer=layer.get_name(), reason=_last_error()
             )
         )
@@ -143,7 +147,7 @@ def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
 
 
 def write_above(layer: Gimp.Layer, name: str, painting: RawPicture) -> Gimp.Layer:
-    """A new layer over ``layer`` with this painting, masked by the selection if there is one."""
+    """Insert the painting as a new layer above ``layer``, with the selection as its mask if there is one."""
     image = layer.get_image()
     new = _new_layer(layer, image, name, painting)
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
@@ -151,16 +155,19 @@ def write_above(layer: Gimp.Layer, name: str, painting: RawPicture) -> Gimp.Laye
     new.set_offsets(x, y)
     if not Gimp.Selection.is_empty(image):
         new.add_mask(new.create_mask(Gimp.AddMaskType.SELECTION))
-        # GIMP makes the mask the thing to paint on; people expect the picture.
+        # GIMP would paint on the mask next, where people expect to paint on the picture.
         new.set_edit_mask(False)
     new.update(0, 0, new.get_width(), new.get_height())
     return new
 
 
-def write_again(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, replace: bool) -> Gimp.Layer:
-    """A copy of the painting ``layer`` with a new one, of ``source``, in its place or over it."""
+def write_copy(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, replace: bool) -> Gimp.Layer:
+    """Insert a copy of the painted layer ``layer`` with a new painting of ``source``.
+
+    The copy takes the place of ``layer`` if ``replace`` is set, else it lies above it.
+    """
     image = layer.get_image()
-    # A copy, and not the layer itself: what is written into that respects the selection.
+    # A copy, because writing into the layer itself would respect the selection.
     new = layer.copy()
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
     _, x, y = source.get_offsets()
@@ -173,7 +180,7 @@ def write_again(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, rep
     if replace:
         tattoo = layer.get_tattoo()
         image.remove_layer(layer)
-        # Of this painting another one may have been made.
+        # Another layer may have been painted from this one.
         new.set_tattoo(tattoo)
     return new
 
@@ -183,7 +190,7 @@ def _last_error() -> str:
 
 
 def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPicture) -> Gimp.Layer:
-    """A layer like ``layer`` with alpha and this painting, for ``image``."""
+    """Create a layer for ``image`` that is like ``layer``, with alpha and with this painting."""
     new = Gimp.Layer.new(
         image, name, painting.width, painting.height, layer.type_with_alpha(), 100.0, Gimp.LayerMode.NORMAL
     )
@@ -193,13 +200,13 @@ def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPic
 
 def _set(buffer: Gegl.Buffer, painting: RawPicture) -> None:
     """Fill a buffer of the painting's size."""
-    pixel_format, rows, at = _format(COLOURS, painting.eight_bits), memoryview(painting.data), 0
+    pixel_format, rows, start = _format(COLOURS, painting.eight_bits), memoryview(painting.data), 0
     row_bytes = len(rows) // painting.height
     for band in _bands(Gegl.Rectangle.new(0, 0, painting.width, painting.height)):
-        end = at + band.height * row_bytes
+        end = start + band.height * row_bytes
         # GEGL takes bytes many times faster than any other buffer.
-        buffer.set(band, pixel_format, bytes(rows[at:end]))
-        at = end
+        buffer.set(band, pixel_format, bytes(rows[start:end]))
+        start = end
     buffer.flush()
 
 
@@ -207,8 +214,8 @@ def _format(channels: str, eight_bits: bool) -> str:
     return f"{channels} {'u8' if eight_bits else 'float'}"
 
 
-def _bands(place: Gegl.Rectangle) -> Iterator[Gegl.Rectangle]:
-    """Rows that together make the place: GEGL counts a buffer's bytes in 32 bits, and crashes beyond."""
-    rows = max(1, BAND_PIXELS // place.width)
-    for y in range(0, place.height, rows):
-        yield Gegl.Rectangle.new(place.x, place.y + y, place.width, min(rows, place.height - y))
+def _bands(area: Gegl.Rectangle) -> Iterator[Gegl.Rectangle]:
+    """Yield bands of rows that together cover the area: GEGL counts a buffer's bytes in 32 bits, and crashes beyond."""
+    rows = max(1, BAND_PIXELS // area.width)
+    for y in range(0, area.height, rows):
+        yield Gegl.Rectangle.new(area.x, area.y + y, area.width, min(rows, area.height - y))

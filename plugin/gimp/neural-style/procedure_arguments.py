@@ -1,4 +1,7 @@
-"""What the filter's procedures take. GIMP asks for this before anything runs: standard library and gi only."""
+"""The arguments of the filter's procedures.
+
+GIMP asks for them before anything runs, so this uses the standard library and gi only.
+"""
 
 from __future__ import annotations
 
@@ -13,35 +16,35 @@ SETTINGS = (
     *("style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"),
     *("size", "iterations", "features"),
 )
-# The least and the most of each number, as in the engine, which cannot be imported yet.
+# The smallest and the largest value of each number, as in the engine, which cannot be imported yet.
 RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
-# Where the painting goes, and where one goes that is edited again: (value, label) each, the default first.
+# Where a new painting goes, and where one goes that is edited again: (value, label) each, the default first.
 OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Change the layer")), ("image", _("New image")))
 OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
 
 
 def add_settings(procedure: Gimp.Procedure) -> None:
-    """The arguments that ``SETTINGS`` names."""
+    """Add the arguments that ``SETTINGS`` names."""
     # A string, not a choice: GIMP remembers the values of a choice, and styles come and go.
     procedure.add_string_argument(
         "style",
         _("St_yle"),
-        _("Name of a trained style, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file"),
+        _("The name of a trained style, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file"),
         "great-wave",
         FLAGS,
     )
     text = _("Paint in the style of this picture instead")
-    add_file(procedure, "style-image", _("Style p_icture"), text, none_ok=True)
-    text = _("How much of the style, in percent: 0 is the photo")
+    add_file(procedure, "style-image", _("Style p_icture"), text, optional=True)
+    text = _("How strong the style is, in percent; 0 leaves the photo unchanged")
     _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
-    text = _("Size of the strokes, in percent of what the style was trained to paint; not for a style picture")
+    text = _("Size of the strokes, in percent of the size that the style was trained with; not for a style picture")
     _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
     procedure.add_boolean_argument(
         "full-resolution",
         _("Strokes at full resolutio_n"),
         _(
-            "Strokes of so many pixels of the layer itself, which look finer the larger it is, and take longer; else "
-            "they are relative to the picture. Not for a style picture"
+            "Paint strokes of a fixed number of the layer's pixels, which look finer the larger the layer is, and "
+            "take longer; otherwise their size is relative to the picture. Not for a style picture"
         ),
         False,
         FLAGS,
@@ -49,21 +52,21 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     procedure.add_boolean_argument(
         "keep-colors",
         _("_Keep the photo's colours"),
-        _("Only the luminance is painted, the colours stay those of the photo"),
+        _("Paint only the luminance and keep the colours of the photo"),
         False,
         FLAGS,
     )
     # Defaults as in nst_core.base.iterative_settings.IterativeSettings, which cannot be imported yet.
-    text = _("With a style picture: pixels on the longer side while painting; the result is enlarged")
+    text = _("With a style picture: the longer side in pixels while painting; the result is enlarged")
     _add_number(procedure, "size", _("Si_ze (pixels)"), text, 512)
-    text = _("With a style picture: steps of the painting")
+    text = _("With a style picture: the number of steps")
     _add_number(procedure, "iterations", _("I_terations"), text, 300)
     procedure.add_string_argument(
         "features",
         _("_Feature network"),
         _(
-            "With a style picture: compact, vgg19, vgg16, a file with weights, or auto: vgg19 if it is on disk, else "
-            "compact"
+            "With a style picture: compact, vgg19, vgg16, a file with weights, or auto, which is vgg19 if it is on "
+            "disk and compact otherwise"
         ),
         "auto",
         FLAGS,
@@ -71,9 +74,9 @@ def add_settings(procedure: Gimp.Procedure) -> None:
 
 
 def _add_number(procedure: Gimp.Procedure, name: str, label: str, text: str, default: float) -> None:
-    # GIMP tells nobody of a number that an argument does not allow: the procedure runs with the default in its place.
-    # So any number is allowed, and ``check`` refuses it in words. NaN and infinity alone, which are never in a range,
-    # become the default. The same would hold for a choice, so ``add_output`` makes a string.
+    # GIMP reports to nobody that a number is outside an argument's range: it runs the procedure with the default
+    # instead. So the argument allows any number, and ``check`` refuses it with a message. Only NaN and the infinities,
+    # which are in no range, become the default. A choice would behave the same, so ``add_output`` adds a string.
     text = _("{text} ({least} to {most})").format(text=text, least=RANGES[name][0], most=RANGES[name][1])
     if isinstance(default, int):
         procedure.add_int_argument(name, label, text, GLib.MININT, GLib.MAXINT, default, FLAGS)
@@ -87,26 +90,29 @@ def add_file(
     label: str,
     text: str,
     action: Gimp.FileChooserAction = Gimp.FileChooserAction.OPEN,
-    none_ok: bool = False,
+    optional: bool = False,
 ) -> None:
-    """A file that is there, or a folder."""
-    procedure.add_file_argument(name, label, text, action, none_ok, None, FLAGS)
+    """Add an argument for a file or folder that exists."""
+    procedure.add_file_argument(name, label, text, action, optional, None, FLAGS)
 
 
 def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str]]) -> None:
-    """Where the painting goes: ``OUTPUTS`` or ``OUTPUTS_AGAIN``."""
+    """Add the argument that says where the painting goes: one of ``OUTPUTS`` or ``OUTPUTS_AGAIN``."""
     text = _("Where the painting goes: {outputs}")
     text = text.format(outputs=", ".join(f'"{value}" ({label})' for value, label in outputs))
     procedure.add_string_argument("output", _("O_utput"), text, outputs[0][0], FLAGS)
 
 
-def add_layers_returned(procedure: Gimp.Procedure, text: str) -> None:
-    """An array of layers as the procedure's answer."""
+def add_returned_layers(procedure: Gimp.Procedure, text: str) -> None:
+    """Add an array of layers to what the procedure returns."""
     procedure.add_core_object_array_return_value("layers", _("Layers"), text, Gimp.Layer.__gtype__, FLAGS)
 
 
 def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ()) -> None:
-    """Raise StyleError if a number is out of its range or the output none of ``outputs``. Needs the engine."""
+    """Check the values that GIMP does not. Needs the engine's packages to be importable.
+
+    Raises StyleError if a number is outside its range or the output is not one of ``outputs``.
+    """
     from nst_core.base.errors import StyleError
 
     for name, (least, most) in RANGES.items():

@@ -1,4 +1,4 @@
-"""The settings of a painting, kept on its layer: in a parasite, which undo and XCF files keep too."""
+"""The record of a painting: its settings, kept on its layer in a parasite, which undo and XCF files keep too."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Record:
     """How a layer was painted.
 
     Attributes:
-        settings: values by the names of ``SETTINGS``; files as URIs.
-        source: GIMP's tattoo, which lasts in XCF files, of the layer in the same image that was painted, or None.
-        name: the name that the painting was given.
+        settings: values by the names in ``SETTINGS``; files as URIs.
+        source: GIMP's tattoo of the layer in the same image that was painted, which an XCF file keeps, or None.
+        name: the name that the filter gave to the painting.
     """
 
     settings: dict[str, Any]
@@ -31,7 +31,7 @@ class Record:
 
 
 def write(layer: Gimp.Layer, config: Gimp.ProcedureConfig, source: Gimp.Layer | None, name: str) -> None:
-    """Keep how ``layer`` was painted from ``source`` of the same image, in place of what was kept before."""
+    """Record on ``layer`` that it was painted from ``source`` in the same image, in place of an older record."""
     settings = {key: config.get_property(key) for key in SETTINGS}
     settings = {key: value.get_uri() if isinstance(value, Gio.File) else value for key, value in settings.items()}
     record = {"settings": settings, "source": source.get_tattoo() if source else None, "name": name}
@@ -40,27 +40,27 @@ def write(layer: Gimp.Layer, config: Gimp.ProcedureConfig, source: Gimp.Layer | 
 
 
 def read(layer: Gimp.Layer) -> Record:
-    """What ``write`` kept on the layer. Raises StyleError if it kept nothing."""
+    """Return the layer's record. Raises StyleError if it has none or if it is damaged."""
     parasite = layer.get_parasite(PARASITE)
     if parasite is None:
         raise StyleError(
             _(
-                "{layer!r} is no painting of Neural Style, so there are no settings to edit; select the layer of "
-                "a painting, or choose Filters > Artistic > Neural Style… for a new one."
+                "{layer!r} was not painted by Neural Style, so it has no settings to edit; select the layer of a "
+                "painting, or choose Filters > Artistic > Neural Style… for a new one."
             ).format(layer=layer.get_name())
         )
     try:
         return Record(**json.loads(bytes(parasite.get_data())))
     except (TypeError, ValueError) as error:
         raise StyleError(
-            _("The settings on {layer!r} cannot be read ({error}); paint it anew.").format(
+            _("The settings of {layer!r} cannot be read ({error}); paint it again.").format(
                 layer=layer.get_name(), error=error
             )
         ) from error
 
 
-def recall(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:
-    """Put kept settings into ``config``, where it knows them."""
+def apply_settings(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:
+    """Set ``config`` to recorded settings, except those that this version does not have."""
     for key in settings.keys() & set(SETTINGS):
         value = settings[key]
         if key == "style-image" and value is not None:

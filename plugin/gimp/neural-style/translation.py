@@ -7,15 +7,15 @@ from pathlib import Path
 
 DOMAIN = "neural-style"
 CATALOGUES = Path(__file__).resolve().parent / "locale"
-# For the engine's sentences too, which nst_core/base/language.py looks up.
+# The engine's sentences use this catalogue too: nst_core/base/language.py looks them up.
 gettext.bindtextdomain(DOMAIN, str(CATALOGUES))
 
 
 def _(text: str) -> str:
-    """The translation of an English text, or the text itself."""
+    """Return the translation of an English text, or the text itself if there is none."""
     return gettext.dgettext(DOMAIN, text)
 
 
-def ngettext(one: str, several: str, count: int) -> str:
-    """The same of a text that depends on a number."""
-    return gettext.dngettext(DOMAIN, one, several, count)
+def ngettext(singular: str, plural: str, count: int) -> str:
+    """Return the translation of the form that fits the number."""
+    return gettext.dngettext(DOMAIN, singular, plural, count)

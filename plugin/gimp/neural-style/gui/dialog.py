@@ -11,17 +11,18 @@ gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
-from painting import recipe  # noqa: E402
-from pixels import layers_of  # noqa: E402
+from painting import read_recipe  # noqa: E402
+from pixels import unique_layers  # noqa: E402
 from procedure_arguments import SETTINGS  # noqa: E402
 from translation import _  # noqa: E402
 
 from gui.estimator import Estimator  # noqa: E402
-from gui.gallery import gallery  # noqa: E402
-from gui.preview import open_layer  # noqa: E402
+from gui.form import add_labelled_row, limit_to_range  # noqa: E402
+from gui.gallery import StyleGallery  # noqa: E402
+from gui.preview import PreviewLayer, open_layer  # noqa: E402
 from gui.preview_pane import PreviewPane  # noqa: E402
-from gui.progress_window import ProgressWindow, duration  # noqa: E402
-from gui.style_picture import labelled_row, limit, style_picture  # noqa: E402
+from gui.progress_window import ProgressWindow, format_duration  # noqa: E402
+from gui.style_picture_page import build_style_picture_page  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.style_file import Style  # noqa: E402
 from plugin.engine.api import Engine  # noqa: E402
@@ -38,156 +39,203 @@ def ask(
     outputs: Sequence[tuple[str, str]],
     with_selection: bool = True,
 ) -> bool:
-    """Let the user change ``config``, with a preview of the first drawable. False if the dialog was cancelled.
+    """Let the user change ``config``, with a preview of the first drawable. Return False if the user cancels.
 
-    ``outputs`` are those to choose from (see arguments.py). ``with_selection`` is whether the selection decides where
-    the style goes.
+    ``outputs`` are those to choose from (see procedure_arguments.py). ``with_selection`` says whether the selection
+    limits where the style goes. Raises StyleError if there is no drawable.
     """
     if not drawables:
         raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
-    library = read_library()
-    pane = PreviewPane(engine, config, open_layer(engine, drawables[0], with_selection))
-    shapes = [(layer.get_height(), layer.get_width()) for layer in layers_of(drawables)]
-    estimator = Estimator(engine, shapes, lambda: follow())
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
+    layer = open_layer(engine, drawables[0], with_selection)
+    shapes = [(layer.get_height(), layer.get_width()) for layer in unique_layers(drawables)]
+    dialog = FilterDialog(engine, procedure, config, layer, shapes)
     try:
-        dialog.set_ok_label(_("_Paint"))
-
-        def accept() -> None:
-            if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
-                dialog.response(Gtk.ResponseType.OK)
-
-        trained, own = gallery(config, library, accept), style_picture(dialog, config)
-        choice, pages = _source(config, trained, own)
-        labelled_row(dialog, "output", _("O_utput"), _output(config, outputs))
-        _lay_out(dialog, pane.widget, choice, pages)
-
-        def follow(*_: object) -> None:
-            from_picture = pages.get_visible_child() is own
-            for name in ("stroke-size", "full-resolution"):
-                dialog.set_sensitive(name, not from_picture, None, None, False)
-            if from_picture:
-                ready, *remarks = _about_picture(engine, config, estimator)
-                pane.show_photo(*remarks)
-            else:
-                estimator.forget()
-                styles = _chosen(config, library)
-                ready = bool(styles)
-                pane.follow(styles)
-            dialog.set_response_sensitive(Gtk.ResponseType.OK, ready)
-
-        for name in SETTINGS:
-            config.connect(f"notify::{name}", follow)
-        pages.connect("notify::visible-child", follow)
-        follow()
-        return dialog.run()
+        return dialog.run(outputs)
     finally:
-        pane.close()
-        estimator.close()
-        dialog.destroy()
+        dialog.close()
 
 
-def watcher(
-    engine: Engine, config: Gimp.ProcedureConfig, drawables: Sequence[Gimp.Drawable], with_selection: bool = True
+def open_progress_window(
+    engine: Engine,
+    config: Gimp.ProcedureConfig,
+    drawables: Sequence[Gimp.Drawable],
+    with_selection: bool = True,
 ) -> ProgressWindow | None:
-    """A window to watch the painting in, if it takes long. Call it after ``ask``, which begins with the interface."""
+    """Open a window to watch the painting in, or return None if it does not take long.
+
+    Call this after ``ask``, which initialises the user interface.
+    """
     if config.get_property("style-image") is None:
         return None
-    return ProgressWindow(engine, [open_layer(engine, layer, with_selection).opened for layer in layers_of(drawables)])
+    opened = [open_layer(engine, layer, with_selection).opened for layer in unique_layers(drawables)]
+    return ProgressWindow(engine, opened)
 
 
-def _chosen(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
+class FilterDialog:
+    """The dialog: the preview on the left; on the right the styles and, below them, the settings of every style.
+
+    Args:
+        engine: paints the preview.
+        procedure: the filter's procedure.
+        config: the settings, which the dialog changes.
+        layer: the layer to preview, which is closed with the dialog.
+        shapes: heights and widths of all layers to paint.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        procedure: Gimp.Procedure,
+        config: Gimp.ProcedureConfig,
+        layer: PreviewLayer,
+        shapes: Sequence[tuple[int, int]],
+    ) -> None:
+        self._engine, self._config = engine, config
+        self._library = read_library()
+        self._preview_pane = PreviewPane(engine, config, layer)
+        self._estimator = Estimator(engine, shapes, self._update)
+        self._dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
+        self._pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
+        self._picture_page: Gtk.Widget | None = None
+
+    def run(self, outputs: Sequence[tuple[str, str]]) -> bool:
+        """Show the dialog with these outputs to choose from. Return False if the user cancels."""
+        self._dialog.set_ok_label(_("_Paint"))
+        gallery = StyleGallery(self._config, self._library, self._accept)
+        self._picture_page = build_style_picture_page(self._dialog, self._config)
+        for page in (gallery, self._picture_page):
+            page.show()
+            self._pages.add(page)
+        self._pages.show()
+        page_buttons = self._build_page_buttons(gallery, self._picture_page)
+        add_labelled_row(self._dialog, "output", _("O_utput"), _build_output_combo(self._config, outputs))
+        self._lay_out(page_buttons)
+        for name in SETTINGS:
+            self._config.connect(f"notify::{name}", self._update)
+        self._pages.connect("notify::visible-child", self._update)
+        self._update()
+        return self._dialog.run()
+
+    def close(self) -> None:
+        """Close the dialog, its preview and the preview's layer."""
+        self._preview_pane.close()
+        self._estimator.close()
+        self._dialog.destroy()
+
+    def _accept(self) -> None:
+        if self._dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
+            self._dialog.response(Gtk.ResponseType.OK)
+
+    def _update(self, *_: object) -> None:
+        """Make the preview, the status and the buttons agree with the settings."""
+        from_picture = self._pages.get_visible_child() is self._picture_page
+        for name in ("stroke-size", "full-resolution"):
+            self._dialog.set_sensitive(name, not from_picture, None, None, False)
+        if from_picture:
+            ready, status, note = self._describe_render()
+            self._preview_pane.show_photo(status, note)
+        else:
+            self._estimator.cancel()
+            styles = _find_chosen_styles(self._config, self._library)
+            ready = bool(styles)
+            self._preview_pane.show_styles(styles)
+        self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready)
+
+    def _describe_render(self) -> tuple[bool, str, str]:
+        """Return whether an iterative render can begin, how long it will take, and what the user can do."""
+        try:
+            self._engine.require_torch()
+        except StyleError as error:
+            return False, str(error), ""
+        self._estimator.request(read_recipe(self._config))
+        if estimate := self._estimator.estimate:
+            if estimate.device == "cpu":
+                text = _("Takes {duration} on the CPU, with the feature network {network}.")
+            else:
+                text = _("Takes {duration} on the graphics card, with the feature network {network}.")
+            duration = format_duration(estimate.seconds)
+            status = text.format(network=estimate.feature_network, duration=duration)
+        else:
+            status = self._estimator.error or _("Finding out how long this takes…")
+        if self._config.get_property("style-image") is None:
+            return False, status, _("Choose a painting or any other picture whose style you want.")
+        return True, status, _("You will see the painting develop, and can stop when you like it.")
+
+    def _build_page_buttons(self, gallery: Gtk.Widget, picture_page: Gtk.Widget) -> Gtk.Box:
+        """Build the two buttons that choose the page.
+
+        The setting ``style-image`` follows them: on the gallery's page it is None.
+        """
+        gallery_button = Gtk.RadioButton(label=_("Tr_ained style"), use_underline=True, draw_indicator=False)
+        picture_button = Gtk.RadioButton(
+            label=_("Style fro_m a picture…"), use_underline=True, draw_indicator=False, group=gallery_button
+        )
+        buttons = Gtk.Box(homogeneous=True)
+        buttons.get_style_context().add_class("linked")
+        for button in (gallery_button, picture_button):
+            buttons.pack_start(button, True, True, 0)
+        buttons.show_all()
+        config, pages = self._config, self._pages
+        last_picture = config.get_property("style-image")
+
+        def on_button(_: Gtk.Widget) -> None:
+            from_picture = picture_button.get_active()
+            pages.set_visible_child(picture_page if from_picture else gallery)
+            file = last_picture if from_picture else None
+            if file is not config.get_property("style-image"):
+                config.set_property("style-image", file)
+
+        def on_style_picture(*_: object) -> None:
+            nonlocal last_picture
+            # It is None after the first button, and after the user asks for other settings, such as the defaults.
+            file = config.get_property("style-image")
+            last_picture = file or last_picture
+            (picture_button if file else gallery_button).set_active(True)
+
+        picture_button.connect("toggled", on_button)
+        config.connect("notify::style-image", on_style_picture)
+        on_style_picture()
+        return buttons
+
+    def _lay_out(self, page_buttons: Gtk.Widget) -> None:
+        dialog = self._dialog
+        # Which widget GIMP takes by default depends on its version.
+        for name in ("strength", "stroke-size"):
+            scale = dialog.get_widget(name, GimpUi.SpinScale)
+            limit_to_range(scale, name)
+            scale.unset_scale_limits()
+        settings = ["strength", "stroke-size", "full-resolution", "keep-colors", "output-row"]
+        controls = dialog.fill_box("controls", settings)
+        controls.set_spacing(6)
+        side = dialog.fill_box("side", ["controls"])
+        side.set_spacing(SPACING)
+        side.pack_start(page_buttons, False, False, 0)
+        side.pack_start(self._pages, True, True, 0)
+        for position, widget in enumerate((page_buttons, self._pages)):
+            side.reorder_child(widget, position)
+        columns = dialog.fill_box("columns", ["side"])
+        columns.set_orientation(Gtk.Orientation.HORIZONTAL)
+        columns.set_spacing(2 * SPACING)
+        columns.set_child_packing(side, False, False, 0, Gtk.PackType.START)
+        columns.pack_start(self._preview_pane, True, True, 0)
+        columns.reorder_child(self._preview_pane, 0)
+        dialog.fill(["columns"])
+
+
+def _find_chosen_styles(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
+    """Return the chosen styles with their shares, or none if there is no such style."""
     name = config.get_property("style") or ""
     if name in library.styles:
         return {library.styles[name]: 1.0}
     try:
-        return find_styles(name)  # a mixture, or a file from elsewhere, that a script has given
+        return find_styles(name)  # a script may have given a mixture, or a file from elsewhere
     except StyleError:
         return {}
 
 
-def _lay_out(dialog: GimpUi.ProcedureDialog, preview: Gtk.Widget, choice: Gtk.Widget, pages: Gtk.Widget) -> None:
-    """The preview on the left; on the right the styles and, under them, the settings of every style."""
-    # GIMP's default widgets differ by version.
-    for name in ("strength", "stroke-size"):
-        scale = dialog.get_widget(name, GimpUi.SpinScale)
-        limit(scale, name, digits=0)
-        scale.unset_scale_limits()
-    controls = dialog.fill_box("controls", ["strength", "stroke-size", "full-resolution", "keep-colors", "output-row"])
-    controls.set_spacing(6)
-    side = dialog.fill_box("side", ["controls"])
-    side.set_spacing(SPACING)
-    side.pack_start(choice, False, False, 0)
-    side.pack_start(pages, True, True, 0)
-    for position, widget in enumerate((choice, pages)):
-        side.reorder_child(widget, position)
-    columns = dialog.fill_box("columns", ["side"])
-    columns.set_orientation(Gtk.Orientation.HORIZONTAL)
-    columns.set_spacing(2 * SPACING)
-    columns.set_child_packing(side, False, False, 0, Gtk.PackType.START)
-    columns.pack_start(preview, True, True, 0)
-    columns.reorder_child(preview, 0)
-    dialog.fill(["columns"])
-
-
-def _output(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]]) -> Gtk.ComboBox:
+def _build_output_combo(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]]) -> Gtk.ComboBox:
     model = Gtk.ListStore(str, str)
     for output in outputs:
         model.append(output)
     return GimpUi.prop_string_combo_box_new(config, "output", model, 0, 1)
-
-
-def _source(config: Gimp.ProcedureConfig, trained: Gtk.Widget, own: Gtk.Widget) -> tuple[Gtk.Box, Gtk.Stack]:
-    """Two buttons, and the pages that they turn to. ``config``'s style picture follows: without one, it is None."""
-    pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
-    for page in (trained, own):
-        page.show()
-        pages.add(page)
-    pages.show()
-    first = Gtk.RadioButton(label=_("Tr_ained style"), use_underline=True, draw_indicator=False)
-    second = Gtk.RadioButton(label=_("Style fro_m a picture…"), use_underline=True, draw_indicator=False, group=first)
-    buttons = Gtk.Box(homogeneous=True)
-    buttons.get_style_context().add_class("linked")
-    for button in (first, second):
-        buttons.pack_start(button, True, True, 0)
-    buttons.show_all()
-    kept = [config.get_property("style-image")]
-
-    def turn(_: Gtk.Widget) -> None:
-        from_picture = second.get_active()
-        pages.set_visible_child(own if from_picture else trained)
-        file = kept[0] if from_picture else None
-        if file is not config.get_property("style-image"):
-            config.set_property("style-image", file)
-
-    def follow(*_: object) -> None:
-        # None comes from the first button, and when the user asks for other settings, such as the defaults.
-        file = config.get_property("style-image")
-        kept[0] = file or kept[0]
-        (second if file else first).set_active(True)
-
-    second.connect("toggled", turn)
-    config.connect("notify::style-image", follow)
-    follow()
-    return buttons, pages
-
-
-def _about_picture(engine: Engine, config: Gimp.ProcedureConfig, estimator: Estimator) -> tuple[bool, str, str]:
-    """Whether painting can begin, how long it will take, and what to do."""
-    try:
-        engine.require_torch()
-    except StyleError as error:
-        return False, str(error), ""
-    estimator.wish(recipe(config))
-    if found := estimator.estimate:
-        if found.device == "cpu":
-            text = _("Takes {duration} on the CPU, with the feature network {network}.")
-        else:
-            text = _("Takes {duration} on the graphics card, with the feature network {network}.")
-        time = text.format(network=found.feature_network, duration=duration(found.seconds))
-    else:
-        time = estimator.trouble or _("Finding out how long this takes…")
-    if config.get_property("style-image") is None:
-        return False, time, _("Choose a painting or any other picture whose style you want.")
-    return True, time, _("You will see the painting develop, and can stop when you like it.")

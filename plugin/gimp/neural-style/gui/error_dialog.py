@@ -1,4 +1,4 @@
-"""The window that says what went wrong. Needs no engine, which may be what is missing."""
+"""The window that shows an error. Needs no engine, because that may be what is missing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ COPY = 1
 
 
 def show_error(sentence: str, details: str) -> None:
-    """Show the sentence and where the log is until the user closes the window, who may copy ``details``."""
+    """Show the sentence and the place of the log until the user closes the window, who can copy ``details``."""
     GimpUi.init("neural-style")
-    place = str(log.place())
+    place = str(log.path())
     if place not in sentence:
         sentence += "\n\n" + _("Log file: {place}").format(place=place)
     dialog = Gtk.MessageDialog(
@@ -35,7 +35,7 @@ def show_error(sentence: str, details: str) -> None:
         while dialog.run() == COPY:
             clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
             clipboard.set_text(details, -1)
-            clipboard.store()  # this process, which owns the text, ends with the window
+            clipboard.store()  # the text belongs to this process, which ends with the window
             copy.set_label(_("Copied"))
     finally:
         dialog.destroy()

@@ -1,4 +1,4 @@
-"""How long the iterative way will take, found out in a thread of its own."""
+"""How long an iterative render will take, computed in a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,64 +14,70 @@ from plugin.engine.api import Engine
 from plugin.engine.messages import Estimate
 from plugin.engine.progress import Stopped, Stopper
 
-PATIENCE_MS = 400
+DELAY_MS = 400
 
 
 class Estimator:
-    """Finds out how long it takes to paint layers of these heights and widths with the latest recipe wished for.
+    """Estimates how long layers take to paint with the recipe that was requested last.
 
-    ``tell`` is called in the main loop when the answer is there: ``estimate``, or why there is none as ``trouble``.
-    Until then both are empty.
+    Args:
+        engine: computes the estimate.
+        shapes: the heights and widths of the layers.
+        on_change: called in the main loop when ``estimate`` or ``error`` is there.
+
+    Attributes:
+        estimate: the estimate, or None while there is none.
+        error: why there is no estimate, in one sentence, or nothing.
     """
 
-    def __init__(self, engine: Engine, shapes: Sequence[tuple[int, int]], tell: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, shapes: Sequence[tuple[int, int]], on_change: Callable[[], None]) -> None:
         self.estimate: Estimate | None = None
-        self.trouble = ""
-        self._engine, self._shapes, self._tell = engine, shapes, tell
-        self._wish: Recipe | None = None
+        self.error = ""
+        self._engine, self._shapes, self._on_change = engine, shapes, on_change
+        self._recipe: Recipe | None = None
         self._stopper = Stopper()
         self._timer = 0
         self._thread = ThreadPoolExecutor(1)
 
-    def wish(self, recipe: Recipe) -> None:
-        """Find it out for this one, soon: a number that is being typed changes again."""
-        if self._wish == recipe:
+    def request(self, recipe: Recipe) -> None:
+        """Estimate a render after a short delay, because a number that is being typed changes again."""
+        if self._recipe == recipe:
             return
-        self.forget()
-        self._wish = recipe
-        self._timer = GLib.timeout_add(PATIENCE_MS, self._start, self._wish)
+        self.cancel()
+        self._recipe = recipe
+        self._timer = GLib.timeout_add(DELAY_MS, self._start, recipe)
 
-    def forget(self) -> None:
-        """Nobody wants to know any more."""
+    def cancel(self) -> None:
+        """Drop the request and its estimate."""
         self._stopper.stop()
-        self._wish, self.estimate, self.trouble = None, None, ""
+        self._recipe, self.estimate, self.error = None, None, ""
         if self._timer:
             GLib.source_remove(self._timer)
             self._timer = 0
 
     def close(self) -> None:
-        """Forget, and stay silent."""
-        self.forget()
+        """Drop the request and end the thread; ``on_change`` is not called any more."""
+        self.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _start(self, wish: Recipe) -> bool:
+    def _start(self, recipe: Recipe) -> bool:
         self._timer = 0
         self._stopper = stopper = Stopper()
-        future = self._thread.submit(self._engine.estimate_time, self._shapes, wish, stopper)
-        future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
+        future = self._thread.submit(self._engine.estimate_time, self._shapes, recipe, stopper)
+        future.add_done_callback(lambda done: GLib.idle_add(self._finish, recipe, done))
         return GLib.SOURCE_REMOVE
 
-    def _done(self, wish: Recipe, future: Future[Estimate]) -> bool:
-        if wish is not self._wish or future.cancelled():
+    def _finish(self, recipe: Recipe, future: Future[Estimate]) -> bool:
+        if recipe is not self._recipe or future.cancelled():
             return GLib.SOURCE_REMOVE
         try:
             self.estimate = future.result()
         except Stopped:
             return GLib.SOURCE_REMOVE
         except StyleError as error:
-            self.trouble = str(error)
-        except Exception as error:  # in a thread: nobody else would hear of it
+            self.error = str(error)
+        except Exception as error:  # it comes from a thread, so nobody else would report it
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            self.trouble = _("How long it takes is unknown ({error}).").format(error=reason)
-        self._tell()
+            self.error = _("How long it takes is unknown ({error}).").format(error=reason)
+        self._on_change()
         return GLib.SOURCE_REMOVE

@@ -1,4 +1,4 @@
-"""The gallery: every style with its picture, title and artist, and a field to search in them."""
+"""The gallery: every style with its thumbnail, title and artist, and a field to search for them."""
 
 from __future__ import annotations
 
@@ -24,122 +24,142 @@ STEPS = {
 }
 
 
-def gallery(config: Gimp.ProcedureConfig, library: Library, accept: Callable[[], None]) -> Gtk.Box:
-    """The styles of ``library``, of which the chosen one and ``config``'s style follow each other.
+class StyleGallery(Gtk.Box):
+    """Shows the styles of a library; the selected one and the setting ``style`` follow each other.
 
-    ``accept`` is called when a style is double-clicked, or chosen and Enter pressed.
+    Args:
+        config: the filter's settings.
+        library: the styles to show, and the style files that cannot be used.
+        on_accept: called when the user double-clicks a style or presses Enter on it.
     """
-    styles = list(library.styles.values())
-    try:
-        find_styles(config.get_property("style") or "")
-    except StyleError:  # a style of the last run may be gone by now
-        if styles:
-            config.set_property("style", styles[0].name)
 
-    grid = Gtk.FlowBox(
-        selection_mode=Gtk.SelectionMode.BROWSE,
-        activate_on_single_click=False,
-        homogeneous=True,
-        min_children_per_line=TILES_PER_ROW,
-        max_children_per_line=TILES_PER_ROW,
-        valign=Gtk.Align.START,
-    )
-    grid.get_accessible().set_name(_("Styles"))
-    tiles = {style.name: _tile(style) for style in styles}
-    for tile in tiles.values():
-        grid.add(tile)
-    scrolled = Gtk.ScrolledWindow(
-        hscrollbar_policy=Gtk.PolicyType.NEVER,
-        min_content_height=GALLERY_HEIGHT,
-        overlay_scrolling=False,
-        shadow_type=Gtk.ShadowType.IN,
-    )
-    scrolled.add(grid)
-    grid.set_focus_vadjustment(scrolled.get_vadjustment())
+    def __init__(self, config: Gimp.ProcedureConfig, library: Library, on_accept: Callable[[], None]) -> None:
+        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self._config = config
+        self._styles = list(library.styles.values())
+        self._replace_missing_style()
+        self._tiles = {style.name: _build_tile(style) for style in self._styles}
+        self._grid = self._build_grid()
+        self._search = Gtk.SearchEntry(placeholder_text=_("Title or artist"))
+        self._pages = self._build_pages()
+        self.pack_start(self._build_search_row(), False, False, 0)
+        self.pack_start(self._pages, True, True, 0)
+        if remark := _build_remark(library):
+            self.pack_start(remark, False, False, 0)
+        self.show_all()
 
-    search = Gtk.SearchEntry(placeholder_text=_("Title or artist"))
-    label = Gtk.Label(label=_("_Find a style"), use_underline=True, mnemonic_widget=search)
-    field = Gtk.Box(spacing=6)
-    field.pack_start(label, False, False, 0)
-    field.pack_start(search, True, True, 0)
+        self._search.connect("search-changed", self._on_search)
+        self._search.connect("activate", self._on_search_enter)
+        self._search.connect("stop-search", self._on_search_escape)
+        self._grid.connect("key-press-event", self._on_key)
+        self._grid.connect("selected-children-changed", self._on_selection)
+        self._grid.connect("child-activated", lambda *_: on_accept())
+        config.connect("notify::style", self._on_style)
+        self._on_style()
+        # The arrow keys work at once, and the selected style is in sight.
+        self._grid.connect_after("map", lambda _: GLib.idle_add(self._focus_selected))
 
-    nothing = Gtk.Label(label=_("No style has these words in its title or artist."), wrap=True)
-    nothing.get_style_context().add_class("dim-label")
-    pages = Gtk.Stack(vhomogeneous=True)
-    pages.add_named(scrolled, "styles")
-    pages.add_named(nothing, "nothing")
+    def _replace_missing_style(self) -> None:
+        """Choose the first style if the one that GIMP remembers no longer exists."""
+        try:
+            find_styles(self._config.get_property("style") or "")
+        except StyleError:
+            if self._styles:
+                self._config.set_property("style", self._styles[0].name)
 
-    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-    box.pack_start(field, False, False, 0)
-    box.pack_start(pages, True, True, 0)
-    if remark := _remark(library):
-        box.pack_start(remark, False, False, 0)
-    box.show_all()
+    def _build_grid(self) -> Gtk.FlowBox:
+        grid = Gtk.FlowBox(
+            selection_mode=Gtk.SelectionMode.BROWSE,
+            activate_on_single_click=False,
+            homogeneous=True,
+            min_children_per_line=TILES_PER_ROW,
+            max_children_per_line=TILES_PER_ROW,
+            valign=Gtk.Align.START,
+        )
+        grid.get_accessible().set_name(_("Styles"))
+        for tile in self._tiles.values():
+            grid.add(tile)
+        return grid
 
-    def found() -> list[Gtk.FlowBoxChild]:
-        words = search.get_text().casefold().split()
-        return [tiles[style.name] for style in styles if all(word in _searched(style) for word in words)]
+    def _build_pages(self) -> Gtk.Stack:
+        """Build the page with the styles, and the one that says that the search matches none."""
+        scrolled = Gtk.ScrolledWindow(
+            hscrollbar_policy=Gtk.PolicyType.NEVER,
+            min_content_height=GALLERY_HEIGHT,
+            overlay_scrolling=False,
+            shadow_type=Gtk.ShadowType.IN,
+        )
+        scrolled.add(self._grid)
+        self._grid.set_focus_vadjustment(scrolled.get_vadjustment())
+        no_match = Gtk.Label(label=_("No style has these words in its title or artist."), wrap=True)
+        no_match.get_style_context().add_class("dim-label")
+        pages = Gtk.Stack(vhomogeneous=True)
+        pages.add_named(scrolled, "styles")
+        pages.add_named(no_match, "no match")
+        return pages
 
-    def find(*_: object) -> None:
-        hits = found()
-        grid.set_filter_func(lambda tile: tile in hits)
-        pages.set_visible_child_name("styles" if hits else "nothing")
+    def _build_search_row(self) -> Gtk.Box:
+        label = Gtk.Label(label=_("_Find a style"), use_underline=True, mnemonic_widget=self._search)
+        row = Gtk.Box(spacing=6)
+        row.pack_start(label, False, False, 0)
+        row.pack_start(self._search, True, True, 0)
+        return row
 
-    def go_to(tile: Gtk.FlowBoxChild) -> None:
-        grid.select_child(tile)
+    def _matching_tiles(self) -> list[Gtk.FlowBoxChild]:
+        """Return the tiles of the styles that have every word of the search, in the order shown."""
+        words = self._search.get_text().casefold().split()
+        return [
+            self._tiles[style.name] for style in self._styles if all(word in _searchable_text(style) for word in words)
+        ]
+
+    def _select(self, tile: Gtk.FlowBoxChild) -> None:
+        self._grid.select_child(tile)
         tile.grab_focus()
 
-    def take_first(*_: object) -> None:
-        for tile in found()[:1]:
-            go_to(tile)
-
-    def step(_: Gtk.Widget, event: Gdk.EventKey) -> bool:
-        # The grid's own keys stop at the end of a row, and Home and End scroll without choosing.
-        hits, chosen = found(), grid.get_selected_children()
-        if event.keyval not in STEPS or not hits:
-            return Gdk.EVENT_PROPAGATE
-        at = hits.index(chosen[0]) if chosen and chosen[0] in hits else 0
-        go_to(hits[min(max(at + STEPS[event.keyval], 0), len(hits) - 1)])
-        return Gdk.EVENT_STOP
-
-    def leave(*_: object) -> None:
-        if search.get_text():
-            search.set_text("")
-        else:
-            search.get_toplevel().close()
-
-    def take(*_: object) -> None:
-        for tile in grid.get_selected_children():
-            config.set_property("style", tile.get_name())
-
-    def follow(*_: object) -> None:
-        tile = tiles.get(config.get_property("style"))
-        if tile and not tile.is_selected():
-            grid.select_child(tile)
-
-    def go_to_chosen() -> bool:
-        for tile in grid.get_selected_children():
+    def _focus_selected(self) -> bool:
+        for tile in self._grid.get_selected_children():
             tile.grab_focus()
         return GLib.SOURCE_REMOVE
 
-    grid.connect("key-press-event", step)
-    search.connect("search-changed", find)
-    search.connect("activate", take_first)
-    search.connect("stop-search", leave)
-    grid.connect("selected-children-changed", take)
-    grid.connect("child-activated", lambda *_: accept())
-    config.connect("notify::style", follow)
-    follow()
-    # From the start the arrow keys choose, and the chosen one is in sight.
-    grid.connect_after("map", lambda _: GLib.idle_add(go_to_chosen))
-    return box
+    def _on_search(self, *_: object) -> None:
+        tiles = self._matching_tiles()
+        self._grid.set_filter_func(lambda tile: tile in tiles)
+        self._pages.set_visible_child_name("styles" if tiles else "no match")
+
+    def _on_search_enter(self, *_: object) -> None:
+        for tile in self._matching_tiles()[:1]:
+            self._select(tile)
+
+    def _on_search_escape(self, *_: object) -> None:
+        if self._search.get_text():
+            self._search.set_text("")
+        else:
+            self._search.get_toplevel().close()
+
+    def _on_key(self, _: Gtk.Widget, event: Gdk.EventKey) -> bool:
+        # The grid's own keys stop at the end of a row, and its Home and End scroll without selecting.
+        tiles, selected = self._matching_tiles(), self._grid.get_selected_children()
+        if event.keyval not in STEPS or not tiles:
+            return Gdk.EVENT_PROPAGATE
+        index = tiles.index(selected[0]) if selected and selected[0] in tiles else 0
+        self._select(tiles[min(max(index + STEPS[event.keyval], 0), len(tiles) - 1)])
+        return Gdk.EVENT_STOP
+
+    def _on_selection(self, *_: object) -> None:
+        for tile in self._grid.get_selected_children():
+            self._config.set_property("style", tile.get_name())
+
+    def _on_style(self, *_: object) -> None:
+        tile = self._tiles.get(self._config.get_property("style"))
+        if tile and not tile.is_selected():
+            self._grid.select_child(tile)
 
 
-def _tile(style: Style) -> Gtk.FlowBoxChild:
-    picture = Gtk.Image.new_from_pixbuf(_thumbnail(style))
+def _build_tile(style: Style) -> Gtk.FlowBoxChild:
+    picture = Gtk.Image.new_from_pixbuf(_read_thumbnail(style))
     picture.set_size_request(TILE_WIDTH, THUMBNAIL_HEIGHT)
-    title = _line(style.title, Pango.AttrList.from_string("0 -1 scale 0.9"), lines=2)
-    artist = _line(style.artist, Pango.AttrList.from_string("0 -1 scale 0.8"), lines=1)
+    title = _build_line(style.title, Pango.AttrList.from_string("0 -1 scale 0.9"), lines=2)
+    artist = _build_line(style.artist, Pango.AttrList.from_string("0 -1 scale 0.8"), lines=1)
     artist.get_style_context().add_class("dim-label")
     box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, margin=4, margin_bottom=6)
     for widget in (picture, title, artist):
@@ -151,8 +171,8 @@ def _tile(style: Style) -> Gtk.FlowBoxChild:
     return tile
 
 
-def _line(text: str, attributes: Pango.AttrList, lines: int) -> Gtk.Label:
-    # A width in characters of 1 keeps a long title from widening its tile.
+def _build_line(text: str, attributes: Pango.AttrList, lines: int) -> Gtk.Label:
+    # A width of one character keeps a long title from widening its tile.
     return Gtk.Label(
         label=text,
         attributes=attributes,
@@ -165,35 +185,35 @@ def _line(text: str, attributes: Pango.AttrList, lines: int) -> Gtk.Label:
     )
 
 
-def _thumbnail(style: Style) -> GdkPixbuf.Pixbuf | None:
+def _read_thumbnail(style: Style) -> GdkPixbuf.Pixbuf | None:
     loader = GdkPixbuf.PixbufLoader()
     try:
         loader.write(style.thumbnail)
         loader.close()
     except GLib.Error:
         return None
-    whole = loader.get_pixbuf()
-    scale = min(TILE_WIDTH / whole.get_width(), THUMBNAIL_HEIGHT / whole.get_height())
-    size = (max(1, round(extent * scale)) for extent in (whole.get_width(), whole.get_height()))
-    return whole.scale_simple(*size, GdkPixbuf.InterpType.BILINEAR)
+    picture = loader.get_pixbuf()
+    sides = picture.get_width(), picture.get_height()
+    scale = min(TILE_WIDTH / sides[0], THUMBNAIL_HEIGHT / sides[1])
+    return picture.scale_simple(*(max(1, round(side * scale)) for side in sides), GdkPixbuf.InterpType.BILINEAR)
 
 
-def _searched(style: Style) -> str:
+def _searchable_text(style: Style) -> str:
     return f"{style.title} {style.artist} {style.year} {style.name}".casefold()
 
 
-def _remark(library: Library) -> Gtk.Label | None:
-    """What keeps a style from being shown, if anything does."""
+def _build_remark(library: Library) -> Gtk.Label | None:
+    """Build the line that says which style files cannot be used, or return None if all can."""
     if not library.styles:
         text = _("No style is installed; run install.py again.")
     elif library.left_out:
-        text = _files_left_out(library.left_out)
+        text = _describe_unusable_files(library.left_out)
     else:
         return None
     return Gtk.Label(label=text, tooltip_text="\n".join(library.left_out), wrap=True, xalign=0)
 
 
-def _files_left_out(reasons: Sequence[str]) -> str:
+def _describe_unusable_files(reasons: Sequence[str]) -> str:
     return ngettext(
         "{count} file in the style folders cannot be used; point here to see why.",
         "{count} files in the style folders cannot be used; point here to see why.",

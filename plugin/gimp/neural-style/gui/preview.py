@@ -1,4 +1,4 @@
-"""The painting as it will look, tried on a small copy of the layer in a thread of its own."""
+"""The preview: a small copy of the layer, painted in a thread of its own."""
 
 from __future__ import annotations
 
@@ -20,99 +20,101 @@ from plugin.engine.messages import OpenedLayer, PreviewRequest, PreviewResult
 from plugin.engine.process.remote import EngineEnded
 from plugin.engine.progress import Stopped, Stopper
 
-KEPT = 32
-# A painting of so many times the pixels to be shown is soon there, and needs no sketch before it.
-AT_ONCE = 1.5
+# How many previews are kept to show again at once.
+MAX_KEPT = 32
+# A preview that takes at most as many times the pixels that are shown is painted soon, and needs no sketch before it.
+UNSKETCHED_RATIO = 1.5
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer of this height and width, opened to try things on."""
+class PreviewLayer:
+    """A layer with its height and width, opened in the engine for previews."""
 
     opened: OpenedLayer
     height: int
     width: int
 
 
-def open_layer(engine: Engine, drawable: Gimp.Drawable, with_selection: bool = True) -> Layer:
-    """Open the layer that ``drawable`` is, or is the mask of, as it is seen.
+def open_layer(engine: Engine, drawable: Gimp.Drawable, with_selection: bool = True) -> PreviewLayer:
+    """Open a layer, or the layer of a mask, with its effects.
 
-    ``with_selection`` is whether the selection decides where the style goes.
+    ``with_selection`` says whether the selection limits where the style goes.
     """
-    (layer,) = pixels.layers_of([drawable])
-    # Reading it at another size would be faster still, but gives black where GIMP has not made that size yet.
+    (layer,) = pixels.unique_layers([drawable])
+    # Reading it at a smaller size would be faster, but gives black where GIMP has not made that size yet.
     picture = pixels.read_layer(layer, with_selection, eight_bits=True)
-    return Layer(engine.open_layer(picture, layer.is_gray()), picture.height, picture.width)
+    return PreviewLayer(engine.open_layer(picture, layer.is_gray()), picture.height, picture.width)
 
 
 @dataclass(frozen=True, eq=False)
-class Painting:
-    """How ``wish`` looks. A sketch has larger strokes than it should."""
+class PreviewPainting:
+    """What a request looks like. A sketch has larger strokes than requested."""
 
-    wish: PreviewRequest
-    trial: PreviewResult
+    request: PreviewRequest
+    result: PreviewResult
     sketch: bool
 
 
 class Preview:
-    """Paints what is wished for at full strength, the latest wish first; what nobody waits for any more is stopped.
+    """Paints the latest request at full strength, and stops painting a request that is no longer the latest.
 
-    A style other than the one that is shown is sketched first, unless it is soon painted.
+    A style other than the one that is shown is first painted as a sketch, unless its preview takes little time.
 
     Args:
-        layer: it is closed with the preview.
-        tell: called in the main loop when ``painting``, ``busy`` or ``trouble`` have changed.
+        engine: paints.
+        layer: the layer to paint, which is closed with the preview.
+        on_change: called in the main loop after ``painting``, ``busy`` or ``error`` has changed.
 
     Attributes:
-        painting: the last wish that was painted, or None.
-        trouble: why the last one could not be painted: one sentence, or nothing.
+        painting: the painting to show, or None.
+        error: why the latest request could not be painted, in one sentence, or nothing.
     """
 
-    def __init__(self, engine: Engine, layer: Layer, tell: Callable[[], None]) -> None:
-        self.painting: Painting | None = None
-        self.trouble = ""
-        self._engine, self._layer, self._tell = engine, layer, tell
-        self._wish: PreviewRequest | None = None
+    def __init__(self, engine: Engine, layer: PreviewLayer, on_change: Callable[[], None]) -> None:
+        self.painting: PreviewPainting | None = None
+        self.error = ""
+        self._engine, self._layer, self._on_change = engine, layer, on_change
+        self._latest: PreviewRequest | None = None
         self._running: tuple[PreviewRequest, Stopper] | None = None
-        self._painted: OrderedDict[PreviewRequest, Painting] = OrderedDict()
+        self._kept: OrderedDict[PreviewRequest, PreviewPainting] = OrderedDict()
         self._thread = ThreadPoolExecutor(1)
 
     @property
     def busy(self) -> bool:
-        """Whether a wish is being painted."""
+        """Whether a request is being painted."""
         return self._running is not None
 
-    def wish(self, wish: PreviewRequest) -> None:
-        """Paint this, or show it at once if it has been painted before."""
-        self._wish, self.trouble = wish, ""
-        if self._running and self._running[0] != wish:
+    def request(self, request: PreviewRequest) -> None:
+        """Paint the request, or show it at once if its painting was kept."""
+        self._latest, self.error = request, ""
+        if self._running and self._running[0] != request:
             self._running[1].stop()
-        if wish in self._painted:
-            self._show(self._painted[wish])
-            self._painted.move_to_end(wish)
+        if request in self._kept:
+            self._show(self._kept[request])
+            self._kept.move_to_end(request)
         elif not self.busy:
-            self._start(wish)
-        self._tell()
+            self._start(request)
+        self._on_change()
 
     def close(self) -> None:
-        """Forget every wish. What is being painted ends soon, unseen."""
-        self._tell = lambda: None
-        self._wish = None
+        """Drop every request and close the layer; a painting in progress ends soon, unseen."""
+        self._on_change = lambda: None
+        self._latest = None
         if self._running:
             self._running[1].stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
         with suppress(EngineEnded):
             self._engine.close_layer(self._layer.opened.number)
 
-    def _start(self, wish: PreviewRequest) -> None:
+    def _start(self, request: PreviewRequest) -> None:
         stopper = Stopper()
-        self._running = wish, stopper
-        future = self._thread.submit(self._paint, wish, self._sketched(wish), stopper)
-        future.add_done_callback(lambda done: GLib.idle_add(self._done, wish, done))
+        self._running = request, stopper
+        future = self._thread.submit(self._paint, request, self._needs_sketch(request), stopper)
+        future.add_done_callback(lambda done: GLib.idle_add(self._finish, request, done))
 
-    def _done(self, wish: PreviewRequest, future: Future[Painting]) -> bool:
+    def _finish(self, request: PreviewRequest, future: Future[PreviewPainting]) -> bool:
         self._running = None
-        wanted = wish == self._wish
+        wanted = request == self._latest
         try:
             painting = future.result()
             if not painting.sketch:
@@ -123,41 +125,45 @@ class Preview:
                 self._forget(painting)
         except Stopped:
             pass
-        except Exception as error:  # in a thread: nobody else would hear of it
+        except Exception as error:  # it comes from a thread, so nobody else would report it
             if wanted:
                 self._show(None)
-                self.trouble = _sentence(error)
-        if self._wish and self._wish not in self._painted and not self.trouble:
-            self._start(self._wish)
-        self._tell()
+                self.error = _describe(error)
+        if self._latest and self._latest not in self._kept and not self.error:
+            self._start(self._latest)
+        self._on_change()
         return GLib.SOURCE_REMOVE
 
-    def _show(self, painting: Painting | None) -> None:
+    def _show(self, painting: PreviewPainting | None) -> None:
         if self.painting and self.painting.sketch:
             self._forget(self.painting)
         self.painting = painting
 
-    def _keep(self, painting: Painting) -> None:
-        self._painted[painting.wish] = painting
-        if len(self._painted) > KEPT:
-            oldest = next(wish for wish, kept in self._painted.items() if kept is not self.painting)
-            self._forget(self._painted.pop(oldest))
+    def _keep(self, painting: PreviewPainting) -> None:
+        self._kept[painting.request] = painting
+        if len(self._kept) > MAX_KEPT:
+            oldest = next(request for request, kept in self._kept.items() if kept is not self.painting)
+            self._forget(self._kept.pop(oldest))
 
-    def _forget(self, painting: Painting) -> None:
+    def _forget(self, painting: PreviewPainting) -> None:
         with suppress(EngineEnded):
-            self._engine.forget_preview(self._layer.opened.number, painting.trial.number)
+            self._engine.forget_preview(self._layer.opened.number, painting.result.number)
 
-    def _sketched(self, wish: PreviewRequest) -> bool:
-        """Whether a sketch comes before this."""
-        shown = self.painting and self.painting.wish.styles
-        size, room = (self._layer.height, self._layer.width), self._layer.opened.height * self._layer.opened.width
-        return not wish.corner and shown != wish.styles and math.prod(seen_size(*size, wish.settings)) > AT_ONCE * room
+    def _needs_sketch(self, request: PreviewRequest) -> bool:
+        """Return whether to paint a sketch first."""
+        shown_styles = self.painting and self.painting.request.styles
+        if request.corner or shown_styles == request.styles:
+            return False
+        shown_pixels = self._layer.opened.height * self._layer.opened.width
+        painted_size = seen_size(self._layer.height, self._layer.width, request.settings)
+        return math.prod(painted_size) > UNSKETCHED_RATIO * shown_pixels
 
-    def _paint(self, wish: PreviewRequest, sketch: bool, stopper: Stopper) -> Painting:
-        return Painting(wish, self._engine.preview(self._layer.opened.number, wish, sketch, stopper), sketch)
+    def _paint(self, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewPainting:
+        result = self._engine.preview(self._layer.opened.number, request, sketch, stopper)
+        return PreviewPainting(request, result, sketch)
 
 
-def _sentence(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, StyleError):
         return str(error)
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"

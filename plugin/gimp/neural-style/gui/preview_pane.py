@@ -1,4 +1,4 @@
-"""The dialog's left half: the preview, and what there is to say about it."""
+"""The left half of the dialog: the preview, with its status below."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
 from translation import _
 
 from gui.navigator import Navigator
-from gui.preview import Layer, Preview
-from gui.split_view import SplitView, pixbuf
+from gui.pixbufs import pixbuf_from_rgb
+from gui.preview import Preview, PreviewLayer
+from gui.split_view import SplitView
 from nst_core.style_file import Style
 from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
@@ -21,117 +22,126 @@ from plugin.engine.process.remote import EngineEnded
 ABOUT_PART = _("This is a part of the layer at its full size; choose another one in the small picture.")
 
 
-class PreviewPane:
-    """Shows the layer as ``config`` would have it painted; ``widget`` is what to pack."""
+class PreviewPane(Gtk.Box):
+    """Shows the layer as it would be painted with the settings in ``config``."""
 
-    def __init__(self, engine: Engine, config: Gimp.ProcedureConfig, layer: Layer) -> None:
+    def __init__(self, engine: Engine, config: Gimp.ProcedureConfig, layer: PreviewLayer) -> None:
+        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._engine, self._config, self._layer = engine, config, layer
         self._styles: Mapping[Style, float] = {}
         self._idle = 0
-        self._preview = Preview(engine, layer, self._changed)
-        # The part shown where strokes are to have full resolution, and where that is; else the whole.
-        self._photo = self._whole = self._pixbuf(engine.layer_photo(layer.opened.number))
+        self._preview = Preview(engine, layer, self._schedule_update)
+        # With strokes at full resolution, the part shown and its corner; otherwise the whole layer and None.
+        self._photo = self._whole = self._read_photo(None)
         self._corner: tuple[int, int] | None = None
         self._view = SplitView(_("Preview: the photo on the left, the painting on the right"))
         self._view.set_size_request(layer.opened.width, layer.opened.height)
         self._view.show_pictures(self._whole, None)
-        share = layer.opened.width / layer.width, layer.opened.height / layer.height
-        self._navigator = Navigator(_("Choose the part to look at"), self._whole, share, lambda *_: self._wish())
+        part_size = layer.opened.width / layer.width, layer.opened.height / layer.height
+        self._navigator = Navigator(_("Choose the part to look at"), self._whole, part_size, self._request)
         self._navigator.set_no_show_all(True)
         self._spinner = Gtk.Spinner(valign=Gtk.Align.START)
         self._status = Gtk.Label(wrap=True, xalign=0, width_chars=1)
         self._note = Gtk.Label(wrap=True, xalign=0, width_chars=1)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        background = Gtk.EventBox()
+        background.get_style_context().add_class("view")
+        background.add(self._view)
+        frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
+        frame.add(background)
         texts = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         for label in (self._status, self._note):
             texts.pack_start(label, False, False, 0)
-        line = Gtk.Box(spacing=6)
-        line.pack_start(texts, True, True, 0)
-        line.pack_start(self._spinner, False, False, 0)
-        line.pack_start(self._navigator, False, False, 0)
-        self.widget = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        ground = Gtk.EventBox()
-        ground.get_style_context().add_class("view")
-        ground.add(self._view)
-        frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
-        frame.add(ground)
-        self.widget.pack_start(frame, True, True, 0)
-        self.widget.pack_start(line, False, False, 0)
-        self.widget.show_all()
+        row = Gtk.Box(spacing=6)
+        row.pack_start(texts, True, True, 0)
+        row.pack_start(self._spinner, False, False, 0)
+        row.pack_start(self._navigator, False, False, 0)
+        self.pack_start(frame, True, True, 0)
+        self.pack_start(row, False, False, 0)
+        self.show_all()
 
-    def follow(self, styles: Mapping[Style, float]) -> None:
-        """Show these styles, if there are any, with the settings of ``config``."""
+    def show_styles(self, styles: Mapping[Style, float]) -> None:
+        """Show a mixture of styles with the settings of ``config``, or the photo alone if there is no style."""
         if not styles:
             self.show_photo("", "")
             return
         self._styles = styles
-        self._wish()
+        self._request()
 
     def show_photo(self, status: str, note: str) -> None:
-        """Show the photo alone, and say this about it."""
+        """Show the photo alone, with two lines of text."""
         self._styles = {}
-        self._look_at(None)
+        self._show_part(None)
         self._view.show_pictures(self._photo, None)
         self._spinner.stop()
         self._status.set_text(status)
         self._note.set_text(note)
 
     def close(self) -> None:
-        """Stop following; call it before the widget goes."""
+        """Close the preview; call this before the widget is destroyed."""
         self._preview.close()
         if self._idle:
             GLib.source_remove(self._idle)
 
-    def _wish(self) -> None:
+    def _request(self) -> None:
+        """Request a preview of the current styles and settings."""
         height, width = self._layer.height, self._layer.width
         if self._config.get_property("full-resolution") and width * height > WORKING_PIXELS:
             left, top = self._navigator.corner
-            self._look_at((round(left * width), round(top * height)))
+            self._show_part((round(left * width), round(top * height)))
         else:
-            self._look_at(None)
+            self._show_part(None)
         stroke_size = self._config.get_property("stroke-size")
-        self._preview.wish(PreviewRequest(tuple(self._styles.items()), stroke_size, self._corner))
+        self._preview.request(PreviewRequest(tuple(self._styles.items()), stroke_size, self._corner))
 
-    def _look_at(self, corner: tuple[int, int] | None) -> None:
-        """Look at the part of the layer with this corner, or at the whole."""
+    def _show_part(self, corner: tuple[int, int] | None) -> None:
+        """Choose the part of the layer to show by its corner, or the whole layer with None."""
         self._navigator.set_visible(corner is not None)
         if corner == self._corner:
             return
-        with suppress(EngineEnded):  # as the status tells, once nothing comes of the wish
-            self._photo = (
-                self._pixbuf(self._engine.layer_photo(self._layer.opened.number, corner)) if corner else self._whole
-            )
+        with suppress(EngineEnded):  # the status says so once the request fails
+            self._photo = self._read_photo(corner) if corner else self._whole
             self._corner = corner
 
-    def _pixbuf(self, rgb: bytes) -> GdkPixbuf.Pixbuf:
-        return pixbuf(rgb, self._layer.opened.width, self._layer.opened.height)
+    def _read_photo(self, corner: tuple[int, int] | None) -> GdkPixbuf.Pixbuf:
+        return self._to_pixbuf(self._engine.layer_photo(self._layer.opened.number, corner))
 
-    def _changed(self) -> None:
-        # A slider moves faster than pictures can be mixed: once for all that has come by then.
+    def _to_pixbuf(self, rgb: bytes) -> GdkPixbuf.Pixbuf:
+        return pixbuf_from_rgb(rgb, self._layer.opened.width, self._layer.opened.height)
+
+    def _schedule_update(self) -> None:
+        # A slider moves faster than pictures can be mixed: one update serves all changes until then.
         if not self._idle:
-            self._idle = GLib.idle_add(self._show)
+            self._idle = GLib.idle_add(self._update)
 
-    def _show(self) -> bool:
+    def _update(self) -> bool:
         self._idle = 0
         if not self._styles:
             return GLib.SOURCE_REMOVE
-        (self._spinner.start if self._preview.busy else self._spinner.stop)()
-        painting, mixed, trouble = self._preview.painting, None, self._preview.trouble
-        if painting and painting.wish.corner == self._corner:
-            blend = BlendSettings(self._config.get_property("strength"), self._config.get_property("keep-colors"))
-            number = self._layer.opened.number
+        busy, painting, error = self._preview.busy, self._preview.painting, self._preview.error
+        (self._spinner.start if busy else self._spinner.stop)()
+        mixed = None
+        if painting and painting.request.corner == self._corner:
             try:
-                mixed = self._pixbuf(self._engine.mix_preview(number, painting.trial.number, blend))
-            except EngineEnded as error:
-                trouble = str(error)
+                mixed = self._mix(painting.result)
+            except EngineEnded as ended:
+                error = str(ended)
         self._view.show_pictures(self._photo, mixed)
-        if self._preview.busy:
+        if busy:
             self._status.set_text(_("Painting the preview…"))
         else:
-            self._status.set_text(trouble or (_device(painting.trial) if painting else ""))
+            self._status.set_text(error or (_describe_device(painting.result) if painting else ""))
         self._note.set_text(ABOUT_PART if self._corner else "")
         return GLib.SOURCE_REMOVE
 
+    def _mix(self, result: PreviewResult) -> GdkPixbuf.Pixbuf:
+        """Mix the photo and its painting as ``config`` says."""
+        blend = BlendSettings(self._config.get_property("strength"), self._config.get_property("keep-colors"))
+        return self._to_pixbuf(self._engine.mix_preview(self._layer.opened.number, result.number, blend))
 
-def _device(trial: PreviewResult) -> str:
-    text = _("Runs on the graphics card: {reason}.") if trial.on_gpu else _("Runs on the CPU: {reason}.")
-    return text.format(reason=trial.reason)
+
+def _describe_device(result: PreviewResult) -> str:
+    text = _("Runs on the graphics card: {reason}.") if result.on_gpu else _("Runs on the CPU: {reason}.")
+    return text.format(reason=result.reason)

@@ -1,4 +1,4 @@
-"""The window in which a painting develops: how it looks by now, how far it is, and two ways to end it."""
+"""The window in which the user watches a painting develop and may end it early."""
 
 from __future__ import annotations
 
@@ -9,62 +9,68 @@ from contextlib import suppress
 from gi.repository import GimpUi, Gtk
 from translation import _
 
-from gui.split_view import SplitView, pixbuf
+from gui.pixbufs import pixbuf_from_rgb
+from gui.split_view import SplitView
 from plugin.engine.api import Engine
 from plugin.engine.messages import OpenedLayer
 from plugin.engine.process.remote import EngineEnded
 from plugin.engine.progress import Progress
 
 STOP = 1
+# The time left is shown once as many iterations have been timed.
+TIMED_ITERATIONS = 3
 
 
 class ProgressWindow:
-    """A watcher (see background.py) with a window, in which opened layers are shown."""
+    """A ProgressMonitor (see background.py) in a window of its own, which shows opened layers and closes them."""
 
     def __init__(self, engine: Engine, opened: Sequence[OpenedLayer]) -> None:
         self._engine = engine
         self.stopped = self.cancelled = False
         self.layers: Sequence[int] = [layer.number for layer in opened]
-        self._photos = [pixbuf(engine.layer_photo(layer.number), layer.width, layer.height) for layer in opened]
-        self._seen: Progress | None = None
-        self._began, self._first = 0.0, 0
+        self._photos = [
+            pixbuf_from_rgb(engine.layer_photo(layer.number), layer.width, layer.height) for layer in opened
+        ]
+        self._shown: Progress | None = None
+        # When the iterations of the current layer were first seen, and which one that was.
+        self._start_seconds, self._start_iteration = 0.0, 0
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
         self._view.show_pictures(self._photos[0], None)
-        self._bar = _bar()
+        self._bar = _build_bar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
         GimpUi.window_set_transient(self._dialog)
         self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
-        self._stop = self._dialog.add_button(_("_Stop and keep this"), STOP)
-        self._dialog.connect("response", self._end)
-        # Margins inside the content, as in GIMP's dialogs: the buttons have their own.
+        self._stop_button = self._dialog.add_button(_("_Stop and keep this"), STOP)
+        self._dialog.connect("response", self._on_response)
+        # The margins go inside the content, as in GIMP's dialogs, because the buttons have their own.
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
         self._dialog.get_content_area().pack_start(box, True, True, 0)
         for widget in (self._view, self._bar, self._text):
             box.pack_start(widget, False, False, 0)
         self._text.set_text(_("Preparing…"))
-        self._stop.set_sensitive(False)
+        self._stop_button.set_sensitive(False)
         self._dialog.show_all()
 
-    def look(self, progress: Progress) -> None:
-        """Show this, if it is new."""
-        if progress is self._seen or self.cancelled:
+    def show(self, progress: Progress) -> None:
+        """Show the progress if it is new."""
+        last = self._shown
+        if progress is last or self.cancelled:
             return
-        seen = self._seen
-        if progress.iteration and not (seen and seen.iteration and seen.part == progress.part):
-            self._began = time.monotonic()
-            self._first = progress.iteration
-        self._seen = progress
+        if progress.iteration and not (last and last.iteration and last.part == progress.part):
+            self._start_seconds = time.monotonic()
+            self._start_iteration = progress.iteration
+        self._shown = progress
         if progress.shown is not None:
             photo = self._photos[progress.part]
-            painting = pixbuf(progress.shown, photo.get_width(), photo.get_height())
+            painting = pixbuf_from_rgb(progress.shown, photo.get_width(), photo.get_height())
             self._view.show_pictures(photo, painting)
         self._bar.set_fraction(progress.fraction)
         self._text.set_text(self._describe(progress))
-        self._stop.set_sensitive(progress.iteration > 0 and not self.stopped)
+        self._stop_button.set_sensitive(progress.iteration > 0 and not self.stopped)
 
     def close(self) -> None:
-        """Close the window, and the layers."""
+        """Close the window and the layers."""
         self._dialog.destroy()
         with suppress(EngineEnded):
             for number in self.layers:
@@ -84,34 +90,34 @@ class ProgressWindow:
         )
         if "total" in progress.losses:
             text += ", " + _("loss {loss:.3g}").format(loss=progress.losses["total"])
-        done = progress.iteration - self._first
-        if done >= 3:
+        timed = progress.iteration - self._start_iteration
+        if timed >= TIMED_ITERATIONS:
             left = progress.iterations * (layers - progress.part) - progress.iteration
-            seconds = (time.monotonic() - self._began) / done * left
-            text += ", " + _("{duration} left").format(duration=duration(seconds))
+            seconds = (time.monotonic() - self._start_seconds) / timed * left
+            text += ", " + _("{duration} left").format(duration=format_duration(seconds))
         return text
 
-    def _end(self, dialog: Gtk.Dialog, response: int) -> None:
+    def _on_response(self, _dialog: Gtk.Dialog, response: int) -> None:
         if response == STOP:
             self.stopped = True
-            self._stop.set_sensitive(False)
+            self._stop_button.set_sensitive(False)
             self._text.set_text(_("Stopping…"))
         else:
             self.cancelled = True
             self._dialog.hide()
 
 
-def _bar() -> Gtk.ProgressBar:
+def _build_bar() -> Gtk.ProgressBar:
     bar = Gtk.ProgressBar()
-    # GIMP's themes draw a hairline that can hardly be seen in the dark.
+    # GIMP's themes draw a hairline, which is hard to see on their dark background.
     style = Gtk.CssProvider()
     style.load_from_data(b"trough, progress { min-height: 10px; }")
     bar.get_style_context().add_provider(style, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
     return bar
 
 
-def duration(seconds: float) -> str:
-    """Such as "about 20 seconds", no more exact than it can be known."""
+def format_duration(seconds: float) -> str:
+    """Describe a duration only as exactly as it can be known, for example "about 20 seconds"."""
     if seconds < 10:
         return _("a few seconds")
     if seconds < 90:

@@ -1,0 +1,33 @@
+"""Pieces of the dialog's form that several of its parts use."""
+
+from __future__ import annotations
+
+from gi.repository import GimpUi, Gtk
+from procedure_arguments import RANGES
+
+
+def add_labelled_row(dialog: GimpUi.ProcedureDialog, name: str, label_text: str, widget: Gtk.Widget) -> Gtk.Box:
+    """Return a row, which the dialog knows as ``name``-row, of a label and a widget of our own."""
+    label = dialog.get_label(f"{name}-label", label_text, False, True)
+    label.set_xalign(0)
+    label.set_mnemonic_widget(widget)
+    row = dialog.fill_box(f"{name}-row", [f"{name}-label"])
+    row.set_orientation(Gtk.Orientation.HORIZONTAL)
+    row.set_spacing(6)
+    row.pack_start(widget, True, True, 0)
+    widget.show_all()
+    return row
+
+
+def limit_to_range(field: Gtk.SpinButton, name: str) -> None:
+    """Allow only whole numbers in the range of the argument ``name`` in its field."""
+    field.set_range(*RANGES[name])
+    field.set_increments(1, 10)
+    field.set_digits(0)
+
+
+def align_widths(*labels: Gtk.Label) -> None:
+    """Make the labels as wide as the widest of them."""
+    group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
+    for label in labels:
+        group.add_widget(label)

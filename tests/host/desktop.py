@@ -1,0 +1,75 @@
+"""A virtual screen with a GIMP on it, for the tests that use the keyboard and the mouse."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plugin.engine.machine.gimps import Gimp
+from tests.host.gimp import Screen, Session, environment, make_profile
+
+DIALOG_TITLE = "^Neural Style$"
+IMAGE_TITLE = "GIMP$"
+OPEN_FILTER = ("alt+r", "a", "n")  # Filters > Artistic > Neural Style…
+EDIT_AGAIN = ("alt+r", "a", "d")  # Filters > Artistic > Neural Style: Edit Again…
+
+
+@dataclass(frozen=True)
+class Desktop:
+    """A virtual screen, and the GIMP to start on it.
+
+    Attributes:
+        gimp: the GIMP.
+        screen: the screen.
+        folder: for the GIMP's profile and log.
+        artifacts: for screenshots.
+    """
+
+    gimp: Gimp
+    screen: Screen = field(repr=False)
+    folder: Path
+    artifacts: Path
+
+    @property
+    def profile(self) -> Path:
+        """The profile of the GIMP that was started."""
+        return self.folder / "profile"
+
+    @property
+    def log(self) -> Path:
+        """The file with what GIMP prints."""
+        return self.folder / "gimp.log"
+
+    @contextlib.contextmanager
+    def start_gimp(
+        self, home: Path, gimprc: str = "", other_python: bool = False, variables: Mapping[str, str] | None = None
+    ) -> Iterator[Session]:
+        """Start GIMP with a fresh profile.
+
+        Args:
+            home: the folder of the user's styles.
+            gimprc: lines to add to GIMP's settings.
+            other_python: whether the filter believes that GIMP has another Python than its environment.
+            variables: more environment variables.
+        """
+        make_profile(self.profile, other_python)
+        with (self.profile / "gimprc").open("a") as settings:
+            settings.write(gimprc)
+        all_variables = environment(self.profile, home) | {"DISPLAY": self.screen.display} | dict(variables or {})
+        program = self.gimp.console.with_name(self.gimp.console.name.replace("-console", ""))
+        with Session(program, all_variables, self.log) as session:
+            yield session
+
+    def open_filter(self) -> str:
+        """Open the filter's dialog from the menu, move it into view, and return its window."""
+        self.screen.focus(self.screen.window(IMAGE_TITLE))
+        self.screen.keys(*OPEN_FILTER)
+        dialog = self.screen.window(DIALOG_TITLE)
+        self.screen.focus(dialog, position=(300, 100))
+        return dialog
+
+    def save_screenshot(self, name: str) -> None:
+        """Save what the screen shows as a PNG file among the artifacts."""
+        self.screen.shoot(self.artifacts / f"{name}.png")
