@@ -1,15 +1,18 @@
-"""The filter states its defaults and ranges itself, because GIMP asks for them first: they equal the engine's."""
+"""The defaults and ranges that the filter states itself, because GIMP asks for them before the engine is loaded."""
 
+import gettext
 import importlib
 import sys
 from unittest.mock import MagicMock
 
 import pytest
 
+from nst_core.base import language
 from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import ITERATIVE_RANGES, IterativeSettings
 from nst_core.base.recipes import Recipe
 from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.imaging.blend_settings import BlendSettings
 from tests.conftest import ROOT
 
 
@@ -19,8 +22,9 @@ def filter_module(monkeypatch):
     for name in ("gi", "gi.repository"):
         monkeypatch.setitem(sys.modules, name, MagicMock())
     monkeypatch.syspath_prepend(str(ROOT / "plugin/gimp/neural-style"))
-    known = set(sys.modules)
+    known, catalogues = set(sys.modules), gettext.bindtextdomain(language.DOMAIN)
     yield importlib.import_module
+    gettext.bindtextdomain(language.DOMAIN, catalogues)  # translation.py has set the filter's
     for name in set(sys.modules) - known:
         del sys.modules[name]
 
@@ -34,35 +38,36 @@ def defaults(filter_module):
     return {call.args[0]: call.args[-2] for call in calls}
 
 
-def test_defaults_of_the_filter_are_the_engines(defaults):
+def test_defaults_of_the_filter_match_the_engine(defaults):
     settings, fast = IterativeSettings(), FastSettings()
     assert defaults == {
         "style": "great-wave",
-        "strength": fast.strength,
+        "strength": fast.blend.strength,
         "stroke-size": fast.stroke_size,
         "full-resolution": fast.full_resolution,
-        "keep-colors": fast.keep_colors,
+        "keep-colors": fast.blend.keep_colors,
         "size": settings.size,
         "iterations": settings.iterations,
         "features": Recipe().features,
     }
 
 
-def test_ranges_of_the_filter_are_the_engines(filter_module):
+def test_ranges_of_the_filter_match_the_engine(filter_module):
     ranges = dict(filter_module("procedure_arguments").RANGES)
     for name in ("size", "iterations"):
         assert ranges.pop(name) == ITERATIVE_RANGES[name]
     assert set(ranges) == {"strength", "stroke-size"}
-    for name, (least, most) in ranges.items():
+    for name, settings in (("strength", BlendSettings), ("stroke-size", FastSettings)):
+        least, most = ranges[name]
         field = name.replace("-", "_")
         for value in (least, most):
-            FastSettings(**{field: value})
+            settings(**{field: value})
         for value in (least - 1e-6, most + 1e-6):
             with pytest.raises(StyleError):
-                FastSettings(**{field: value})
+                settings(**{field: value})
 
 
-def test_normal_quality_is_the_engines_default(filter_module):
+def test_normal_quality_matches_the_engine_default(filter_module):
     settings = IterativeSettings()
-    _, size, iterations = filter_module("gui.style_picture").QUALITIES["normal"]
+    _, size, iterations = filter_module("gui.style_picture_page").QUALITIES["normal"]
     assert (size, iterations) == (settings.size, settings.iterations)
