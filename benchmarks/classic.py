@@ -16,7 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.base.iterative_settings import IterativeSettings
-from nst_core.features.network import CombinedNetwork, FeatureNetwork, VGGNetwork
+from nst_core.features.combined import CombinedNetwork
+from nst_core.features.layers import Layer
+from nst_core.features.network import FeatureNetwork
+from nst_core.features.vgg import VGGNetwork
 from nst_core.iterative.render import IterativeProgress
 from nst_core.losses.functional import content_loss, style_loss, total_variation
 from nst_core.pictures.resize import resized_to_area, resized_to_long_side
@@ -74,18 +77,19 @@ def activations(features: FeatureNetwork, image: Tensor, layers: Iterable[str]) 
         wanted = {layer for layer in layers if layer not in found and layer in network.layers}
         if not wanted:
             continue
-        x, block = network.preprocessing(image), "1"
+        x = network.preprocessing(image)
         for conv, convolution in network.convolutions.items():
-            if conv[4] != block:
-                x, block = F.max_pool2d(x, 2) if network.pooling == "max" else F.avg_pool2d(x, 2), conv[4]
+            place = Layer.parse(conv)
+            if place == place.first_of_block and place.block > 1:
+                x = F.max_pool2d(x, 2) if network.pooling == "max" else F.avg_pool2d(x, 2)
             x = F.relu(convolution(x))
-            layer = "relu" + conv[4:]
+            layer = str(place.relu)
             if layer in wanted:
                 if layer in network.heads:
                     found[layer] = network.heads[layer](x)
                 else:
                     found[layer] = F.relu(network.heads[conv](x)) if network.heads else x
-            if layer == max(wanted):
+            if layer == max(wanted, key=Layer.parse):
                 break
     return found
 

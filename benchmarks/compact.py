@@ -30,7 +30,8 @@ from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
 from nst_core.distill.distillation import agreement
 from nst_core.features.catalogue import load_features
-from nst_core.features.network import FeatureNetwork, vgg
+from nst_core.features.network import FeatureNetwork
+from nst_core.features.vgg import build_vgg
 from nst_core.iterative.render import render
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
@@ -120,7 +121,7 @@ def compare(
 def time_ratio(compact: FeatureNetwork, device: torch.device) -> float:
     """Time of an iteration with ``compact`` over that with VGG-19 to the same depth, taken in turns."""
     image = torch.rand(1, 3, TIMED_SIZE, TIMED_SIZE, device=device)
-    networks = {"compact": compact, "vgg19": vgg("timed", random_vgg19(), "vgg19").to(device)}
+    networks = {"compact": compact, "vgg19": build_vgg("timed", random_vgg19(), "vgg19").to(device)}
     work = {name: waiting(_iteration(network, image), device) for name, network in networks.items()}
     seconds = in_turns(work, TIMED_ITERATIONS)
     return ratio(seconds["compact"], seconds["vgg19"])

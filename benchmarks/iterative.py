@@ -51,7 +51,8 @@ from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
 from nst_core.features.catalogue import load_features
-from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, FeatureNetwork
+from nst_core.features.layers import VGG19_TO_CONV5_1, torchvision_keys
+from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.render import IterativeProgress, render
 from nst_core.iterative.stages import plan_stages
 from nst_core.losses.objective import Objective
@@ -169,14 +170,12 @@ def better(assets: Path) -> str:
 
 def random_vgg19() -> dict[str, Tensor]:
     """Random weights in the shape of VGG-19 to conv5_1, with torchvision's names: only shapes matter for the time."""
-    state, index, into = {}, 0, 3
-    for block, count in enumerate((*CONVOLUTIONS_PER_BLOCK["vgg19"][:4], 1), 1):
-        out = 64 * 2 ** min(block - 1, 3)
-        for _ in range(count):
-            state[f"features.{index}.weight"] = torch.randn(out, into, 3, 3) * (2 / (into * 9)) ** 0.5
-            state[f"features.{index}.bias"] = torch.zeros(out)
-            into, index = out, index + 2
-        index += 1
+    state, into = {}, 3
+    for layer, key in torchvision_keys(VGG19_TO_CONV5_1).items():
+        out = 64 * 2 ** min(layer.block - 1, 3)
+        state[f"{key}.weight"] = torch.randn(out, into, 3, 3) * (2 / (into * 9)) ** 0.5
+        state[f"{key}.bias"] = torch.zeros(out)
+        into = out
     return state
 
 

@@ -25,12 +25,14 @@ from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.base.training_settings import DistillSettings
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.distill.student_renders import StudentRenders
-from nst_core.features.network import CONVOLUTIONS_PER_BLOCK, TORCHVISION, FeatureNetwork, VGGNetwork
+from nst_core.features.layers import VGG19_TO_CONV5_1, Layer
+from nst_core.features.network import TORCHVISION, FeatureNetwork
+from nst_core.features.vgg import VGGNetwork
 from nst_core.losses.functional import gram_matrix
 from nst_core.pictures.photos import PictureSource
 
 CHECKPOINT_FORMAT = 3
-CONV_LAYERS = tuple(layer.replace("relu", "conv") for layer in GATYS_STYLE_LAYERS)
+CONV_LAYERS = tuple(str(Layer.parse(layer).conv) for layer in GATYS_STYLE_LAYERS)
 # The smallest crop of a photo, as a share of its short side: fine detail at full sharpness, and whole scenes.
 LEAST_CROP = 0.35
 # How much the features before the ReLU count, which hardly any loss asks for, beside those after it.
@@ -149,12 +151,12 @@ def new_network(settings: DistillSettings, channels: dict[str, int]) -> VGGNetwo
     ``channels`` says how many of its own the heads of each of ``CONV_LAYERS`` answer with.
     """
     convolutions, heads, into = {}, dict[str, tuple[Tensor, Tensor]](), 3
-    for block, count in enumerate((*CONVOLUTIONS_PER_BLOCK["vgg19"][:4], 1), 1):
+    for block, count in enumerate(VGG19_TO_CONV5_1, 1):
         width = settings.channels[block - 1]
         for number in range(1, count + 1):
-            convolutions[f"conv{block}_{number}"] = _random(width, into, 3, 2.0)
+            convolutions[str(Layer(block, number, "conv"))] = _random(width, into, 3, 2.0)
             into = width
-        conv = f"conv{block}_1"
+        conv = str(Layer(block, 1, "conv"))
         heads |= {layer: _random(channels[conv], width, 1, 1.0) for layer in (conv, _relu(conv))}
     return VGGNetwork("compact", convolutions, TORCHVISION, heads=heads).requires_grad_(True)
 
@@ -230,7 +232,7 @@ def _scales(
 
 
 def _relu(conv: str) -> str:
-    return conv.replace("conv", "relu")
+    return str(Layer.parse(conv).relu)
 
 
 def _losses(student: VGGNetwork, layer: str, own: Tensor, before: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
@@ -280,12 +282,12 @@ def _gram_loss(gram: Tensor, target: Tensor, scale: Tensor) -> Tensor:
 
 def _freeze_before(student: VGGNetwork, first: str) -> list[nn.Parameter]:
     """Leave what the layers before ``first`` need without gradient; the parameters that are left to learn."""
-    before = [layer for layer in CONV_LAYERS if layer < first]
+    before = [layer for layer in CONV_LAYERS if Layer.parse(layer) < Layer.parse(first)]
     for layer in before:
         for head in (layer, _relu(layer)):
             student.heads[head].requires_grad_(False)
     for layer, convolution in student.convolutions.items():
-        if before and layer <= before[-1]:
+        if before and Layer.parse(layer) <= Layer.parse(before[-1]):
             convolution.requires_grad_(False)
     return [parameter for parameter in student.parameters() if parameter.requires_grad]
 
@@ -300,7 +302,7 @@ def _on_teachers_scale(student: VGGNetwork, scales: dict[str, Tensor]) -> VGGNet
     heads = {}
     for layer, module in student.heads.items():
         weight, bias = parts(module)
-        scale = scales["conv" + layer[4:]].flatten()
+        scale = scales[str(Layer.parse(layer).conv)].flatten()
         heads[layer] = (weight * scale.view(-1, 1, 1, 1), bias * scale)
     convolutions = {layer: parts(module) for layer, module in student.convolutions.items()}
     return VGGNetwork("compact", convolutions, TORCHVISION, heads=heads)
@@ -318,7 +320,7 @@ def _start_from(student: VGGNetwork, start: FeatureNetwork, scales: dict[str, Te
                     continue
                 weight, bias = (cast(Tensor, getattr(start.get_submodule(name), part)) for part in ("weight", "bias"))
                 if name.startswith("heads"):
-                    scale = scales["conv" + name[-3:]].flatten()
+                    scale = scales[str(Layer.parse(name.removeprefix("heads.")).conv)].flatten()
                     weight, bias = weight / scale.view(-1, 1, 1, 1), bias / scale
                 out, into = weight.shape[:2]
                 module.weight[:out] = 0

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
-from nst_core.features import network as features
 from nst_core.features import weight_files
+from nst_core.features.combined import CombinedNetwork
 from nst_core.features.downloads import Download, DownloadProgress, fetch, ignore
+from nst_core.features.network import FeatureNetwork
 from nst_core.features.normalize import normalized
+from nst_core.features.vgg import VGGNetwork, build_compact, build_slim, build_vgg
 from nst_core.losses.objective import SMALLEST_SIDE
 from nst_core.pictures.photos import Photos
 
@@ -45,7 +47,7 @@ def named(source: str) -> str:
 
 def load_features(
     source: str, pooling: str = "max", reference_photos: Path | None = None, progress: DownloadProgress = ignore
-) -> features.FeatureNetwork:
+) -> FeatureNetwork:
     """The feature network that ``source`` names.
 
     Args:
@@ -75,7 +77,7 @@ def load_features(
     if Path(source).is_file():
         return _network(Path(source).stem, Path(source), pooling)
     if "+" in source:
-        return features.CombinedNetwork([load_features(part, pooling, None, progress) for part in source.split("+")])
+        return CombinedNetwork([load_features(part, pooling, None, progress) for part in source.split("+")])
     raise StyleError(
         _(
             "There is no feature network {source!r}: give auto, {downloads}, compact, a file of weights that "
@@ -84,12 +86,12 @@ def load_features(
     )
 
 
-def _network(name: str, path: Path, pooling: str) -> features.VGGNetwork:
+def _network(name: str, path: Path, pooling: str) -> VGGNetwork:
     file = weight_files.read(path)
     if pooling != "max":
         name = f"{name}-{pooling}"  # another network, as far as results are concerned
     if file.layout == "slim":
-        return features.slim(name, file.state, pooling)
+        return build_slim(name, file.state, pooling)
     if file.layout == "compact":
-        return features.compact(name, file.state, pooling)
-    return features.vgg(name, file.state, file.layout, file.preprocessing, pooling)
+        return build_compact(name, file.state, pooling)
+    return build_vgg(name, file.state, file.layout, file.preprocessing, pooling)

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from nst_core.base.errors import StyleError
-from nst_core.features.network import CombinedNetwork, FeatureNetwork, VGGNetwork
+from nst_core.features.combined import CombinedNetwork
+from nst_core.features.layers import Layer
+from nst_core.features.network import FeatureNetwork
+from nst_core.features.vgg import VGGNetwork
 
 
 def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNetwork:
@@ -44,7 +47,7 @@ def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNe
 
 def _mean_activations(network: VGGNetwork, pictures: Sequence[Tensor]) -> Mapping[str, Tensor]:
     """The mean of every channel after its ReLU, [C] by convolution; 1 for those that never fire."""
-    relus = [layer for layer in network.layers if layer.startswith("relu")]
+    relus = [layer for layer in network.layers if Layer.parse(layer).kind == "relu"]
     sums: dict[str, Tensor] = {}
     positions = dict.fromkeys(relus, 0)
     with torch.no_grad():
@@ -54,5 +57,5 @@ def _mean_activations(network: VGGNetwork, pictures: Sequence[Tensor]) -> Mappin
                 positions[layer] += activation[:, 0].numel()
     if not sums:
         raise StyleError("There are no pictures to normalise the feature network with; give at least one.")
-    means = {layer.replace("relu", "conv"): total / positions[layer] for layer, total in sums.items()}
+    means = {str(Layer.parse(layer).conv): total / positions[layer] for layer, total in sums.items()}
     return {layer: torch.where(mean > 0, mean, 1) for layer, mean in means.items()}

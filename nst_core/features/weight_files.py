@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
-from nst_core.features.network import CAFFE, CONVOLUTIONS_PER_BLOCK, MATCONVNET, TORCHVISION, Preprocessing
+from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK, torchvision_keys
+from nst_core.features.network import CAFFE, MATCONVNET, TORCHVISION, Preprocessing
 
 # The top-left corner of conv1_1's first filter over its input channels, in BGR order, in the networks that Oxford's
 # Visual Geometry Group published with Simonyan and Zisserman 2014.
@@ -240,23 +241,12 @@ def _as_torchvision(path: Path, state: dict[str, Tensor]) -> tuple[str, dict[str
                 "conv1_1); choose a file of VGG-19 or VGG-16."
             ).format(path=path)
         )
-    for kind in CONVOLUTIONS_PER_BLOCK:
-        keys = _torchvision_keys(kind)
+    for kind, counts in CONVOLUTIONS_PER_BLOCK.items():
+        keys = {str(layer): key for layer, key in torchvision_keys(counts).items()}
         for names in (keys, {key: key for key in keys.values()}):
             if found == set(list(names)[: len(found)]):
                 return kind, {f"{names[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v for k, v in state.items()}
     raise _another_network(path, "its convolutions are not those of VGG-19 or VGG-16, from conv1_1 on without a gap")
-
-
-def _torchvision_keys(kind: str) -> dict[str, str]:
-    """{"conv1_1": "features.0", "conv1_2": "features.2", "conv2_1": "features.5" ...}"""
-    keys, index = {}, 0
-    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[kind], 1):
-        for number in range(1, count + 1):
-            keys[f"conv{block}_{number}"] = f"features.{index}"
-            index += 2  # the convolution and its ReLU
-        index += 1  # the pooling between blocks
-    return keys
 
 
 def _another_network(path: Path, why: str) -> StyleError:

@@ -11,6 +11,7 @@ from torch import Tensor
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.features.layers import Layer
 from nst_core.features.network import FeatureNetwork, plain_relu
 from nst_core.losses import functional as losses
 
@@ -26,8 +27,10 @@ def fitted(settings: ObjectiveSettings, network: FeatureNetwork) -> tuple[Object
     valid, notes = network.layers, dict[str, str]()
 
     def nearby(layer: str) -> str:
-        first = layer[: layer.rfind("_")] + "_1"
-        if layer in valid or layer not in settings.nearby_layers or first not in valid:
+        if layer in valid or layer not in settings.nearby_layers:
+            return layer
+        first = str(Layer.parse(layer).first_of_block)
+        if first not in valid:
             return layer
         notes[layer] = f"{network.name} has no {layer}; {first} takes its place."
         return first

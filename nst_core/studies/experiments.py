@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.base.iterative_settings import STARTS, IterativeSettings
-from nst_core.features.network import FeatureNetwork, VGGNetwork
+from nst_core.features.network import FeatureNetwork
+from nst_core.features.vgg import VGGNetwork
 from nst_core.iterative.render import IterativeProgress, first_picture, render
 from nst_core.iterative.stages import plan_stages
 from nst_core.losses.metrics import Judge

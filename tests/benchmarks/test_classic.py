@@ -8,7 +8,7 @@ from benchmarks import classic  # noqa: E402
 from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.network import CombinedNetwork  # noqa: E402
+from nst_core.features.combined import CombinedNetwork  # noqa: E402
 from nst_core.iterative.render import render  # noqa: E402
 
 

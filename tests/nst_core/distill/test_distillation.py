@@ -12,7 +12,8 @@ from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.distill.student_renders import LEAST_CROP, ROUND, StudentRenders  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features import network as features  # noqa: E402
+from nst_core.features.network import TORCHVISION  # noqa: E402
+from nst_core.features.vgg import VGGNetwork, build_compact  # noqa: E402
 from nst_core.pictures.photos import Photos  # noqa: E402
 
 SETTINGS = DistillSettings(channels=(4, 6, 8, 8, 8), steps=6, batch=4, crop=48)
@@ -81,7 +82,7 @@ def test_a_saved_network_is_small_and_answers_the_same(run, tmp_path):
         assert file.metadata() == {"layout": "compact", "teacher": "slim", "steps": "6"}
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
-    loaded = features.compact("compact", state)
+    loaded = build_compact("compact", state)
     image = torch.rand(1, 3, 64, 48)
     assert loaded.layers == student.layers
     for layer in GATYS_STYLE_LAYERS:
@@ -123,7 +124,7 @@ def test_agreement_counts_dead_channels_as_none(slim_weights):
     teacher = weights.load_features(str(slim_weights))
     pictures = [torch.rand(1, 3, 32, 32) for _ in range(2)]
     assert distill.agreement(teacher, teacher, pictures, ["relu1_1"])["relu1_1"] == pytest.approx(1.0, abs=1e-6)
-    dead = features.VGGNetwork("dead", {"conv1_1": (torch.zeros(12, 3, 3, 3), -torch.ones(12))})
+    dead = VGGNetwork("dead", {"conv1_1": (torch.zeros(12, 3, 3, 3), -torch.ones(12))})
     assert distill.agreement(dead, teacher, pictures, ["relu1_1"])["relu1_1"] == 0.0
 
 
@@ -172,7 +173,7 @@ def test_the_losses_are_those_of_all_channels_written_out(slim_weights, layer):
     relu, scale = distill._relu(layer), 0.5 + torch.rand(1, 12, 1, 1, generator=generator)
     batch = torch.rand(3, 3, 48, 64, generator=generator)
     teacher = weights.load_features(str(slim_weights))(batch, [layer])[layer]
-    trunk = features.VGGNetwork("own", {}, features.TORCHVISION)
+    trunk = VGGNetwork("own", {}, TORCHVISION)
     trunk.convolutions = student.convolutions
     found = distill._losses(student, layer, trunk(batch, [relu])[relu], teacher, scale)
 

@@ -9,7 +9,11 @@ from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
 from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features import network as features  # noqa: E402
+from nst_core.features.combined import CombinedNetwork  # noqa: E402
+from nst_core.features.convolution_kernels import max_pool, reflect_pad  # noqa: E402
+from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
+from nst_core.features.network import CAFFE, CAFFE_MEAN, TORCHVISION_MEAN, TORCHVISION_STD  # noqa: E402
+from nst_core.features.vgg import VGGNetwork, build_slim, build_vgg  # noqa: E402
 
 PLACES = [layer[4:] for layer in GATYS_STYLE_LAYERS]
 
@@ -17,7 +21,7 @@ PLACES = [layer[4:] for layer in GATYS_STYLE_LAYERS]
 def random_vgg(kind: str, deepest: int) -> dict:
     """Random tensors in torchvision's layout, for shapes and names only."""
     generator, state, index, into = torch.Generator().manual_seed(0), {}, 0, 3
-    for block, count in enumerate(features.CONVOLUTIONS_PER_BLOCK[kind][:deepest], 1):
+    for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[kind][:deepest], 1):
         for _ in range(count):
             out = 64 * 2 ** min(block - 1, 3)
             state[f"features.{index}.weight"] = torch.randn(out, into, 3, 3, generator=generator) * 0.05
@@ -29,7 +33,7 @@ def random_vgg(kind: str, deepest: int) -> dict:
 
 @pytest.mark.parametrize(("kind", "count"), [("vgg19", 16), ("vgg16", 13)])
 def test_vgg_layers_have_the_shapes_of_the_paper(kind, count):
-    network = features.vgg(kind, random_vgg(kind, 5), kind)
+    network = build_vgg(kind, random_vgg(kind, 5), kind)
     assert len(network.convolutions) == count
     found = network(torch.rand(1, 3, 64, 48), ["relu1_1", "conv3_1", "relu5_1"])
     assert {k: tuple(v.shape) for k, v in found.items()} == {
@@ -43,9 +47,9 @@ def test_vgg_layers_have_the_shapes_of_the_paper(kind, count):
 def test_the_keys_are_torchvisions_own():
     torchvision = pytest.importorskip("torchvision")
     model = torchvision.models.vgg16(weights=None).eval()
-    network = features.vgg("vgg16", model.state_dict(), "vgg16")
+    network = build_vgg("vgg16", model.state_dict(), "vgg16")
     image = torch.rand(1, 3, 32, 32, requires_grad=True)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (features.TORCHVISION_MEAN, features.TORCHVISION_STD))
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (TORCHVISION_MEAN, TORCHVISION_STD))
     expected = model.features[:23]((image - mean) / std)  # up to the ReLU after conv4_3
     found = network(image, ["relu4_3"])["relu4_3"]
     torch.testing.assert_close(found, expected)
@@ -54,7 +58,7 @@ def test_the_keys_are_torchvisions_own():
 
 @pytest.mark.parametrize("heads", [False, True])
 def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, heads):
-    network = weights.load_features(str(slim_weights)) if heads else features.vgg("x", random_vgg("vgg19", 2), "vgg19")
+    network = weights.load_features(str(slim_weights)) if heads else build_vgg("x", random_vgg("vgg19", 2), "vgg19")
     image = torch.rand(1, 3, 32, 32)
     both = network(image, ["conv2_1", "relu2_1"])
     assert both["conv2_1"].min() < 0
@@ -65,7 +69,7 @@ def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, head
 
 @pytest.mark.parametrize("heads", [False, True])
 def test_a_relu_may_be_replaced_at_the_layers_that_are_asked_for(slim_weights, heads):
-    network = weights.load_features(str(slim_weights)) if heads else features.vgg("x", random_vgg("vgg19", 2), "vgg19")
+    network = weights.load_features(str(slim_weights)) if heads else build_vgg("x", random_vgg("vgg19", 2), "vgg19")
     picture, seen = torch.rand(1, 3, 32, 32), []
 
     def halved(layer, before):
@@ -84,8 +88,8 @@ def test_a_relu_may_be_replaced_at_the_layers_that_are_asked_for(slim_weights, h
 def test_average_pooling_averages():
     state = random_vgg("vgg19", 2)
     image = torch.rand(1, 3, 16, 16)
-    found = {p: features.vgg("x", state, "vgg19", pooling=p)(image, ["conv2_1"])["conv2_1"] for p in ("max", "average")}
-    before = features.vgg("x", state, "vgg19")(image, ["relu1_2"])["relu1_2"]
+    found = {p: build_vgg("x", state, "vgg19", pooling=p)(image, ["conv2_1"])["conv2_1"] for p in ("max", "average")}
+    before = build_vgg("x", state, "vgg19")(image, ["relu1_2"])["relu1_2"]
     pooled = torch.nn.functional.avg_pool2d(before, 2)
     expected = torch.nn.functional.conv2d(pooled, state["features.5.weight"], state["features.5.bias"], padding=1)
     torch.testing.assert_close(found["average"], expected)
@@ -97,7 +101,7 @@ def test_a_reflected_border_and_its_gradient_are_pytorchs_own(size):
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(2, 3, *size, generator=generator, requires_grad=True)
     weights = torch.rand(2, 3, size[0] + 2, size[1] + 2, generator=generator)
-    ours = features._Reflected.apply(image)
+    ours = reflect_pad(image)
     pytorchs = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect")
     assert torch.equal(ours, pytorchs)
     torch.testing.assert_close(*(torch.autograd.grad((one * weights).sum(), image)[0] for one in (ours, pytorchs)))
@@ -109,10 +113,10 @@ def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
     """Of the first convolution it is worked out in another way, by two by two pixels."""
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(64, 3, 3, 3, generator=generator), torch.randn(64, generator=generator)
-    network = features.VGGNetwork("x", {"conv1_1": (weight, bias)}, features.CAFFE, padding_mode=padding_mode).double()
+    network = VGGNetwork("x", {"conv1_1": (weight, bias)}, CAFFE, padding_mode=padding_mode).double()
     picture = torch.rand(2, 3, *size, dtype=torch.float64, generator=generator, requires_grad=True)
     mode = "constant" if padding_mode == "zeros" else padding_mode
-    mean = torch.tensor(features.CAFFE_MEAN, dtype=torch.float64).view(1, 3, 1, 1)
+    mean = torch.tensor(CAFFE_MEAN, dtype=torch.float64).view(1, 3, 1, 1)
     padded = torch.nn.functional.pad((255 * picture - mean).flip(1), (1, 1, 1, 1), mode)
     expected = torch.nn.functional.conv2d(padded, weight.double(), bias.double())
     found = network(picture, ["conv1_1"])["conv1_1"]
@@ -121,7 +125,7 @@ def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
 
 
 def test_the_gradient_of_a_picture_in_bfloat16():
-    network = features.vgg("x", random_vgg("vgg19", 1), "vgg19")
+    network = build_vgg("x", random_vgg("vgg19", 1), "vgg19")
     picture = torch.rand(1, 3, 33, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
     gradients = []
     for low in (False, True):
@@ -140,7 +144,7 @@ def test_an_unknown_layer_is_refused_with_the_valid_ones(slim_weights):
 
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(StyleError, match="max, average"):
-        features.vgg("x", random_vgg("vgg19", 1), "vgg19", pooling="median")
+        build_vgg("x", random_vgg("vgg19", 1), "vgg19", pooling="median")
 
 
 def test_slim_heads_answer_in_their_own_channels(slim_weights):
@@ -154,7 +158,7 @@ def test_a_slim_network_begins_with_the_convolution_of_single_pixels_of_its_file
     # Of one colour, it sees brightness only, and its offset is none that a mean of the picture would make.
     mixing, offset = torch.rand(3, colours, 1, 1).expand(3, 3, 1, 1).contiguous(), torch.rand(3)
     image = torch.rand(1, 3, 32, 32)
-    found = features.slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
+    found = build_slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
     padded = torch.nn.functional.pad(torch.conv2d(image, mixing, offset), (1, 1, 1, 1), mode="reflect")
     own = torch.conv2d(padded, state["conv11.weight"], state["conv11.bias"]).relu()
     expected = torch.conv2d(own, state["conv11_aux.weight"], state["conv11_aux.bias"]).relu()
@@ -179,9 +183,9 @@ def test_a_linear_head_is_condensed_to_what_the_network_has_itself():
 
 def test_what_is_not_linear_is_not_condensed(slim_weights):
     slim = weights.load_features(str(slim_weights))
-    true = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
+    true = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
     assert slim.condensed(["relu1_1"]) == (slim, {}) and true.condensed() == (true, {})
-    both, none = features.CombinedNetwork([true, slim]).condensed(["relu1_1", "relu5_1"])
+    both, none = CombinedNetwork([true, slim]).condensed(["relu1_1", "relu5_1"])
     assert none == {}
     assert both.name == "true+slim" and both.parts == [true, slim] and both.parts[1].exact
 
@@ -201,8 +205,8 @@ def test_slim_network_agrees_with_the_true_one(assets, read_photo):
 
 def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_weights):
     deep = weights.load_features(str(slim_weights))
-    shallow = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
-    both = features.CombinedNetwork([shallow, deep])
+    shallow = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
+    both = CombinedNetwork([shallow, deep])
     assert both.name == "true+slim"
     image = torch.rand(1, 3, 32, 32)
     found = both(image, GATYS_STYLE_LAYERS)
@@ -213,8 +217,8 @@ def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_wei
 
 
 def test_a_slim_network_of_a_combined_one_is_exact_in_bfloat16_and_only_its_gradient_is_rounded(slim_weights):
-    shallow = features.vgg("true", random_vgg("vgg19", 2), "vgg19")
-    both = features.CombinedNetwork([shallow, weights.load_features(str(slim_weights))])
+    shallow = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
+    both = CombinedNetwork([shallow, weights.load_features(str(slim_weights))])
     image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
     found, gradients = [], []
     for low in (False, True):
@@ -229,8 +233,8 @@ def test_a_slim_network_of_a_combined_one_is_exact_in_bfloat16_and_only_its_grad
 
 
 def test_a_combined_network_refuses_what_none_has(slim_weights):
-    both = features.CombinedNetwork(
-        [features.vgg("true", random_vgg("vgg19", 1), "vgg19"), weights.load_features(str(slim_weights))]
+    both = CombinedNetwork(
+        [build_vgg("true", random_vgg("vgg19", 1), "vgg19"), weights.load_features(str(slim_weights))]
     )
     with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu1_2, relu2_1, relu3_1, relu4_1, relu5_1"):
         both(torch.rand(1, 3, 32, 32), ["relu4_2"])
@@ -243,8 +247,7 @@ def test_a_combined_network_refuses_what_none_has(slim_weights):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_max_pooling_of_one_picture_is_pytorchs_and_so_is_its_gradient(layout, shape, dtype):
     start = torch.randint(4, shape).to(dtype).contiguous(memory_format=layout).requires_grad_(True)  # with ties
-    network = features.vgg("pooled", random_vgg("vgg19", 2), "vgg19")
-    found, expected = network._pool(start), torch.max_pool2d(start, 2)
+    found, expected = max_pool(start), torch.max_pool2d(start, 2)
     weights = torch.rand_like(expected)
     assert torch.equal(found, expected)
     assert found.is_contiguous(memory_format=torch.channels_last)

@@ -4,12 +4,13 @@ torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features import network as features  # noqa: E402
+from nst_core.features.combined import CombinedNetwork  # noqa: E402
 from nst_core.features.normalize import normalized  # noqa: E402
+from nst_core.features.vgg import VGGNetwork  # noqa: E402
 from nst_core.pictures.photos import Photos  # noqa: E402
 
 
-def random_network(pooling: str, padding: str = "zeros") -> features.VGGNetwork:
+def random_network(pooling: str, padding: str = "zeros") -> VGGNetwork:
     """Random weights of eight channels to conv3_1, with one channel in conv1_2 that never fires."""
     generator, convolutions, into = torch.Generator().manual_seed(5), {}, 3
     for layer in ("conv1_1", "conv1_2", "conv2_1", "conv3_1"):
@@ -19,7 +20,7 @@ def random_network(pooling: str, padding: str = "zeros") -> features.VGGNetwork:
         )
         into = 8
     convolutions["conv1_2"][1][3] = -100.0
-    return features.VGGNetwork("random", convolutions, pooling=pooling, padding_mode=padding)
+    return VGGNetwork("random", convolutions, pooling=pooling, padding_mode=padding)
 
 
 def pictures() -> list:
@@ -99,7 +100,7 @@ def test_no_pictures_are_refused():
 
 
 def test_of_joined_networks_each_is_scaled(slim_weights):
-    both = features.CombinedNetwork([random_network("max"), weights.load_features(str(slim_weights))])
+    both = CombinedNetwork([random_network("max"), weights.load_features(str(slim_weights))])
     result = normalized(both, pictures())
     assert result.name == "random-normalised+slim-normalised"
     for layer in ("relu1_1", "relu5_1"):

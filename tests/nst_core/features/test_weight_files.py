@@ -13,12 +13,14 @@ from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill import distillation as distill  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features import network as features  # noqa: E402
 from nst_core.features import weight_files  # noqa: E402
+from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
+from nst_core.features.network import CAFFE, MATCONVNET, TORCHVISION  # noqa: E402
+from nst_core.features.vgg import build_vgg  # noqa: E402
 
 NAMES = {
     kind: [f"conv{block}_{n}" for block, count in enumerate(blocks, 1) for n in range(1, count + 1)]
-    for kind, blocks in features.CONVOLUTIONS_PER_BLOCK.items()
+    for kind, blocks in CONVOLUTIONS_PER_BLOCK.items()
 }
 # Written out, so that no code is checked against itself.
 TORCHVISION_INDICES = {
@@ -161,7 +163,7 @@ def assert_same(found, expected):
 @every_format
 def test_the_same_weights_give_the_same_features_from_every_format(tmp_path, save):
     state = tensors(count=9)
-    expected = features.vgg("x", torchvision_keys(state, "vgg19"), "vgg19", features.CAFFE)(picture(), ["relu4_1"])
+    expected = build_vgg("x", torchvision_keys(state, "vgg19"), "vgg19", CAFFE)(picture(), ["relu4_1"])
     save(state, tmp_path / "weights.bin", "vgg19")
     network = weights.load_features(str(tmp_path / "weights.bin"))
     assert network.name == "weights" and network.layers[-1] == "relu4_1"
@@ -201,7 +203,7 @@ def test_oxfords_weights_are_known_by_their_first_filter(tmp_path, dtype, corner
     """In any precision, scaled or not, and in either order of the channels."""
     state = {key: value.to(dtype) for key, value in tensors(count=1, corner=corner).items()}
     state["conv1_1.weight"][0] *= 0.37
-    for turned, form in ((False, features.CAFFE), (True, features.MATCONVNET)):
+    for turned, form in ((False, CAFFE), (True, MATCONVNET)):
         if turned:
             state["conv1_1.weight"] = state["conv1_1.weight"].flip(1)
         save_file(torchvision_keys(state, "vgg19"), tmp_path / "x", {"preprocessing": "RGB 0..1"})
@@ -213,27 +215,27 @@ def test_oxfords_weights_are_known_by_their_first_filter(tmp_path, dtype, corner
 def test_the_reversed_channels_are_for_rgb():
     """A red picture: the two forms of one network see the same."""
     state, red = torchvision_keys(tensors(count=1), "vgg19"), torch.tensor([0.9, 0.1, 0.2]).view(1, 3, 1, 1)
-    caffe = features.vgg("x", state, "vgg19", features.CAFFE)(red, ["conv1_1"])
+    caffe = build_vgg("x", state, "vgg19", CAFFE)(red, ["conv1_1"])
     state["features.0.weight"] = state["features.0.weight"].flip(1)
-    torch.testing.assert_close(features.vgg("x", state, "vgg19", features.MATCONVNET)(red, ["conv1_1"]), caffe)
+    torch.testing.assert_close(build_vgg("x", state, "vgg19", MATCONVNET)(red, ["conv1_1"]), caffe)
 
 
 def test_unknown_weights_get_what_the_file_states_or_its_format_means(tmp_path):
     state = tensors(count=1, corner=(0.1, -0.2, 0.3))
     path = tmp_path / "x"
     for save, form in (
-        (save_safetensors, features.TORCHVISION),
-        (save_pth, features.TORCHVISION),
-        (save_pth_of_gatys, features.CAFFE),
-        (save_keras_1, features.CAFFE),
-        (save_matconvnet, features.MATCONVNET),
+        (save_safetensors, TORCHVISION),
+        (save_pth, TORCHVISION),
+        (save_pth_of_gatys, CAFFE),
+        (save_keras_1, CAFFE),
+        (save_matconvnet, MATCONVNET),
     ):
         save(state, path, "vgg19")
         assert weights.load_features(str(path)).preprocessing == form
     for text, form in (
-        ("BGR, 0..255, minus the mean", features.CAFFE),
-        ("RGB, 0..255, minus the mean", features.MATCONVNET),
-        ("RGB 0..1, normalised", features.TORCHVISION),
+        ("BGR, 0..255, minus the mean", CAFFE),
+        ("RGB, 0..255, minus the mean", MATCONVNET),
+        ("RGB 0..1, normalised", TORCHVISION),
     ):
         save_file(state, path, {"preprocessing": text})
         assert weights.load_features(str(path)).preprocessing == form
@@ -241,7 +243,7 @@ def test_unknown_weights_get_what_the_file_states_or_its_format_means(tmp_path):
 
 def test_the_true_weights_are_known(assets):
     """Oxford's are; the same filters with another preprocessing folded in, much alike, are not."""
-    for name, form in (("caffe", features.CAFFE), ("rgbnorm", None)):
+    for name, form in (("caffe", CAFFE), ("rgbnorm", None)):
         state = weight_files.read(assets / f"weights/vgg19_conv1_1-conv3_4_{name}.safetensors").state
         assert weight_files.oxford_preprocessing(state["features.0.weight"]) == form
 

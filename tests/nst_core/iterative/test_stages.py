@@ -6,7 +6,8 @@ torch = pytest.importorskip("torch")
 
 from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.network import CombinedNetwork, vgg  # noqa: E402
+from nst_core.features.combined import CombinedNetwork  # noqa: E402
+from nst_core.features.vgg import build_vgg  # noqa: E402
 from nst_core.iterative.stages import plan_stages  # noqa: E402
 
 
@@ -40,7 +41,7 @@ def test_first_and_smaller_sizes_have_their_own_iterations(network):
 
 def test_distilled_features_end_with_adam(slim_weights):
     """Features from heads are predictions; a plain network's are not, and the first network decides for a mixture."""
-    slim, plain = load_features(str(slim_weights)), vgg("plain", vgg_state(), "vgg19")
+    slim, plain = load_features(str(slim_weights)), build_vgg("plain", vgg_state(), "vgg19")
     mixtures = CombinedNetwork([plain, slim]), CombinedNetwork([slim, plain])
     settings = replace(PLAIN_SETTINGS, size=64, coarsest=45, iterations=9, smaller_iterations=2)
 
