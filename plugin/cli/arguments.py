@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--cards", type=Path, metavar="FILE.toml", help="the same of several styles: [[style]] each")
 
     def study_arguments(sub: argparse.ArgumentParser) -> None:
-        from plugin.cli.study_kinds import KINDS
+        from nst_core.studies.kinds import KINDS
 
         usual = next(kind.defaults for kind in KINDS.values() if kind.two_pictures)
         sub.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -170,32 +170,41 @@ def render(options: argparse.Namespace) -> Report:
 
 
 def study(options: argparse.Namespace) -> Report:
-    """Sheets of pictures and tables that show what a layer knows or what a setting does."""
-    from plugin.cli.study_kinds import KINDS, run_study
+    """Show what a layer knows or what a setting does, in sheets of pictures and tables."""
+    from nst_core.studies.kinds import KINDS
+    from plugin.cli.picture_files import read_picture
+    from plugin.cli.study_files import check_study_folder, write_study
     from plugin.engine.iterative.iterative_painting import require_torch
+    from plugin.engine.iterative.study import StudyRequest, run_study
 
     require_torch()
-    given = _given(options, (*STUDY_OPTIONS, "optimizer"))
-    chosen = {"objective": _given(options, OBJECTIVE_OPTIONS)}
-    recipe = from_data(given | chosen, Recipe(KINDS[options.name].defaults))
+    kind, name = KINDS[options.name], options.name
+    given = _given(options, (*STUDY_OPTIONS, "optimizer", "features", "pooling"))
+    recipe = from_data(given | {"objective": _given(options, OBJECTIVE_OPTIONS)}, Recipe(kind.defaults))
+    if kind.two_pictures and options.style_image is None:
+        raise StyleError(f"The study {name} compares a photo with a style picture; give one with --style-image.")
+    check_study_folder(options.output)
+    request = StudyRequest(
+        name,
+        read_picture(options.picture).picture,
+        read_picture(options.style_image).picture if options.style_image else None,
+        recipe,
+        options.device,
+        options.reference_photos,
+        options.content_weights or (),
+    )
     with stages() as stage, bar(0) as show:
-        report = run_study(
-            options.name,
-            options.picture,
-            options.style_image,
-            options.output,
-            recipe.settings,
-            lambda step: show(step.done, step.losses, step.total),
-            stage,
-            features=options.features,
-            pooling=options.pooling,
-            device=options.device,
-            reference_photos=options.reference_photos,
-            content_weights=options.content_weights or (),
-        )
-    for file in report["files"]:
+        result = run_study(request, lambda step: show(step.done, step.losses, step.total), stage)
+    files = [str(file) for file in write_study(name, result.findings, options.output)]
+    for file in files:
         _say(options, file)
-    return report
+    return {
+        "study": name,
+        "files": files,
+        "feature_network": result.feature_network,
+        "device": result.device,
+        "results": result.findings.rows,
+    }
 
 
 def train(options: argparse.Namespace) -> Report:

@@ -1,0 +1,38 @@
+"""The files of a study: a sheet of pictures, a table, and a plot and a table of its losses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_core.base.errors import StyleError
+from plugin.cli.figures import check_matplotlib, write_losses, write_sheet, write_table
+from plugin.cli.picture_files import check_folder
+
+if TYPE_CHECKING:
+    from nst_core.studies.sheets import Findings
+
+
+def check_study_folder(folder: Path) -> None:
+    """Raise StyleError if a study could not be drawn or written into ``folder``, which may not exist yet."""
+    check_matplotlib()
+    if not folder.is_dir():
+        if folder.exists():
+            raise StyleError(f"{folder} is a file; name a folder for the sheets.")
+        check_folder(folder)
+
+
+def write_study(name: str, findings: Findings, folder: Path) -> list[Path]:
+    """Write NAME.png and NAME.csv, and NAME-losses.png and NAME-losses.csv if there are losses; return the paths.
+
+    Makes ``folder`` if it does not exist. Raises StyleError if a file cannot be written.
+    """
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{name}.png", folder / f"{name}.csv"]
+    write_sheet(findings.sheet, files[0])
+    write_table(findings.rows, files[1])
+    if findings.losses:
+        for suffix in (".png", ".csv"):
+            files.append(folder / f"{name}-losses{suffix}")
+            write_losses(findings.sheet.title, findings.losses, files[-1])
+    return files
