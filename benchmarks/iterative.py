@@ -57,7 +57,7 @@ from nst_core.iterative.render import IterativeProgress, render
 from nst_core.iterative.stages import plan_stages
 from nst_core.losses.objective import Objective
 from nst_core.pictures.resize import resized, resized_to_area, resized_to_long_side
-from plugin.cli.figures import check_matplotlib
+from plugin.cli.figures.plots import check_matplotlib
 
 BETTER = "vgg19_conv1_1-conv3_4_caffe.safetensors+vgg19_distilled16x_conv5_1.safetensors"
 SAMPLES = Path(__file__).parent.parent / "plugin" / "samples"

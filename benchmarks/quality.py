@@ -40,7 +40,7 @@ from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
 from nst_core.style_file import Style
-from plugin.cli.figures import check_matplotlib
+from plugin.cli.figures.plots import check_matplotlib
 from plugin.cli.picture_files import read_picture
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks.yardstick import one_sentence
 from nst_core.studies.sheets import Cell, Sheet
 from nst_core.style_file import Style
-from plugin.cli.figures import write_sheet
+from plugin.cli.figures.sheet_page import write_sheet
 from plugin.cli.picture_files import read_picture
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings

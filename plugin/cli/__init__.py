@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line ``neural-style``: one of the engine's hosts."""

@@ -1,47 +1,39 @@
-"""Picture files in and out, through libvips: orientation, colour profile and 16 bits per channel are kept."""
+"""Read and write picture files through libvips, keeping orientation, colour profile and 16 bits per channel."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pyvips
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
+from plugin.cli.picture_records import record_in, with_record
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import check_memory
 
-# A decoded picture is held as float32 RGBA while its integer form is still there.
+# Decoding holds a picture as float32 RGBA together with its integer form.
 BYTES_PER_PIXEL = 48
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
+# libvips writes XMP into every format of PICTURE_SUFFIXES except GIF.
 KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
-# XMP is the one block of metadata that libvips writes into each of these formats but GIF.
-RECORD_NAMESPACE = "urn:neural-style:"
-NEW_XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"></rdf:RDF></x:xmpmeta>
-<?xpacket end="w"?>"""
 
 
 @dataclass(frozen=True, eq=False)
 class PictureFile:
-    """A picture and what its file said beside the pixels.
+    """A picture and what its file holds beside the pixels.
 
     Attributes:
+        picture: the pixels, upright and in sRGB.
         bits: 8 or 16 per channel.
-        has_alpha: whether the file had transparency.
-        profile: the ICC profile that the pixels were converted from, to go back to, or None.
+        has_alpha: whether the file has transparency.
+        profile: the ICC profile that the pixels were converted from, and are converted back to, or None.
         metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
         resolution: pixels per millimetre, across and down.
     """
@@ -55,7 +47,7 @@ class PictureFile:
 
 
 def read_picture(path: Path) -> PictureFile:
-    """Read any picture that libvips can, upright and in sRGB. Raises StyleError if it cannot be read whole."""
+    """Read any picture that libvips can read. Raises StyleError if it cannot be read to its end."""
     if not path.exists():
         raise StyleError(f"There is no picture {path}; check its name.")
     if path.is_dir():
@@ -73,15 +65,17 @@ def read_picture(path: Path) -> PictureFile:
         profile = _rgb_profile(image)
         pixels = _srgb_pixels(image)
     except pyvips.Error as error:
-        raise StyleError(f"{path} cannot be read as a picture ({_reason(error)}); open and save it anew.") from error
+        raise StyleError(
+            f"{path} cannot be read as a picture ({_reason(error)}); open it in another program and save it again."
+        ) from error
     return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres))
 
 
 def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:
-    """Write float32 RGBA ``pixels`` like ``source``: its bits, alpha, profile and metadata where the format has them.
+    """Write float32 RGBA ``pixels`` with the bits, alpha, profile and metadata of ``source``, if the format can.
 
-    ``record`` is data (as for JSON) on how the picture was made, for ``read_record``; GIF files have no place for it.
-    The file is written whole or not at all. Raises StyleError if it cannot be.
+    ``record`` says how the picture was made, as data for JSON, and ``read_record`` reads it; GIF has no place for it.
+    The file is written whole or not at all. Raises StyleError if it cannot be written.
     """
     bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
     image = _integers(pixels if source.has_alpha else pixels[..., :3], bits)
@@ -94,10 +88,10 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: M
         image = image.copy(xres=source.resolution[0], yres=source.resolution[1])
         metadata = source.metadata
         if record is not None:
-            metadata = metadata | {"xmp-data": _with_record(metadata.get("xmp-data"), record)}
+            metadata = metadata | {"xmp-data": with_record(metadata.get("xmp-data"), record)}
         for name, value in metadata.items():
             image.set_type(pyvips.GValue.blob_type, name, value)
-        # The pixels are upright now; the EXIF block still says how they lay.
+        # The pixels are upright, but the EXIF block still has the old orientation.
         image.set_type(pyvips.GValue.gint_type, "orientation", 1)
         with written_whole(path) as partial:
             image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
@@ -106,52 +100,15 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: M
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What ``write_picture`` recorded in a picture. Raises StyleError if there is nothing."""
-    try:
-        tree = ElementTree.fromstring(read_picture(path).metadata["xmp-data"].rstrip(b"\0"))
-        name = f"{{{RECORD_NAMESPACE}}}record"
-        # As an element, or an attribute as other programs rewrite it.
-        texts = [one.text for one in tree.iter(name)] + [one.get(name) for one in tree.iter() if one.get(name)]
-        record = json.loads(texts[0] or "")
-        if isinstance(record, dict):
-            return record
-    except (KeyError, IndexError, ValueError, ElementTree.ParseError):
-        pass
-    raise StyleError(f"{path} does not tell how it was made; give a picture that `neural-style render` wrote.")
-
-
-def check_output(path: Path) -> None:
-    """Raise StyleError, before any work is done, if a picture could not be written to ``path``."""
-    check_folder(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise StyleError(f"{path.name} has no ending of a picture format; use one of {', '.join(sorted(SUFFIXES))}.")
-
-
-def check_folder(path: Path) -> None:
-    """Raise StyleError if the folder of ``path`` does not exist or cannot be written to."""
-    if not path.parent.is_dir():
-        raise StyleError(f"There is no folder {path.parent}; make it first or choose another output.")
-    if path.is_dir():
-        raise StyleError(f"{path} is a folder; name a file in it.")
-    if not os.access(path.parent, os.W_OK):
-        raise StyleError(f"The folder {path.parent} cannot be written to; choose another output.")
-
-
-def _with_record(xmp: bytes | None, record: Mapping[str, Any]) -> bytes:
-    """An XMP packet with ``record`` in it, and whatever else ``xmp`` has."""
-    text = escape(json.dumps(record, ensure_ascii=False)).encode()
-    element = b'<rdf:Description rdf:about="" xmlns:neural-style="%s"><neural-style:record>%s</neural-style:record>'
-    element = element % (RECORD_NAMESPACE.encode(), text) + b"</rdf:Description>"
-    earlier = rb'<rdf:Description rdf:about="" xmlns:neural-style="[^>]*>.*?</rdf:Description>'
-    kept = re.sub(earlier, b"", bytes(xmp or b""), flags=re.DOTALL)
-    end = b"</rdf:RDF>"
-    if end not in kept:
-        kept = NEW_XMP
-    return kept.replace(end, element + end, 1)
+    """Return the record that ``write_picture`` left in a picture. Raises StyleError if there is none."""
+    record = record_in(read_picture(path).metadata.get("xmp-data"))
+    if record is None:
+        raise StyleError(f"{path} does not say how it was made; give a picture that `neural-style render` wrote.")
+    return record
 
 
 def _rgb_profile(image: pyvips.Image) -> bytes | None:
-    """The embedded profile, if pixels can go back to it: profiles of grey and CMYK pictures cannot hold a result."""
+    """Return the embedded profile if it is an RGB profile; profiles of grey and CMYK pictures cannot hold a result."""
     if not image.get_typeof("icc-profile-data"):
         return None
     profile = bytes(image.get("icc-profile-data"))
@@ -159,6 +116,7 @@ def _rgb_profile(image: pyvips.Image) -> bytes | None:
 
 
 def _srgb_pixels(image: pyvips.Image) -> np.ndarray:
+    """Return the pixels as float32 [H, W, 4], sRGB-encoded in 0..1."""
     if image.format not in ("uchar", "ushort") and image.interpretation != "scrgb":
         raise StyleError(
             f"A picture with {image.interpretation} pixels of type {image.format} cannot be painted; "
@@ -170,7 +128,7 @@ def _srgb_pixels(image: pyvips.Image) -> np.ndarray:
             alpha, image = image[image.bands - 1], image.extract_band(0, n=image.bands - 1)
         converted = image.icc_transform("srgb", embedded=True, depth=16, intent="relative")
         if alpha is not None:
-            # Profiles know nothing of alpha, whose range is that of the pixels.
+            # Profiles do not convert alpha, so it still has the range of the original pixels.
             converted = converted.bandjoin((alpha * (257 if image.format == "uchar" else 1)).cast("ushort"))
     else:
         converted = image.colourspace("srgb" if image.format == "uchar" else "rgb16")
@@ -199,7 +157,7 @@ def _converted_to(image: pyvips.Image, profile: bytes, bits: int) -> pyvips.Imag
 
 
 def _reason(error: Exception) -> str:
-    """The last line of what a library said."""
+    """Return the last line of a library's error message."""
     text = getattr(error, "detail", None) or str(error)
     if isinstance(text, bytes):
         text = text.decode(errors="replace")

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_core.base.errors import StyleError
-from plugin.cli.figures import check_matplotlib, write_losses, write_sheet, write_table
-from plugin.cli.picture_files import check_folder
+from plugin.cli.figures.plots import check_matplotlib, write_losses, write_table
+from plugin.cli.figures.sheet_page import write_sheet
+from plugin.cli.outputs import check_folder
 
 if TYPE_CHECKING:
     from nst_core.studies.sheets import Findings

@@ -1,4 +1,4 @@
-"""What a terminal shows of long work, and Ctrl-C."""
+"""What a terminal shows of long work, and what Ctrl-C does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Protocol
 
+Interrupted = Callable[[], bool]
+"""Returns whether Ctrl-C was pressed. Call it after every step, before the step is shown."""
+ShowStage = Callable[[str, float], None]
+"""Takes a stage before the first step, a short phrase for people, and its fraction, 0..1."""
+
+
+class ShowStep(Protocol):
+    """Shows a step. ``total`` is the number of steps, if it may have changed; 0 while it is unknown."""
+
+    def __call__(self, done: int, losses: Mapping[str, float], total: int | None = None) -> None: ...
+
 
 @contextmanager
-def one_voice() -> Iterator[None]:
-    """Of several processes that ``torchrun`` started, the first alone is heard."""
+def only_first_process_speaks() -> Iterator[None]:
+    """Silence every process that ``torchrun`` started, except the first."""
     if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["RANK"] == "0":
         yield
         return
@@ -21,28 +32,24 @@ def one_voice() -> Iterator[None]:
 
 
 @contextmanager
-def training_bar(steps: int) -> Iterator[tuple[Callable[[Any], bool], Callable[[str, float], None]]]:
-    """Gives the two callbacks of a training: its progress, stopped by Ctrl-C, and the stages before the first step."""
-    with interruptible() as interrupted, stages() as stage, bar(steps) as show:
+def training_bar(steps: int) -> Iterator[tuple[Callable[[Any], bool], ShowStage]]:
+    """Yield the two callbacks of a training: for its steps, stopped by Ctrl-C, and for the stages before the first."""
+    with interruptible() as interrupted, stage_bars() as show_stage, progress_bar(steps) as show_step:
 
         def progress(step: Any) -> bool:
             stop = interrupted()
-            show(step.step, step.losses, step.steps)
+            show_step(step.step, step.losses, step.steps)
             return not stop
 
-        yield progress, stage
-
-
-class Show(Protocol):
-    """What to call after a step."""
-
-    def __call__(self, done: int, losses: Mapping[str, float], total: int | None = None) -> None:
-        """``total`` is how many steps there are, if that may have changed; 0 while nobody knows."""
+        yield progress, show_stage
 
 
 @contextmanager
-def bar(total: int) -> Iterator[Show]:
-    """A progress bar with losses. It appears with the first step: what goes wrong before is one sentence alone."""
+def progress_bar(total: int) -> Iterator[ShowStep]:
+    """Yield a function that shows steps in a progress bar with losses.
+
+    The bar appears with the first step, so an error before it is one sentence alone.
+    """
     from tqdm import tqdm
 
     bar: tqdm | None = None
@@ -63,8 +70,8 @@ def bar(total: int) -> Iterator[Show]:
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, float], None]]:
-    """Gives a function to call with a stage and its fraction: a bar for whatever takes long before the first step.
+def stage_bars() -> Iterator[ShowStage]:
+    """Yield a function that shows, in a bar for each stage, what takes long before the first step.
 
     A stage that never gets beyond 0 shows nothing.
     """
@@ -91,10 +98,11 @@ def stages() -> Iterator[Callable[[str, float], None]]:
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """Gives a function to call after every step, before it is shown, which says whether Ctrl-C was pressed.
+def interruptible() -> Iterator[Interrupted]:
+    """Yield a function that tells whether Ctrl-C was pressed, so that the work can stop and keep what it has.
 
-    Before the first step there is nothing to keep, so Ctrl-C is the usual there; so is a second one.
+    Until that function is first called there is nothing to keep, and Ctrl-C raises KeyboardInterrupt as usual. So does
+    a second Ctrl-C.
     """
     asked = running = False
 

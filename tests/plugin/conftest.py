@@ -22,7 +22,7 @@ def run(tmp_path):
 
     def go(*arguments, start=False, processes=1):
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "plugin.cli.main", *map(str, arguments)]
+        command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "plugin.cli", *map(str, arguments)]
         keywords = {
             "cwd": folder,
             "env": environment,

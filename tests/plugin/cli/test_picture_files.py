@@ -4,7 +4,9 @@ import pyvips
 from PIL import Image, ImageCms
 
 from nst_core.base.errors import StyleError
-from plugin.cli.picture_files import NEW_XMP, check_output, read_picture, read_record, write_picture
+from plugin.cli.outputs import check_picture_output
+from plugin.cli.picture_files import read_picture, read_record, write_picture
+from plugin.cli.picture_records import NEW_XMP
 
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (37, 51, 3), np.uint8)
@@ -116,7 +118,7 @@ def test_pictures_without_a_record_are_refused(tmp_path, xmp):
     if xmp is not None:
         image.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
     image.write_to_file(str(tmp_path / "a.png"))
-    with pytest.raises(StyleError, match="does not tell how it was made"):
+    with pytest.raises(StyleError, match="does not say how it was made"):
         read_record(tmp_path / "a.png")
 
 
@@ -160,14 +162,14 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name):
 
 
 def test_outputs_are_checked_before_the_work(tmp_path):
-    check_output(tmp_path / "fine.png")
+    check_picture_output(tmp_path / "fine.png")
     for path, reason in (
-        (tmp_path / "x.xyz", "no ending"),
+        (tmp_path / "x.xyz", "does not end like a picture"),
         (tmp_path / "no" / "x.png", "no folder"),
         (tmp_path, "folder"),
     ):
         with pytest.raises(StyleError, match=reason):
-            check_output(path)
+            check_picture_output(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, full_disk):

@@ -1,23 +1,44 @@
-"""What is installed, what is found, and what is missing."""
+"""``neural-style doctor``: say what is installed, what was found, and what is missing."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import platform
 import sys
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nst_core.style_file import Style
-from plugin.engine.fast.style_library import read_library
-from plugin.engine.machine import gimps as hosts
-from plugin.engine.machine import paths
+from plugin.cli.reports import Report
 
+if TYPE_CHECKING:
+    from nst_core.style_file import Style
+
+SUMMARY = "Say what is installed and what was found."
 PACKAGES = ("neural-style", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow", "pyvips", "torch")
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add nothing: ``doctor`` has no options of its own."""
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Print the report, a line or a list for each part."""
+    report = examine()
+    if not options.json:
+        for key, value in report.items():
+            if isinstance(value, list):
+                print(f"{key}:", *value, sep="\n  ")
+            else:
+                print(f"{key}:", value)
+    return report
+
+
 def examine() -> dict[str, Any]:
-    """A report for people and for bug reports: versions, execution providers, GIMPs, styles, feature networks."""
+    """Return a report for people and for bug reports: versions, execution providers, GIMPs, styles, networks."""
+    from plugin.engine.fast.style_library import read_library
+    from plugin.engine.machine import paths
+    from plugin.engine.machine.gimps import find_gimps
+
     library = read_library()
     styles = list(library.styles.values())
     providers, gpu = _execution_providers(styles)
@@ -30,7 +51,7 @@ def examine() -> dict[str, Any]:
         "gpu": gpu,
         "gimp": [
             f"{gimp.version}, profile {gimp.profile}, Python {'.'.join(map(str, gimp.python_version or ('?',)))}"
-            for gimp in hosts.find_gimps()
+            for gimp in find_gimps()
         ]
         or ["none found"],
         "styles": [f"{style.name} ({style.path})" for style in styles],
@@ -41,7 +62,7 @@ def examine() -> dict[str, Any]:
 
 
 def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
-    """ONNX Runtime's, and whether the GPU is one that works."""
+    """Return the execution providers of ONNX Runtime, and whether the GPU works."""
     try:
         import onnxruntime
 
@@ -53,6 +74,8 @@ def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata  # not at the top: it would delay every other command by a hundredth of a second
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -62,11 +85,11 @@ def _version(package: str) -> str | None:
 def _feature_networks() -> list[str]:
     if importlib.util.find_spec("torch") is None:
         return ["none: PyTorch is not installed (python3 install.py torch)"]
-    from nst_core.features import catalogue as weights
+    from nst_core.features import catalogue
 
-    found = weights.available()
+    available = catalogue.available()
     missing = {
-        name: f"not on disk, fetched on first use ({download.size / 2**20:.0f} MiB)"
-        for name, download in weights.DOWNLOADS.items()
+        name: f"not on disk, downloaded on first use ({download.size / 2**20:.0f} MiB)"
+        for name, download in catalogue.DOWNLOADS.items()
     } | {"compact": "missing; run install.py again"}
-    return [f"{name}: {found.get(name) or advice}" for name, advice in missing.items()]
+    return [f"{name}: {available.get(name) or advice}" for name, advice in missing.items()]

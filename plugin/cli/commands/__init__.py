@@ -1,0 +1,1 @@
+"""The commands, one module each: ``add_options`` adds its options, ``run`` does its work."""

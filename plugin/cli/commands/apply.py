@@ -1,0 +1,60 @@
+"""``neural-style apply``: paint a photo in a trained style, through ONNX Runtime."""
+
+from __future__ import annotations
+
+import argparse
+
+from plugin.cli.options import add_number, add_picture
+from plugin.cli.outputs import check_picture_output
+from plugin.cli.reports import Report, painting_report, say
+from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.imaging.blend_settings import BlendSettings
+
+SUMMARY = "Paint a photo in a bundled style or one of your own."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``apply``."""
+    add_picture(parser)
+    parser.add_argument(
+        "--style",
+        required=True,
+        metavar="STYLE",
+        help="a style's name, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file",
+    )
+    stroke_size = FastSettings().stroke_size
+    text = "size of the strokes, in percent of the trained size"
+    add_number(parser, "--stroke-size", (50.0, 200.0), stroke_size, text)
+    parser.add_argument(
+        "--full-resolution",
+        action="store_true",
+        help="give the strokes a fixed size in pixels of the photo itself, which looks finer the larger the photo is; "
+        "by default their size is relative to the picture",
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Paint the photo and write it."""
+    from plugin.cli.picture_files import read_picture, write_picture
+    from plugin.engine.fast.fast_painting import paint_fast
+    from plugin.engine.fast.style_library import find_styles
+
+    styles = find_styles(options.style)
+    check_picture_output(options.output)
+    source = read_picture(options.photo)
+    settings = FastSettings(
+        stroke_size=options.stroke_size,
+        full_resolution=options.full_resolution,
+        device=options.device,
+        blend=BlendSettings(options.strength, bool(options.keep_colors)),
+    )
+    result = paint_fast(source.picture, styles, settings)
+    write_picture(source, result.pixels, options.output)
+    titles = " + ".join(style.title for style in styles)
+    provider, seconds = result.provider, result.seconds
+    say(options, f"{options.output}: {titles}, by {provider.name} ({provider.reason}), {seconds['total']:.1f} s")
+    return painting_report(options, result.pixels, seconds) | {
+        "style": ",".join(f"{style.name}:{share:g}" if share < 1 else style.name for style, share in styles.items()),
+        "provider": provider.name,
+        "provider_reason": provider.reason,
+    }

@@ -1,0 +1,279 @@
+"""``neural-style render``: paint a photo in the style of any picture, by optimisation in PyTorch."""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import (
+    ITERATIVE_RANGES,
+    OPTIMIZERS,
+    PRECISIONS,
+    SCHEDULES,
+    STARTS,
+    IterativeSettings,
+)
+from nst_core.base.presets import PRESETS
+from nst_core.base.recipes import RECORD_BASE, Recipe, as_data, from_data
+from plugin.cli.options import (
+    OBJECTIVE_OPTIONS,
+    RENDER_NUMBERS,
+    add_number,
+    add_objective,
+    add_picture,
+    flag_of,
+    given,
+)
+from plugin.cli.outputs import check_picture_output
+from plugin.cli.reports import Report, painting_report, say
+from plugin.cli.terminal import Interrupted, ShowStage, ShowStep, interruptible, progress_bar, stage_bars
+from plugin.engine.imaging.blend_settings import BlendSettings
+
+if TYPE_CHECKING:
+    from plugin.cli.figures.recording import Recording
+    from plugin.cli.picture_files import PictureFile
+    from plugin.engine.iterative.iterative_painting import IterativeResult
+    from plugin.engine.progress import Progress
+
+SUMMARY = "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what has been painted)."
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``render``."""
+    default = IterativeSettings()
+    add_picture(parser)
+    parser.add_argument("--style-image", type=Path, required=True, metavar="PAINTING")
+    _add_recipe(parser, default)
+    _add_extra_outputs(parser)
+    add_objective(parser, default.objective)
+    # What is not given is left to --like.
+    parser.set_defaults(strength=None, features=None, pooling=None)
+
+
+def _add_recipe(parser: argparse.ArgumentParser, default: IterativeSettings) -> None:
+    start_from = parser.add_mutually_exclusive_group()
+    start_from.add_argument("--preset", choices=PRESETS, help="start from these settings, of this or another system")
+    start_from.add_argument(
+        "--like", type=Path, metavar="PICTURE", help="start from the settings that an earlier render recorded in it"
+    )
+    parser.add_argument("--settings", type=Path, metavar="FILE.toml", help="settings that replace those of the preset")
+    parser.add_argument(
+        "--init",
+        metavar="START",
+        help=f"{', '.join(STARTS)} or a picture to start from (default {default.start})",
+    )
+    for name, text in RENDER_NUMBERS.items():
+        add_number(parser, flag_of(name), ITERATIVE_RANGES[name], getattr(default, name), text, unset=True)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help=f"(default {default.precision}: bfloat16 if the CPU has instructions for it)",
+    )
+    parser.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help=f"(default {default.optimizer}: lbfgs, followed by adam for compact and other distilled features)",
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        help=f"how the learning rate changes (default {default.schedule}, to nothing)",
+    )
+
+
+def _add_extra_outputs(parser: argparse.ArgumentParser) -> None:
+    add_number(
+        parser,
+        "--checkpoint-every",
+        (0, 100000),
+        0,
+        "iterations between two checkpoints, which are written beside the output, each with its picture; the same "
+        "command resumes from the last; 0 for none",
+    )
+    parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="say how far the result is from the photo and from the style (always with --json)",
+    )
+    parser.add_argument(
+        "--losses", type=Path, metavar="FILE", help="write a table (.csv) or a plot (.png) of the losses"
+    )
+    parser.add_argument(
+        "--animation", type=Path, metavar="FILE", help="write how the picture develops (.gif, .webp or .mp4)"
+    )
+    add_number(parser, "--animation-every", (1, 100000), 5, "iterations between two pictures of the animation")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Render the photo and write it with its record; Ctrl-C keeps what has been painted."""
+    from plugin.cli.figures.recording import Recording
+    from plugin.cli.picture_files import read_picture, write_picture
+    from plugin.engine.iterative.iterative_painting import require_torch
+
+    require_torch()
+    check_picture_output(options.output)
+    recipe, extras = _recipe(options)
+    recording = Recording(options.losses, options.animation, options.animation_every)
+    source = read_picture(options.photo)
+    result, checkpoint_pictures = _paint(options, recipe, extras, source, recording)
+    record = {
+        "recipe": as_data(result.recipe),
+        "style": options.style_image.name,
+        "feature_network": result.feature_network,
+        **asdict(extras),
+    }
+    write_picture(source, result.pixels, options.output, record)
+    if result.finished and (checkpoint := _checkpoint(options)):
+        checkpoint.unlink(missing_ok=True)
+    files = recording.write()
+    _describe(options, result, [*checkpoint_pictures, *files.values()])
+    return painting_report(options, result.pixels, result.seconds) | {
+        "style": str(options.style_image),
+        "provider": result.device,
+        "feature_network": result.feature_network,
+        "recipe": as_data(result.recipe),
+        "notes": result.notes,
+        "iterations": result.iterations,
+        "losses": result.losses[-1] if result.losses else {},
+        "metrics": {name: round(value, 4) for name, value in result.metrics.items()},
+        "checkpoint_pictures": checkpoint_pictures,
+        **files,
+    }
+
+
+@dataclass(frozen=True)
+class _Extras:
+    """What the picture's record names in addition to the recipe.
+
+    Attributes:
+        strength: percent of the style in the result.
+        keep_colors: whether only the luminance is painted.
+        initial: the name of a picture to start from, or None.
+        reference_photos: the name of the photos that scale the feature network, or None.
+    """
+
+    strength: float = 100.0
+    keep_colors: bool = False
+    initial: str | None = None
+    reference_photos: str | None = None
+
+
+def _recipe(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
+    """Return the recipe and the extras of a preset or an earlier result, changed by the options that were given."""
+    base, extras = PRESETS[options.preset or "default"], _Extras()
+    if options.like is not None:
+        base, extras = _recorded(options.like)
+    if options.settings is not None:
+        try:
+            data = tomllib.loads(options.settings.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise StyleError(f"{options.settings} is not a TOML file ({error}); fix it or choose another.") from error
+        base = from_data(data, base, f"{options.settings}: ")
+    changes = given(options, (*RENDER_NUMBERS, "optimizer", "schedule", "precision", "features", "pooling"))
+    if options.init in STARTS:
+        changes["start"], extras = options.init, replace(extras, initial=None)
+    elif options.init is not None:
+        extras = replace(extras, initial=options.init)
+    extras = replace(extras, **given(options, ("strength", "keep_colors")))
+    if options.reference_photos is not None:
+        extras = replace(extras, reference_photos=str(options.reference_photos))
+    return from_data(changes | {"objective": given(options, OBJECTIVE_OPTIONS)}, base), extras
+
+
+def _recorded(picture: Path) -> tuple[Recipe, _Extras]:
+    """Return the recipe and the extras that an earlier render recorded in ``picture``."""
+    from plugin.cli.picture_files import read_record
+
+    record = read_record(picture)
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "strength": (int, float),
+        "keep_colors": bool,
+        "initial": str,
+        "reference_photos": str,
+    }
+    extras = {name: record[name] for name, kind in kinds.items() if isinstance(record.get(name), kind)}
+    return from_data(record.get("recipe", {}), RECORD_BASE, f"{picture}: "), _Extras(**extras)
+
+
+def _checkpoint(options: argparse.Namespace) -> Path | None:
+    path: Path = options.output.with_suffix(".checkpoint")
+    return path if options.checkpoint_every else None
+
+
+def _paint(
+    options: argparse.Namespace, recipe: Recipe, extras: _Extras, source: PictureFile, recording: Recording
+) -> tuple[IterativeResult, list[str]]:
+    """Return the result, and the names of the pictures that were written with the checkpoints."""
+    from plugin.cli.picture_files import read_picture
+    from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
+
+    style = read_picture(options.style_image)
+    how = IterativeOptions(
+        device=options.device,
+        initial=read_picture(Path(extras.initial)).picture if extras.initial else None,
+        reference_photos=Path(extras.reference_photos) if extras.reference_photos else None,
+        checkpoint=_checkpoint(options),
+        checkpoint_every=options.checkpoint_every,
+        measure=options.metrics or options.json,
+    )
+    blend = BlendSettings(extras.strength, extras.keep_colors)
+    with (
+        interruptible() as interrupted,
+        stage_bars() as show_stage,
+        progress_bar(recipe.settings.iterations) as show_step,
+    ):
+        observer = _Observer(options, source, recording, interrupted, show_stage, show_step)
+        result = paint_iteratively(source.picture, style.picture, recipe, observer.observe, blend, how)
+    return result, observer.checkpoint_pictures
+
+
+@dataclass(eq=False)
+class _Observer:
+    """Show the progress of a render, record it, and write a picture with each checkpoint."""
+
+    options: argparse.Namespace
+    source: PictureFile
+    recording: Recording
+    interrupted: Interrupted
+    show_stage: ShowStage
+    show_step: ShowStep
+    checkpoint_pictures: list[str] = field(default_factory=list)
+
+    def observe(self, step: Progress) -> bool:
+        """Take note of a step. Returns False to stop the render, after Ctrl-C."""
+        self.show_stage(step.stage, 0.0 if step.iteration else step.fraction)
+        if not step.iteration:
+            return True
+        stop = self.interrupted()
+        self.show_step(step.iteration, step.losses, step.iterations)
+        self.recording.add(step)
+        every = self.options.checkpoint_every
+        if every and step.iteration % every == 0 and step.iteration < step.iterations:
+            self._write_checkpoint_picture(step)
+        return not stop
+
+    def _write_checkpoint_picture(self, step: Progress) -> None:
+        from plugin.cli.picture_files import write_picture
+
+        assert step.preview is not None  # every iteration has one
+        path = self.options.output.with_stem(f"{self.options.output.stem}-{step.iteration}")
+        write_picture(replace(self.source, has_alpha=False), step.preview, path)
+        self.checkpoint_pictures.append(str(path))
+
+
+def _describe(options: argparse.Namespace, result: IterativeResult, files: list[str]) -> None:
+    for note in result.notes:
+        say(options, note)
+    say(
+        options,
+        f"{options.output}: {result.iterations} iterations on {result.device} with the features of "
+        f"{result.feature_network}, {result.seconds['total']:.1f} s",
+    )
+    for name, value in result.metrics.items():
+        say(options, f"{name}: {value:.3f}")
+    for file in files:
+        say(options, file)
