@@ -3,13 +3,13 @@
 #
 #   in-root.sh ROOT WORKDIR COMMAND [ARGUMENT...]
 #
-# Inside, WORKDIR is /wd: the current folder, with HOME=/wd/home. Of the environment only pip's settings and the
-# proxies are passed on; give more with env: in-root.sh ROOT WORKDIR env A=b COMMAND. pip works as it does outside:
-# it sees this machine's certificates, its configuration and the local folders that this names.
+# Inside, WORKDIR is /wd, which is the current folder, and HOME is /wd/home. Only pip's settings and the proxies are
+# passed on from the environment; set more variables with env: in-root.sh ROOT WORKDIR env A=b COMMAND. pip works as it
+# does outside: it sees this machine's certificates, its configuration, and the local folders named there.
 #
-# BIND="SRC[:DST] ..." shows more files or folders inside, read-only; DST = SRC by default, no spaces or colons.
+# BIND="SRC[:DST] ..." shows more files or folders inside, read-only. DST is SRC by default; no spaces or colons.
 #
-# Needs root. Every mount is in a namespace of its own and ends with the command. The exit status is the command's.
+# Needs root. The mounts are in a namespace of their own and end with the command, whose exit status is returned.
 set -eu
 
 die() { echo "in-root: $*" >&2; exit 2; }
@@ -17,16 +17,16 @@ die() { echo "in-root: $*" >&2; exit 2; }
 if [ -z "${IN_ROOT_NAMESPACE:-}" ]; then
   [ $# -ge 3 ] || die "usage: in-root.sh ROOT WORKDIR COMMAND [ARGUMENT...]"
   [ "$(id -u)" = 0 ] || die "needs root"
-  [ -x "$1/usr/bin/env" ] || die "$1 is no system made by make-root.sh"
+  [ -x "$1/usr/bin/env" ] || die "$1 is not a system made by make-root.sh"
   IN_ROOT_NAMESPACE=1 exec unshare --mount --propagation private sh "$0" "$@"
 fi
 
 root=$(realpath "$1") work=$2
 shift 2
 
-# show SRC DST: SRC of this machine appears inside as DST, read-only.
+# show SRC DST: make this machine's SRC appear inside as DST, read-only.
 show() {
-  [ -e "$1" ] || die "there is no $1 to mount"
+  [ -e "$1" ] || die "$1 does not exist, so it cannot be mounted"
   if [ -d "$1" ]; then
     mkdir -p "$root$2"
   elif [ ! -e "$root$2" ]; then
@@ -43,11 +43,11 @@ mount --rbind /dev "$root/dev"
 mount --rbind /sys "$root/sys"
 mount --bind "$work" "$root/wd"
 for file in /etc/resolv.conf /etc/hosts; do
-  [ ! -L "$root$file" ] || rm "$root$file" # an absolute link would lead out of the root
+  [ ! -L "$root$file" ] || rm "$root$file" # an absolute link would point out of the root
   [ ! -e "$file" ] || show "$file" "$file"
 done
 
-# The system's pip configuration and the user's, in the two places where pip looks for a system's.
+# The system's and the user's pip configuration, in the two places where pip looks for a system's.
 : "${HOME:=/root}"
 system=/etc/pip.conf user=${PIP_CONFIG_FILE:-${XDG_CONFIG_HOME:-$HOME/.config}/pip/pip.conf}
 [ -e "$user" ] || user=$HOME/.pip/pip.conf

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Makes a small Debian system with a real GIMP 3 in it, and with what it takes to drive its dialogs unseen.
+# Makes a small Debian system with a real GIMP 3, and with the programs that drive its dialogs on a virtual screen.
 #
 #   make-root.sh DEST [SUITE]
 #
-# SUITE: trixie (default) has GIMP 3.0, forky has GIMP 3.2. An existing DEST is left as it is. About 700 MB.
-# MIRROR and SECURITY_MIRROR name Debian archives to use instead of those of this machine's apt.
+# SUITE: trixie (default) has GIMP 3.0, forky has GIMP 3.2. Takes about 700 MB. An existing DEST is not changed.
+# MIRROR and SECURITY_MIRROR name Debian archives to use in place of those of this machine's apt.
 #
-# Needs root on a Debian machine. Nothing stays mounted in DEST, so `rm -rf DEST` removes it; in-root.sh runs
-# commands in it.
+# Needs root on a Debian machine. Nothing stays mounted in DEST, so `rm -rf DEST` removes it. in-root.sh runs commands
+# in it.
 set -eu
 
 say() { echo "make-root: $*" >&2; }
@@ -18,8 +18,8 @@ die() { say "$*"; exit 2; }
 command -v apt-get >/dev/null || die "needs a Debian machine: there is no apt-get here"
 dest=$1 suite=${2:-trixie}
 if [ -e "$dest" ]; then
-  [ -x "$dest/usr/bin/gimp-console" ] || die "$dest exists and is no such system"
-  say "$dest is already there"
+  [ -x "$dest/usr/bin/gimp-console" ] || die "$dest exists and is not such a system"
+  say "$dest already exists"
   exit 0
 fi
 
@@ -28,7 +28,7 @@ if ! command -v mmdebstrap >/dev/null; then
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mmdebstrap debian-archive-keyring >&2
 fi
 
-# The archive that carries LABEL in this machine's own apt configuration.
+# mirror LABEL: print the archive with this label in this machine's own apt configuration.
 mirror() {
   apt-get indextargets --format '$(LABEL) $(REPO_URI)' "Label: $1" | sort -u | head -n 1 | cut -d ' ' -f 2
 }
@@ -41,7 +41,7 @@ trap 'rm -rf "$scratch" "$dest.partial"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Proxies, retries and date checks of this machine's apt hold for the new system too.
+# The new system uses the proxies, retries and date checks of this machine's apt.
 apt-config dump | grep -E '^Acquire::(https?|Retries|Check-)[^ ]* "[^"]+"' > "$scratch/apt.conf" || true
 echo "deb $MIRROR $suite main" > "$scratch/sources.list"
 if [ "$suite" = trixie ] && [ -n "$SECURITY_MIRROR" ]; then

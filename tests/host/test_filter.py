@@ -220,7 +220,7 @@ def test_iterative_render_as_new_layer_and_in_place(session, features, tmp_path)
 
 
 def test_stopping_keeps_the_layers_begun_so_far(session, features, tmp_path):
-    """What was painted and what was being painted is kept; the layers after that are left alone."""
+    """The painted layers and the one being painted are kept; the layers after it stay unchanged."""
     require_torch()
     painting = tmp_path / "painting.png"
     Image.fromarray(np.random.default_rng(1).integers(0, 255, (40, 50, 3), np.uint8)).save(painting)
@@ -238,7 +238,7 @@ def test_stopping_keeps_the_layers_begun_so_far(session, features, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "end"), [(0, "kill"), (2, "kill"), (2, "terminate")], ids=["loading PyTorch", "painting", "told to end"]
+    ("seconds", "end"), [(0, "kill"), (2, "kill"), (2, "terminate")], ids=["loading PyTorch", "painting", "terminated"]
 )
 def test_filter_process_ends_with_gimp(gimp, variables, features, tmp_path, seconds, end):
     require_torch()
@@ -249,10 +249,10 @@ def test_filter_process_ends_with_gimp(gimp, variables, features, tmp_path, seco
         session.start(
             "run", image=image, drawables=[layer], style_image=str(painting), features=features, iterations=5000
         )
-        filter = wait_until(lambda: find_child(session.process.pid, "neural-style.py"))
-        wait_until(lambda: any("libtorch" in map.path for map in filter.memory_maps()))
+        filter_process = wait_until(lambda: find_child(session.process.pid, "neural-style.py"))
+        wait_until(lambda: any("libtorch" in map.path for map in filter_process.memory_maps()))
         time.sleep(seconds)
-        assert filter.is_running()
+        assert filter_process.is_running()
         getattr(session.process, end)()
         session.process.wait(10)
-        filter.wait(2)
+        filter_process.wait(2)

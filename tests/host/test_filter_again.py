@@ -1,4 +1,4 @@
-"""Editing a painting again: its settings, kept on its layer, and a new painting in its place."""
+"""Edit Again: the record on a painted layer, and a new painting in its place."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tests.host.checks import AGAIN, ROUNDING, assert_refused, negative, noise_p
 from tests.host.gimp import Session
 
 
-def again(session: Session, image: int, *layers: int, **arguments) -> dict:
+def paint_again(session: Session, image: int, *layers: int, **arguments) -> dict:
     return session.call("run", procedure=AGAIN, image=image, drawables=list(layers), **arguments)
 
 
 @pytest.fixture
 def painting(session):
-    """An image, its photo, and a painting of it at 50 %, of which a part was selected."""
+    """An image, its photo, and a painting of the selected part of the photo at 50 %."""
     image, photo = session.call("new_image", pixels=noise_pixels(), canvas=(100, 80), offset=(33, 21))
     session.call("select", image=image, rectangle=(33 + 12, 21 + 12, 5, 7))
     result = session.call("run", image=image, drawables=[photo], style="negative", strength=50.0)
@@ -29,8 +29,8 @@ def test_repainting_replaces_the_old_painting(session, painting):
     raw, mask = raw_pixels(session, photo), session.call("layer_mask", layer=old)
     session.call("call_method", item=old, method="set_opacity", arguments=[40.0])
     before = session.call("describe_layer", layer=old)
-    session.call("select", image=image, rectangle=(0, 0, 50, 30))  # plays no part
-    result = again(session, image, old, style="negative")
+    session.call("select", image=image, rectangle=(0, 0, 50, 30))  # is ignored
+    result = paint_again(session, image, old, style="negative")
     assert result["status"] == "success", result["message"]
     new = result["layer"]
     assert session.call("describe_layer", layer=new) == before | {"name": "Neural Style: Negative, 100 %"}
@@ -45,7 +45,7 @@ def test_repainting_replaces_the_old_painting(session, painting):
 def test_repainting_uses_the_current_photo(session, painting):
     image, photo, old = painting
     session.call("call_method", item=photo, method="resize", arguments=[50, 20, 4, -3])
-    result = again(session, image, old, style="negative")
+    result = paint_again(session, image, old, style="negative")
     assert result["status"] == "success", result["message"]
     facts = session.call("describe_layer", layer=result["layer"])
     assert (facts["size"], facts["offset"]) == ((50, 20), (33 - 4, 21 + 3))
@@ -57,23 +57,23 @@ def test_repainting_uses_the_current_photo(session, painting):
 def test_repainting_above_keeps_a_custom_name(session, painting):
     image, _, old = painting
     session.call("call_method", item=old, method="set_name", arguments=["mine"])
-    result = again(session, image, old, style="negative", output="layer", strength=25.0)
+    result = paint_again(session, image, old, style="negative", output="layer", strength=25.0)
     assert session.call("describe_image", image=image)["layers"] == ["mine #1", "mine", "photo"]
-    assert again(session, image, result["layer"], style="negative", strength=75.0)["status"] == "success"
+    assert paint_again(session, image, result["layer"], style="negative", strength=75.0)["status"] == "success"
     assert session.call("describe_image", image=image)["layers"] == ["mine #1", "mine", "photo"]
 
 
 def test_painting_of_a_painting_can_be_repainted_after_the_first(session, painting):
     image, _, first = painting
     second = session.call("run", image=image, drawables=[first], style="negative")["layer"]
-    assert again(session, image, first, style="negative", strength=0.0)["status"] == "success"
-    assert again(session, image, second, style="negative")["status"] == "success"
+    assert paint_again(session, image, first, style="negative", strength=0.0)["status"] == "success"
+    assert paint_again(session, image, second, style="negative")["status"] == "success"
 
 
 def test_record_survives_saving_as_xcf(session, painting, tmp_path):
     image, _, _ = painting
     loaded, (old, photo) = session.call("save_and_load", image=image, path=str(tmp_path / "painting.xcf"))
-    result = again(session, loaded, old, style="negative")
+    result = paint_again(session, loaded, old, style="negative")
     assert result["status"] == "success", result["message"]
     assert np.abs(pixels(session, result["layer"]) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
     session.call("delete", image=loaded)
@@ -81,15 +81,15 @@ def test_record_survives_saving_as_xcf(session, painting, tmp_path):
 
 def test_repainting_errors_say_why(session, painting):
     image, photo, old = painting
-    assert_refused(again(session, image, photo), "'photo' was not painted", "Filters > Artistic > Neural Style")
-    assert_refused(again(session, image, old, style="negativ"), "did you mean negative")
-    assert_refused(again(session, image, old, output="in-place"), "'in-place'", "replace, layer")
-    assert_refused(again(session, image, old, strength=101.0), "from 0 to 100")
+    assert_refused(paint_again(session, image, photo), "'photo' was not painted", "Filters > Artistic > Neural Style")
+    assert_refused(paint_again(session, image, old, style="negativ"), "did you mean negative")
+    assert_refused(paint_again(session, image, old, output="in-place"), "'in-place'", "replace, layer")
+    assert_refused(paint_again(session, image, old, strength=101.0), "from 0 to 100")
     session.call("call_method", item=old, method="set_lock_content", arguments=[True])
-    assert_refused(again(session, image, old, style="negative"), "locked")
+    assert_refused(paint_again(session, image, old, style="negative"), "locked")
     session.call("call_method", item=old, method="set_lock_content", arguments=[False])
     session.call("remove", layer=photo)
-    assert_refused(again(session, image, old, style="negative"), "not a layer of this image")
+    assert_refused(paint_again(session, image, old, style="negative"), "not a layer of this image")
     assert session.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 50 %"]
 
 
@@ -97,13 +97,13 @@ def test_painting_in_a_new_image_cannot_be_repainted(session, painting):
     image, photo, _ = painting
     result = session.call("run", image=image, drawables=[photo], style="negative", output="image")
     new = session.call("describe_layer", layer=result["layer"])["image"]
-    assert_refused(again(session, new, result["layer"], style="negative"), "not a layer of this image")
+    assert_refused(paint_again(session, new, result["layer"], style="negative"), "not a layer of this image")
     session.call("delete", image=new)
 
 
 def test_layer_painted_in_place_has_a_record_but_no_source(session, painting):
     image, photo, _ = painting
-    assert_refused(again(session, image, photo), "'photo' was not painted")
+    assert_refused(paint_again(session, image, photo), "'photo' was not painted")
     session.call("run", image=image, drawables=[photo], style="negative", output="in-place", strength=30.0)
     assert session.call("recorded_settings", layer=photo)["strength"] == 30.0
-    assert_refused(again(session, image, photo, style="negative"), "'photo'", "not a layer of this image")
+    assert_refused(paint_again(session, image, photo, style="negative"), "'photo'", "not a layer of this image")

@@ -1,4 +1,4 @@
-"""What the filter refuses, and how it says so."""
+"""What the filter refuses, and its error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.host.gimp import Session, script_fu
 
 @dataclass(frozen=True)
 class Refusal:
-    """Arguments that cannot work, and what the message must say."""
+    """Invalid arguments, and the words of the message."""
 
     arguments: dict
     words: tuple[str, ...]
@@ -48,7 +48,7 @@ def test_invalid_arguments_are_named(session, refusal):
 
 @pytest.mark.parametrize("strength", [float("nan"), float("inf")])
 def test_nan_and_infinity_become_the_default(session, strength):
-    """GIMP's own library, in the script's process, keeps the default in place of NaN and the infinities."""
+    """GIMP's own library, in the script's process, replaces NaN and the infinities by the default."""
     image, layer = session.call("new_image", pixels=noise_pixels())
     result = session.call("run", image=image, drawables=[layer], style="negative", strength=strength)
     assert session.call("describe_layer", layer=result["layer"])["name"] == "Neural Style: Negative, 100 %"
@@ -156,7 +156,7 @@ def test_broken_installation_is_named(session, variables, change, words):
 
 
 def test_unexpected_error_is_logged_in_full(session, variables):
-    """An unexpected error names the log, which tells it in full."""
+    """The message of an unexpected error names the log, which has the traceback."""
     log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
     module = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "painting.py")
     whole = module.read_text(encoding="utf-8")

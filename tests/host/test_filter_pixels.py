@@ -1,4 +1,4 @@
-"""The filter and GIMP's kinds of pixels, layers and selections."""
+"""The filter with all kinds of pixels, layers and selections in GIMP."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FACTORS = {
     "output": ("layer", "in-place", "image"),
     "place": ("canvas", "larger", "beyond"),
 }
-# Of the canvas, and of the layer in it.
+# The size of the canvas, and the layer's offset in it.
 PLACES = {
     "canvas": ((WIDTH, HEIGHT), (0, 0)),
     "larger": ((20, 18), (-9, -8)),
@@ -53,7 +53,7 @@ PLACES = {
 
 
 def all_pairs() -> list[dict]:
-    """Few cases in which every two values of different factors come together: the greedy way."""
+    """Return few cases, chosen greedily, in which every two values of different factors occur together."""
     cases = [dict(zip(FACTORS, values, strict=True)) for values in itertools.product(*FACTORS.values())]
 
     def pairs(case: dict) -> set:
@@ -66,8 +66,8 @@ def all_pairs() -> list[dict]:
     return chosen
 
 
-def keep_last_values(profile: Path, values: dict[str, str]) -> None:
-    """As the dialog leaves them."""
+def write_last_values(profile: Path, values: dict[str, str]) -> None:
+    """Write last values as the dialog does."""
     settings = profile / "plug-in-settings"
     settings.mkdir(exist_ok=True)
     lines = [f'({name} "{value}")\n' for name, value in values.items()]
@@ -100,7 +100,7 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
 
     arguments = {"style": "negative", "output": output}
     if case["run_mode"] == "WITH_LAST_VALS":
-        keep_last_values(Path(variables["GIMP3_DIRECTORY"]), arguments)
+        write_last_values(Path(variables["GIMP3_DIRECTORY"]), arguments)
         arguments = {}
     result = session.call("run", image=image, drawables=[layer], run_mode=case["run_mode"], **arguments)
 
@@ -108,7 +108,7 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
     painted = result["layer"]
     after, facts = pixels(session, painted), session.call("describe_layer", layer=painted)
     rounding = next((most for kind, most in ROUNDING.items() if precision.startswith(kind)), 2e-6)
-    # Eight linear bits are very coarse in the shadows: what is rounded is linear light.
+    # Eight linear bits are very coarse in the shadows, so the rounding is compared in linear light.
     light = srgb_to_linear if precision == "U8_LINEAR" else np.positive
     visible = before[..., 3] > 0
     if output == "layer":
@@ -119,9 +119,9 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
     else:
         full = mask > 0.999
     assert (after[..., 3] == before[..., 3]).all()
-    apart = np.abs(light(after) - light(negative(before))).max(2)
-    # What little is missing of a soft selection is blended in linear light, of which sRGB's slope is 12.92.
-    assert (apart <= rounding + 12.92 * (1 - mask) * (output != "layer"))[full & visible].all()
+    difference = np.abs(light(after) - light(negative(before))).max(2)
+    # Where a soft selection is not quite full, GIMP blends in linear light; sRGB's slope there is at most 12.92.
+    assert (difference <= rounding + 12.92 * (1 - mask) * (output != "layer"))[full & visible].all()
     assert np.abs(after - before)[full & visible].max() > 0.5
     assert np.abs(light(after) - light(before))[~visible | ((mask == 0) & ~full)].max(initial=0) <= rounding
     if output == "in-place":
@@ -137,7 +137,7 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
 
 
 def test_selected_part_matches_the_whole_painting(session):
-    """A painted part is the same as in the whole picture painted."""
+    """A selection does not change what the network sees: a painted part equals that part of the whole painting."""
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         photo.thumbnail((120, 120))
         before = np.dstack([np.array(photo), np.full(photo.size[::-1], 255)]).astype(np.float32) / 255
@@ -146,7 +146,7 @@ def test_selected_part_matches_the_whole_painting(session):
     session.call("select", image=image, rectangle=(40, 30, 30, 25))
     session.call("run", image=image, drawables=[layer], output="in-place")
     inside = in_rectangle(before.shape, (40, 30, 30, 25))
-    # As GIMP keeps them: babl may make other floats of the same bytes with and without alpha, in the last bit.
+    # Raw bytes, because the floats that babl makes of them may differ in the last bit with and without alpha.
     assert (raw_pixels(session, layer) == raw_pixels(session, whole)[..., :3])[inside].all()
     assert np.abs(pixels(session, layer) - before)[inside].mean() > 0.05
     session.call("delete", image=image)
@@ -225,7 +225,7 @@ def test_layer_effects_are_included_in_the_painting(session):
     before = pixels(session, layer)
     session.call("add_inversion", layer=layer)
     result = session.call("run", image=image, drawables=[layer], style="negative")
-    # The negative of the negative.
+    # The negative of the inverted layer is the layer itself.
     assert np.abs(pixels(session, result["layer"]) - before).max() <= 1 / 255
     in_place = session.call("run", image=image, drawables=[layer], style="negative", output="in-place")
     assert_refused(in_place, "effects", "New layer above")

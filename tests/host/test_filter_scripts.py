@@ -46,7 +46,7 @@ def test_every_argument_and_result_is_described(session, procedure):
 
 @pytest.fixture
 def photos(tmp_path) -> Path:
-    """A folder with photos of several kinds and two files that are none."""
+    """A folder with photos of several kinds and two files that are not pictures."""
     folder = tmp_path / "photos"
     (folder / "inner").mkdir(parents=True)
     (tmp_path / "paintings").mkdir()
@@ -72,8 +72,8 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     for name, most in (("a.png", 0), ("grey.tif", 0), ("b.jpg", 30)):
         with Image.open(photos / name) as before, Image.open(paintings / name) as after:
             assert after.mode == before.mode
-            apart = np.abs(255 - np.array(before).astype(int) - np.array(after)).max()
-            assert apart <= most
+            difference = np.abs(255 - np.array(before).astype(int) - np.array(after)).max()
+            assert difference <= most
 
     times = {file: file.stat().st_mtime_ns for file in paintings.iterdir()}
     result = session.call("run_folder", **folders)

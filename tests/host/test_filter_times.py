@@ -1,4 +1,4 @@
-"""What the filter's log tells of the time that it takes."""
+"""The times in the filter's log."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def test_logged_stage_times_add_up_to_the_whole_call(session, variables):
     for run in timed_runs(session, log, noise_pixels(), 1, {}):
         whole = run.pop("whole call")
         assert {"GIMP", "start", "read", "prepare", "load", "inference", "composite", "write"} <= run.keys()
-        assert min(run.values()) > -0.002  # the log has milliseconds
+        assert min(run.values()) > -0.002  # the log rounds to milliseconds
         assert sum(run.values()) == pytest.approx(whole, abs=0.01)
         assert run["start"] > 0.01 < run["GIMP"]

@@ -1,4 +1,4 @@
-"""The filter in a GIMP whose Python cannot load the engine, which then runs in a process of its own."""
+"""The filter in a GIMP whose Python cannot load the engine, which then runs in a worker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.host.gimp import Session, environment, make_profile
 
 @pytest.fixture(scope="module")
 def other_variables(gimp, home, tmp_path_factory) -> dict[str, str]:
-    """Those of a GIMP whose Python is another one, and with which no engine stays."""
+    """The variables of a GIMP with another Python than the environment, where no worker stays."""
     profile = make_profile(tmp_path_factory.mktemp("gimp") / "profile", other_python=True)
     return environment(profile, home) | {warm_worker.STAY_VARIABLE: "0"}
 
@@ -103,10 +103,10 @@ def test_filter_and_worker_end_when_gimp_is_killed(gimp, other_variables, featur
     with Session(gimp.console, other_variables, tmp_path / "gimp.log") as session:
         image, layer = session.call("new_image", pixels=noise_pixels(alpha=False).repeat(8, 0).repeat(8, 1))
         session.start("run", image=image, drawables=[layer], style_image=painting, features=features, iterations=5000)
-        engine = wait_until(lambda: find_worker(session))
-        wait_until(lambda: any("libtorch" in map.path for map in engine.memory_maps()))
-        filter = find_child(session.process.pid, "neural-style.py")
+        worker = wait_until(lambda: find_worker(session))
+        wait_until(lambda: any("libtorch" in map.path for map in worker.memory_maps()))
+        filter_process = find_child(session.process.pid, "neural-style.py")
         session.process.kill()
         session.process.wait(10)
-        for process in (filter, engine):
+        for process in (filter_process, worker):
             process.wait(2)

@@ -15,7 +15,7 @@ from tests.host.gimp import Session
 
 @pytest.fixture(scope="module")
 def layer(session) -> int:
-    """A layer with a photo of more pixels than the network looks at: the samples side by side, each mirrored."""
+    """A layer with more pixels than the network sees: the sample photos side by side, each with its mirror images."""
     photos = []
     for name in ("chelsea.jpg", "coffee.jpg", "rocket.jpg"):
         with Image.open(SAMPLES / name) as photo:
@@ -25,8 +25,8 @@ def layer(session) -> int:
 
 
 @pytest.fixture
-def alike():
-    """Structural similarity of two pictures [H, W, C]."""
+def similarity():
+    """A function that returns the structural similarity of two pictures, [H, W, C]."""
     torch = pytest.importorskip("torch")
     from nst_core.losses.metrics import luminance, ssim
 
@@ -39,18 +39,18 @@ def alike():
 @pytest.mark.parametrize(
     ("style", "stroke_size"), [("great-wave", 100), ("starry-night", 100), ("udnie", 100), ("starry-night", 200)]
 )
-def test_preview_matches_the_painting(session, layer, alike, style, stroke_size):
+def test_preview_matches_the_painting(session, layer, similarity, style, stroke_size):
     *before, last = session.call("preview", layer=layer, styles=[style], stroke_size=stroke_size)
-    # A sketch comes first where the painting itself takes longer.
+    # A sketch comes first if the painting takes longer.
     assert [shown["sketch"] for shown in before] == ([True] if stroke_size == 100 else []) and not last["sketch"]
     painted = paint(session, layer, style=style, stroke_size=stroke_size)
     assert painted.shape[0] * painted.shape[1] > 3 * WORKING_PIXELS
     reduced = resized(painted, *last["rgb"].shape[:2])
-    assert alike(last["rgb"], reduced) >= 0.9
-    assert all(alike(shown["rgb"], reduced) < 0.9 for shown in before)
+    assert similarity(last["rgb"], reduced) >= 0.9
+    assert all(similarity(shown["rgb"], reduced) < 0.9 for shown in before)
 
 
-def test_full_resolution_preview_matches_that_part_of_the_painting(session, layer, alike):
+def test_full_resolution_preview_matches_that_part_of_the_painting(session, layer, similarity):
     x, y = 700, 300
     (shown,) = session.call("preview", layer=layer, styles=["udnie"], corner=(x, y))
     height, width = shown["rgb"].shape[:2]
@@ -58,7 +58,7 @@ def test_full_resolution_preview_matches_that_part_of_the_painting(session, laye
         paint(session, layer, style="udnie", full_resolution=full)[y : y + height, x : x + width]
         for full in (True, False)
     )
-    assert alike(shown["rgb"], painted) >= 0.9 > alike(shown["rgb"], relative)
+    assert similarity(shown["rgb"], painted) >= 0.9 > similarity(shown["rgb"], relative)
 
 
 def test_only_the_last_of_many_requests_is_painted(session, layer):
@@ -77,7 +77,7 @@ def test_only_the_last_estimate_request_is_answered(session, slim_weights):
 
 
 def paint(session: Session, layer: int, **settings: object) -> np.ndarray:
-    """The filter's painting of the layer."""
+    """Return the filter's painting of the layer, which does not stay in the image."""
     image = session.call("describe_layer", layer=layer)["image"]
     result = session.call("run", image=image, drawables=[layer], **settings)
     assert result["status"] == "success", result["message"]

@@ -24,7 +24,7 @@ def filter_module(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "plugin/gimp/neural-style"))
     known, catalogues = set(sys.modules), gettext.bindtextdomain(language.DOMAIN)
     yield importlib.import_module
-    gettext.bindtextdomain(language.DOMAIN, catalogues)  # translation.py has set the filter's
+    gettext.bindtextdomain(language.DOMAIN, catalogues)  # translation.py has set the filter's folder
     for name in set(sys.modules) - known:
         del sys.modules[name]
 

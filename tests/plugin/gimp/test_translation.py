@@ -1,4 +1,4 @@
-"""The catalogues of the filter's texts: whole, compiled, and found by the filter and by the engine."""
+"""The translations of the filter's texts are complete and compiled, and the engine finds them too."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ Forms = tuple[str, ...]
 
 
 def forms(text: str | Sequence[str]) -> Forms:
-    """A text, or all forms of one that depends on a number."""
+    """Return a text, or all forms of a text that depends on a number, as a tuple."""
     return (text,) if isinstance(text, str) else tuple(text)
 
 
-def catalogue(path: Path) -> dict[Forms, Forms]:
-    """The translations by their English texts."""
+def read_catalogue(path: Path) -> dict[Forms, Forms]:
+    """Return the translations by their English texts."""
     with path.open("rb") as file:
         read = read_mo(file) if path.suffix == ".mo" else read_po(file)
     return {forms(message.id): forms(message.string) for message in read if message.id and not message.fuzzy}
 
 
 def fields(text: str) -> set[tuple[str | None, str | None, str | None]]:
-    """The values in a text, and how they are written."""
+    """Return the placeholders in a text with their formats."""
     return {part[1:] for part in Formatter().parse(text) if part[1] is not None}
 
 
-def test_there_is_german():
+def test_german_catalogue_exists():
     assert [path.parts[-3] for path in CATALOGUES] == ["de"]
 
 
@@ -54,20 +54,20 @@ def test_every_text_is_translated(path):
             ROOT / folder, [("**.py", "python")], keywords={"_": None, "ngettext": (1, 2)}
         )
     }
-    translations = catalogue(path)
+    translations = read_catalogue(path)
     assert len(texts) > 100
     assert texts - translations.keys() == set(), "translate these, see the README"
-    assert translations.keys() - texts == set(), "these are in no source any more"
+    assert translations.keys() - texts == set(), "these are no longer in any source file"
     for text, translation in translations.items():
         for form in translation:
             assert form
             assert fields(form) == fields(text[-1])
-            assert form.count("_") == text[-1].count("_"), "a key to press for one that has one"
+            assert form.count("_") == text[-1].count("_"), "a translation has a mnemonic exactly if the text has one"
 
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
-def test_the_compiled_catalogue_is_that_of_the_texts(path):
-    assert catalogue(path.with_suffix(".mo")) == catalogue(path)
+def test_compiled_catalogue_is_up_to_date(path):
+    assert read_catalogue(path.with_suffix(".mo")) == read_catalogue(path)
 
 
 @pytest.mark.parametrize("language", ["en", *(path.parts[-3] for path in CATALOGUES)])
@@ -83,8 +83,8 @@ def test_every_language_has_help_for_every_procedure(language):
         assert not anchor or f'id="{anchor}"' in text
 
 
-def test_the_filter_says_nothing_untranslated():
-    """Its errors are no plain texts but go through the catalogue."""
+def test_filter_raises_only_translated_errors():
+    """The filter's errors are translated rather than literal texts."""
     errors = [
         call
         for path in FILTER.rglob("*.py")
@@ -95,7 +95,7 @@ def test_the_filter_says_nothing_untranslated():
     assert not [ast.unparse(call) for call in errors if isinstance(call.args[0], (ast.Constant, ast.JoinedStr))]
 
 
-def test_the_engine_speaks_the_language_of_its_host(monkeypatch):
+def test_engine_uses_the_language_of_its_host(monkeypatch):
     monkeypatch.setenv("LANGUAGE", "de")
     with pytest.raises(StyleError, match="no style called 'xyzzy'"):
         find_styles("xyzzy")
