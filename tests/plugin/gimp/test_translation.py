@@ -56,7 +56,7 @@ def test_every_text_is_translated(path):
     }
     translations = read_catalogue(path)
     assert len(texts) > 100
-    assert texts - translations.keys() == set(), "translate these, see the README"
+    assert texts - translations.keys() == set(), "translate these, see CONTRIBUTING.md"
     assert translations.keys() - texts == set(), "these are no longer in any source file"
     for text, translation in translations.items():
         for form in translation:
