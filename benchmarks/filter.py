@@ -27,10 +27,10 @@ import onnx
 from PIL import Image
 
 from nst_core.style_file import PREFIX
-from plugin.engine.fast.fast_painting import network_size, run_network
-from plugin.engine.fast.fast_settings import FastSettings, seen_size
+from plugin.engine.fast.fast_painting import padded_size, run_network
+from plugin.engine.fast.fast_settings import FastSettings, working_size
 from plugin.engine.fast.style_library import find_styles
-from plugin.engine.imaging.detail import resized
+from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import gimps as hosts
 from plugin.engine.machine import paths
 from plugin.engine.machine.provider import choose_provider, open_session
@@ -131,8 +131,8 @@ def stages(log: str, whole: float) -> dict[str, float]:
 def bare_inference(photo: np.ndarray, count: int, settings: Mapping[str, Any]) -> float:
     """The median of ``count`` runs of the network alone, after a first one, on what the filter shows it."""
     ((style, _),) = find_styles(STYLE).items()
-    seen = seen_size(*photo.shape[:2], FastSettings(**settings))
-    seen = resized(photo[..., :3], *network_size(*seen, style))
+    seen = working_size(*photo.shape[:2], FastSettings(**settings))
+    seen = resample_picture(photo[..., :3], *padded_size(*seen, style))
     weights = np.eye(style.count, dtype=np.float32)[[style.index]]
     opened = open_session(style.path, choose_provider("auto", style.path))
     seconds = []

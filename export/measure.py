@@ -6,9 +6,9 @@ from math import prod
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from nst_core.base.errors import StyleError
+from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import SizeRules
 
 MEASURED_SIDE = 256

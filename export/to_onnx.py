@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from PIL import Image
 from torch import nn
@@ -20,6 +19,7 @@ from torch import nn
 from export.measure import open_quietly
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
+from nst_core.base.onnx_runtime import ort
 from nst_core.fast.train import Checkpoint
 from nst_core.style_file import SizeRules, StyleCard, check_cards, style_metadata
 

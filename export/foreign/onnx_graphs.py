@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnx import TensorProto, compose, helper, version_converter
 from PIL import Image
 
 from export.measure import open_quietly
 from export.to_onnx import CHECKED_SIZES, OPSET, Reference, without_traces
 from nst_core.base.errors import StyleError
+from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import PREFIX
 
 IR_VERSION = 8  # of the first ONNX with OPSET

@@ -30,7 +30,7 @@ class Engine(Protocol):
     """Paint pictures, preview styles on opened layers, and estimate times.
 
     An opened layer and its previews stay in the engine, and the host refers to them by their numbers. Every method may
-    be called from any thread. Each may also raise process.remote.EngineEnded, if the engine's process has ended.
+    be called from any thread. Each may also raise process.remote.EngineEndedError, if the engine's process has ended.
     """
 
     def paint(
@@ -69,8 +69,8 @@ class Engine(Protocol):
     def preview(self, layer: int, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
         """Paint a preview of an opened layer, at full strength. A ``sketch`` is quick, but its strokes are too large.
 
-        Raises StyleError if the style does not run or the preview does not fit into memory, and progress.Stopped if
-        ``stopper`` stops it.
+        Raises StyleError if the style does not run or the preview does not fit into memory, and progress.StoppedError
+        if ``stopper`` stops it.
         """
 
     def mix_preview(self, layer: int, preview: int, blend: BlendSettings) -> bytes:
@@ -82,5 +82,6 @@ class Engine(Protocol):
     def estimate_time(self, shapes: Sequence[tuple[int, int]], recipe: Recipe, stopper: Stopper) -> Estimate:
         """Estimate how long renders of these heights and widths take together. The estimate itself takes seconds.
 
-        Raises StyleError if PyTorch or the feature network is missing, and progress.Stopped if ``stopper`` stops it.
+        Raises StyleError if PyTorch or the feature network is missing, and progress.StoppedError if ``stopper`` stops
+        it.
         """

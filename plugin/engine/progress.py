@@ -1,4 +1,4 @@
-"""How a long operation speaks to its host, by one callback, and how the host ends it. Standard library only."""
+"""How a long operation reports its progress, and how a host stops it. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where an operation is.
+    """The state of an operation.
 
     Attributes:
-        stage: what is being done, a short phrase for people.
+        stage: what is being done, in a short phrase for people.
         fraction: 0..1 of the whole operation.
-        iteration, iterations: of an iterative render, else 0.
-        losses: weighted losses by name, of an iterative render.
-        preview: RGB [h, w, 3] in 0..1 as it stands, of an iterative render.
+        iteration, iterations: of a render; else 0.
+        losses: weighted losses by name, of a render.
+        preview: the unfinished painting of a render, RGB [h, w, 3] in 0..1.
         part: which of several pictures is being painted, from 0.
-        shown: ``preview`` as a host shows it, which then comes in its place (see service.paint).
+        shown: ``preview`` in the form that a host shows, which then replaces it (see api.Engine.paint).
     """
 
     stage: str
@@ -35,37 +35,37 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], bool]
-"""Returns False to stop: an iterative render then keeps what there is."""
+"""Returns False to stop. A render then keeps the painting as far as it is."""
 
 
 def ignore(progress: Progress) -> bool:
-    """The callback of a caller that does not care."""
+    """Ignore the progress, and go on."""
     return True
 
 
-class Stopped(Exception):
-    """What was computed was given up, because a Stopper said so."""
+class StoppedError(Exception):
+    """A Stopper stopped the operation, which has no result."""
 
 
 class Stopper:
-    """Ends, from any thread, what nobody waits for any more: a network's run within one of its layers."""
+    """Stops an operation from any thread, even while a network runs."""
 
     def __init__(self) -> None:
         self.stopped = False
-        self._ends: list[Callable[[], None]] = []
+        self._actions: list[Callable[[], None]] = []
 
     def stop(self) -> None:
-        """Give up what is being computed, or is about to be."""
+        """Stop the operation, whether it is running or about to begin."""
         self.stopped = True
-        for end in self._ends:
-            end()
+        for action in self._actions:
+            action()
 
-    def ends(self, end: Callable[[], None]) -> None:
-        """Let ``stop`` call this too, which ends what would not ``check``. Raises Stopped if it was called before."""
-        self._ends.append(end)
+    def on_stop(self, action: Callable[[], None]) -> None:
+        """Have ``stop`` call this too, for operations that cannot ``check``. Raises StoppedError if it is too late."""
+        self._actions.append(action)
         self.check()
 
     def check(self) -> None:
-        """Raise Stopped if ``stop`` was called."""
+        """Raise StoppedError if ``stop`` was called."""
         if self.stopped:
-            raise Stopped
+            raise StoppedError

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.base.language import _
-from plugin.engine.fast.fast_painting import FastResult, forget_sessions, paint_fast
+from plugin.engine.fast.fast_painting import FastResult, close_sessions, paint_fast
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.detail import resized
 from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import memory, provider
 from plugin.engine.machine.provider import CUDA
 from plugin.engine.messages import (
@@ -60,7 +60,7 @@ class _OpenedLayer:
     def developing(self, blend: BlendSettings, painted: np.ndarray) -> bytes:
         """Return the whole layer with an unfinished painting of any size, to be shown: RGB in eight bits."""
         proxy = self.copy.proxy
-        return self.mixed(proxy, resized(painted, proxy.height, proxy.width), blend)
+        return self.mixed(proxy, resample_picture(painted, proxy.height, proxy.width), blend)
 
 
 class LocalEngine:
@@ -153,11 +153,11 @@ class LocalEngine:
     def forget_host(self) -> None:
         """Drop the layers of a host that has gone. What failed on the GPU may be tried again for the next host."""
         self._layers.clear()
-        provider.forget_troubles()
+        provider.forget_cuda_problems()
 
     def release_memory(self) -> None:
         """Drop everything that is kept only to make the next call quicker."""
-        forget_sessions()
+        close_sessions()
         gc.collect()
         memory.give_back_freed_memory()
 

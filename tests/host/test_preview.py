@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
-from plugin.engine.imaging.detail import resized
+from plugin.engine.imaging.resampling import resample_picture
 from tests.conftest import SAMPLES
 from tests.host.checks import pixels, require_torch
 from tests.host.gimp import Session
@@ -45,7 +45,7 @@ def test_preview_matches_the_painting(session, layer, similarity, style, stroke_
     assert [shown["sketch"] for shown in before] == ([True] if stroke_size == 100 else []) and not last["sketch"]
     painted = paint(session, layer, style=style, stroke_size=stroke_size)
     assert painted.shape[0] * painted.shape[1] > 3 * WORKING_PIXELS
-    reduced = resized(painted, *last["rgb"].shape[:2])
+    reduced = resample_picture(painted, *last["rgb"].shape[:2])
     assert similarity(last["rgb"], reduced) >= 0.9
     assert all(similarity(shown["rgb"], reduced) < 0.9 for shown in before)
 

@@ -64,13 +64,12 @@ def examine() -> dict[str, Any]:
 def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
     """Return the execution providers of ONNX Runtime, and whether the GPU works."""
     try:
-        import onnxruntime
-
-        from plugin.engine.machine.provider import cuda_trouble
+        from nst_core.base.onnx_runtime import ort
+        from plugin.engine.machine.provider import cuda_problem
     except ImportError as error:
         return [], f"not used: ONNX Runtime does not load ({error}); run install.py again"
-    trouble = cuda_trouble(styles[0].path) if styles else "there is no style to try it with"
-    return onnxruntime.get_available_providers(), f"not used: {trouble}" if trouble else "used"
+    trouble = cuda_problem(styles[0].path) if styles else "there is no style to try it with"
+    return ort.get_available_providers(), f"not used: {trouble}" if trouble else "used"
 
 
 def _version(package: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Paint with a trained network, in ONNX Runtime: the styles there are, and a picture through one."""
+"""The fast way: list the trained styles, and paint with a trained network in ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""The fast path: a photo through a feed-forward network with ONNX Runtime. Never imports torch."""
+"""Paint with a trained network in ONNX Runtime. Never imports PyTorch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import Style
-from plugin.engine.fast.fast_settings import FastSettings, seen_size
-from plugin.engine.imaging.detail import enlarged, resized
+from plugin.engine.fast.fast_settings import FastSettings, working_size
+from plugin.engine.imaging.detail import enlarge_painting
 from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
 from plugin.engine.machine.provider import CUDA, Provider, choose_provider, open_session, run_options
 from plugin.engine.machine.stopwatch import Stopwatch
@@ -25,10 +26,7 @@ from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 
 @dataclass(frozen=True, eq=False)
 class FastResult:
-    """The result: float32 pixels [H, W, 4] like the picture's, what ran it, and seconds by stage.
-
-    ``notes`` are sentences that the user should hear, once.
-    """
+    """A painting: float32 pixels [H, W, 4] like the picture's, the provider that ran it, and seconds by stage."""
 
     pixels: np.ndarray
     provider: Provider
@@ -36,12 +34,13 @@ class FastResult:
 
     @property
     def notes(self) -> list[str]:
+        """Sentences that the user should see once."""
         if not self.provider.fell_back:
             return []
         return [
             _(
-                "The graphics card could not be used ({reason}), so that the processor paints, which is slower; "
-                "updating the card's driver may help."
+                "The graphics card could not be used ({reason}), so the CPU paints, which is slower; updating the "
+                "card's driver may help."
             ).format(reason=self.provider.reason)
         ]
 
@@ -53,13 +52,13 @@ def paint_fast(
     progress: ProgressCallback = ignore,
     stopper: Stopper | None = None,
 ) -> FastResult:
-    """Paint ``picture`` in a trained style, or in a mixture of several; any size from 1x1 up.
+    """Paint ``picture``, of any size from 1x1 up, in a trained style or in a mixture of several.
 
-    ``styles`` gives each style's share; the shares sum to 1. Styles of one file are mixed inside its network, which
-    paints in a manner of its own between them; of styles in several files the results are mixed.
+    ``styles`` gives each style's share; the shares sum to 1. The network of a file mixes the file's own styles, which
+    gives a manner between them. Paintings by different files are averaged.
 
-    Raises StyleError if it would not fit into memory or a style file does not run, and
-    progress.Stopped if ``stopper`` stops it.
+    Raises StyleError if the painting does not fit into memory or a style file does not run, and progress.StoppedError
+    if ``stopper`` stops it.
     """
     stopper = stopper or Stopper()
     clock = Stopwatch()
@@ -70,7 +69,7 @@ def paint_fast(
     provider = choose_provider(settings.device, next(iter(files)))
     _check_memory(picture, styles, settings, provider)
     rgb = network_input(picture)
-    seen = resized(rgb, *seen_size(picture.height, picture.width, settings))
+    seen = resample_picture(rgb, *working_size(picture.height, picture.width, settings))
     clock.lap("prepare")
     shares = []
     for number, (path, members) in enumerate(files.items()):
@@ -83,13 +82,13 @@ def paint_fast(
         weights = np.zeros((1, members[0].count), np.float32)
         for style in members:
             weights[0, style.index] = styles[style] / share
-        shares.append(share * _paint(session, seen, members[0], weights, stopper))
+        shares.append(share * _run_padded(session, seen, members[0], weights, stopper))
         clock.lap("inference")
     painted = functools.reduce(np.add, shares)
     progress(Progress(_("Finishing"), 0.95))
     if seen.shape != rgb.shape:
         larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width
-        painted = enlarged(painted, seen, rgb) if larger else resized(painted, *rgb.shape[:2])
+        painted = enlarge_painting(painted, seen, rgb) if larger else resample_picture(painted, *rgb.shape[:2])
         clock.lap("resize")
     pixels = composite(picture, painted, settings.blend)
     clock.lap("composite")
@@ -97,57 +96,59 @@ def paint_fast(
     return FastResult(pixels, provider, clock.seconds)
 
 
-def network_size(height: int, width: int, style: Style) -> tuple[int, int]:
-    """The least size of at least height x width that the style's network takes."""
+def padded_size(height: int, width: int, style: Style) -> tuple[int, int]:
+    """Compute the smallest size of at least height x width that the style's network accepts."""
     step = style.multiple_of
     height, width = (-(-max(extent, style.minimum_size) // step) * step for extent in (height, width))
     return height, width
 
 
-def forget_sessions() -> None:
-    """Close the networks that were kept for a next run."""
+def close_sessions() -> None:
+    """Close the networks that were kept for the next painting."""
     _session.cache_clear()
 
 
 def run_network(
     session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray, stopper: Stopper | None = None
 ) -> np.ndarray:
-    """[H, W, 3] through the network: [H, W, 3]. Raises StyleError if the runtime fails, Stopped if it was stopped.
+    """Run a network on RGB [H, W, 3]. Return [H, W, 3].
 
-    ``weights`` are the shares of the file's styles, [1, styles]; a network of one style takes none.
+    ``weights`` are the shares of the file's styles, [1, styles]; a network of one style ignores them. Raises StyleError
+    if the runtime fails, and progress.StoppedError if ``stopper`` stops it.
     """
     inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}
     if weights.size > 1:
         inputs["style_weights"] = weights
     stopper, options = stopper or Stopper(), run_options(session)
-    stopper.ends(lambda: setattr(options, "terminate", True))
+    stopper.on_stop(lambda: setattr(options, "terminate", True))
     try:
         (styled,) = session.run(["styled"], inputs, options)
-    except Exception as error:  # the runtime's own exception classes share no base but this
+    except Exception as error:  # the only base class of the runtime's own exceptions
         stopper.check()
         raise StyleError(
             _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.").format(error=error)
         ) from error
-    return styled[0].transpose(1, 2, 0)
+    painted: np.ndarray = styled[0].transpose(1, 2, 0)
+    return painted
 
 
-def _paint(
+def _run_padded(
     session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray, stopper: Stopper
 ) -> np.ndarray:
-    """``run_network`` for any size: [H, W, 3] to [H, W, 3]."""
+    """Call ``run_network`` with a picture of any size, [H, W, 3] to [H, W, 3]."""
     height, width = rgb.shape[:2]
-    wanted = network_size(height, width, style)
-    # At the bottom and right, by mirroring; NumPy mirrors a tiny picture again and again.
-    planes = np.pad(rgb.transpose(2, 0, 1), [(0, 0), (0, wanted[0] - height), (0, wanted[1] - width)], mode="symmetric")
+    padded = padded_size(height, width, style)
+    # Mirrored at the bottom and right; NumPy mirrors a tiny picture repeatedly.
+    planes = np.pad(rgb.transpose(2, 0, 1), [(0, 0), (0, padded[0] - height), (0, padded[1] - width)], mode="symmetric")
     return run_network(session, planes.transpose(1, 2, 0), weights, stopper)[:height, :width]
 
 
 def _check_memory(picture: Picture, styles: Iterable[Style], settings: FastSettings, provider: Provider) -> None:
-    """Raise StyleError if the network that needs most would not fit beside the pictures."""
+    """Raise StyleError if the network that needs most memory does not fit beside the pictures."""
     pixels = picture.height * picture.width
-    seen = seen_size(picture.height, picture.width, settings)
-    painted_pixels = {style: math.prod(network_size(*seen, style)) for style in styles}
-    # Both for each pixel of the picture, which is what the user knows.
+    working = working_size(picture.height, picture.width, settings)
+    painted_pixels = {style: math.prod(padded_size(*working, style)) for style in styles}
+    # Both in bytes for each pixel of the picture, whose size is what the user knows.
     network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
     pictures = math.ceil(PICTURE_BYTES_PER_PIXEL * max(pixels, *painted_pixels.values()) / pixels)
     subject = _("The picture")

@@ -1,4 +1,4 @@
-"""How the fast path paints, in numbers. Standard library only: a host may know them without the engine."""
+"""The settings of the fast way. Standard library only: a host may know them without loading the engine."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from plugin.engine.imaging.blend_settings import BlendSettings
 
-# Such as 1024 x 683: strokes of this size are seen in the whole picture, and still tell its details.
+# For example 1024 x 683: strokes of this size show in the whole picture, and still render its details.
 WORKING_PIXELS = 700_000
 
 
 @dataclass(frozen=True)
 class FastSettings:
-    """How to paint. Raises StyleError for a value out of range.
+    """How to paint with a trained network. Raises StyleError for a value out of range.
 
     Attributes:
-        stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. It paints strokes of
-            so many pixels, so that for larger ones it works on a smaller picture, and for smaller ones on a larger.
-        full_resolution: whether strokes are of so many pixels of the picture, however large it is. Else they are of
-            so many pixels of a picture of at most WORKING_PIXELS, so that a small copy shows what a large one becomes.
+        stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. The network paints
+            strokes of a fixed number of pixels, so for larger strokes it works on a smaller picture, and for smaller
+            ones on a larger picture.
+        full_resolution: whether strokes have that number of pixels in the picture itself, however large it is.
+            Otherwise they have it in a picture of at most WORKING_PIXELS, so a small copy previews a large picture.
         device: ``auto``, ``cuda`` or ``cpu``.
         blend: how the painting is mixed with the photo.
     """
@@ -37,8 +38,8 @@ class FastSettings:
             )
 
 
-def seen_size(height: int, width: int, settings: FastSettings) -> tuple[int, int]:
-    """Height and width at which the network sees a picture, and so paints strokes of the size asked for."""
+def working_size(height: int, width: int, settings: FastSettings) -> tuple[int, int]:
+    """Compute the height and width at which the network paints a picture with strokes of the size asked for."""
     scale = 100.0 / settings.stroke_size
     if not settings.full_resolution:
         scale *= min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)

@@ -1,4 +1,4 @@
-"""Large pictures in parts, on all processors: NumPy lets other threads run while it computes."""
+"""Process large pictures in bands of rows, on all CPU cores: NumPy lets other threads run while it computes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-# Few enough to stay in a processor's cache from one operation to the next, which is several times faster, and so many
-# that the calls themselves do not count.
+# Small enough to stay in a core's cache from one operation to the next, which is several times faster, and large
+# enough to hide the overhead of the calls.
 BAND_PIXELS = 2**18
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def bands(height: int, width: int) -> Iterator[slice]:
-    """Rows that together make a picture, a few at a time."""
+    """Split the rows of a picture into slices of about BAND_PIXELS pixels."""
     rows = max(1, BAND_PIXELS // width)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def in_threads(work: Callable[[T], R], parts: Iterable[T]) -> list[R]:
-    """Call ``work`` with each part, with as many at once as there are processors. Returns what the calls return."""
+    """Call ``work`` with each part, on as many threads as there are cores. Return the results in order."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return list(threads.map(work, parts))

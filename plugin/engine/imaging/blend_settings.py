@@ -1,4 +1,4 @@
-"""How a finished painting is mixed with the photo, in both ways. Standard library only: hosts without NumPy use it."""
+"""How a painting of either way is mixed with the photo. Standard library only: hosts without NumPy use it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nst_core.base.language import _
 
 @dataclass(frozen=True)
 class BlendSettings:
-    """What the result takes from the painting. Raises StyleError if the strength is out of range.
+    """What the result takes from the painting and what from the photo. Raises StyleError for a value out of range.
 
     Attributes:
         strength: in percent, 0 (the photo) to 100 (the painting).
-        keep_colors: only the luminance is painted; the colours stay those of the photo.
+        keep_colors: take only the luminance of the painting, and the colours of the photo.
     """
 
     strength: float = 100.0

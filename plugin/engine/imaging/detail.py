@@ -1,4 +1,4 @@
-"""Pictures to other sizes, and a small painting of a large photo to the photo's size without looking enlarged."""
+"""Enlarge a small painting to the size of its photo, and add the photo's finest detail."""
 
 from __future__ import annotations
 
@@ -8,57 +8,51 @@ import numpy as np
 
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.picture import LUMA
-from plugin.engine.imaging.resampling import Kernel, resampled
+from plugin.engine.imaging.resampling import Kernel, resample_planes
 
-# Side of the cells, in pixels of the painting, in each of which the painting is compared with what was painted.
+# Side of the cells, in pixels of the painting, in each of which the painting is compared with what the network saw.
 CELL = 4
 # Variance of luminance, that of a contrast of about 3 %, below which an area of the photo counts as flat.
 FLAT_VARIANCE = 1e-3
 SHARPENING = 2.0
-# Of colours in 0..1, what counts as grain in a painting.
+# The contrast, for colours in 0..1, up to which a painting's variation counts as grain.
 GRAIN = 0.06
 RED, GREEN, BLUE = range(3)
 
 
-def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The picture, float32 [H, W, C] in 0..1, at another size, by cubic filtering; itself if it has that size.
+def enlarge_painting(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Enlarge a painting to the photo's size: strokes grow, the photo's edges are crisp, and there are no halos.
 
-    Like a network's paintings, a resized picture has its channels one after another in memory.
-    """
-    if picture.shape[:2] == (height, width):
-        return picture
-    planes = resampled(_planes(picture), (height, width), Kernel.CUBIC)
-    in_threads(lambda rows: np.clip(planes[:, rows], 0.0, 1.0, out=planes[:, rows]), bands(height, width))
-    return planes.transpose(1, 2, 0)
+    Args:
+        painted: [h, w, 3] in 0..1, what the network made of ``seen``.
+        seen: [h, w, 3], the photo at a smaller size, as the network saw it.
+        photo: float32 [H, W, 3] in 0..1.
 
+    Returns float32 [H, W, 3].
 
-def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """A painting at the photo's size: strokes grow, the photo's edges are crisp, and there are no halos.
-
-    ``photo`` is float32 [H, W, 3] in 0..1, ``seen`` the same photo at a smaller size, [h, w, 3], as the network saw
-    it, and ``painted``, [h, w, 3], what the network made of that. Returns float32 [H, W, 3].
-
-    What ``seen`` lacks of the photo, its finest luminance, is added, times the slope by which the painting's luminance
+    The finest luminance of ``photo``, which ``seen`` lacks, is added, times the slope by which the painting's luminance
     follows the photo's in the neighbourhood. The slope is that of the guided filter (He, Sun and Tang, "Guided Image
-    Filtering", 2010, eq. 5), found at the small size and enlarged, as in the fast guided filter (He and Sun 2015,
-    arXiv 1505.00996). It is weighted with the coefficient of determination, because what is painted freely must
-    not take on lines that belong to the photo. Strokes have no such lines to sharpen them, so that the painting is
-    unsharp-masked before; and before that its grain, which is a pixel wide and would become lumps, is taken away. All
-    stay within the range of the 3x3 painted pixels around, and so leave no halo. The eye sees such fine things in the
-    luminance alone: of what the channels have more or less than that only the grain is taken away.
+    Filtering", 2010, eq. 5), computed at the small size and enlarged, as in the fast guided filter (He and Sun 2015,
+    arXiv 1505.00996). It is weighted with the coefficient of determination, because freely painted areas must not take
+    on lines of the photo.
+
+    Strokes have no such lines that could sharpen them, so an unsharp mask sharpens the painting first. Before that, its
+    grain is removed, which is a pixel wide and would become lumps. The result stays within the range of the 3x3 painted
+    pixels around, which prevents halos. The eye sees such fine detail only in the luminance, so the difference between
+    the channels and the luminance only loses its grain.
     """
     size = height, width = photo.shape[:2]
-    # Little where there is little to enlarge, so that nothing jumps as the size of the strokes leaves 100 %.
+    # Small where little is enlarged, so nothing jumps as the stroke size leaves 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
     luma = _luma(seen)
-    finders: list[Callable[[], np.ndarray]] = [
+    computations: list[Callable[[], np.ndarray]] = [
         lambda: _slope(plane, luma),
         lambda: _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c)),
         lambda: _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c)),
         lambda: plane + SHARPENING * amount * (plane - _smoothed(plane)),
     ]
-    slope, darkest, lightest, sharp = in_threads(lambda find: find(), finders)
+    slope, darkest, lightest, sharp = in_threads(lambda compute: compute(), computations)
     parts = [(luma, Kernel.CUBIC), (sharp, Kernel.CUBIC)]
     parts += [(part, Kernel.LINEAR) for part in (slope, darkest, lightest, red, blue)]
     luma, sharp, slope, darkest, lightest, red, blue = in_threads(
@@ -83,33 +77,20 @@ def enlarged(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.nda
 
 
 def _resampled(plane: np.ndarray, size: tuple[int, int], kernel: Kernel) -> np.ndarray:
-    return resampled(plane[None], size, kernel)[0]
-
-
-def _planes(picture: np.ndarray) -> np.ndarray:
-    """[H, W, C] as [C, H, W]."""
-    planes = picture.transpose(2, 0, 1)
-    if planes.flags.c_contiguous:
-        return planes
-    planes = np.empty(planes.shape, np.float32)
-
-    def copy(rows: slice) -> None:
-        for channel, plane in enumerate(planes):
-            plane[rows] = picture[rows, :, channel]
-
-    in_threads(copy, bands(*picture.shape[:2]))
-    return planes
+    resized: np.ndarray = resample_planes(plane[None], size, kernel)[0]
+    return resized
 
 
 def _luma(picture: np.ndarray) -> np.ndarray:
-    red, green, blue = (picture[..., channel] * LUMA[channel] for channel in (RED, GREEN, BLUE))
-    red += green
-    red += blue
-    return red
+    luma, green, blue = (picture[..., channel] * LUMA[channel] for channel in (RED, GREEN, BLUE))
+    luma += green
+    luma += blue
+    plane: np.ndarray = luma
+    return plane
 
 
 def _luma_and_colours(picture: np.ndarray) -> np.ndarray:
-    """Of [H, W, 3] the luminance, and what red and blue have more than that: [3, H, W]."""
+    """Split [H, W, 3] into the luminance, and the differences of red and blue from it: [3, H, W]."""
     planes = np.empty((3, *picture.shape[:2]), np.float32)
 
     def split(rows: slice) -> None:
@@ -122,21 +103,23 @@ def _luma_and_colours(picture: np.ndarray) -> np.ndarray:
 
 
 def _slope(painted: np.ndarray, luma: np.ndarray) -> np.ndarray:
-    """How much the painting [h, w] changes with the luminance [h, w] in each cell: [h / CELL, w / CELL]."""
+    """Compute how much the painting [h, w] changes with the luminance [h, w] in each cell: [h / CELL, w / CELL]."""
     size = -(-luma.shape[0] // CELL), -(-luma.shape[1] // CELL)
     values = np.stack([luma, painted, luma * luma, luma * painted, painted * painted])
     # Over windows that overlap by half.
-    mean_luma, mean_painted, *means = resampled(values, size, Kernel.REDUCE)
+    mean_luma, mean_painted, *means = resample_planes(values, size, Kernel.REDUCE)
     variance = means[0] - mean_luma**2
     covariance = means[1] - mean_luma * mean_painted
-    determined = covariance**2 / np.maximum(variance * (means[2] - mean_painted**2), 1e-8)
-    return covariance * determined / (variance + FLAT_VARIANCE)
+    determination = covariance**2 / np.maximum(variance * (means[2] - mean_painted**2), 1e-8)
+    slope: np.ndarray = covariance * determination / (variance + FLAT_VARIANCE)
+    return slope
 
 
 def _without_grain(planes: np.ndarray, amount: float) -> np.ndarray:
-    """[C, h, w] smoothed by ``amount`` where it varies less than GRAIN, and its edges kept: the guided filter (He, Sun
-    and Tang 2010, section 3.2) of a plane by itself, in windows that overlap by half, with its coefficients found at
-    half the size.
+    """Smooth planes [C, h, w] by ``amount`` where they vary less than GRAIN, and keep their edges.
+
+    This is the guided filter (He, Sun and Tang 2010, section 3.2) of each plane by itself, in windows that overlap by
+    half, with its coefficients computed at half the size.
     """
     count, *size = planes.shape
     values = np.empty((2 * count, *size), np.float32)
@@ -147,14 +130,14 @@ def _without_grain(planes: np.ndarray, amount: float) -> np.ndarray:
         np.square(planes[:, rows], out=values[count:, rows])
 
     in_threads(square, parts)
-    means = resampled(values, (-(-size[0] // 2), -(-size[1] // 2)), Kernel.REDUCE)
+    means = resample_planes(values, (-(-size[0] // 2), -(-size[1] // 2)), Kernel.REDUCE)
     local, variance = means[:count], means[count:]
     variance -= local * local
     np.maximum(variance, 0, out=variance)
     variance /= variance + np.float32(GRAIN**2)
     local -= variance * local
-    between = resampled(means, tuple(size), Kernel.LINEAR)
-    offset, smooth = between[:count], between[count:]
+    coefficients = resample_planes(means, (size[0], size[1]), Kernel.LINEAR)
+    offset, smooth = coefficients[:count], coefficients[count:]
 
     def mix(rows: slice) -> None:
         part = smooth[:, rows]

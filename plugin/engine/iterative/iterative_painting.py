@@ -17,7 +17,7 @@ from nst_core.base.presets import PRESETS
 from nst_core.base.recipes import Recipe
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite, network_input
-from plugin.engine.machine.memory import TooLarge, check_memory, give_back_freed_memory
+from plugin.engine.machine.memory import TooLargeError, check_memory, give_back_freed_memory
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, ignore
 
@@ -183,8 +183,8 @@ class _Render:
             try:
                 check_memory(*need, self.photo.device.type == "cuda", _("A render at this size"))
                 return settings, render(self.photo, self.style, self.network, settings, self._report, options)
-            except (TooLarge, RuntimeError) as error:
-                if not (isinstance(error, TooLarge) or "memory" in str(error)):
+            except (TooLargeError, RuntimeError) as error:
+                if not (isinstance(error, TooLargeError) or "memory" in str(error)):
                     raise
                 smaller = round(settings.size / 2**0.5)
                 if smaller < ITERATIVE_RANGES["size"][0]:

@@ -13,7 +13,7 @@ from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.base.language import _
 from nst_core.base.recipes import Recipe
 from plugin.engine.iterative.iterative_painting import require_torch
-from plugin.engine.machine.memory import TooLarge, check_memory
+from plugin.engine.machine.memory import TooLargeError, check_memory
 from plugin.engine.messages import Estimate
 from plugin.engine.progress import Stopper
 
@@ -37,7 +37,7 @@ def estimate(
 
     Takes seconds itself: it runs iterations at the size of the recipe if they are fast, and at smaller sizes otherwise,
     and assumes that their time grows with the number of pixels. Raises StyleError if PyTorch is missing or the feature
-    network is not on this machine, and progress.Stopped if ``stopper`` stops it.
+    network is not on this machine, and progress.StoppedError if ``stopper`` stops it.
     """
     require_torch()
     from nst_core.devices import choose_device
@@ -83,7 +83,7 @@ def _seconds_per_pixel(
         trial = replace(settings, optimizer=optimizer, size=size, coarsest=0, first_iterations=0, iterations=TRIALS)
         try:
             check_memory(*peak_memory(network, trial, *shape), device.type == "cuda")
-        except TooLarge:
+        except TooLargeError:
             if not pace:
                 raise
             return pace

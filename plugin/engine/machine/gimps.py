@@ -1,4 +1,7 @@
-"""What this machine has that Neural Style works with: every GIMP 3, and the Python it starts."""
+"""Find every GIMP 3 on this machine, and the Python that it starts.
+
+Standard library only: install.py needs this before any environment exists.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Standard library only: install.py asks before any environment exists.
-
 
 @dataclass(frozen=True)
 class Gimp:
-    """One GIMP 3.
+    """A GIMP 3.
 
     Attributes:
-        version: such as "3.0.4", or the profile folder's name where the program was not found.
-        profile: its folder of settings and plug-ins, which is there once this GIMP was started.
-        console: ``gimp-console`` or, where there is none, ``gimp``.
+        version: for example "3.0.4", or the profile folder's name if the program was not found.
+        profile: the folder of its settings and plug-ins, which exists once this GIMP has been started.
+        console: ``gimp-console`` or, if there is none, ``gimp``.
         python: what it starts for a ``#!/usr/bin/env python3`` plug-in; None if that was not found or lacks PyGObject,
-            without which no Python plug-in runs.
-        python_version: such as (3, 13).
+            which every Python plug-in needs.
+        python_version: for example (3, 13).
     """
 
     version: str
@@ -35,7 +36,7 @@ class Gimp:
 
 
 def find_gimps() -> list[Gimp]:
-    """Every GIMP 3: programs on PATH and in the usual places, then profiles whose program was not found."""
+    """Find every GIMP 3: programs on PATH and in the usual places, then profiles whose program was not found."""
     own_profile = os.environ.get("GIMP3_DIRECTORY")
     gimps: dict[Path, Gimp] = {}
     for program in _programs():
@@ -80,8 +81,8 @@ def _programs() -> Iterator[Path]:
 
 
 def _version(program: Path) -> str | None:
-    found = re.search(r"\b3\.\d+\.\d+\b", _answer(program, "--version"))
-    return found[0] if found else None
+    version = re.search(r"\b3\.\d+\.\d+\b", _output(program, "--version"))
+    return version[0] if version else None
 
 
 def _python(program: Path, profile: Path) -> tuple[Path | None, tuple[int, int] | None]:
@@ -91,33 +92,33 @@ def _python(program: Path, profile: Path) -> tuple[Path | None, tuple[int, int] 
     folders = [profile / "interpreters"]
     for pattern in ("lib*/gimp/3.0/interpreters", "lib*/*/gimp/3.0/interpreters"):
         folders += sorted(prefix.glob(pattern))
-    named = map(_interpreter, (file for folder in folders for file in sorted(folder.glob("*.interp"))))
-    chosen = next(filter(None, named), None)
-    for python in [chosen] if chosen else _on_path("python3"):
-        # A python3 without PyGObject, such as that of an active virtual environment, cannot be GIMP's.
-        answer = _answer(python, "-c", "import gi, sys; print(*sys.version_info[:2])").split()
-        if len(answer) == 2:
-            return python, (int(answer[0]), int(answer[1]))
+    interpreters = map(_interpreter, (file for folder in folders for file in sorted(folder.glob("*.interp"))))
+    python3 = next(filter(None, interpreters), None)
+    for python in [python3] if python3 else _on_path("python3"):
+        # A python3 without PyGObject, like that of an active virtual environment, cannot be GIMP's.
+        version = _output(python, "-c", "import gi, sys; print(*sys.version_info[:2])").split()
+        if len(version) == 2:
+            return python, (int(version[0]), int(version[1]))
     return None, None
 
 
 def _interpreter(file: Path) -> Path | None:
-    """The program that an .interp file gives for python3: a path, or a name to look for on PATH."""
+    """Return the program that an .interp file gives for python3, as a path or as a name on PATH."""
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         name, _, program = line.partition("=")
-        if name.strip() == "python3" and (found := shutil.which(program.strip())):
-            return Path(found)
+        if name.strip() == "python3" and (path := shutil.which(program.strip())):
+            return Path(path)
     return None
 
 
 def _on_path(name: str) -> Iterator[Path]:
     for entry in os.environ.get("PATH", "").split(os.pathsep):
-        if entry and (found := shutil.which(name, path=entry)):
-            yield Path(found)
+        if entry and (path := shutil.which(name, path=entry)):
+            yield Path(path)
 
 
-def _answer(*command: str | Path) -> str:
-    """What a program prints on standard output; nothing if it fails or takes too long."""
+def _output(*command: str | Path) -> str:
+    """Return what a program prints on standard output; empty if it fails or takes longer than 30 seconds."""
     try:
         return subprocess.run(
             command,

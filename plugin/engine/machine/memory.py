@@ -1,4 +1,4 @@
-"""How much memory a run would take, and how much there is; and what the C library does with it."""
+"""How much memory a painting needs and this machine has, and what the C library does with freed memory."""
 
 from __future__ import annotations
 
@@ -13,44 +13,46 @@ from pathlib import Path
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 
-# Kept free for the host and the rest of the machine.
-RESERVE = 256 * 2**20
-MEMORY = Path("/proc/meminfo")
+# Bytes kept free for the host and the rest of the machine.
+RESERVED_BYTES = 256 * 2**20
+MEMINFO = Path("/proc/meminfo")
 CONTROL_GROUP = Path("/sys/fs/cgroup")
-# The picture, what a network sees of it, what comes back, and the mixtures, beside the network's own needs.
+# For the picture, the network's input and output, and their mixtures. The network itself needs more.
 PICTURE_BYTES_PER_PIXEL = 96
-# Of glibc's malloc.h.
+# From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-KEPT = 2**28  # bytes, at the end of what was taken; what lies between blocks in use stays anyway
+# Bytes that glibc keeps at the end of the heap. What lies between blocks in use stays anyway.
+KEPT_BYTES = 2**28
 
 
-class TooLarge(StyleError):
-    """A run that does not fit into memory."""
+class TooLargeError(StyleError):
+    """An operation does not fit into memory."""
 
 
 def check_pictures(pixels: int) -> None:
-    """Raise TooLarge, saying how large a picture would fit, if pictures of so many pixels do not fit into memory."""
+    """Raise TooLargeError, saying how large a picture would fit, if that many pixels do not fit into memory."""
     check_memory(pixels, PICTURE_BYTES_PER_PIXEL, False)
 
 
 def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "") -> None:
-    """Raise TooLarge, saying how large a picture would fit, if a run over ``pixels`` would not fit into memory.
+    """Raise TooLargeError, saying how large a picture would fit, if an operation on ``pixels`` does not fit.
 
-    ``subject`` begins the sentence; by default it is the picture.
+    ``bytes_per_pixel`` is what it needs of the GPU's memory, if ``on_gpu``, or of the machine's. ``subject`` begins the
+    sentence; the default is "The picture".
     """
     needed = pixels * bytes_per_pixel
     free = gpu_memory() if on_gpu else available_memory()
     if free is None:
         return
-    if needed + RESERVE > free and not on_gpu:
+    if needed + RESERVED_BYTES > free and not on_gpu:
         give_back_freed_memory()
         free = available_memory()
-    usable = max(0, free - RESERVE)
+    usable = max(0, free - RESERVED_BYTES)
     if needed > usable:
         kind = _("GPU memory") if on_gpu else _("memory")
-        raise TooLarge(
+        raise TooLargeError(
             _(
-                "{subject} has {pixels:.1f} megapixels and would take about {needed:.1f} GiB of {kind}, of which "
+                "{subject} has {pixels:.1f} megapixels and would take about {needed:.1f} GiB of {kind}, but only "
                 "{usable:.1f} GiB is free; make it smaller (at most {most:.1f} megapixels) or close other programs."
             ).format(
                 subject=subject or _("The picture"),
@@ -64,39 +66,40 @@ def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str =
 
 
 def available_memory() -> int:
-    """Bytes that this process may still take: the machine's, or its control group's where that is less."""
+    """Return how many bytes this process may still take, of the machine's memory or of its control group's if less."""
     free = _machine_memory()
-    limit, used = (_number(CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
+    limit, used = (_read_number(CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
     if limit is None or used is None:
         return free
-    # Cached file contents count as used, but go when memory is asked for.
+    # Cached file contents count as used, but the system drops them when memory is needed.
     statistics = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
     return min(free, max(0, limit - used + int(statistics.get("inactive_file", 0))))
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep freed memory for what comes next: parts of pictures come and go all the time, and features in
-    each iteration, and it takes the system longer to hand out fresh memory than to compute many a part. It goes back
-    where memory is short.
+    """Have glibc keep freed memory for the next allocations.
+
+    Parts of pictures come and go all the time, and feature maps in each iteration, and the system often takes longer to
+    hand out fresh memory than the computation itself takes. ``check_memory`` gives the memory back if it is short.
     """
     mallopt = _glibc("mallopt")
     if mallopt:
-        mallopt(M_ARENA_MAX, 1)  # what one thread frees is for the others too
-        mallopt(M_MMAP_MAX, 0)  # large blocks too
-        mallopt(M_TRIM_THRESHOLD, KEPT)
+        mallopt(M_ARENA_MAX, 1)  # one arena: the other threads can use what one thread frees
+        mallopt(M_MMAP_MAX, 0)  # so glibc keeps large blocks too
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def give_back_freed_memory() -> None:
-    """Give the system what is kept: where memory is short, or what comes next is of other sizes."""
+    """Give kept memory back to the system, when memory is short or the next allocations have other sizes."""
     malloc_trim = _glibc("malloc_trim")
     if malloc_trim:
         malloc_trim(0)
 
 
 def peak_rss_mib() -> float:
-    """The most memory this process has had in use so far, in MiB."""
+    """Return the most memory that this process has used so far, in MiB."""
     if sys.platform == "linux":
-        # getrusage() would start from the peak of the process that started this one.
+        # getrusage() begins with the peak of the process that started this one.
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 2**10
     if sys.platform == "win32":
@@ -109,30 +112,32 @@ def peak_rss_mib() -> float:
 
 
 def gpu_memory() -> int | None:
-    """Free bytes of the first NVIDIA GPU, or of the one that ``torchrun`` gave this process; None if untold."""
+    """Return the free bytes of the first NVIDIA GPU, or of the one that ``torchrun`` chose; None if unknown."""
     command = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        return int(answer.stdout.splitlines()[int(os.environ.get("LOCAL_RANK", "0"))]) * 2**20
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return int(result.stdout.splitlines()[int(os.environ.get("LOCAL_RANK", "0"))]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return None
 
 
 def _glibc(function: str) -> Callable[..., int] | None:
-    """One of its own functions, or None: other C libraries do without."""
+    """Return a function that only glibc has; None with another C library."""
     return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None
 
 
 def _machine_memory() -> int:
-    # psutil tells the same, but takes a twentieth of the filter's start to import.
-    if sys.platform == "linux" and (told := re.search(r"^MemAvailable: +(\d+) kB$", MEMORY.read_text(), re.MULTILINE)):
-        return int(told[1]) * 2**10
+    # psutil reads the same number, but importing it takes a twentieth of the filter's start.
+    if sys.platform == "linux" and (
+        available := re.search(r"^MemAvailable: +(\d+) kB$", MEMINFO.read_text(), re.MULTILINE)
+    ):
+        return int(available[1]) * 2**10
     import psutil
 
-    return psutil.virtual_memory().available
+    return int(psutil.virtual_memory().available)
 
 
-def _number(path: Path) -> int | None:
+def _read_number(path: Path) -> int | None:
     try:
         return int(path.read_text())
     except (OSError, ValueError):  # no control groups, or the word "max"

@@ -1,15 +1,13 @@
-"""Whether there is an NVIDIA card to paint with."""
+"""Whether this machine has an NVIDIA GPU. Standard library only: install.py needs it before any environment exists."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-# Standard library only: install.py asks before any environment exists.
-
 
 def nvidia_driver() -> bool:
-    """Whether the NVIDIA driver's library loads."""
+    """Return whether the NVIDIA driver's library loads."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

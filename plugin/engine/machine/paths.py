@@ -1,4 +1,7 @@
-"""The folders Neural Style keeps things in. NEURAL_STYLE_HOME puts them all under one folder."""
+"""The folders of Neural Style. The environment variable NEURAL_STYLE_HOME puts them all into one folder.
+
+Standard library only: install.py needs these folders before any environment exists.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-# Standard library only: install.py needs these folders before any environment exists.
-
 NAME = "neural-style"
 
 
 def data_folder() -> Path:
-    """What the user would miss: the private environment and the user's own styles."""
+    """Return the folder of what a user would miss: the private environment and the user's own styles."""
     if home := os.environ.get("NEURAL_STYLE_HOME"):
         return Path(home).absolute()
     if sys.platform == "darwin":
@@ -23,17 +24,17 @@ def data_folder() -> Path:
 
 
 def environment_folder() -> Path:
-    """The private Python environment that install.py makes."""
+    """Return the folder of the private Python environment, which install.py creates."""
     return data_folder() / "environment"
 
 
 def user_styles_folder() -> Path:
-    """Where a style file of the user's goes to be in the list."""
+    """Return the folder from which the user's own style files are listed."""
     return data_folder() / "styles"
 
 
 def bundled_styles_folder() -> Path:
-    """The styles that come with this package."""
+    """Return the folder of the styles that come with this package."""
     return Path(__file__).parents[2] / "styles"
 
 

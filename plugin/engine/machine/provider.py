@@ -1,4 +1,4 @@
-"""Which execution provider runs a style: CUDA when it truly works, else the CPU, and why."""
+"""Choose the execution provider that runs a style: CUDA if it works on this machine, else the CPU."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import onnxruntime as ort
+from typing import Any
 
 from nst_core.base.device_names import check_device
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.nvidia import nvidia_driver
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-_tried: dict[Path, str | None] = {}
+# A cache of ``cuda_problem``, from which the failures can be removed alone.
+_problems: dict[Path, str | None] = {}
 
 
 @dataclass(frozen=True)
 class Provider:
-    """An execution provider by ONNX Runtime's name, and in one phrase why it is this one.
+    """An execution provider by ONNX Runtime's name, and in one phrase why it was chosen.
 
-    ``fell_back`` is True where the CPU stands in for a GPU that is there, with a runtime for it, and does not work.
+    ``fell_back`` is True if the CPU replaces a GPU that this machine and its ONNX Runtime have, but that does not work.
     """
 
     name: str
@@ -31,36 +32,36 @@ class Provider:
 
 
 def choose_provider(device: str, model: Path) -> Provider:
-    """The provider for ``device`` (``auto``, ``cuda`` or ``cpu``). Raises StyleError if CUDA was asked for in vain."""
+    """Choose the provider for ``device``: ``auto``, ``cuda`` or ``cpu``. Raises StyleError if ``cuda`` fails."""
     check_device(device)
     if device == "cpu":
         return Provider(CPU, _("the CPU was asked for"))
-    trouble = cuda_trouble(model)
-    if trouble is None:
+    problem = cuda_problem(model)
+    if problem is None:
         return Provider(CUDA, _("an NVIDIA GPU ran a trial picture"))
     if device == "cuda":
-        raise StyleError(f"The GPU cannot be used: {trouble}. Mend that, or choose the device cpu.")
-    return Provider(CPU, trouble, fell_back=CUDA in ort.get_available_providers() and nvidia_driver())
+        raise StyleError(f"The GPU cannot be used: {problem}. Fix that, or choose the device cpu.")
+    return Provider(CPU, problem, fell_back=CUDA in ort.get_available_providers() and nvidia_driver())
 
 
-def cuda_trouble(model: Path) -> str | None:
-    """Why CUDA cannot run ``model``, or None if it can. It is tried once, until ``forget_troubles``.
+def cuda_problem(model: Path) -> str | None:
+    """Return why CUDA cannot run ``model``, or None if it can. The answer is kept until ``forget_cuda_problems``.
 
-    ONNX Runtime falls back to the CPU with no more than a warning when a CUDA library is missing, and a bad driver may
-    take the whole process down. So the model runs on a small picture in a process of its own, fall-back forbidden.
+    ONNX Runtime falls back to the CPU with only a warning if a CUDA library is missing, and a bad driver may crash the
+    whole process. So the model runs once on a small picture in a process of its own, without fallback.
     """
-    if model not in _tried:
-        _tried[model] = _trouble(model)
-    return _tried[model]
+    if model not in _problems:
+        _problems[model] = _find_cuda_problem(model)
+    return _problems[model]
 
 
-def forget_troubles() -> None:
-    """Have what did not run on CUDA tried again: the card may have been busy with something else."""
-    for model in [model for model, trouble in _tried.items() if trouble]:
-        del _tried[model]
+def forget_cuda_problems() -> None:
+    """Have models that did not run on CUDA tried again: the GPU may have been busy."""
+    for model in [model for model, problem in _problems.items() if problem]:
+        del _problems[model]
 
 
-def _trouble(model: Path) -> str | None:
+def _find_cuda_problem(model: Path) -> str | None:
     if CUDA not in ort.get_available_providers():
         return _("this ONNX Runtime is built for the CPU")
     if not nvidia_driver():
@@ -83,18 +84,18 @@ def _trouble(model: Path) -> str | None:
 
 
 def session_options(provider: Provider) -> ort.SessionOptions:
-    """How a style's session runs on this provider."""
+    """Return the options of a style's session on this provider."""
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # the rest goes to the reason, not to the user's terminal
-    # Pictures differ in size from run to run; patterns would only hold on to memory.
+    options.log_severity_level = 3  # warnings would reach the user's terminal; errors are raised
+    # Pictures differ in size from run to run, so patterns would only keep memory.
     options.enable_mem_pattern = False
-    # Without an arena the system clears fresh memory for every tensor, at 1024x1024 two fifths more time on a CPU.
+    # Without an arena the system clears fresh memory for every tensor: two fifths more time at 1024x1024 on a CPU.
     options.enable_cpu_mem_arena = provider.name == CPU
     return options
 
 
 def run_options(session: ort.InferenceSession) -> ort.RunOptions:
-    """How such a session is run: the arena gives back after a run what the run took."""
+    """Return the options of a run, after which the CPU's arena gives its memory back."""
     options = ort.RunOptions()
     if session.get_providers()[0] == CPU:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -102,19 +103,21 @@ def run_options(session: ort.InferenceSession) -> ort.RunOptions:
 
 
 def open_session(model: Path, provider: Provider, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
-    """An ONNX Runtime session for a style file, with ``session_options`` if none are given.
+    """Open an ONNX Runtime session for a style file, with ``session_options`` if none are given.
 
     Raises StyleError if the file does not load.
     """
     if provider.name == CUDA:
         ort.preload_dlls(directory="")
-        providers: list = [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"})]
+        providers: list[Any] = [
+            (CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"})
+        ]
         providers.append(CPU)
     else:
         providers = [CPU]
     try:
         return ort.InferenceSession(model, options or session_options(provider), providers=providers)
-    except Exception as error:  # the runtime's own exception classes share no base but this
+    except Exception as error:  # the only base class of the runtime's own exceptions
         raise StyleError(
             _("{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.").format(
                 model=model, error=error
@@ -123,7 +126,7 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
 
 
 def _python() -> str:
-    # Inside a host sys.executable may be the host itself or empty.
+    # In a host, sys.executable may be the host itself or empty.
     return sys.executable if "python" in Path(sys.executable or "").name.lower() else "python3"
 
 
@@ -132,7 +135,8 @@ import sys
 sys.path[:] = sys.argv[2:]
 from plugin.engine.process.lifetime import end_with_parent
 end_with_parent()
-import numpy as np, onnxruntime as ort
+import numpy as np
+from nst_core.base.onnx_runtime import ort
 ort.preload_dlls(directory="")
 options = ort.SessionOptions()
 options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -1,4 +1,4 @@
-"""Seconds by stage."""
+"""Measure the seconds of each stage of an operation."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 
 class Stopwatch:
-    """Measures one stage after another from its own making, or from ``began`` of ``time.perf_counter``."""
+    """Measures one stage after another, from its creation or from ``began``, a time of ``time.perf_counter``."""
 
     def __init__(self, began: float | None = None) -> None:
         self._start = self._last = time.perf_counter() if began is None else began
         self._seconds: dict[str, float] = {}
 
     def lap(self, stage: str, *parts: Mapping[str, float]) -> None:
-        """End ``stage`` now. Its ``parts``, the ``seconds`` of other stopwatches, count as stages of their own."""
+        """End ``stage`` now. Its ``parts``, the ``seconds`` of other stopwatches, count as separate stages."""
         now = time.perf_counter()
         self._add(stage, now - self._last)
         self._last = now
@@ -27,5 +27,5 @@ class Stopwatch:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """The stages in order, and ``total``."""
+        """The seconds of each stage, in order, and of the ``total``."""
         return self._seconds | {"total": self._last - self._start}

@@ -1,1 +1,1 @@
-"""Preview a style on a small copy of a layer."""
+"""Preview a style on a small copy of a layer, or on a part of it."""

@@ -1,4 +1,4 @@
-"""A copy of a layer to try things on, and how pictures are shown."""
+"""A copy of a layer to preview styles on, and how pictures are shown."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from PIL import Image
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.messages import RawPicture
 
-# What a dialog has room for; a style is tried on as much within 300 ms on two cores.
+# As large as a dialog has room for. A style is previewed at this size within 300 ms on two cores.
 PROXY_PIXELS = 160_000
 LONGEST_SIDE = 560
-# Between a fast and coarse filter, and the fine one after it.
-GAP = 2
+# A fast and coarse reduction leaves at least this many times the final size to the fine filter after it.
+COARSE_FACTOR = 2
 CHECK_SIZE, CHECKS = 8, (0.6, 0.4)
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB: ITU-R BT.709
 GAMMA = 2.2
 
 
 class LayerCopy:
-    """A layer as it is seen, in eight bits, which are a quarter of the memory and as good to look at.
+    """A copy of a layer in eight bits, which take a quarter of the memory and look the same.
 
     Args:
         picture: of eight bits; its mask, the selection, decides where the style goes.
-        grey: whether the layer can hold no colours.
+        grey: whether the layer cannot hold colours.
 
     Attributes:
         size: height and width.
-        proxy: the whole at the size to show, and how much of each pixel is selected.
+        proxy: the whole layer and its selection, at the size to show.
     """
 
     def __init__(self, picture: RawPicture, grey: bool = False) -> None:
@@ -44,22 +44,23 @@ class LayerCopy:
         self.proxy = self._picture(lambda image: _scaled(image, *shown))
 
     def seen(self, height: int, width: int) -> np.ndarray:
-        """What the network sees of the whole at this size: float32 [height, width, 3].
+        """Return the whole layer as a network sees it at this size: float32 [height, width, 3].
 
-        To the filter's own precision, because flat areas are painted by the least that there is in them.
+        It has the filter's own precision, because the smallest variations in a flat area decide how it is painted.
         """
         coarse, box = _coarse(self._colours, height, width)
         rgb = network_input(Picture(_floats(coarse)))
         planes = (Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3))
         fine = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC, box)) for plane in planes]
-        return np.clip(np.dstack(fine), 0, 1)
+        seen: np.ndarray = np.clip(np.dstack(fine), 0, 1)
+        return seen
 
     def part(self, x: int, y: int, width: int, height: int) -> Picture:
-        """What lies there, in the layer's pixels, as it is."""
+        """Return a rectangle of the layer, in the layer's own pixels."""
         return self._picture(lambda image: image.crop((x, y, x + width, y + height)))
 
     def shown_part(self, corner: tuple[int, int] | None) -> Picture:
-        """As much of the layer as there is room for, from this corner on; without one, the whole, made smaller."""
+        """Return as much of the layer as there is room for, from this corner on; or without one the small whole."""
         return self.part(*corner, self.proxy.width, self.proxy.height) if corner else self.proxy
 
     def _picture(self, change: Callable[[Image.Image], Image.Image]) -> Picture:
@@ -68,25 +69,26 @@ class LayerCopy:
 
 
 def opaque(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3]: the picture, [H, W, 4], over the checks that stand for transparency."""
+    """Draw a picture, [H, W, 4], over the checkerboard that stands for transparency: uint8 [H, W, 3]."""
     rgb, alpha = pixels[..., :3], pixels[..., 3:]
     if alpha.min() < 1:
         rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
         checks = np.where((rows // CHECK_SIZE + columns // CHECK_SIZE) % 2, *CHECKS)[..., None]
         rgb = rgb * alpha + checks * (1 - alpha)
-    return (np.clip(np.nan_to_num(rgb), 0, 1) * 255 + 0.5).astype(np.uint8)
+    shown: np.ndarray = (np.clip(np.nan_to_num(rgb), 0, 1) * 255 + 0.5).astype(np.uint8)
+    return shown
 
 
 def greyed(pixels: np.ndarray) -> np.ndarray:
-    """What a greyscale layer keeps of sRGB-encoded pixels [H, W, 4]: their luminance."""
+    """Replace sRGB-encoded pixels [H, W, 4] by their luminance, which is all that a greyscale layer keeps."""
     luminance = (np.clip(pixels[..., :3], 0, 1) ** GAMMA @ LUMINANCE) ** (1 / GAMMA)
     return np.dstack([luminance, luminance, luminance, pixels[..., 3]])
 
 
 def _coarse(image: Image.Image, height: int, width: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """The image some whole number of times smaller, but larger than this, and what of that it fills."""
-    times = max(1, min(image.width // (GAP * width), image.height // (GAP * height)))
-    return image.reduce(times), (0, 0, image.width / times, image.height / times)
+    """Reduce an image by a whole number, to more than this size. Return it, and the box that the image fills in it."""
+    factor = max(1, min(image.width // (COARSE_FACTOR * width), image.height // (COARSE_FACTOR * height)))
+    return image.reduce(factor), (0, 0, image.width / factor, image.height / factor)
 
 
 def _scaled(image: Image.Image, height: int, width: int) -> Image.Image:

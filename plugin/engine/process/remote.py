@@ -32,7 +32,7 @@ from plugin.engine.messages import (
     RawPicture,
 )
 from plugin.engine.process import pipe, warm_worker
-from plugin.engine.progress import ProgressCallback, Stopped, Stopper, ignore
+from plugin.engine.progress import ProgressCallback, StoppedError, Stopper, ignore
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
@@ -47,7 +47,7 @@ ENDING_SECONDS = 1
 HOST_VARIABLES = ("PYTHON", "GI_", "GTK_", "GDK_PIXBUF_", "DYLD_", "LD_LIBRARY_PATH", "XDG_DATA_DIRS")
 
 
-class EngineEnded(StyleError):
+class EngineEndedError(StyleError):
     """The process ended before it answered; ``printed`` is what it printed last."""
 
     printed = ""
@@ -57,8 +57,9 @@ class RemoteEngine:
     """An Engine (see api.py) in another process.
 
     The methods may be called from any thread, and raise what the engine's methods raise in the other process. An error
-    other than StyleError and progress.Stopped becomes an error of the same name, with the other process's traceback as
-    its cause. The methods raise EngineEnded if the process has ended. Progress is reported in a thread of this class.
+    other than StyleError and progress.StoppedError becomes an error of the same name, with the other process's
+    traceback as its cause. The methods raise EngineEndedError if the process has ended. Progress is reported in a
+    thread of this class.
 
     Args:
         requests: the stream on which the process receives calls.
@@ -76,7 +77,7 @@ class RemoteEngine:
         self._calls: dict[int, _Call] = {}
         self._sending, self._changing = threading.Lock(), threading.Lock()
         self._left = False
-        self._ended: EngineEnded | None = None
+        self._ended: EngineEndedError | None = None
         self._printed: deque[str] = deque(maxlen=KEPT_LINES)
         self._error_reader = threading.Thread(target=self._read_errors, args=[errors], daemon=True)
         self._error_reader.start()
@@ -89,7 +90,7 @@ class RemoteEngine:
     def leave(self) -> None:
         """Tell the process that there will be no more calls, so it may stay for others."""
         self._left = True
-        with suppress(EngineEnded, TimeoutError):
+        with suppress(EngineEndedError, TimeoutError):
             self._begin(pipe.LEAVE).answer.result(ENDING_SECONDS)
 
     def paint(
@@ -157,8 +158,8 @@ class RemoteEngine:
         self._send(number, method, sent, keywords)
         if call.stopper:
             try:
-                call.stopper.ends(lambda: self._send(number, pipe.STOP))
-            except Stopped:  # since the check above
+                call.stopper.on_stop(lambda: self._send(number, pipe.STOP))
+            except StoppedError:  # since the check above
                 self._send(number, pipe.STOP)
         return call
 
@@ -186,7 +187,7 @@ class RemoteEngine:
         last = next((line.strip() for line in reversed(self._printed) if line.strip()), "")
         exit_code = None if code is None else f"exit code {code}"
         reason = ": ".join(filter(None, (exit_code, last))) or _("it did not say why")
-        ended = EngineEnded(
+        ended = EngineEndedError(
             _(
                 "The process in which Neural Style paints ended unexpectedly ({reason}); try it once more, and then "
                 "run `python3 install.py` again."
@@ -230,15 +231,15 @@ class _Call:
         elif kind == "refused":
             self.answer.set_exception(StyleError(value))
         elif kind == "stopped":
-            self.answer.set_exception(Stopped())
+            self.answer.set_exception(StoppedError())
         else:
             name, text, trace = value
             error = type(name, (Exception,), {})(text)
-            error.__cause__ = _RemoteTraceback(f"\n{trace}")
+            error.__cause__ = _RemoteError(f"\n{trace}")
             self.answer.set_exception(error)
 
 
-class _RemoteTraceback(Exception):
+class _RemoteError(Exception):
     """The traceback of an error in the other process."""
 
 

@@ -25,7 +25,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.language import DOMAIN
 from plugin.engine.process import pipe, warm_worker
 from plugin.engine.process.lifetime import end_with_parent, end_with_pipe
-from plugin.engine.progress import Progress, Stopped, Stopper
+from plugin.engine.progress import Progress, StoppedError, Stopper
 
 if TYPE_CHECKING:
     from plugin.engine.service import LocalEngine
@@ -163,7 +163,7 @@ class HostCalls:
             answer: tuple[str, Any] = "done", result
         except StyleError as error:
             answer = "refused", str(error)
-        except Stopped:
+        except StoppedError:
             answer = "stopped", None
         except Exception as error:
             answer = "failed", (type(error).__name__, str(error), traceback.format_exc())

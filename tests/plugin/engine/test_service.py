@@ -16,7 +16,7 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
-from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.progress import StoppedError, Stopper
 from plugin.engine.service import LocalEngine
 from tests.conftest import SAMPLES
 from tests.style_files import negative_style
@@ -175,7 +175,7 @@ def test_what_nobody_waits_for_is_stopped(service, negative, opened, noise):
     stopped = Stopper()
     stopped.stop()
     layer = opened((noise * 255).astype(np.uint8))
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, stopped)
 
 

@@ -12,7 +12,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.recipes import Recipe
 from plugin.engine.api import Engine
 from plugin.engine.messages import Estimate
-from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.progress import StoppedError, Stopper
 
 DELAY_MS = 400
 
@@ -72,7 +72,7 @@ class Estimator:
             return GLib.SOURCE_REMOVE
         try:
             self.estimate = future.result()
-        except Stopped:
+        except StoppedError:
             return GLib.SOURCE_REMOVE
         except StyleError as error:
             self.error = str(error)

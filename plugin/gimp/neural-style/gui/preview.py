@@ -15,10 +15,10 @@ from translation import _
 
 from nst_core.base.errors import StyleError
 from plugin.engine.api import Engine
-from plugin.engine.fast.fast_settings import seen_size
+from plugin.engine.fast.fast_settings import working_size
 from plugin.engine.messages import OpenedLayer, PreviewRequest, PreviewResult
-from plugin.engine.process.remote import EngineEnded
-from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.process.remote import EngineEndedError
+from plugin.engine.progress import StoppedError, Stopper
 
 # How many previews are kept to show again at once.
 MAX_KEPT = 32
@@ -103,7 +103,7 @@ class Preview:
         if self._running:
             self._running[1].stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
-        with suppress(EngineEnded):
+        with suppress(EngineEndedError):
             self._engine.close_layer(self._layer.opened.number)
 
     def _start(self, request: PreviewRequest) -> None:
@@ -123,7 +123,7 @@ class Preview:
                 self._show(painting)
             elif painting.sketch:
                 self._forget(painting)
-        except Stopped:
+        except StoppedError:
             pass
         except Exception as error:  # it comes from a thread, so nobody else would report it
             if wanted:
@@ -146,7 +146,7 @@ class Preview:
             self._forget(self._kept.pop(oldest))
 
     def _forget(self, painting: PreviewPainting) -> None:
-        with suppress(EngineEnded):
+        with suppress(EngineEndedError):
             self._engine.forget_preview(self._layer.opened.number, painting.result.number)
 
     def _needs_sketch(self, request: PreviewRequest) -> bool:
@@ -155,7 +155,7 @@ class Preview:
         if request.corner or shown_styles == request.styles:
             return False
         shown_pixels = self._layer.opened.height * self._layer.opened.width
-        painted_size = seen_size(self._layer.height, self._layer.width, request.settings)
+        painted_size = working_size(self._layer.height, self._layer.width, request.settings)
         return math.prod(painted_size) > UNSKETCHED_RATIO * shown_pixels
 
     def _paint(self, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewPainting:

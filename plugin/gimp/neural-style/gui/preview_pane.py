@@ -17,7 +17,7 @@ from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.messages import PreviewRequest, PreviewResult
-from plugin.engine.process.remote import EngineEnded
+from plugin.engine.process.remote import EngineEndedError
 
 ABOUT_PART = _("This is a part of the layer at its full size; choose another one in the small picture.")
 
@@ -101,7 +101,7 @@ class PreviewPane(Gtk.Box):
         self._navigator.set_visible(corner is not None)
         if corner == self._corner:
             return
-        with suppress(EngineEnded):  # the status says so once the request fails
+        with suppress(EngineEndedError):  # the status says so once the request fails
             self._photo = self._read_photo(corner) if corner else self._whole
             self._corner = corner
 
@@ -126,7 +126,7 @@ class PreviewPane(Gtk.Box):
         if painting and painting.request.corner == self._corner:
             try:
                 mixed = self._mix(painting.result)
-            except EngineEnded as ended:
+            except EngineEndedError as ended:
                 error = str(ended)
         self._view.show_pictures(self._photo, mixed)
         if busy:

@@ -13,7 +13,7 @@ from gui.pixbufs import pixbuf_from_rgb
 from gui.split_view import SplitView
 from plugin.engine.api import Engine
 from plugin.engine.messages import OpenedLayer
-from plugin.engine.process.remote import EngineEnded
+from plugin.engine.process.remote import EngineEndedError
 from plugin.engine.progress import Progress
 
 STOP = 1
@@ -72,7 +72,7 @@ class ProgressWindow:
     def close(self) -> None:
         """Close the window and the layers."""
         self._dialog.destroy()
-        with suppress(EngineEnded):
+        with suppress(EngineEndedError):
             for number in self.layers:
                 self._engine.close_layer(number)
 

@@ -11,13 +11,13 @@ from PIL import Image
 from nst_core.base.errors import StyleError
 from nst_core.style_file import PREFIX, read_styles
 from plugin.engine.fast import fast_painting as paint_fast
-from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, seen_size
+from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, working_size
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.detail import resized
 from plugin.engine.imaging.picture import Picture
+from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import memory, provider
-from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.progress import StoppedError, Stopper
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_strength(style, noise):
 
 def blots() -> np.ndarray:
     """Random soft blots, without a detail that would change with the size: float32 [256, 256, 4]."""
-    pixels = resized(np.random.default_rng(0).random((32, 32, 4), np.float32), 256, 256)
+    pixels = resample_picture(np.random.default_rng(0).random((32, 32, 4), np.float32), 256, 256)
     pixels[..., 3] = 1
     return pixels
 
@@ -98,12 +98,14 @@ def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch
     monkeypatch.setattr("plugin.engine.fast.fast_settings.WORKING_PIXELS", 60_000)
     with Image.open(samples / photo) as image:
         opened = np.array(image.convert("RGBA")).astype(np.float32) / 255
-    copy = resized(opened, *seen_size(*opened.shape[:2], FastSettings()))
+    copy = resample_picture(opened, *working_size(*opened.shape[:2], FastSettings()))
     assert copy.shape[0] < opened.shape[0]
 
     def alike(name: str, settings: FastSettings) -> float:
         shown, painted = (
-            torch.from_numpy(resized(paint_fast.paint_fast(Picture(p), find_styles(name), settings).pixels, 180, 270))
+            torch.from_numpy(
+                resample_picture(paint_fast.paint_fast(Picture(p), find_styles(name), settings).pixels, 180, 270)
+            )
             for p in (copy, opened)
         )
         return ssim(*(luminance(p[..., :3].permute(2, 0, 1)) for p in (shown, painted)))
@@ -126,25 +128,25 @@ def test_a_picture_of_the_working_size_has_strokes_of_full_resolution(style, noi
 @pytest.mark.parametrize("stroke_size", [50, 100, 200])
 def test_strokes_are_relative_to_the_picture(stroke_size):
     settings = FastSettings(stroke_size=stroke_size)
-    sizes = [seen_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
+    sizes = [working_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
     assert len(set(sizes)) == 1
     assert sizes[0][0] * sizes[0][1] == pytest.approx(WORKING_PIXELS * (100 / stroke_size) ** 2, rel=0.01)
     in_pixels = FastSettings(stroke_size=stroke_size, full_resolution=True)
-    assert seen_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
+    assert working_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
 
 
 def test_a_painting_can_be_stopped(style):
     class Impatient(Stopper):
-        def ends(self, end):
-            super().ends(end)
+        def on_stop(self, action):
+            super().on_stop(action)
             self.timer = threading.Timer(0.05, self.stop)
             self.timer.start()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         paint_fast.paint_fast(picture(1024, 1024), style, stopper=Impatient())
     stopped = Stopper()
     stopped.stop()
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         paint_fast.paint_fast(picture(16, 16), style, stopper=stopped)
     assert paint_fast.paint_fast(picture(16, 16), style).pixels.shape == (16, 16, 4)  # the session is none the worse
 
@@ -154,10 +156,11 @@ def test_large_strokes_are_more_than_an_enlargement(style):
     pixels = np.ones((160, 160, 4), np.float32)
     pixels[:, :75, :3] = 0.05
     large = paint_fast.paint_fast(Picture(pixels), style, FastSettings(stroke_size=200)).pixels
-    small = paint_fast.paint_fast(Picture(resized(pixels, 80, 80)), style).pixels
+    small = paint_fast.paint_fast(Picture(resample_picture(pixels, 80, 80)), style).pixels
     inner = (slice(20, -20), slice(65, 85), slice(0, 3))
     steepest, plainly = (
-        np.abs(np.diff(painted[inner], axis=1)).max((1, 2)).mean() for painted in (large, resized(small, 160, 160))
+        np.abs(np.diff(painted[inner], axis=1)).max((1, 2)).mean()
+        for painted in (large, resample_picture(small, 160, 160))
     )
     assert steepest > 1.25 * plainly
 
@@ -209,10 +212,10 @@ def test_it_says_who_ran_it_and_how_long(style):
 
 
 def test_without_a_gpu_the_reason_is_told(style):
-    if provider.cuda_trouble(next(iter(style)).path) is None:
+    if provider.cuda_problem(next(iter(style)).path) is None:
         pytest.skip("this machine has a GPU that works")
     chosen = provider.choose_provider("auto", next(iter(style)).path)
-    assert (chosen.name, chosen.reason) == (provider.CPU, provider.cuda_trouble(next(iter(style)).path))
+    assert (chosen.name, chosen.reason) == (provider.CPU, provider.cuda_problem(next(iter(style)).path))
     with pytest.raises(StyleError, match="GPU cannot be used"):
         provider.choose_provider("cuda", next(iter(style)).path)
     with pytest.raises(StyleError, match="auto, cuda, cpu"):
@@ -222,7 +225,7 @@ def test_without_a_gpu_the_reason_is_told(style):
 def test_a_gpu_that_does_not_work_is_told_and_none_is_not(style, monkeypatch):
     """As on a machine with a driver and ONNX Runtime for CUDA, but where the trial run does not succeed."""
     path = next(iter(style)).path
-    monkeypatch.setattr(provider, "cuda_trouble", lambda model: "the trial run on the GPU failed (no memory)")
+    monkeypatch.setattr(provider, "cuda_problem", lambda model: "the trial run on the GPU failed (no memory)")
     monkeypatch.setattr(provider, "nvidia_driver", lambda: True)
     monkeypatch.setattr(provider.ort, "get_available_providers", lambda: [provider.CUDA, provider.CPU])
     (note,) = paint_fast.paint_fast(picture(16, 16), style).notes

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from plugin.engine.imaging import bands as parallel
-from plugin.engine.imaging.detail import enlarged, resized
+from plugin.engine.imaging.detail import enlarge_painting
+from plugin.engine.imaging.resampling import resample_picture
 
 SIZE = 96
 
@@ -12,21 +13,21 @@ SIZE = 96
 def clouds(seed: int, cell: int) -> np.ndarray:
     """Random grey blots of about ``cell`` pixels: [SIZE, SIZE, 3] in 0..1."""
     grey = np.random.default_rng(seed).random((SIZE // cell, SIZE // cell, 1), np.float32)
-    return resized(grey, SIZE, SIZE).repeat(3, axis=2)
+    return resample_picture(grey, SIZE, SIZE).repeat(3, axis=2)
 
 
 def half(picture: np.ndarray) -> np.ndarray:
-    return resized(picture, picture.shape[0] // 2, picture.shape[1] // 2)
+    return resample_picture(picture, picture.shape[0] // 2, picture.shape[1] // 2)
 
 
 def finest(picture: np.ndarray) -> np.ndarray:
     """What a picture of half the size does not hold, flattened."""
-    return (picture - resized(half(picture), *picture.shape[:2])).ravel()
+    return (picture - resample_picture(half(picture), *picture.shape[:2])).ravel()
 
 
 def test_the_size_it_has_changes_nothing():
     picture = clouds(0, 4)
-    assert resized(picture, SIZE, SIZE) is picture
+    assert resample_picture(picture, SIZE, SIZE) is picture
 
 
 def test_reducing_averages_and_stays_in_range():
@@ -36,7 +37,7 @@ def test_reducing_averages_and_stays_in_range():
     edge = np.zeros((SIZE, SIZE, 3), np.float32)
     edge[:, 31:] = 1
     for height, width in ((17, 40), (150, 190)):
-        out = resized(edge, height, width)
+        out = resample_picture(edge, height, width)
         assert out.shape == (height, width, 3) and out.dtype == np.float32
         assert out.min() == 0 and out.max() == 1 and out.mean() == pytest.approx(edge.mean(), abs=0.01)
 
@@ -47,8 +48,8 @@ def test_an_edge_of_the_photo_is_crisp_and_has_no_halo(contrast):
     photo[:, 45:] = 0.9
     seen = half(photo)
     painted = 0.5 + contrast * (seen - 0.5)
-    out = enlarged(painted, seen, photo)
-    plain = resized(painted, SIZE, SIZE)
+    out = enlarge_painting(painted, seen, photo)
+    plain = resample_picture(painted, SIZE, SIZE)
     steepest, plainly = (np.abs(np.diff(picture, axis=1)).max() for picture in (out, plain))
     assert steepest > 1.5 * plainly
     assert out.min() >= painted.min() - 1e-6 and out.max() <= painted.max() + 1e-6
@@ -59,17 +60,17 @@ def test_fine_detail_returns_where_the_painting_follows_the_photo_only():
     photo = photo.astype(np.float32)
     seen = half(photo)
     following, free = 0.2 + 0.5 * seen, half(clouds(3, 8))
-    gained = [np.corrcoef(finest(enlarged(p, seen, photo)), finest(photo))[0, 1] for p in (following, free)]
+    gained = [np.corrcoef(finest(enlarge_painting(p, seen, photo)), finest(photo))[0, 1] for p in (following, free)]
     assert gained[0] > 0.7 and abs(gained[1]) < 0.3
 
 
 def test_what_is_done_in_bands_has_no_seams(monkeypatch):
     photo = np.random.default_rng(7).random((SIZE + 1, SIZE, 3), np.float32) * 0.4 + clouds(8, 8)[:1] * 0.6
-    seen = resized(photo, 61, SIZE // 2)
+    seen = resample_picture(photo, 61, SIZE // 2)
     painted = np.clip(0.8 * seen + 0.2 * clouds(9, 4)[:61, : SIZE // 2, ::-1], 0, 1)
-    whole = seen, enlarged(painted, seen, photo)
+    whole = seen, enlarge_painting(painted, seen, photo)
     monkeypatch.setattr(parallel, "BAND_PIXELS", 10 * SIZE)
-    in_bands = resized(photo, 61, SIZE // 2), enlarged(painted, seen, photo)
+    in_bands = resample_picture(photo, 61, SIZE // 2), enlarge_painting(painted, seen, photo)
     for one, other in zip(whole, in_bands, strict=True):
         assert np.abs(one - other).max() < 1 / 255
 
@@ -77,17 +78,17 @@ def test_what_is_done_in_bands_has_no_seams(monkeypatch):
 def test_strokes_of_the_painting_alone_stay():
     photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
     painted = half(clouds(4, 8))
-    plain = resized(painted, SIZE, SIZE)
-    out = enlarged(painted, half(photo), photo)
+    plain = resample_picture(painted, SIZE, SIZE)
+    out = enlarge_painting(painted, half(photo), photo)
     assert np.corrcoef(out.ravel(), plain.ravel())[0, 1] > 0.97 and out.std() >= plain.std()
     assert np.abs(np.diff(out, axis=1)).mean() > np.abs(np.diff(plain, axis=1)).mean()
 
 
 def test_little_is_changed_where_little_is_enlarged():
     photo = clouds(5, 8)
-    seen = resized(photo, SIZE - 1, SIZE - 1)
+    seen = resample_picture(photo, SIZE - 1, SIZE - 1)
     painted = 1 - seen
-    assert np.abs(enlarged(painted, seen, photo) - resized(painted, SIZE, SIZE)).max() < 0.02
+    assert np.abs(enlarge_painting(painted, seen, photo) - resample_picture(painted, SIZE, SIZE)).max() < 0.02
 
 
 def test_the_grain_of_a_painting_does_not_become_lumps_and_its_edges_stay():
@@ -95,7 +96,9 @@ def test_the_grain_of_a_painting_does_not_become_lumps_and_its_edges_stay():
     step = np.zeros((SIZE // 2, SIZE // 2, 3), np.float32)
     step[:, 24:] = 0.4
     grain = np.random.default_rng(6).normal(0, 0.02, step.shape).astype(np.float32)
-    clean, grainy = (enlarged(0.3 + painted, half(photo), photo) for painted in (step, step + grain))
-    assert (grainy - clean).std() < 0.5 * resized(0.3 + grain, SIZE, SIZE).std()
-    steepest, plainly = (np.abs(np.diff(p, axis=1)).max(1).mean() for p in (grainy, resized(0.3 + step, SIZE, SIZE)))
+    clean, grainy = (enlarge_painting(0.3 + painted, half(photo), photo) for painted in (step, step + grain))
+    assert (grainy - clean).std() < 0.5 * resample_picture(0.3 + grain, SIZE, SIZE).std()
+    steepest, plainly = (
+        np.abs(np.diff(p, axis=1)).max(1).mean() for p in (grainy, resample_picture(0.3 + step, SIZE, SIZE))
+    )
     assert steepest > plainly

@@ -3,7 +3,7 @@ import pytest
 
 from nst_core.base.errors import StyleError
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import LUMA, Picture, composite, network_input, recoloured
+from plugin.engine.imaging.picture import LUMA, Picture, composite, network_input, recolour
 
 
 def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
@@ -86,7 +86,7 @@ def test_kept_colours_are_the_photos_and_the_luminance_is_the_paintings(noise):
 def test_a_kept_colour_that_is_too_strong_fades_and_keeps_its_hue():
     photo = np.array([[[1, 0, 0], [0, 0, 1], [0, 0.5, 0], [0, 0, 0]]], np.float32)
     for grey in (0.0, 0.1, 0.5, 0.95, 1.0):
-        kept = recoloured(photo, np.full_like(photo, grey))
+        kept = recolour(photo, np.full_like(photo, grey))
         np.testing.assert_allclose(kept @ LUMA, grey, atol=1e-6)
         for got, wanted in zip(kept[0], photo[0], strict=True):
             # The hue is the direction of the colour's distance from grey.
@@ -96,7 +96,7 @@ def test_a_kept_colour_that_is_too_strong_fades_and_keeps_its_hue():
 
 def test_kept_colours_of_a_grey_or_broken_picture_are_grey(noise):
     grey = np.repeat(noise[..., :1], 3, axis=2)
-    kept = recoloured(grey, noise[..., :3])
+    kept = recolour(grey, noise[..., :3])
     np.testing.assert_allclose(kept, np.repeat((noise[..., :3] @ LUMA)[..., None], 3, axis=2), atol=1e-6)
     grey[0, 0] = (np.nan, 9, -3)
-    assert np.isfinite(recoloured(grey, noise[..., :3])).all()
+    assert np.isfinite(recolour(grey, noise[..., :3])).all()

@@ -13,7 +13,7 @@ from nst_core.features import catalogue  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
 from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively  # noqa: E402
 from plugin.engine.iterative.time_estimate import estimate  # noqa: E402
-from plugin.engine.progress import Stopped, Stopper  # noqa: E402
+from plugin.engine.progress import StoppedError, Stopper  # noqa: E402
 
 
 def test_render_takes_about_as_long_as_estimated():
@@ -49,7 +49,7 @@ def test_estimate_can_be_stopped(slim_weights):
                 self.stop()
             super().check()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         estimate([(100, 150)], Recipe(IterativeSettings(), str(slim_weights)), Impatient())
 
 

@@ -29,7 +29,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 BETWEEN = """
 from pathlib import Path
 import numpy as np
-from plugin.engine.machine.memory import TooLarge, check_memory, keep_freed_memory
+from plugin.engine.machine.memory import TooLargeError, check_memory, keep_freed_memory
 def used():
     return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) // 2**10
 keep_freed_memory()
@@ -38,7 +38,7 @@ del blocks[::2]
 kept = used()
 try:
     check_memory(2**40, 96, False)
-except TooLarge:
+except TooLargeError:
     print(kept, used())
 """
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from plugin.engine.machine import provider
 provider.nvidia_driver = lambda: True
 provider.ort.get_available_providers = lambda: [provider.CUDA, provider.CPU]
-provider.cuda_trouble(Path(sys.argv[1]))
+provider.cuda_problem(Path(sys.argv[1]))
 """
 
 

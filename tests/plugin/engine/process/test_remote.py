@@ -20,8 +20,8 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.process import pipe
-from plugin.engine.process.remote import EngineEnded, start_worker, worker_command, worker_environment
-from plugin.engine.progress import Stopped, Stopper
+from plugin.engine.process.remote import EngineEndedError, start_worker, worker_command, worker_environment
+from plugin.engine.progress import StoppedError, Stopper
 from tests.conftest import ROOT
 
 CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
@@ -53,9 +53,9 @@ def test_what_is_being_tried_is_stopped_while_other_calls_are_answered(remote):
     stopper = Stopper()
     timer = threading.Timer(0.2, stopper.stop)
     timer.start()
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         remote.preview(layer.number, wish, False, stopper)
-    with pytest.raises(Stopped):  # at once
+    with pytest.raises(StoppedError):  # at once
         remote.preview(layer.number, wish, False, stopper)
     second = Stopper()
     with ThreadPoolExecutor(1) as thread:
@@ -63,7 +63,7 @@ def test_what_is_being_tried_is_stopped_while_other_calls_are_answered(remote):
         assert len(remote.layer_photo(layer.number)) == layer.width * layer.height * 3
         assert not trying.done()
         second.stop()
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             trying.result(30)
     remote.close_layer(layer.number)
 
@@ -103,18 +103,20 @@ def test_a_killed_process_is_one_sentence(own, slim_weights):
             os.kill(own.pid, signal.SIGTERM)
         return True
 
-    with pytest.raises(EngineEnded, match=r"ended unexpectedly \(exit code -15.*\); .*`python3 install.py` again\.$"):
+    with pytest.raises(
+        EngineEndedError, match=r"ended unexpectedly \(exit code -15.*\); .*`python3 install.py` again\.$"
+    ):
         own.paint([noise_picture(40, 60)], a_long_render(slim_weights), tell)
-    with pytest.raises(EngineEnded):
+    with pytest.raises(EngineEndedError):
         own.check_pictures(1)
 
 
 def test_what_a_process_says_that_does_not_start_is_told(tmp_path):
     engine = start_worker(worker_command(Path("/bin/echo"), tmp_path))  # whose answer is none
-    with pytest.raises(EngineEnded):
+    with pytest.raises(EngineEndedError):
         engine.require_torch()
     engine = start_worker(["/bin/sh", "-c", "echo No module named plugin >&2; exit 1"])
-    with pytest.raises(EngineEnded, match="exit code 1: No module named plugin") as told:
+    with pytest.raises(EngineEndedError, match="exit code 1: No module named plugin") as told:
         engine.require_torch()
     assert told.value.printed == "No module named plugin\n"
     with pytest.raises(OSError):
@@ -128,7 +130,7 @@ def test_it_ends_with_its_host(own, slim_weights, busy):
     if busy:
 
         def render() -> None:
-            with pytest.raises(EngineEnded):
+            with pytest.raises(EngineEndedError):
                 own.paint([noise_picture(40, 60)], a_long_render(slim_weights), lambda progress: begun.set() or True)
 
         threading.Thread(target=render, daemon=True).start()

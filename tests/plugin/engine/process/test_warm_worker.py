@@ -22,7 +22,7 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.process import warm_worker
-from plugin.engine.process.remote import EngineEnded, RemoteEngine, joined_engine, start_warm_worker, start_worker
+from plugin.engine.process.remote import EngineEndedError, RemoteEngine, joined_engine, start_warm_worker, start_worker
 from plugin.engine.progress import Stopper
 from tests.conftest import ROOT
 
@@ -98,7 +98,7 @@ def test_it_works_for_one_after_another(left, remote, name):
         assert warm_worker.join_worker(name) is None
         files = left.num_fds()
         engine.leave()
-        with pytest.raises(EngineEnded):  # for who left it
+        with pytest.raises(EngineEndedError):  # for who left it
             engine.require_torch()
     engine = joined(name)
     engine.check_pictures(1)
@@ -200,7 +200,7 @@ def test_what_it_says_is_heard_by_whom_it_works_for(left, name):
     engine._requests.write(b"no message")
     engine._requests.flush()
     with pytest.raises(
-        EngineEnded, match=r"ended unexpectedly \(_pickle.UnpicklingError.*\); try it once more"
+        EngineEndedError, match=r"ended unexpectedly \(_pickle.UnpicklingError.*\); try it once more"
     ) as told:
         engine.require_torch()
     assert "Traceback" in told.value.printed and "exit code" not in str(told.value)
@@ -266,13 +266,13 @@ def test_the_user_says_for_how_long(monkeypatch, said, seconds):
 
 
 def _until_it_ends(engine: RemoteEngine, layer: int, wish: PreviewRequest) -> None:
-    with pytest.raises(EngineEnded):
+    with pytest.raises(EngineEndedError):
         while True:
             engine.preview(layer, wish, False, Stopper())
 
 
 def _call_in_vain(function: Callable[[], object]) -> None:
-    with pytest.raises(EngineEnded):
+    with pytest.raises(EngineEndedError):
         function()
 
 
