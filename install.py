@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Sets up Neural Style: a private environment, the filter in every GIMP 3 profile, and the command `neural-style`.
+"""Set up Neural Style: a private environment, the filter in every GIMP 3 profile, and the command `neural-style`.
 
-  python3 install.py              the fast path: painting in trained styles, without PyTorch
-  python3 install.py demo         the same, then paints a sample photo
-  python3 install.py torch        adds PyTorch: painting in the style of any picture, and training
-  python3 install.py test [...]   adds what the tests need and runs them ([...] goes to pytest)
-  python3 install.py where        prints the private environment's folder
-  python3 install.py uninstall    removes everything but your own styles
+  python3 install.py              install the fast way: paint in trained styles, without PyTorch
+  python3 install.py demo         install the same, then paint a sample photo
+  python3 install.py torch        add PyTorch: paint in the style of any picture, and train styles
+  python3 install.py test [...]   add what the tests need and run them ([...] goes to pytest)
+  python3 install.py where        print the folder of the private environment
+  python3 install.py uninstall    remove everything except your own styles
 
 Running it again is quick, and repairs what is broken.
 """
@@ -26,8 +26,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from plugin.engine.machine import gimps as hosts
 from plugin.engine.machine import paths
+from plugin.engine.machine.gimps import Gimp, find_gimps
 from plugin.engine.machine.nvidia import nvidia_driver
 
 CHECKOUT = Path(__file__).resolve().parent
@@ -39,23 +39,28 @@ WINDOWS = sys.platform == "win32"
 
 
 class InstallError(Exception):
-    """The installation cannot go on. The text is one sentence: what is wrong and what to do."""
+    """A reason to stop the installation. The text is one sentence: what is wrong and what to do."""
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command says. Returns the exit code: 0, 2 after an error, 130 if stopped, pytest's own for `test`."""
+    """Run a command.
+
+    Returns the exit code: 0 if it succeeded, 2 after an error, 130 if Ctrl-C stopped it, and pytest's own for `test`.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # folders may have names that this terminal cannot show
+            stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to show the name of a folder
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = ("install", "demo", "torch", "test", "where", "uninstall")
     parser.add_argument("command", nargs="?", default="install", choices=commands, metavar="COMMAND")
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "test":
-        parser.error(f"what is {' '.join(rest)}?")
+        parser.error(f"unknown arguments: {' '.join(rest)}")
     try:
         if sys.version_info < OLDEST_PYTHON:
-            raise InstallError(f"Neural Style needs Python 3.11 or newer, and this is {platform.python_version()}.")
+            raise InstallError(
+                f"Neural Style needs Python 3.11 or newer, and this is {platform.python_version()}; use a newer one."
+            )
         if options.command == "where":
             print(paths.environment_folder())
         elif options.command == "uninstall":
@@ -70,21 +75,21 @@ def main(arguments: list[str]) -> int:
     except InstallError as error:
         print(f"install.py: {error}", file=sys.stderr)
         return 2
-    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
-        print(f"install.py: {error}; mend that and run this again.", file=sys.stderr)
+    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
+        print(f"install.py: {error}; fix that and run this again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninstall.py: stopped; run it again to go on.", file=sys.stderr)
+        print("\ninstall.py: stopped; run it again to continue.", file=sys.stderr)
         return 130
     return 0
 
 
-def install(extras: set[str]) -> list[hosts.Gimp]:
-    """Install the fast path, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
+def install(extras: set[str]) -> list[Gimp]:
+    """Install the fast way, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
 
-    Extras that an earlier run installed stay, even if the environment has to be made anew.
+    Extras that an earlier run installed are kept, even if the environment has to be made again.
     """
-    gimps = hosts.find_gimps()
+    gimps = find_gimps()
     python, version, origin = choose_python(gimps)
     state = read_state()
     wanted = extras | set(state["extras"])
@@ -94,12 +99,12 @@ def install(extras: set[str]) -> list[hosts.Gimp]:
     say(f"Environment: {paths.environment_folder()} (Python {version}, {origin})")
     if state["python"] != version or not loads(state["extras"]):
         if paths.environment_folder().exists():
-            say("It was not finished, is damaged or has another Python, so it is made anew")
+            say("It is unfinished or damaged, or has another Python, so it is made again")
         make_environment(python, version)
         state = {"python": version, "runtime": None, "extras": []}
     project = read_project()
     state["version"] = project["project"]["version"]
-    install_fast_path(project, state)
+    install_fast_way(project, state)
     register_everywhere(gimps, state)
     link_command()
     for extra in ("torch", "test"):
@@ -108,42 +113,43 @@ def install(extras: set[str]) -> list[hosts.Gimp]:
     return gimps
 
 
-def choose_python(gimps: list[hosts.Gimp]) -> tuple[Path, str, str]:
-    """The Python for the environment, its version such as "3.13", and where it comes from.
+def choose_python(gimps: list[Gimp]) -> tuple[Path, str, str]:
+    """Return the Python for the environment, its version such as "3.13", and where it comes from.
 
-    The engine runs inside the interpreter that GIMP starts if it can: compiled packages fit one Python version only.
+    It is GIMP's Python if possible: compiled packages fit one Python version only, and the engine runs inside the
+    interpreter that GIMP starts if they fit it.
     """
     for gimp in gimps:
         if gimp.python and gimp.python_version and gimp.python_version >= OLDEST_PYTHON:
             return gimp.python, ".".join(map(str, gimp.python_version)), f"as GIMP {gimp.version}"
-    # A virtual environment that started this may vanish; the Python it was made from stays.
+    # If a virtual environment runs this, it may be deleted later; the Python it was made from stays.
     python = Path(getattr(sys, "_base_executable", sys.executable))
     return python, f"{sys.version_info[0]}.{sys.version_info[1]}", "as the one running this"
 
 
 def make_environment(python: Path, version: str) -> None:
-    """Make an empty environment in place of what is there. Raises InstallError if that Python cannot."""
+    """Replace the environment with an empty one. Raises InstallError if that Python cannot make environments."""
     if subprocess.run([python, "-I", "-c", "import ensurepip, venv"], capture_output=True).returncode:
         raise InstallError(
-            f"{python} lacks the modules that make environments; install them (on Debian and Ubuntu: "
+            f"{python} lacks the modules to make environments; install them (on Debian and Ubuntu: "
             f"apt install python{version}-venv) and run this again."
         )
     remove_environment()
     run("making the environment", python, "-I", "-m", "venv", paths.environment_folder())
 
 
-def install_fast_path(project: dict[str, Any], state: dict[str, Any]) -> None:
-    """Install the project and all it needs but PyTorch, and check that it loads."""
+def install_fast_way(project: dict[str, Any], state: dict[str, Any]) -> None:
+    """Install the project and all it needs except PyTorch, and check that it loads."""
     runtime, size = ("gpu", "about 1.6 GB with the CUDA libraries") if use_gpu() else ("cpu", "about 70 MB")
     if state["runtime"] is None:
         say(f"Fetching ONNX Runtime and the picture libraries ({size})")
     elif state["runtime"] != runtime:
-        # The two share a folder, so that removing one after installing the other would break both.
+        # The two packages share a folder: removing one after installing the other would break both.
         run("removing the other ONNX Runtime", *pip("uninstall", "--yes", "onnxruntime", "onnxruntime-gpu"))
     needs = project["project"]["dependencies"] + project["project"]["optional-dependencies"][runtime]
     run("installing ONNX Runtime", *pip("install", *project["build-system"]["requires"], *needs))
     with tempfile.TemporaryDirectory() as scratch:
-        # Building leaves files beside the sources, and the checkout is the user's.
+        # Building leaves files beside the sources, so build a copy and keep the user's checkout clean.
         for file in ("pyproject.toml", "LICENSE"):
             shutil.copy(CHECKOUT / file, scratch)
         for package in PACKAGES:
@@ -157,7 +163,7 @@ def install_fast_path(project: dict[str, Any], state: dict[str, Any]) -> None:
 
 
 def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
-    """Add PyTorch ("torch") or the tools of the tests ("test") to the environment."""
+    """Add PyTorch ("torch") or the packages for the tests ("test") to the environment."""
     new = extra not in state["extras"]
     if extra == "torch" and sys.platform == "linux" and not use_gpu():
         if new:
@@ -167,24 +173,24 @@ def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
         try:
             run("installing PyTorch for the CPU", *pip("install", *source, *pytorch))
         except InstallError:
-            say(f"{PYTORCH_CPU_WHEELS} does not answer: fetching PyTorch with its CUDA libraries (about 3 GB)")
+            say(f"{PYTORCH_CPU_WHEELS} does not answer, so PyTorch is fetched with its CUDA libraries (about 3 GB)")
     elif new:
-        say("Fetching PyTorch" if extra == "torch" else "Fetching the tools of the tests (about 80 MB)")
+        say("Fetching PyTorch" if extra == "torch" else "Fetching the packages for the tests (about 80 MB)")
     run(f"installing the extra {extra!r}", *pip("install", *needs))
     if not loads([extra]):
-        raise InstallError(f"the extra {extra!r} was installed but does not load; see {log_file()}.")
+        raise InstallError(f"The extra {extra!r} was installed but does not load; see {log_file()}.")
     state["extras"] = sorted({*state["extras"], extra})
     write_state(state)
 
 
-def register_everywhere(gimps: list[hosts.Gimp], state: dict[str, Any]) -> None:
-    """Put the filter into the profile of every GIMP, and say where it will work."""
+def register_everywhere(gimps: list[Gimp], state: dict[str, Any]) -> None:
+    """Copy the filter into the profile of every GIMP, and say where it will work."""
     if not gimps:
-        say("No GIMP 3 was found, so only the command is installed; run this again once there is one")
+        say("No GIMP 3 was found, so only the command is installed; run this again after installing GIMP")
     for gimp in gimps:
         try:
             if gimp.console and not gimp.profile.exists():
-                # A profile that is already there keeps GIMP from taking over the settings of an older version.
+                # GIMP takes over the settings of an older version only if the profile does not exist yet.
                 run(f"starting GIMP {gimp.version} for the first time", gimp.console, "--no-interface", "--quit")
             register(gimp.profile, state)
         except (OSError, InstallError) as error:
@@ -203,12 +209,12 @@ def register_everywhere(gimps: list[hosts.Gimp], state: dict[str, Any]) -> None:
 
 
 def register(profile: Path, state: dict[str, Any]) -> None:
-    """Put the filter into a profile, whole or not at all, in place of an older one."""
+    """Copy the filter into a profile, whole or not at all, in place of an older one."""
     plug_ins = profile / "plug-ins"
     plug_ins.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{NAME}-", dir=plug_ins) as scratch:
         fresh, old, target = Path(scratch, "fresh"), Path(scratch, "old"), plug_ins / NAME
-        # Copies without their times: GIMP asks a filter again only if its main file has changed.
+        # The copies get new times: GIMP queries a filter again only if its main file has changed.
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(CHECKOUT / "plugin/gimp" / NAME, fresh, copy_function=shutil.copy, ignore=ignore)
         (fresh / f"{NAME}.py").chmod(0o755)
@@ -226,7 +232,7 @@ def register(profile: Path, state: dict[str, Any]) -> None:
 
 
 def link_command() -> None:
-    """Link `neural-style` where the user's PATH finds it, unless another program of that name is there."""
+    """Link `neural-style` in a folder of the user's PATH, unless another program has that name there."""
     command = program(NAME)
     if WINDOWS:
         say(f"Command: {command}")
@@ -235,7 +241,7 @@ def link_command() -> None:
     link = next((folder for folder in on_path if os.access(folder, os.W_OK)), link_folders()[0]) / NAME
     ours = link.is_symlink() and link.readlink().parts[-3:] == command.parts[-3:]
     if not ours and (link.exists() or link.is_symlink()):
-        say(f"Command: {command} ({link} is another program and stays)")
+        say(f"Command: {command} ({link} is another program, so it stays)")
         return
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -250,12 +256,15 @@ def link_command() -> None:
 
 
 def link_folders() -> list[Path]:
-    """Where the command may be linked, best first."""
+    """List the folders where the command may be linked, best first."""
     return [Path.home() / ".local/bin", Path.home() / "bin", Path("/usr/local/bin")]
 
 
 def paint_sample() -> int:
-    """Paint a sample photo in a bundled style, into the current folder or else the user's. Returns the exit code."""
+    """Paint a sample photo into the current folder, or into the home folder if that is not writable.
+
+    Returns the exit code of the command.
+    """
     folder = Path.cwd() if os.access(Path.cwd(), os.W_OK) else Path.home()
     photo, picture = CHECKOUT / "plugin/samples/chelsea.jpg", folder / f"{NAME}-demo.png"
     command = [str(part) for part in (program(NAME), "apply", photo, "--style", "great-wave", "-o", picture)]
@@ -265,27 +274,27 @@ def paint_sample() -> int:
     return code
 
 
-def run_tests(gimps: list[hosts.Gimp], arguments: list[str]) -> int:
+def run_tests(gimps: list[Gimp], arguments: list[str]) -> int:
     """Run pytest in the checkout with the environment's Python. Returns its exit code."""
     if not any(gimp.console for gimp in gimps):
         say(
-            "There is no GIMP 3 on this machine, so the tests that drive one are skipped; install GIMP 3, "
-            "or run .ci/run as root on Debian, which makes a system with one"
+            "There is no GIMP 3 on this machine, so the tests that need it are skipped; install GIMP 3, "
+            "or run .ci/run as root on Debian, which makes a system with GIMP 3"
         )
     python = str(program("python"))
     return subprocess.run([python, "-m", "pytest", *arguments], cwd=CHECKOUT, env=clean_environment()).returncode
 
 
 def uninstall() -> None:
-    """Remove the filter, the command and the environment; the user's own styles stay."""
-    for gimp in hosts.find_gimps():
+    """Remove the filter, the command and the environment, but keep the user's own styles."""
+    for gimp in find_gimps():
         plug_ins = gimp.profile / "plug-ins"
-        for found in [*plug_ins.glob(NAME), *plug_ins.glob(f".{NAME}-*"), *gimp.profile.glob(f"{NAME}.log")]:
-            if found.is_symlink() or found.is_file():
-                found.unlink()
+        for path in [*plug_ins.glob(NAME), *plug_ins.glob(f".{NAME}-*"), *gimp.profile.glob(f"{NAME}.log")]:
+            if path.is_symlink() or path.is_file():
+                path.unlink()
             else:
-                shutil.rmtree(found)
-            say(f"Removed {found}")
+                shutil.rmtree(path)
+            say(f"Removed {path}")
     for link in [folder / NAME for folder in link_folders()]:
         if link.is_symlink() and link.readlink() == program(NAME):
             link.unlink()
@@ -305,17 +314,17 @@ def remove_environment() -> None:
     folder = paths.environment_folder()
     doomed = folder.with_name(f"{folder.name}.removed")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").is_file():
-        raise InstallError(f"{folder} is no Python environment; move it away and run this again.")
+        raise InstallError(f"{folder} is not a Python environment; move it away and run this again.")
     if doomed.exists():
         shutil.rmtree(doomed)
     if folder.exists():
-        # Renamed first: an interrupted removal must not leave half an environment in its place.
+        # Rename it first: an interrupted removal must not leave half an environment in its place.
         folder.rename(doomed)
         shutil.rmtree(doomed)
 
 
 def read_state() -> dict[str, Any]:
-    """What the last run that came to an end says of the environment; without one, that there is nothing in it."""
+    """Return what the last finished run wrote about the environment, or an empty state if there is none."""
     try:
         state = json.loads(state_file().read_text(encoding="utf-8"))
         return {key: state[key] for key in ("python", "runtime", "extras", "version")}
@@ -324,23 +333,23 @@ def read_state() -> dict[str, Any]:
 
 
 def write_state(state: dict[str, Any]) -> None:
-    """Write down what the environment has, whole or not at all."""
+    """Write what the environment has, whole or not at all."""
     fresh = state_file().with_suffix(".new")
     fresh.write_text(json.dumps(state, indent=2), encoding="utf-8")
     fresh.replace(state_file())
 
 
 def read_project() -> dict[str, Any]:
-    """pyproject.toml: the one list of what has to be installed."""
-    import tomllib  # not at the top, where an older Python would fail before it is told why
+    """Read pyproject.toml, the one list of what has to be installed."""
+    import tomllib  # not at the top, where an older Python would fail before main can say why
 
     return tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 def loads(extras: list[str]) -> bool:
-    """Whether the environment's Python starts and loads the fast path and what marks each extra."""
-    marks = {"torch": "torch", "test": "pytest"}
-    modules = ["pip", "plugin.cli.main", "plugin.engine.fast.fast_painting", *(marks[extra] for extra in extras)]
+    """Tell whether the environment's Python starts and loads the fast way and the main package of each extra."""
+    packages = {"torch": "torch", "test": "pytest"}
+    modules = ["pip", "plugin.cli.main", "plugin.engine.fast.fast_painting", *(packages[extra] for extra in extras)]
     try:
         run("loading Neural Style", program("python"), "-I", "-c", f"import {', '.join(modules)}")
     except (InstallError, OSError):
@@ -349,17 +358,20 @@ def loads(extras: list[str]) -> bool:
 
 
 def use_gpu() -> bool:
-    """Whether packages with CUDA are of use here."""
+    """Tell whether this machine can use packages with CUDA."""
     return nvidia_driver() and platform.machine() in ("x86_64", "AMD64")
 
 
 def pip(command: str, *arguments: str) -> list[str | Path]:
-    """The command line of the environment's pip."""
+    """Return a command line of the environment's pip."""
     return [program("python"), "-I", "-m", "pip", command, "--no-input", "--disable-pip-version-check", *arguments]
 
 
 def run(what: str, *command: str | Path) -> None:
-    """Run a command with its output in the log. Raises InstallError with the reason if it fails."""
+    """Run a command and append its output to the log.
+
+    Raises InstallError with the reason if it fails; ``what`` names in its sentence what failed.
+    """
     with log_file().open("a", encoding="utf-8") as log:
         done = subprocess.run(
             command,
@@ -376,37 +388,37 @@ def run(what: str, *command: str | Path) -> None:
         reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
         if "Retrying (Retry(" in done.stdout:
             reason = "the package registry does not answer"
-        raise InstallError(f"{what} failed: {reason.removeprefix('ERROR:').strip()} (all of it: {log_file()})")
+        raise InstallError(f"{what} failed: {reason.removeprefix('ERROR:').strip()} (full output: {log_file()})")
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment variables without those that would lead Python or pip elsewhere."""
-    astray = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX")
-    return {name: value for name, value in os.environ.items() if name not in astray} | {"PIP_USER": "0"}
+    """Return the environment variables except those that would lead Python or pip elsewhere."""
+    misleading = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX")
+    return {name: value for name, value in os.environ.items() if name not in misleading} | {"PIP_USER": "0"}
 
 
 def program(name: str) -> Path:
-    """A program of the environment."""
+    """Return the path of a program in the environment."""
     return paths.environment_folder() / (f"Scripts/{name}.exe" if WINDOWS else f"bin/{name}")
 
 
 def site_packages(python: str) -> Path:
-    """Where the environment keeps its packages."""
+    """Return the folder of the environment's packages."""
     return paths.environment_folder() / ("Lib/site-packages" if WINDOWS else f"lib/python{python}/site-packages")
 
 
 def state_file() -> Path:
-    """Written last, so that an environment without it was never finished."""
+    """Return the path of the state, which is written last: an environment without it is unfinished."""
     return paths.environment_folder() / "installed.json"
 
 
 def log_file() -> Path:
-    """What the commands said that an installation ran."""
+    """Return the path of the log, the output of all commands that the installation ran."""
     return paths.data_folder() / "install.log"
 
 
 def say(line: str) -> None:
-    """Tell the user, at once even through a pipe."""
+    """Print a line at once, even into a pipe."""
     print(line, flush=True)
 
 

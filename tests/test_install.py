@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import install
-from plugin.engine.machine import gimps as hosts
 from plugin.engine.machine import paths
+from plugin.engine.machine.gimps import Gimp
 
 SCRIPT = Path(install.__file__)
 STATE = {"python": "3.13", "runtime": "cpu", "extras": [], "version": "0.1.0"}
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="looks for progr
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """An empty home folder."""
+    """Make an empty home folder."""
     for name in ("GIMP3_DIRECTORY", "NEURAL_STYLE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -36,7 +36,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def environment(home):
-    """What looks like a finished environment."""
+    """Make a folder that looks like a finished environment."""
     folder = paths.environment_folder()
     folder.mkdir(parents=True)
     (folder / "pyvenv.cfg").write_text("home = /usr/bin\n")
@@ -44,7 +44,7 @@ def environment(home):
     return folder
 
 
-def call(*arguments, cwd=None):
+def run_installer(*arguments, cwd=None):
     """Run install.py as a user does."""
     command = [sys.executable, SCRIPT, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, stdin=subprocess.DEVNULL)
@@ -56,38 +56,38 @@ def script(path, *lines):
     return path
 
 
-def test_where_before_there_is_one(home):
-    done = call("where")
+def test_where_prints_the_folder_before_it_exists(home):
+    done = run_installer("where")
     assert (done.returncode, done.stderr) == (0, "")
     assert Path(done.stdout.strip()) == paths.environment_folder()
     assert list(home.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", [["everything"], ["where", "--loudly"]])
-def test_unknown_arguments(home, arguments):
-    done = call(*arguments)
+def test_unknown_arguments_are_refused(home, arguments):
+    done = run_installer(*arguments)
     assert done.returncode == 2
     assert arguments[-1] in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_old_python_is_told(home, monkeypatch, capsys):
+def test_old_python_is_refused(home, monkeypatch, capsys):
     monkeypatch.setattr(install.sys, "version_info", (3, 9, 2))
     assert install.main([]) == 2
     assert "needs Python 3.11" in capsys.readouterr().err
     assert list(home.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made(home, tmp_path, monkeypatch):
+def test_folder_that_cannot_be_made_is_one_sentence(home, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("NEURAL_STYLE_HOME", str(tmp_path / "file"))
-    done = call()
+    done = run_installer()
     assert done.returncode == 2
     assert str(tmp_path / "file") in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_registered_whole(home):
+def test_filter_is_registered_whole(home):
     profile = home / "GIMP/3.0"
     install.register(profile, STATE)
     target = profile / "plug-ins/neural-style"
@@ -105,7 +105,7 @@ def test_registered_whole(home):
     assert list((profile / "plug-ins").iterdir()) == [target]
 
 
-def test_registered_again_replaces_and_makes_gimp_ask_again(home):
+def test_registering_again_replaces_the_filter_and_makes_gimp_query_it(home):
     target = home / "profile/plug-ins/neural-style"
     install.register(home / "profile", STATE)
     (target / "of-an-older-version.py").write_text("")
@@ -116,7 +116,7 @@ def test_registered_again_replaces_and_makes_gimp_ask_again(home):
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_registration_that_fails_leaves_the_old_filter(home, tmp_path, monkeypatch):
+def test_failed_registration_leaves_the_old_filter(home, tmp_path, monkeypatch):
     install.register(home / "profile", STATE)
     plug_ins = home / "profile/plug-ins"
     before = sorted(plug_ins.rglob("*"))
@@ -129,7 +129,7 @@ def test_a_registration_that_fails_leaves_the_old_filter(home, tmp_path, monkeyp
     assert sorted(plug_ins.rglob("*")) == before
 
 
-def test_a_linked_checkout_is_replaced_and_stays_whole(home, tmp_path):
+def test_linked_checkout_is_replaced_but_not_changed(home, tmp_path):
     plug_ins = home / "profile/plug-ins"
     plug_ins.mkdir(parents=True)
     (tmp_path / "work").mkdir()
@@ -143,12 +143,12 @@ def test_a_linked_checkout_is_replaced_and_stays_whole(home, tmp_path):
 @pytest.mark.parametrize(
     ("gimp", "remark"),
     [
-        (hosts.Gimp("3.0.4", Path("3.0"), Path("gimp"), Path("python3"), (3, 13)), "Filters > Artistic"),
-        (hosts.Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("python3"), (3, 14)), "in a process of Python 3.13"),
-        (hosts.Gimp("3.0", Path("3.0")), "unless it is a Flatpak"),
+        (Gimp("3.0.4", Path("3.0"), Path("gimp"), Path("python3"), (3, 13)), "Filters > Artistic"),
+        (Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("python3"), (3, 14)), "in a process of Python 3.13"),
+        (Gimp("3.0", Path("3.0")), "unless it is a Flatpak"),
     ],
 )
-def test_it_says_where_the_filter_works(home, gimp, remark, monkeypatch, capsys):
+def test_remark_says_where_the_filter_works(home, gimp, remark, monkeypatch, capsys):
     monkeypatch.chdir(home)
     gimp.profile.mkdir()
     install.register_everywhere([gimp], STATE)
@@ -156,25 +156,25 @@ def test_it_says_where_the_filter_works(home, gimp, remark, monkeypatch, capsys)
     assert (gimp.profile / "plug-ins/neural-style/neural-style.py").is_file()
 
 
-def test_one_profile_that_cannot_be_written_does_not_stop_the_others(home, tmp_path, capsys):
+def test_unwritable_profile_does_not_stop_the_others(home, tmp_path, capsys):
     (tmp_path / "file").write_text("no folder can be made in a file")
-    first, second = hosts.Gimp("3.0", tmp_path / "file" / "3.0"), hosts.Gimp("3.2", tmp_path / "GIMP" / "3.2")
+    first, second = Gimp("3.0", tmp_path / "file" / "3.0"), Gimp("3.2", tmp_path / "GIMP" / "3.2")
     install.register_everywhere([first, second], STATE)
     assert "GIMP 3.0: left out" in capsys.readouterr().out
     assert (second.profile / "plug-ins/neural-style/neural-style.py").exists()
 
 
-def test_a_gimp_that_was_never_started_makes_its_own_profile(home, tmp_path):
+def test_gimp_makes_its_own_profile_before_the_filter_is_copied(home, tmp_path):
     """What it brings along from an older version it only brings into a profile that is not there yet."""
     profile, console = tmp_path / "GIMP" / "3.0", tmp_path / "gimp-console"
     console.write_text(f"#!/bin/sh\nmkdir -p {profile}\ntouch {profile}/made-by-gimp\n")
     console.chmod(0o755)
     paths.data_folder().mkdir(parents=True)
-    install.register_everywhere([hosts.Gimp("3.0.4", profile, console)], STATE)
+    install.register_everywhere([Gimp("3.0.4", profile, console)], STATE)
     assert (profile / "made-by-gimp").exists() and (profile / "plug-ins/neural-style").is_dir()
 
 
-def test_the_command_is_linked_where_path_finds_it(home, monkeypatch, capsys):
+def test_command_is_linked_in_a_folder_of_path(home, monkeypatch, capsys):
     own = home / "bin"
     own.mkdir()
     monkeypatch.setenv("PATH", f"/usr/bin:{own}")
@@ -182,13 +182,13 @@ def test_the_command_is_linked_where_path_finds_it(home, monkeypatch, capsys):
     assert (own / "neural-style").is_symlink() and "not on your PATH" not in capsys.readouterr().out
 
 
-def test_the_environment_has_the_python_of_gimp():
-    lacks_pygobject = hosts.Gimp("3.0.4", Path("a"), Path("gimp"))
-    gimp = hosts.Gimp("3.2.6", Path("b"), Path("gimp"), Path("/usr/bin/python3.14"), (3, 14))
+def test_environment_has_the_python_of_gimp():
+    lacks_pygobject = Gimp("3.0.4", Path("a"), Path("gimp"))
+    gimp = Gimp("3.2.6", Path("b"), Path("gimp"), Path("/usr/bin/python3.14"), (3, 14))
     assert install.choose_python([lacks_pygobject, gimp])[:2] == (Path("/usr/bin/python3.14"), "3.14")
 
 
-def test_without_gimp_the_environment_has_the_python_that_runs():
+def test_environment_without_gimp_has_the_running_python():
     python, version, _ = install.choose_python([])
     assert version == f"{sys.version_info[0]}.{sys.version_info[1]}"
     # Not the Python of a virtual environment, which may vanish.
@@ -196,52 +196,52 @@ def test_without_gimp_the_environment_has_the_python_that_runs():
     assert subprocess.run([python, "-I", "-c", code]).returncode == 0
 
 
-def test_a_gimp_with_an_old_python_does_not_decide():
-    gimp = hosts.Gimp("3.0.4", Path("a"), Path("gimp"), Path("/usr/bin/python3.10"), (3, 10))
+def test_gimp_with_an_old_python_is_ignored():
+    gimp = Gimp("3.0.4", Path("a"), Path("gimp"), Path("/usr/bin/python3.10"), (3, 10))
     assert install.choose_python([gimp]) == install.choose_python([])
 
 
-def test_a_python_without_venv_names_the_package(environment, tmp_path):
+def test_python_without_venv_names_the_package(environment, tmp_path):
     python = script(tmp_path / "python3", "exit 1")
     with pytest.raises(install.InstallError, match=r"apt install python3\.13-venv"):
         install.make_environment(python, "3.13")
     assert install.read_state() == STATE  # what was there is not touched
 
 
-def test_an_environment_for_another_python_is_made_anew(environment, monkeypatch):
+def test_environment_for_another_python_is_made_again(environment, monkeypatch):
     def make(python, version):
-        raise install.InstallError(f"made anew for {version}")
+        raise install.InstallError(f"made again for {version}")
 
     monkeypatch.setattr(install, "make_environment", make)
     monkeypatch.setattr(install, "loads", lambda extras: True)
-    gimp = hosts.Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("/usr/bin/python3.14"), (3, 14))
-    monkeypatch.setattr(hosts, "find_gimps", lambda: [gimp])
-    with pytest.raises(install.InstallError, match=r"made anew for 3\.14"):
+    gimp = Gimp("3.2.6", Path("3.2"), Path("gimp"), Path("/usr/bin/python3.14"), (3, 14))
+    monkeypatch.setattr(install, "find_gimps", lambda: [gimp])
+    with pytest.raises(install.InstallError, match=r"made again for 3\.14"):
         install.install(set())
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"python": "3.13"}'])
-def test_a_damaged_state_is_none(environment, content):
+def test_damaged_state_is_read_as_empty(environment, content):
     (environment / "installed.json").write_text(content)
     assert install.read_state()["python"] is None
 
 
-def test_a_failure_is_one_sentence_with_the_log(home):
+def test_failed_command_is_one_sentence_with_the_log(home):
     paths.data_folder().mkdir(parents=True)
     code = "print('ERROR: No space left on device'); print('more'); raise SystemExit(1)"
     with pytest.raises(install.InstallError) as error:
         install.run("installing", sys.executable, "-c", code)
-    assert str(error.value) == f"installing failed: No space left on device (all of it: {install.log_file()})"
+    assert str(error.value) == f"installing failed: No space left on device (full output: {install.log_file()})"
     assert "more" in install.log_file().read_text()
 
 
-def test_python_variables_do_not_leak_in(home, monkeypatch):
+def test_python_variables_do_not_leak_into_commands(home, monkeypatch):
     paths.data_folder().mkdir(parents=True)
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     install.run("looking", sys.executable, "-c", "import sys; assert '/elsewhere' not in sys.path")
 
 
-def test_the_command_is_linked_and_a_strange_one_stays(home, capsys):
+def test_command_is_linked_again_but_another_program_stays(home, capsys):
     link = home / ".local/bin/neural-style"
     install.link_command()
     install.link_command()
@@ -254,7 +254,7 @@ def test_the_command_is_linked_and_a_strange_one_stays(home, capsys):
     assert "stays" in capsys.readouterr().out
 
 
-def test_uninstall_keeps_own_styles_and_strange_things(home, environment):
+def test_uninstall_keeps_own_styles_and_other_plug_ins(home, environment):
     profiles = [home / ".config/GIMP/3.0", home / ".config/GIMP/3.2"]
     for profile in profiles:
         install.register(profile, STATE)
@@ -263,25 +263,25 @@ def test_uninstall_keeps_own_styles_and_strange_things(home, environment):
     install.link_command()
     paths.user_styles_folder().mkdir()
     (paths.user_styles_folder() / "mine.onnx").write_text("")
-    done = call("uninstall")
+    done = run_installer("uninstall")
     assert (done.returncode, done.stderr) == (0, "")
     assert str(paths.user_styles_folder()) in done.stdout
     assert [path.name for profile in profiles for path in (profile / "plug-ins").iterdir()] == ["other", "other"]
     assert not any((profile / "neural-style.log").exists() for profile in profiles)
     assert list((home / ".local/bin").iterdir()) == []
     assert [path.name for path in paths.data_folder().rglob("*")] == ["styles", "mine.onnx"]
-    assert call("uninstall").returncode == 0
+    assert run_installer("uninstall").returncode == 0
 
 
-def test_a_folder_that_is_no_environment_is_not_removed(home):
+def test_folder_that_is_not_an_environment_is_not_removed(home):
     paths.environment_folder().mkdir(parents=True)
     (paths.environment_folder() / "thesis.txt").write_text("")
-    done = call("uninstall")
+    done = run_installer("uninstall")
     assert done.returncode == 2
     assert (paths.environment_folder() / "thesis.txt").exists()
 
 
-def test_interrupted(home):
+def test_ctrl_c_stops_the_installation(home):
     process = subprocess.Popen(
         [sys.executable, SCRIPT],
         stdout=subprocess.PIPE,
@@ -302,9 +302,9 @@ def test_interrupted(home):
 
 
 @pytest.mark.slow
-def test_the_whole_of_it(home, tmp_path):
+def test_full_installation(home, tmp_path):
     (home / ".config/GIMP/3.0").mkdir(parents=True)
-    first = call("demo", cwd=tmp_path)
+    first = run_installer("demo", cwd=tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
     picture = tmp_path / "neural-style-demo.png"
     assert str(picture) in first.stdout
@@ -316,11 +316,11 @@ def test_the_whole_of_it(home, tmp_path):
     # A second run leaves a sound environment as it is.
     marker = paths.environment_folder() / "marker"
     marker.write_text("")
-    assert call().returncode == 0
+    assert run_installer().returncode == 0
     assert marker.exists()
 
     # A damaged one is made anew.
     (install.site_packages(install.read_state()["python"]) / "numpy/__init__.py").unlink()
-    assert call().returncode == 0
+    assert run_installer().returncode == 0
     assert not marker.exists()
     assert subprocess.run([command, "styles"], capture_output=True).returncode == 0
