@@ -24,8 +24,7 @@ from plugin.engine.messages import FastRequest, IterativeRequest, RawPicture
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
 
-# Up to so many pixels are read at once, without asking an engine that may still be starting; it checks the memory
-# itself later.
+# Up to this number, pixels are read without asking an engine that may still be starting; it checks the memory later.
 UNCHECKED_PIXELS = 2**24
 
 

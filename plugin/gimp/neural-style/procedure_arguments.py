@@ -18,7 +18,7 @@ SETTINGS = (
 )
 # The smallest and the largest value of each number, as in the engine, which cannot be imported yet.
 RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
-# Where a new painting goes, and where one goes that is edited again: (value, label) each, the default first.
+# Where a painting goes, and where it goes if it is edited again: (value, label) each, the default first.
 OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Change the layer")), ("image", _("New image")))
 OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
 

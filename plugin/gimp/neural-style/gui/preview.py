@@ -22,7 +22,7 @@ from plugin.engine.progress import StoppedError, Stopper
 
 # How many previews are kept to show again at once.
 MAX_KEPT = 32
-# A preview that takes at most as many times the pixels that are shown is painted soon, and needs no sketch before it.
+# A preview whose network sees at most this multiple of the pixels shown is painted soon, and needs no sketch first.
 UNSKETCHED_RATIO = 1.5
 
 

@@ -17,7 +17,7 @@ from plugin.engine.process.remote import EngineEndedError
 from plugin.engine.progress import Progress
 
 STOP = 1
-# The time left is shown once as many iterations have been timed.
+# The time left is shown after this number of iterations.
 TIMED_ITERATIONS = 3
 
 
