@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
     Work = Callable[[Engine, Stopwatch], list[GObject.Value] | None]
 
-FILTER = "plug-in-neural-style"
-AGAIN = "plug-in-neural-style-again"
-FOLDER = "plug-in-neural-style-folder"
+FILTER_PROCEDURE = "plug-in-neural-style"
+AGAIN_PROCEDURE = "plug-in-neural-style-again"
+FOLDER_PROCEDURE = "plug-in-neural-style-folder"
 MENU = "<Image>/Filters/Artistic"
 
 
@@ -59,7 +59,7 @@ class NeuralStyle(Gimp.PlugIn):
         """Return the names of the procedures."""
         # The dialog's Help button and F1 in the menu open these pages.
         self.set_help_domain("neural-style", Gio.File.new_for_path(str(installation.FOLDER / "help")))
-        return [FILTER, AGAIN, FOLDER]
+        return [FILTER_PROCEDURE, AGAIN_PROCEDURE, FOLDER_PROCEDURE]
 
     def do_set_i18n(self, name: str) -> bool:
         """Return False: translation.py translates the texts."""
@@ -67,7 +67,9 @@ class NeuralStyle(Gimp.PlugIn):
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure:
         """Return the procedure of this name."""
-        create = {FILTER: _create_filter, AGAIN: _create_again, FOLDER: _create_folder}[name]
+        create = {FILTER_PROCEDURE: _create_filter, AGAIN_PROCEDURE: _create_again, FOLDER_PROCEDURE: _create_folder}[
+            name
+        ]
         procedure = create(self, name)
         procedure.set_attribution("The Neural Style authors", "The Neural Style authors", "2026")
         return procedure
@@ -180,7 +182,7 @@ def paint(
         procedure_arguments.check(config, OUTPUTS)
         import painting
 
-        layers = painting.paint(image, drawables, painting.Painter(engine, config, clock, monitor))
+        layers = painting.paint(image, drawables, painting.LayerPainter(engine, config, clock, monitor))
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
             with contextlib.suppress(TypeError):  # the constructor returns nothing if GIMP has no screen
                 Gimp.Display.new(layers[0].get_image())
@@ -215,7 +217,7 @@ def paint_again(
             monitor = dialog.open_progress_window(engine, config, sources, with_selection=False)
             clock.lap("dialog")
         procedure_arguments.check(config, OUTPUTS_AGAIN)
-        return [_layer_array([painting.paint_again(painted, painting.Painter(engine, config, clock, monitor))])]
+        return [_layer_array([painting.paint_again(painted, painting.LayerPainter(engine, config, clock, monitor))])]
 
     return _run(procedure, run_mode, work)
 

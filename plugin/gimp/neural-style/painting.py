@@ -29,7 +29,7 @@ UNCHECKED_PIXELS = 2**24
 
 
 @dataclass(frozen=True)
-class Painter:
+class LayerPainter:
     """What paints the layers of one run of the filter.
 
     Attributes:
@@ -72,7 +72,7 @@ class Painter:
         return title, [each.picture for each in painted]
 
 
-def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: Painter) -> list[Gimp.Layer]:
+def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: LayerPainter) -> list[Gimp.Layer]:
     """Paint the drawables in one undo step, and return the new or changed layers.
 
     If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the settings or
@@ -146,7 +146,7 @@ def find_painted_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) ->
     return PaintedLayer(layer, source, record)
 
 
-def paint_again(painted: PaintedLayer, painter: Painter) -> Gimp.Layer:
+def paint_again(painted: PaintedLayer, painter: LayerPainter) -> Gimp.Layer:
     """Paint the source again, in one undo step, and return the new layer, above the old painting or in its place.
 
     Raises StyleError if the settings or the layers do not allow it, and background.Cancelled if the monitor is

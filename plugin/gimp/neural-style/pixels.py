@@ -11,8 +11,8 @@ from nst_core.base.errors import StyleError
 from plugin.engine.messages import RawPicture
 
 # babl converts from and to the precision, the channels and the colour space of the image.
-COLOURS, OPAQUE_COLOURS, SELECTION = "R'G'B'A", "R'G'B'", "Y"
-BAND_PIXELS = 2**18
+ALPHA_FORMAT, OPAQUE_FORMAT, SELECTION_FORMAT = "R'G'B'A", "R'G'B'", "Y"
+BUFFER_PIXELS = 2**18
 
 
 def unique_layers(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
@@ -50,7 +50,7 @@ def _has_eight_bits(image: Gimp.Image) -> bool:
 def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool = False) -> RawPicture:
     width, height = drawable.get_width(), drawable.get_height()
     # babl takes three times as long to find the conversion that adds alpha as to find the one that does not.
-    channels, names = (4, COLOURS) if drawable.has_alpha() else (3, OPAQUE_COLOURS)
+    channels, names = (4, ALPHA_FORMAT) if drawable.has_alpha() else (3, OPAQUE_FORMAT)
     data = _get(drawable.get_buffer(), Gegl.Rectangle.new(0, 0, width, height), names, eight_bits)
     return RawPicture(width, height, channels, data, mask, eight_bits)
 
@@ -58,7 +58,7 @@ def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool =
 def _read_selection(layer: Gimp.Layer, eight_bits: bool) -> bytes:
     _, x, y = layer.get_offsets()
     area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
-    return _get(layer.get_image().get_selection().get_buffer(), area, SELECTION, eight_bits)
+    return _get(layer.get_image().get_selection().get_buffer(), area, SELECTION_FORMAT, eight_bits)
 
 
 def _get(buffer: Gegl.Buffer, area: Gegl.Rectangle, channels: str, eight_bits: bool) -> bytes:
@@ -200,7 +200,7 @@ def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPic
 
 def _set(buffer: Gegl.Buffer, painting: RawPicture) -> None:
     """Fill a buffer of the painting's size."""
-    pixel_format, rows, start = _format(COLOURS, painting.eight_bits), memoryview(painting.data), 0
+    pixel_format, rows, start = _format(ALPHA_FORMAT, painting.eight_bits), memoryview(painting.data), 0
     row_bytes = len(rows) // painting.height
     for band in _bands(Gegl.Rectangle.new(0, 0, painting.width, painting.height)):
         end = start + band.height * row_bytes
@@ -216,6 +216,6 @@ def _format(channels: str, eight_bits: bool) -> str:
 
 def _bands(area: Gegl.Rectangle) -> Iterator[Gegl.Rectangle]:
     """Yield bands of rows that together cover the area: GEGL counts a buffer's bytes in 32 bits, and crashes beyond."""
-    rows = max(1, BAND_PIXELS // area.width)
+    rows = max(1, BUFFER_PIXELS // area.width)
     for y in range(0, area.height, rows):
         yield Gegl.Rectangle.new(area.x, area.y + y, area.width, min(rows, area.height - y))

@@ -15,7 +15,7 @@ import numpy as np
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, GLib  # noqa: E402
 
-from in_gimp.procedures import FILTER, set_arguments  # noqa: E402
+from in_gimp.procedures import FILTER_PROCEDURE, set_arguments  # noqa: E402
 
 if TYPE_CHECKING:
     from plugin.engine.api import Engine
@@ -56,9 +56,9 @@ def paint_and_stop(image: int, drawables: list[int], part: int, **arguments: Any
 
     from plugin.engine.machine.stopwatch import Stopwatch
 
-    config = Gimp.get_pdb().lookup_procedure(FILTER).create_config()
+    config = Gimp.get_pdb().lookup_procedure(FILTER_PROCEDURE).create_config()
     set_arguments(config, arguments)
-    painter = painting.Painter(engine, config, Stopwatch(), StopAt(part))
+    painter = painting.LayerPainter(engine, config, Stopwatch(), StopAt(part))
     items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
     return [layer.get_id() for layer in painting.paint(Gimp.Image.get_by_id(image), items, painter)]
 

@@ -10,11 +10,11 @@ import gi
 gi.require_version("Gimp", "3.0")
 from gi.repository import Gimp, Gio  # noqa: E402
 
-FILTER, FOLDER = "plug-in-neural-style", "plug-in-neural-style-folder"
+FILTER_PROCEDURE, FOLDER_PROCEDURE = "plug-in-neural-style", "plug-in-neural-style-folder"
 FILE_ARGUMENTS = ("style_image", "folder", "output_folder")
 
 
-def describe_procedure(procedure: str = FILTER) -> dict[str, Any]:
+def describe_procedure(procedure: str = FILTER_PROCEDURE) -> dict[str, Any]:
     """Return what GIMP knows about a procedure."""
     described = Gimp.get_pdb().lookup_procedure(procedure)
     config = described.create_config()
@@ -31,7 +31,11 @@ def describe_procedure(procedure: str = FILTER) -> dict[str, Any]:
 
 
 def run(
-    image: int, drawables: list[int], run_mode: str = "NONINTERACTIVE", procedure: str = FILTER, **arguments: Any
+    image: int,
+    drawables: list[int],
+    run_mode: str = "NONINTERACTIVE",
+    procedure: str = FILTER_PROCEDURE,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """Call a procedure on layers. Return its status, message, seconds and layers.
 
@@ -55,7 +59,7 @@ def run(
 
 def run_folder(**arguments: Any) -> dict[str, Any]:
     """Call the procedure that paints a folder. Return its status, its message, and what it returns."""
-    procedure = Gimp.get_pdb().lookup_procedure(FOLDER)
+    procedure = Gimp.get_pdb().lookup_procedure(FOLDER_PROCEDURE)
     config = procedure.create_config()
     set_arguments(config, arguments)
     result = procedure.run(config)

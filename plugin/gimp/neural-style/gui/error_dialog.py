@@ -12,7 +12,7 @@ import log  # noqa: E402
 from gi.repository import Gdk, GimpUi, Gtk  # noqa: E402
 from translation import _  # noqa: E402
 
-COPY = 1
+COPY_RESPONSE = 1
 
 
 def show_error(sentence: str, details: str) -> None:
@@ -27,12 +27,12 @@ def show_error(sentence: str, details: str) -> None:
         text=_("Painting failed"),
         secondary_text=sentence,
     )
-    copy = dialog.add_button(_("Copy _details"), COPY)
+    copy = dialog.add_button(_("Copy _details"), COPY_RESPONSE)
     dialog.add_button(_("_Close"), Gtk.ResponseType.CLOSE)
     dialog.set_default_response(Gtk.ResponseType.CLOSE)
     GimpUi.window_set_transient(dialog)
     try:
-        while dialog.run() == COPY:
+        while dialog.run() == COPY_RESPONSE:
             clipboard = Gtk.Clipboard.get(Gdk.SELECTION_CLIPBOARD)
             clipboard.set_text(details, -1)
             clipboard.store()  # the text belongs to this process, which ends with the window

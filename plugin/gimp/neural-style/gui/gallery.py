@@ -14,7 +14,7 @@ from plugin.engine.fast.style_library import Library, find_styles
 
 TILE_WIDTH, THUMBNAIL_HEIGHT = 112, 75
 TILES_PER_ROW, GALLERY_HEIGHT = 3, 280
-STEPS = {
+TILE_STEPS = {
     Gdk.KEY_Left: -1,
     Gdk.KEY_Right: 1,
     Gdk.KEY_Up: -TILES_PER_ROW,
@@ -139,10 +139,10 @@ class StyleGallery(Gtk.Box):
     def _on_key(self, _: Gtk.Widget, event: Gdk.EventKey) -> bool:
         # The grid's own keys stop at the end of a row, and its Home and End scroll without selecting.
         tiles, selected = self._matching_tiles(), self._grid.get_selected_children()
-        if event.keyval not in STEPS or not tiles:
+        if event.keyval not in TILE_STEPS or not tiles:
             return Gdk.EVENT_PROPAGATE
         index = tiles.index(selected[0]) if selected and selected[0] in tiles else 0
-        self._select(tiles[min(max(index + STEPS[event.keyval], 0), len(tiles) - 1)])
+        self._select(tiles[min(max(index + TILE_STEPS[event.keyval], 0), len(tiles) - 1)])
         return Gdk.EVENT_STOP
 
     def _on_selection(self, *_: object) -> None:

@@ -8,8 +8,8 @@ from gi.repository import Gdk, GdkPixbuf, Gtk
 
 from gui.pixbufs import fill_rectangle
 
-LONGEST_SIDE = 120
-STEPS = {Gdk.KEY_Left: (-1, 0), Gdk.KEY_Right: (1, 0), Gdk.KEY_Up: (0, -1), Gdk.KEY_Down: (0, 1)}
+NAVIGATOR_SIDE = 120
+DIRECTIONS = {Gdk.KEY_Left: (-1, 0), Gdk.KEY_Right: (1, 0), Gdk.KEY_Up: (0, -1), Gdk.KEY_Down: (0, 1)}
 DIMMED = 115  # of 255
 
 
@@ -34,7 +34,7 @@ class Navigator(Gtk.EventBox):
         self._part_size, self._on_move = part_size, on_move
         self._corner = ((1 - part_size[0]) / 2, (1 - part_size[1]) / 2)
         sides = picture.get_width(), picture.get_height()
-        shrink = max(1.0, max(sides) / LONGEST_SIDE)
+        shrink = max(1.0, max(sides) / NAVIGATOR_SIDE)
         self._width, self._height = (max(1, int(side / shrink)) for side in sides)
         self._whole = picture.scale_simple(self._width, self._height, GdkPixbuf.InterpType.NEAREST)
         self._image = Gtk.Image()
@@ -81,8 +81,8 @@ class Navigator(Gtk.EventBox):
         return Gdk.EVENT_STOP
 
     def _on_key(self, _: Gtk.Widget, event: Gdk.EventKey) -> bool:
-        if event.keyval not in STEPS:
+        if event.keyval not in DIRECTIONS:
             return Gdk.EVENT_PROPAGATE
-        (left, top), (width, height), (right, down) = self._corner, self._part_size, STEPS[event.keyval]
+        (left, top), (width, height), (right, down) = self._corner, self._part_size, DIRECTIONS[event.keyval]
         self._move_to(left + right * width / 2, top + down * height / 2)
         return Gdk.EVENT_STOP

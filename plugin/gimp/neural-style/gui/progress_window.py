@@ -16,7 +16,7 @@ from plugin.engine.messages import OpenedLayer
 from plugin.engine.process.remote import EngineEndedError
 from plugin.engine.progress import Progress
 
-STOP = 1
+STOP_RESPONSE = 1
 # The time left is shown after this number of iterations.
 TIMED_ITERATIONS = 3
 
@@ -41,7 +41,7 @@ class ProgressWindow:
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
         GimpUi.window_set_transient(self._dialog)
         self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
-        self._stop_button = self._dialog.add_button(_("_Stop and keep this"), STOP)
+        self._stop_button = self._dialog.add_button(_("_Stop and keep this"), STOP_RESPONSE)
         self._dialog.connect("response", self._on_response)
         # The margins go inside the content, as in GIMP's dialogs, because the buttons have their own.
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
@@ -98,7 +98,7 @@ class ProgressWindow:
         return text
 
     def _on_response(self, _dialog: Gtk.Dialog, response: int) -> None:
-        if response == STOP:
+        if response == STOP_RESPONSE:
             self.stopped = True
             self._stop_button.set_sensitive(False)
             self._text.set_text(_("Stopping…"))

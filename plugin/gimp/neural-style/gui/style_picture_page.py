@@ -14,7 +14,7 @@ QUALITIES = {
     "normal": (_("Normal"), 512, 300),
     "high": (_("High, takes long"), 1024, 300),
 }
-THUMBNAIL_SIDE = 160
+PICTURE_SIDE = 160
 
 
 def build_style_picture_page(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Gtk.Box:
@@ -89,7 +89,7 @@ def _build_thumbnail(config: Gimp.ProcedureConfig) -> Gtk.Image:
         pixbuf = None
         if file is not None and file.get_path():
             try:
-                side = THUMBNAIL_SIDE
+                side = PICTURE_SIDE
                 pixbuf = GdkPixbuf.Pixbuf.new_from_file_at_scale(file.get_path(), side, side, True)
             except GLib.Error:  # GIMP opens more kinds of pictures than this does
                 pass
