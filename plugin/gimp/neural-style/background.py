@@ -17,7 +17,7 @@ T = TypeVar("T")
 TICK_MS = 100
 
 
-class Cancelled(Exception):
+class PaintingCancelledError(Exception):
     """The user no longer wants the result."""
 
 
@@ -54,8 +54,8 @@ def show_messages_once(sentences: Iterable[str]) -> None:
 def run(work: Callable[[ProgressCallback], T], title: str, monitor: ProgressMonitor | None = None) -> T:
     """Call ``work`` in a thread of its own, show its progress in GIMP, and return its value or raise its error.
 
-    ``work`` must not use GIMP. Raises Cancelled as soon as ``monitor`` is cancelled; the thread then ends by itself
-    when ``work`` next reports progress.
+    ``work`` must not use GIMP. Raises PaintingCancelledError as soon as ``monitor`` is cancelled; the thread then ends
+    by itself when ``work`` next reports progress.
     """
     loop = GLib.MainLoop()
     latest: list[Progress] = []
@@ -83,7 +83,7 @@ def run(work: Callable[[ProgressCallback], T], title: str, monitor: ProgressMoni
         future.add_done_callback(lambda _: GLib.idle_add(loop.quit))
         loop.run()
         if monitor is not None and monitor.cancelled:
-            raise Cancelled
+            raise PaintingCancelledError
         return future.result()
     finally:
         executor.shutdown(wait=False)

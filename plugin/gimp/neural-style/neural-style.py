@@ -263,7 +263,7 @@ def _run_connected(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Work
     procedure.get_plug_in().set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
     try:
         values = work(engine, clock)
-    except background.Cancelled:
+    except background.PaintingCancelledError:
         values = None
     except StyleError as error:
         # The process of an engine may have printed why it ended.

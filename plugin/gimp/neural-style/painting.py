@@ -48,8 +48,8 @@ class LayerPainter:
         """Paint layers, without changing the image.
 
         Returns the title of the style and a painting of each layer, or of the first layers if ``monitor`` stops it.
-        Raises StyleError if the settings or the layers do not allow it, and background.Cancelled if ``monitor`` is
-        cancelled.
+        Raises StyleError if the settings or the layers do not allow it, and background.PaintingCancelledError if
+        ``monitor`` is cancelled.
         """
         title, request = read_request(self.engine, self.config)
         # Even to read a picture can take too much memory.
@@ -76,7 +76,8 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: LayerP
     """Paint the drawables in one undo step, and return the new or changed layers.
 
     If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the settings or
-    the drawables do not allow it, and background.Cancelled if the monitor is cancelled; the image is then unchanged.
+    the drawables do not allow it, and background.PaintingCancelledError if the monitor is cancelled; the image is then
+    unchanged.
     """
     config = painter.config
     output = config.get_property("output")
@@ -149,8 +150,8 @@ def find_painted_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) ->
 def paint_again(painted: PaintedLayer, painter: LayerPainter) -> Gimp.Layer:
     """Paint the source again, in one undo step, and return the new layer, above the old painting or in its place.
 
-    Raises StyleError if the settings or the layers do not allow it, and background.Cancelled if the monitor is
-    cancelled; the image is then unchanged.
+    Raises StyleError if the settings or the layers do not allow it, and background.PaintingCancelledError if the
+    monitor is cancelled; the image is then unchanged.
     """
     config, layer = painter.config, painted.layer
     title, (painting,) = painter.paint([painted.source])
