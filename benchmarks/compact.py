@@ -28,7 +28,7 @@ from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
 from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
-from nst_core.distill.distillation import agreement
+from nst_core.distill.agreement import agreement
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
 from nst_core.features.vgg import build_vgg

@@ -106,6 +106,14 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class TrainingIntervals:
+    """The steps between two checkpoints, and between two reports: a GPU has to wait when its losses are read."""
+
+    save: int = 100
+    report: int = 1
+
+
+@dataclass(frozen=True)
 class DistillSettings:
     """The settings of one distillation of a small feature network (see nst_core/distill/distillation.py).
 

@@ -19,7 +19,7 @@ from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.base.recipes import Recipe  # noqa: E402
 from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.distill import distillation as distill  # noqa: E402
+from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
 from nst_core.fast.train import Checkpoint, load_checkpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
@@ -141,8 +141,8 @@ def test_a_trained_style_is_shown_beside_the_bundled_one(run):
 
 def test_compact_is_trained_in_stages_and_judged(run, tmp_path, monkeypatch):
     # The bundled one answers on the scale of another teacher.
-    small = distill.new_network(STAGE, dict.fromkeys(distill.CONV_LAYERS, 12))
-    distill.save_compact(small, tmp_path / "compact.safetensors", {})
+    small = new_student(STAGE, dict.fromkeys(CONV_LAYERS, 12))
+    save_compact(small, tmp_path / "compact.safetensors", {})
     monkeypatch.setattr(weights, "COMPACT", tmp_path / "compact.safetensors")
     report, state = run("compact")
     assert state["whole"] == {"compact": True}

@@ -20,10 +20,12 @@ from export.to_onnx import export_styles
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
-from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings
+from nst_core.base.training_settings import DistillSettings, TrainingIntervals, TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
+from nst_core.distill.agreement import agreement
 from nst_core.distill.distillation import LEAST_CROP as LEAST_CROP_TO_DISTILL
-from nst_core.distill.distillation import DistillProgress, agreement, distill, save_compact
+from nst_core.distill.distillation import Distillation, DistillData, DistillProgress
+from nst_core.distill.student import save_compact
 from nst_core.fast import distributed as parallel
 from nst_core.fast.train import (
     Base,
@@ -274,9 +276,10 @@ def distill_features(
     unseen = Photos(held_out, settings.crop) if held_out else None
     base = load_features(str(start)) if start else None
     checkpoint = output.with_suffix(".checkpoint")
-    student, steps = distill(
-        network, photo_source, painting_source, settings, progress, checkpoint, chosen, base, *_every(chosen)
-    )
+    data = DistillData(network, photo_source, painting_source, base, chosen)
+    training = Distillation(data, settings, checkpoint, TrainingIntervals(*_every(chosen)))
+    student = training.run(progress)
+    steps = training.step_count
     made = {
         "teacher": network.name,
         "steps": str(steps),

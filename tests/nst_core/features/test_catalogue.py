@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
 from nst_core.base.training_settings import DistillSettings  # noqa: E402
-from nst_core.distill import distillation as distill  # noqa: E402
+from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 
 
@@ -25,8 +25,8 @@ def hub(tmp_path, monkeypatch):
 def compact(tmp_path, monkeypatch):
     """A compact network in the place of our own, tiny and random, in half precision."""
     path = tmp_path / "compact.safetensors"
-    tiny = distill.new_network(DistillSettings(channels=(6, 6, 6, 6, 6)), dict.fromkeys(distill.CONV_LAYERS, 12))
-    distill.save_compact(tiny, path, {})
+    tiny = new_student(DistillSettings(channels=(6, 6, 6, 6, 6)), dict.fromkeys(CONV_LAYERS, 12))
+    save_compact(tiny, path, {})
     monkeypatch.setattr(weights, "COMPACT", path)
     return path
 

@@ -7,7 +7,7 @@ from safetensors.torch import load_file  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
 from nst_core.base.training_settings import DistillSettings  # noqa: E402
-from nst_core.distill import distillation as distill  # noqa: E402
+from nst_core.distill.student import CONV_LAYERS, new_student  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from nst_core.features.combined import CombinedNetwork  # noqa: E402
 from nst_core.features.convolution_kernels import max_pool, reflect_pad  # noqa: E402
@@ -167,7 +167,7 @@ def test_a_slim_network_begins_with_the_convolution_of_single_pixels_of_its_file
 
 def test_a_linear_head_is_condensed_to_what_the_network_has_itself():
     """The condensed features have the inner products of the wide ones, between pixels and between pictures."""
-    network = distill.new_network(DistillSettings(channels=(4, 6, 8, 8, 10)), dict.fromkeys(distill.CONV_LAYERS, 40))
+    network = new_student(DistillSettings(channels=(4, 6, 8, 8, 10)), dict.fromkeys(CONV_LAYERS, 40))
     for head in network.heads.values():
         torch.nn.init.normal_(head.bias)
     (condensed, none), pictures = network.condensed(), torch.rand(2, 3, 48, 32)

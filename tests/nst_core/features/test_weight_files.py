@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import DistillSettings  # noqa: E402
-from nst_core.distill import distillation as distill  # noqa: E402
+from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from nst_core.features import weight_files  # noqa: E402
 from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
@@ -377,7 +377,7 @@ def test_a_missing_reader_is_one_sentence(tmp_path, monkeypatch):
 
 def test_the_compact_layout_is_known(tmp_path):
     settings = DistillSettings(channels=(4, 6, 8, 8, 10))
-    distill.save_compact(distill.new_network(settings, dict.fromkeys(distill.CONV_LAYERS, 12)), tmp_path / "own", {})
+    save_compact(new_student(settings, dict.fromkeys(CONV_LAYERS, 12)), tmp_path / "own", {})
     state = load_file(tmp_path / "own")
     for save, name in ((save_file, "x.safetensors"), (torch.save, "x.pth")):
         save(state, tmp_path / name)
