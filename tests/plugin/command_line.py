@@ -4,13 +4,14 @@ import json
 import signal
 
 
-def report(done) -> dict:
+def json_report(done) -> dict:
+    """Return the report that a command with ``--json`` printed."""
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def interrupt_after_first_step(process) -> int:
-    """Presses Ctrl-C when the progress bar shows up; returns the exit code."""
+    """Press Ctrl-C when the progress bar appears, and return the exit code."""
     shown = ""
     while "/100000" not in shown:
         letter = process.stderr.read(1)

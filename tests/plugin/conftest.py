@@ -1,4 +1,4 @@
-"""For the tests of the command line."""
+"""Fixtures for the tests of the command line."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs ``neural-style`` in an empty folder with an empty home, several processes of it by ``torchrun``."""
+    """Run ``neural-style`` in an empty folder with an empty home, in several processes by ``torchrun`` if asked to."""
     environment = os.environ | {
         "HOME": str(tmp_path / "home"),
         "NEURAL_STYLE_HOME": str(tmp_path / "home" / "neural-style"),

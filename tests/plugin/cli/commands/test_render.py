@@ -1,4 +1,4 @@
-"""Renders and studies by the command line, in a process of its own."""
+"""``neural-style render`` in a process of its own."""
 
 import hashlib
 import http.server
@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.plugin.command_line import interrupt_after_first_step, report
+from tests.plugin.command_line import interrupt_after_first_step, json_report
 
 
-def test_render(run, sample, samples, slim_weights):
-    found = report(
+def test_render_paints_the_photo(run, sample, samples, slim_weights):
+    report = json_report(
         run(
             "render",
             sample,
@@ -37,11 +37,11 @@ def test_render(run, sample, samples, slim_weights):
             "--json",
         )
     )
-    assert (found["width"], found["height"]) == (96, 64) and found["torch_loaded"]
-    assert found["feature_network"] == "slim" and found["iterations"] == 5 and found["losses"]["total"] > 0
+    assert (report["width"], report["height"]) == (96, 64) and report["torch_loaded"]
+    assert report["feature_network"] == "slim" and report["iterations"] == 5 and report["losses"]["total"] > 0
 
 
-def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
+def test_render_writes_losses_animation_and_metrics(run, sample, samples, slim_weights):
     size = ["--features", slim_weights, "--size", 96, "--iterations", 7]
     asked = ["--metrics", "--losses", "l.csv", "--animation", "a.gif", "--animation-every", 3]
     done = run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *asked)
@@ -52,37 +52,26 @@ def test_a_render_leaves_what_was_asked_for(run, sample, samples, slim_weights):
     with Image.open(run.folder / "a.gif") as animation:
         assert animation.n_frames == 4 and animation.size == (96, 64)
     assert not list(run.folder.glob("o-*"))
-    # With --json the metrics come unasked, and they are those of the picture as it was written.
+    # With --json the metrics are always computed, from the picture as it was written.
     weak = ["--strength", 0, "--json"]
-    found = report(run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *weak))
-    assert found["metrics"]["content"] == 0 and found["metrics"]["ssim"] == 1
-    assert found["metrics"]["style_relu1_1"] == 1 and "animation" not in found
-
-
-def test_study(run, sample, slim_weights):
-    pytest.importorskip("matplotlib")
-    chosen = ["--features", slim_weights, "--size", 64, "--steps", 2, "--content-layers", "relu1_1,conv2_1"]
-    done = run("study", "content-reconstruction", sample, *chosen, "-o", "sheets")
-    assert done.returncode == 0, done.stderr
-    assert "4/4" in done.stderr and "sheets/content-reconstruction.png" in done.stdout
-    assert (run.folder / "sheets/content-reconstruction.csv").read_text().count("\nconv2_1,2,") == 1
-    maps = ["feature-maps", sample, "--style-image", sample, "--features", slim_weights, "--size", 64, "-o", "sheets"]
-    assert report(run("study", *maps, "--json"))["study"] == "feature-maps"
+    report = json_report(run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *weak))
+    assert report["metrics"]["content"] == 0 and report["metrics"]["ssim"] == 1
+    assert report["metrics"]["style_relu1_1"] == 1 and "animation" not in report
 
 
 @pytest.mark.parametrize("features", [[], ["--features", "compact"]])
-def test_a_render_needs_no_download(run, sample, samples, features, monkeypatch):
-    """With no weights on disk the default is the network that comes with the project."""
+def test_render_without_weights_on_disk_uses_compact(run, sample, samples, features, monkeypatch):
+    """If no weights are on disk, the default is the bundled feature network."""
     monkeypatch.setenv("TORCH_HOME", str(run.folder / "torch"))
     size = ["--size", 64, "--iterations", 3]
-    found = report(
+    report = json_report(
         run("render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", *size, *features, "--json")
     )
-    assert found["feature_network"] == "compact" and not (run.folder / "torch").exists()
+    assert report["feature_network"] == "compact" and not (run.folder / "torch").exists()
 
 
-def test_a_fetch_is_shown_and_checked(run, sample, tmp_path):
-    """From a server of this machine: a VGG-19 that ends after its first convolution."""
+def test_download_is_shown_and_checked(run, sample, tmp_path):
+    """The server is on this machine, and its VGG-19 ends after the first convolution."""
     torch = pytest.importorskip("torch")
     content = tmp_path / "vgg19.pth"
     torch.save({"features.0.weight": torch.rand(64, 3, 3, 3), "features.0.bias": torch.zeros(64)}, content)
@@ -92,8 +81,8 @@ def test_a_fetch_is_shown_and_checked(run, sample, tmp_path):
         url = f"http://127.0.0.1:{server.server_address[1]}/vgg19.pth"
         download = (url, hashlib.sha256(content.read_bytes()).hexdigest(), content.stat().st_size)
         probe = (
-            "import sys; from nst_core.features import catalogue as weights; from plugin.cli.main import main\n"
-            f"weights.DOWNLOADS['vgg19'] = weights.Download(*{download!r})\n"
+            "import sys; from nst_core.features import catalogue; from plugin.cli.main import main\n"
+            f"catalogue.DOWNLOADS['vgg19'] = catalogue.Download(*{download!r})\n"
             "sys.exit(main(sys.argv[1:]))"
         )
         size = ["--size", "64", "--iterations", "2", "--content-layers", "relu1_1", "--style-layers", "relu1_1"]
@@ -111,7 +100,7 @@ def test_a_fetch_is_shown_and_checked(run, sample, tmp_path):
     assert (tmp_path / "torch/hub/checkpoints/vgg19.pth").is_file()
 
 
-def test_a_preset_fits_itself_to_the_network(run, sample, samples):
+def test_preset_replaces_layers_that_the_network_lacks(run, sample, samples):
     command = ["render", sample, "--style-image", samples / "rocket.jpg", "-o", "o.png", "--features", "compact"]
     command += ["--preset", "gatys-2017", "--size", 64, "--iterations", 2]
     done = run(*command)
@@ -121,7 +110,7 @@ def test_a_preset_fits_itself_to_the_network(run, sample, samples):
     assert refused.returncode == 2 and "relu4_1" in refused.stderr
 
 
-def test_a_result_tells_how_to_repeat_it(run, sample, samples):
+def test_like_repeats_a_recorded_render(run, sample, samples):
     (run.folder / "mine.toml").write_text(
         'size = 64\niterations = 3\nstart = "noise"\n'
         '[objective]\nstyle_layers = "relu1_1=0.5,relu2_1"\ncontent_weight = 1\n'
@@ -139,33 +128,35 @@ def test_a_result_tells_how_to_repeat_it(run, sample, samples):
         "--strength",
         80,
     ]
-    found = report(run("render", *pictures, *options, "-o", "a.png", "--json"))
-    recipe = found["recipe"]
+    report = json_report(run("render", *pictures, *options, "-o", "a.png", "--json"))
+    recipe = report["recipe"]
     assert (recipe["size"], recipe["iterations"], recipe["start"]) == (64, 2, "noise")
     assert recipe["optimizer"] == "adam" and recipe["shift"] == 0 and recipe["features"] == "compact"  # the preset's
     assert recipe["objective"]["style_layers"] == ["relu1_1", "relu2_1"]
     assert recipe["objective"]["style_layer_weights"] == [0.5, 1.0] and recipe["objective"]["content_weight"] == 1
-    again = report(run("render", *pictures, "--like", "a.png", "-o", "b.jpg", "--json"))
+    again = json_report(run("render", *pictures, "--like", "a.png", "-o", "b.jpg", "--json"))
     assert again["recipe"] == recipe
-    report(run("render", *pictures, "--like", "b.jpg", "-o", "c.png", "--json"))
+    json_report(run("render", *pictures, "--like", "b.jpg", "-o", "c.png", "--json"))
     assert (run.folder / "c.png").read_bytes() == (run.folder / "a.png").read_bytes()
     (run.folder / "mine.toml").write_text("sise = 3")
     refused = run("render", *pictures, "--settings", "mine.toml", "-o", "o.png")
     assert refused.returncode == 2 and refused.stderr.startswith("neural-style: mine.toml: there is no setting 'sise'")
 
 
-def test_a_render_starts_from_a_picture(run, sample, samples):
+def test_init_starts_from_a_picture(run, sample, samples):
     pictures = [sample, "--style-image", samples / "rocket.jpg", "--features", "compact", "--optimizer", "adam"]
     still = ["--size", 64, "--iterations", 1, "--learning-rate", 1e-5]
-    report(run("render", *pictures, *still, "--init", samples / "coffee.jpg", "-o", "a.png", "--json"))
-    report(run("render", sample, "--style-image", samples / "rocket.jpg", "--like", "a.png", "-o", "b.png", "--json"))
+    json_report(run("render", *pictures, *still, "--init", samples / "coffee.jpg", "-o", "a.png", "--json"))
+    json_report(
+        run("render", sample, "--style-image", samples / "rocket.jpg", "--like", "a.png", "-o", "b.png", "--json")
+    )
     with Image.open(run.folder / "a.png") as image, Image.open(samples / "coffee.jpg") as start:
-        found, expected = np.array(image).astype(int), np.array(start.resize(image.size, Image.Resampling.BICUBIC))
-    assert np.abs(found - expected).mean() < 5
+        painted, expected = np.array(image).astype(int), np.array(start.resize(image.size, Image.Resampling.BICUBIC))
+    assert np.abs(painted - expected).mean() < 5
     assert (run.folder / "a.png").read_bytes() == (run.folder / "b.png").read_bytes()
 
 
-def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
+def test_ctrl_c_writes_the_picture_so_far(run, sample, slim_weights):
     process = run(
         "render",
         sample,
@@ -187,7 +178,7 @@ def test_ctrl_c_writes_what_there_is(run, sample, slim_weights):
     assert Image.open(run.folder / "o.png").size == (128, 85)
 
 
-def test_a_render_that_was_stopped_goes_on(run, sample, slim_weights):
+def test_stopped_render_resumes_from_its_checkpoint(run, sample, slim_weights):
     command = ["render", sample, "--style-image", sample, "-o", "o.png", "--features", slim_weights, "--size", 64]
     command += ["--checkpoint-every", 100000, "--iterations", 100000]
     process = run(*command, start=True)
@@ -201,12 +192,12 @@ def test_a_render_that_was_stopped_goes_on(run, sample, slim_weights):
     assert short.returncode == 0 and not (run.folder / "p.checkpoint").exists()
 
 
-def test_a_checkpoint_has_its_picture(run, sample, slim_weights):
-    """Each as large as the size that is painted at the time, and none of the last, which is the result."""
+def test_each_checkpoint_has_its_picture(run, sample, slim_weights):
+    """Each has the size that is being painted, and the last iteration has none, because it is the result."""
     size = ["--features", slim_weights, "--size", 96, "--coarsest", 64, "--iterations", 4, "--checkpoint-every", 2]
     size += ["--smaller-iterations", 4, "--optimizer", "lbfgs"]
-    found = report(run("render", sample, "--style-image", sample, "-o", "o.png", *size, "--json"))
-    assert found["checkpoint_pictures"] == ["o-2.png", "o-4.png", "o-6.png"]
+    report = json_report(run("render", sample, "--style-image", sample, "-o", "o.png", *size, "--json"))
+    assert report["checkpoint_pictures"] == ["o-2.png", "o-4.png", "o-6.png"]
     assert sorted(path.name for path in run.folder.glob("o*")) == ["o-2.png", "o-4.png", "o-6.png", "o.png"]
     sizes = [Image.open(run.folder / f"o{n}.png").size for n in ("-2", "-4", "-6", "")]
     assert sizes == [(68, 45), (68, 45), (96, 64), (96, 64)]
@@ -214,7 +205,7 @@ def test_a_checkpoint_has_its_picture(run, sample, slim_weights):
     assert 0 < np.abs(pictures[0] - pictures[1]).mean() < 20
 
 
-def test_ctrl_c_before_there_is_anything_cancels(run, sample, slim_weights):
+def test_ctrl_c_before_the_first_step_cancels(run, sample, slim_weights):
     process = run("render", sample, "--style-image", sample, "-o", "o.png", "--features", "vgg19", start=True)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
@@ -222,11 +213,12 @@ def test_ctrl_c_before_there_is_anything_cancels(run, sample, slim_weights):
     assert process.returncode != 0 and not (run.folder / "o.png").exists()
 
 
-def test_no_network_names_the_file_and_its_place(run, sample):
-    """Whether the download is refused or cut off, the sentence says where the weights go."""
+def test_failed_download_names_the_file_and_its_folder(run, sample):
+    """The sentence says where to put the weights."""
     probe = (
-        "import sys; from nst_core.features import catalogue as weights; from plugin.cli.main import main\n"
-        "weights.DOWNLOADS['vgg19'] = weights.Download('http://127.0.0.1:9/vgg19-dcbb9e9d.pth', 'dcbb9e9d', 10**9)\n"
+        "import sys; from nst_core.features import catalogue; from plugin.cli.main import main\n"
+        "download = catalogue.Download('http://127.0.0.1:9/vgg19-dcbb9e9d.pth', 'dcbb9e9d', 10**9)\n"
+        "catalogue.DOWNLOADS['vgg19'] = download\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(
