@@ -30,7 +30,7 @@ from nst_core.base.training_settings import TrainSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
 from nst_core.fast.transformer import TransformerNetwork
-from nst_core.losses.metrics import SMALLEST_SIDE, checkerboard
+from nst_core.losses.metrics import SMALLEST_METRIC_SIDE, checkerboard
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
@@ -252,7 +252,7 @@ def learned_anew(style: Style, options: argparse.Namespace) -> Record:
     device = subject.painting.device
     reference, steps = trained_network(style, options)
     settings = replace(settings_for(style, options), steps=0, minutes=options.new_style_minutes)
-    held_out = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_SIDE)
+    held_out = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     photos = held_out.batch(0, HELD_OUT, settings.crop, 0).to(device)
     judge = judged(subject, photos)
     full = judge(paint(reference.to(device), photos)[0])
@@ -370,7 +370,7 @@ def compare(options: argparse.Namespace, deadline: Deadline) -> bool:
 def beside(style: Style, new: Style, options: argparse.Namespace) -> Record:
     """Objective and checkerboard of both on held-out photos: means and medians; and the sheet."""
     subject = subject_of(style, options)
-    held_out = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_SIDE)
+    held_out = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     scores: dict[str, list[tuple[float, float]]] = {"bundled": [], "new": []}
     for number in quality.chosen(len(held_out), options.photos):
         photo = quality.reduced(held_out.whole(number), 256).to(subject.painting.device)

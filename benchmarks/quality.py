@@ -35,7 +35,7 @@ from nst_core.fast.train import style_picture
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.render import IterativeProgress, RenderOptions, render
-from nst_core.losses.metrics import SMALLEST_SIDE, STRIP, look
+from nst_core.losses.metrics import SMALLEST_METRIC_SIDE, STRIP, appearance
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
@@ -208,7 +208,7 @@ def features_named(name: str, weights: Path) -> tuple[str, str]:
 def measure_all(subjects: Sequence[Subject], options: argparse.Namespace) -> list[Record]:
     """A record for each photo in each style; all styles of a photo before the next photo."""
     device = choose_device(options.device)
-    photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_SIDE)
+    photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     count = options.photos or (PHOTOS_ON_CPU if device.type == "cpu" else len(photos))
     pairs = [(number, subject) for number in chosen(len(photos), count) for subject in subjects]
     return [
@@ -250,8 +250,10 @@ def measure(subject: Subject, number: int, photo: Tensor, options: argparse.Name
 def reduced(photo: Tensor, size: int) -> Tensor:
     """The photo with its longer side at most ``size``. Raises StyleError if that leaves too little."""
     photo = resized_to_long_side(photo, min(size, max(photo.shape[-2:])))
-    if min(photo.shape[-2:]) < SMALLEST_SIDE:
-        raise StyleError(f"At a size of {size} a photo is narrower than {SMALLEST_SIDE} pixels; give a larger --size.")
+    if min(photo.shape[-2:]) < SMALLEST_METRIC_SIDE:
+        raise StyleError(
+            f"At a size of {size} a photo is narrower than {SMALLEST_METRIC_SIDE} pixels; give a larger --size."
+        )
     return photo
 
 
@@ -272,7 +274,7 @@ def fingerprint(subject: Subject, photo: Tensor) -> str:
 def fast_scores(style: Style, photo: Tensor, judge: Callable[[Tensor], float]) -> Record:
     """The objective of the fast result of ``photo`` ([1, 3, H, W], 0..1), and what ``look`` says of it."""
     result = painted(style, photo)
-    return {"objective": judge(result), "look": look(result[0], photo[0])}
+    return {"objective": judge(result), "look": appearance(result[0], photo[0])}
 
 
 def render_scores(
@@ -294,7 +296,7 @@ def render_scores(
     }
     return {
         "render": {start: values for start, (values, _) in found.items()},
-        "look": look(found["photo"][1][0], photo[0]),
+        "look": appearance(found["photo"][1][0], photo[0]),
     }
 
 

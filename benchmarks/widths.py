@@ -24,7 +24,7 @@ from benchmarks.yardstick import add_options, in_turns, machine, one_sentence, p
 from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress, style_picture
-from nst_core.losses.metrics import SMALLEST_SIDE
+from nst_core.losses.metrics import SMALLEST_METRIC_SIDE
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.style_file import StyleCard, read_styles
@@ -134,7 +134,7 @@ def judged(path: Path, options: argparse.Namespace, device: torch.device) -> flo
     painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
     settings = TrainSettings()
     objective = Objective(features, settings.objective, [style_picture(painting, settings)])
-    photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_SIDE)
+    photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     found = []
     for number in chosen(len(photos), options.photos):
         photo = reduced(photos.whole(number), JUDGED_SIZE).to(device)

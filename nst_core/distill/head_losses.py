@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nst_core.distill.student import relu_of
 from nst_core.features.vgg import VGGNetwork
-from nst_core.losses.functional import gram_matrix
+from nst_core.losses.loss_kernels import blocked_gram_matrix
 
 # The weight of the features before the ReLU, which hardly any loss uses, relative to those after it.
 BEFORE_RELU = 0.1
@@ -43,7 +43,7 @@ def head_losses(student: VGGNetwork, layer: str, own: Tensor, before: Tensor, sc
     mean = after.mean((2, 3), keepdim=True)
     centred = _matrix(student.heads[relu_of(layer)]) - F.pad(mean.flatten(2), (channels, 0))
     gram = centred @ inner @ centred.transpose(1, 2) / (height * width)
-    return loss, _gram_loss(gram, gram_matrix(after, mean), scale.flatten())
+    return loss, _gram_loss(gram, blocked_gram_matrix(after, mean), scale.flatten())
 
 
 def _matrix(head: nn.Module) -> Tensor:

@@ -9,10 +9,9 @@ from nst_core.base.language import _
 from nst_core.features import weight_files
 from nst_core.features.combined import CombinedNetwork
 from nst_core.features.downloads import Download, DownloadProgress, fetch, ignore
-from nst_core.features.network import FeatureNetwork
+from nst_core.features.network import SMALLEST_PICTURE_SIDE, FeatureNetwork
 from nst_core.features.normalize import normalized
 from nst_core.features.vgg import VGGNetwork, build_compact, build_slim, build_vgg
-from nst_core.losses.objective import SMALLEST_SIDE
 from nst_core.pictures.photos import Photos
 
 DOWNLOADS = {
@@ -61,7 +60,7 @@ def load_features(
     Raises StyleError with one sentence if there is no such network or no way to get it.
     """
     if reference_photos is not None:
-        photos = Photos(reference_photos, SMALLEST_SIDE)
+        photos = Photos(reference_photos, SMALLEST_PICTURE_SIDE)
         network = load_features(source, pooling, None, progress)
         return normalized(network, [photos.whole(index) for index in range(min(len(photos), REFERENCE_PHOTOS))])
     source = named(source)

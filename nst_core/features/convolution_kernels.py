@@ -138,4 +138,5 @@ def _empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 def _rows_as_batch(picture: Tensor, rows: int) -> Tensor:
     """Return a view of [1, C, H, W] as a batch of pictures of ``rows`` rows each, without any rows left over."""
     whole = picture[0, :, : picture.shape[2] // rows * rows]
-    return whole.unflatten(1, (-1, rows)).transpose(0, 1)
+    batch: Tensor = whole.unflatten(1, (-1, rows))
+    return batch.transpose(0, 1)

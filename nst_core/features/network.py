@@ -19,6 +19,9 @@ TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The first VGG release: BGR, 0..255, this mean subtracted (given here in RGB order).
 CAFFE_MEAN = (123.68, 116.779, 103.939)
 
+# Four poolings leave two pixels of this, the least that reflection padding can mirror.
+SMALLEST_PICTURE_SIDE = 32
+
 ReLU = Callable[[str, Tensor], Tensor]
 """Computes a layer's activation from the layer's name and its pre-activation, which may be overwritten."""
 

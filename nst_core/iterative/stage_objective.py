@@ -9,9 +9,9 @@ from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.base.language import _
 from nst_core.devices import computes_in_bfloat16
-from nst_core.features.network import FeatureNetwork
+from nst_core.features.network import SMALLEST_PICTURE_SIDE, FeatureNetwork
 from nst_core.iterative.stages import Stage
-from nst_core.losses.objective import SMALLEST_SIDE, Objective
+from nst_core.losses.objective import Objective
 from nst_core.pictures.resize import resized_to_area, resized_to_long_side
 from nst_core.pictures.views import random_view
 
@@ -28,12 +28,12 @@ class StageObjective:
     ) -> None:
         self.photo = resized_to_long_side(photo, stage.size)
         h, w = self.photo.shape[-2:]
-        if min(h, w) < SMALLEST_SIDE:
+        if min(h, w) < SMALLEST_PICTURE_SIDE:
             raise StyleError(
                 _(
                     "At a size of {size} the photo is {w}x{h} pixels, and its shorter side needs {least}; "
                     "give a larger size or a less narrow photo."
-                ).format(size=stage.size, w=w, h=h, least=SMALLEST_SIDE)
+                ).format(size=stage.size, w=w, h=h, least=SMALLEST_PICTURE_SIDE)
             )
         self.shift, self.seed = 0 if stage.optimizer == "lbfgs" else settings.shift, settings.seed
         self.in_bfloat16 = uses_bfloat16(settings, photo.device)

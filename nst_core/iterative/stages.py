@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from nst_core.base.iterative_settings import IterativeSettings
-from nst_core.features.network import FeatureNetwork
+from nst_core.features.network import SMALLEST_PICTURE_SIDE, FeatureNetwork
 from nst_core.iterative.optimizers import LBFGS_HISTORY
-from nst_core.losses.objective import SMALLEST_SIDE
 
 # The share of the iterations at the last size that L-BFGS takes before Adam takes over.
 LBFGS_SHARE = 1 / 3
@@ -59,7 +58,7 @@ def _sizes(settings: IterativeSettings, aspect: float) -> list[int]:
     sizes = [settings.size]
     while settings.coarsest:
         shrunk = 2 ** (-len(sizes) / 2)
-        if settings.size * shrunk < settings.coarsest or shortest * shrunk < SMALLEST_SIDE:
+        if settings.size * shrunk < settings.coarsest or shortest * shrunk < SMALLEST_PICTURE_SIDE:
             break
         sizes.insert(0, round(settings.size * shrunk))
     return sizes

@@ -1,6 +1,6 @@
-"""How a result looks beside its photo and its style picture, in numbers.
+"""Metrics that compare a result with its photo and its style picture.
 
-Pictures are [3, H, W] where nothing else is said, RGB, sRGB-encoded 0..1.
+Pictures are [3, H, W] unless stated otherwise, RGB, sRGB-encoded 0..1.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_core.features.network import FeatureNetwork
-from nst_core.losses.functional import EPSILON, LEVEL, gram_matrix
+from nst_core.losses.functional import EPSILON, LEVEL
+from nst_core.losses.loss_kernels import blocked_gram_matrix
 
-BLOCK = 32  # pixels of a side where the checkerboard is looked for
+BLOCK = 32  # pixels: the side of the blocks in which ``mesh`` looks for a checkerboard
 FLAT_SHARE = 0.25
-STRIP = 4  # pixels that are the border
-SMALLEST_SIDE = 48  # pixels of a picture in which the checkerboard and the border find enough to look at
+STRIP = 4  # pixels: the width of the border
+SMALLEST_METRIC_SIDE = 48  # pixels: below, there is too little for the checkerboard and the border to measure
 QUANTILES = 256
-WINDOW = 11  # pixels of a side that are compared at once for SSIM
+WINDOW = 11  # pixels: the side of SSIM's window
 
 # Linear sRGB to the responses of three cones, and their cube roots to L, a, b (Ottosson 2020, "A perceptual color
 # space for image processing", bottosson.github.io/posts/oklab).
@@ -38,20 +39,19 @@ LAB = (
 DIRECTIONS = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
 
 
-class Judge:
-    """Compares results with the photo and the style picture that they were made from.
+class PictureMetrics:
+    """The metrics of results that were painted from one photo and one style picture.
 
     ``photo`` and ``style`` are [1, 3, h, w]; a result has the photo's size. Either list of layers may be empty, and
-    there may be no style. The distances:
+    there may be no style. The metrics:
 
     - ``content``: ||F - P|| / ||P|| of the features F of the result and P of the photo, averaged over
       ``content_layers``: 0 is the photo.
     - ``style_LAYER`` for each of ``style_layers``: ||G - A|| / ||P - A|| of the Gram matrices G of the result, A of the
-      style picture and P of the photo: 0 is the style, 1 the photo. They are Gatys' plain ones whatever was optimised,
-      so that they compare results of different settings.
+      style picture and P of the photo: 0 is the style, 1 the photo. To compare results of different settings, these are
+      Gatys' plain Gram matrices whatever the objective was.
     - ``colour_photo`` and ``colour_style``: ``colour_distance`` from each of the two.
-    - ``ssim`` of the luminance, ``checkerboard`` and ``border`` against the photo; the last two are left out of
-      pictures below SMALLEST_SIDE pixels a side.
+    - ``appearance`` against the photo.
 
     Raises StyleError if the network lacks a layer.
     """
@@ -64,61 +64,61 @@ class Judge:
         content_layers: Sequence[str],
         style_layers: Sequence[str],
     ) -> None:
-        self._network, _ = network.condensed()  # distances are all that counts
+        self._network, _ = network.condensed()  # which has the same distances
         self._photo, self._style = photo, style
         self._content_layers, self._style_layers = content_layers, style_layers
-        self._content, self._grams = self._seen(photo)
-        self._style_grams = {} if style is None else self._seen(style)[1]
+        self._content, self._grams = self._features_and_grams(photo)
+        self._style_grams = {} if style is None else self._features_and_grams(style)[1]
 
     @torch.no_grad()
     def __call__(self, result: Tensor) -> dict[str, float]:
-        """The metrics of ``result`` ([1, 3, H, W]) by the names above."""
-        content, grams = self._seen(result)
+        """Compute the metrics of ``result`` ([1, 3, H, W]) by the names above."""
+        content, grams = self._features_and_grams(result)
         distances = [_distance(content[layer], target) / _size(target) for layer, target in self._content.items()]
-        found = {"content": sum(distances) / len(distances)} if distances else {}
+        metrics = {"content": sum(distances) / len(distances)} if distances else {}
         for layer, target in self._style_grams.items():
-            found[f"style_{layer}"] = _distance(grams[layer], target) / _distance(self._grams[layer], target)
+            metrics[f"style_{layer}"] = _distance(grams[layer], target) / _distance(self._grams[layer], target)
         picture, photo = result[0].float().cpu(), self._photo[0].float().cpu()
-        found["colour_photo"] = colour_distance(picture, photo)
+        metrics["colour_photo"] = colour_distance(picture, photo)
         if self._style is not None:
-            found["colour_style"] = colour_distance(picture, self._style[0].float().cpu())
-        return found | look(picture, photo)
+            metrics["colour_style"] = colour_distance(picture, self._style[0].float().cpu())
+        return metrics | appearance(picture, photo)
 
     @torch.no_grad()
-    def _seen(self, image: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """Features at the content layers, and Gram matrices at the style layers."""
+    def _features_and_grams(self, image: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """Compute the features at the content layers, and the Gram matrices at the style layers."""
         features = self._network(image, {*self._content_layers, *self._style_layers})
         content = {layer: features[layer] for layer in self._content_layers}
-        return content, {layer: gram_matrix(features[layer]) for layer in self._style_layers}
+        return content, {layer: blocked_gram_matrix(features[layer]) for layer in self._style_layers}
 
 
 def _size(value: Tensor) -> float:
-    return max(value.norm().item(), EPSILON)
+    return max(float(value.norm().item()), EPSILON)
 
 
 def _distance(a: Tensor, b: Tensor) -> float:
     return _size(a - b)
 
 
-def look(result: Tensor, photo: Tensor) -> dict[str, float]:
-    """The metrics that ask for no feature network: ``ssim`` of the luminance, ``checkerboard`` and ``border``.
+def appearance(result: Tensor, photo: Tensor) -> dict[str, float]:
+    """Compute the metrics that need no feature network: ``ssim`` of the luminance, ``checkerboard`` and ``border``.
 
-    The last two are left out if a side has less than SMALLEST_SIDE pixels, and ``ssim`` if one has less than 11.
+    The last two need sides of SMALLEST_METRIC_SIDE pixels, and ``ssim`` of WINDOW pixels; otherwise they are left out.
     """
-    result, photo, found = result.cpu(), photo.cpu(), dict[str, float]()
+    result, photo, metrics = result.cpu(), photo.cpu(), dict[str, float]()
     if min(photo.shape[1:]) >= WINDOW:
-        found["ssim"] = ssim(luminance(result), luminance(photo))
-    if min(photo.shape[1:]) >= SMALLEST_SIDE:
-        found |= {"checkerboard": checkerboard(result, photo), "border": border(result, photo)}
-    return found
+        metrics["ssim"] = ssim(luminance(result), luminance(photo))
+    if min(photo.shape[1:]) >= SMALLEST_METRIC_SIDE:
+        metrics |= {"checkerboard": checkerboard(result, photo), "border": border(result, photo)}
+    return metrics
 
 
 def colour_distance(a: Tensor, b: Tensor) -> float:
-    """How far apart the colours of two pictures are, wherever they lie: 0 for the same, 1 for black and white.
+    """Compute how far the colours of two pictures differ, wherever they lie: 0 for the same, 1 for black and white.
 
     The sliced Wasserstein distance (Rabin et al. 2012) in OKLab: both pictures' colours are projected on DIRECTIONS,
-    and along each the mean distance between equal quantiles is taken; these are averaged and divided by what black and
-    white would have. The pictures may differ in size.
+    along each the mean distance between equal quantiles is taken, and their average is divided by that of black and
+    white. The pictures may differ in size.
     """
     directions = F.normalize(torch.tensor(DIRECTIONS, dtype=torch.float32), dim=1)
     at = (torch.arange(QUANTILES) + 0.5) / QUANTILES
@@ -130,35 +130,35 @@ def colour_distance(a: Tensor, b: Tensor) -> float:
 
 
 def oklab(picture: Tensor) -> Tensor:
-    """Lightness 0..1 and two colour differences of about -0.4..0.4, in which distances are as seen: [3, H, W]."""
+    """Convert to OKLab, where distances match what people see: lightness 0..1 and two of about -0.4..0.4, [3, H, W]."""
     linear = torch.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4)
     cones = torch.einsum("dc,chw->dhw", picture.new_tensor(CONES), linear)
     return torch.einsum("dc,chw->dhw", picture.new_tensor(LAB), cones.clamp_min(0) ** (1 / 3))
 
 
 def checkerboard(result: Tensor, photo: Tensor) -> float:
-    """How much of what is left to see in flat areas is a pattern of period two or four pixels: 0 for none, at most 1.
+    """Compute the share of patterns with a period of two or four pixels in flat areas: 0 for none, at most 1.
 
-    That is ``mesh`` in that FLAT_SHARE of the picture where ``photo`` varies least. Both are [3, H, W] in 0..1, at
+    This is ``mesh`` in the FLAT_SHARE of the picture where ``photo`` varies least. Both are [3, H, W] in 0..1, at
     least BLOCK pixels a side.
     """
     return max(0.0, mesh(result[None], photo[None], FLAT_SHARE).item())
 
 
 def mesh(result: Tensor, photo: Tensor, flat_share: float) -> Tensor:
-    """The share of a pattern of period two or four pixels in the energy of flat areas, of each picture of a batch.
+    """Compute the share of patterns with a period of two or four pixels in the energy of flat areas: [N].
 
-    Upsampling twice by two leaves patterns whose frequencies in x and y are near multiples of a quarter of a cycle a
-    pixel (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), while the spectrum of strokes and grain falls
-    smoothly. So this is the energy around those fifteen frequencies beyond what a smooth spectrum would have there,
-    divided by all energy but that of the mean and the slowest change. The smooth spectrum is the geometric mean over a
-    ring around each, since the logarithm of a power law of frequency is harmonic.
+    Upsampling twice by two leaves patterns with frequencies in x and y near multiples of a quarter of a cycle per pixel
+    (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"), while the spectrum of strokes and grain falls
+    smoothly. So this takes the energy around those fifteen frequencies beyond what a smooth spectrum would have there,
+    and divides it by all energy except that of the mean and the slowest change. The smooth spectrum is the geometric
+    mean over a ring around each frequency, since the logarithm of a power law of frequency is harmonic.
 
-    The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), of that ``flat_share``
-    of them where ``photo`` varies least. A pattern of less than an 8-bit level cannot be seen and counts little.
+    The spectrum is the mean periodogram of overlapping blocks under a Hann window (Welch 1967), over the ``flat_share``
+    of the blocks where ``photo`` varies least. A pattern below an 8-bit level cannot be seen and counts little.
 
-    At most 1, and a little below 0 where there is less at these frequencies than around them: [N], with a gradient.
-    Both batches are [N, 3, H, W] in 0..1, float32, at least BLOCK pixels a side.
+    The result is at most 1, and a little below 0 where these frequencies have less energy than those around them. It
+    has a gradient. Both batches are [N, 3, H, W] in 0..1, float32, at least BLOCK pixels a side.
     """
     flatness = blocks(photo).var((3, 4)).sum(1)
     flattest = flatness.argsort(1)[:, : max(1, round(flat_share * flatness.shape[1]))]
@@ -167,9 +167,9 @@ def mesh(result: Tensor, photo: Tensor, flat_share: float) -> Tensor:
     window = torch.hann_window(BLOCK, device=result.device)
     window = window[:, None] * window
     windowed = (flat - flat.mean((3, 4), keepdim=True)) * window
-    # Scaled so that it sums to the variance in a block, the three channels together.
+    # Scaled to sum to the variance in a block, of the three channels together.
     spectrum = torch.fft.fft2(windowed).abs().square().sum(2).mean(1) / (BLOCK**4 * window.square().mean())
-    # The 7x7 bins around each of the sixteen frequencies, the mean among them: [N, 4, 4, 7, 7].
+    # The 7x7 bins around each of the sixteen frequencies, including the mean: [N, 4, 4, 7, 7].
     around = F.pad(spectrum[:, None], (3,) * 4, mode="circular")[:, 0].unfold(1, 7, BLOCK // 4)
     around = around.unfold(2, 7, BLOCK // 4)
     inside = around[..., 1:6, 1:6]
@@ -178,20 +178,22 @@ def mesh(result: Tensor, photo: Tensor, flat_share: float) -> Tensor:
     smooth = (ring / (7**2 - 5**2)).exp()
     excess = (inside - smooth[..., None, None]).sum((3, 4))
     slow = around[:, 0, 0, 2:5, 2:5].sum((1, 2))
-    return (excess.sum((1, 2)) - excess[:, 0, 0]) / (spectrum.sum((1, 2)) - slow + LEVEL**2)
+    share: Tensor = (excess.sum((1, 2)) - excess[:, 0, 0]) / (spectrum.sum((1, 2)) - slow + LEVEL**2)
+    return share
 
 
 def blocks(picture: Tensor) -> Tensor:
-    """[N, 3, H, W] to blocks that overlap by half, [N, 3, n, BLOCK, BLOCK]."""
-    return picture.unfold(2, BLOCK, BLOCK // 2).unfold(3, BLOCK, BLOCK // 2).flatten(2, 3)
+    """Cut [N, 3, H, W] into blocks that overlap by half: [N, 3, n, BLOCK, BLOCK]."""
+    overlapping: Tensor = picture.unfold(2, BLOCK, BLOCK // 2).unfold(3, BLOCK, BLOCK // 2)
+    return overlapping.flatten(2, 3)
 
 
 def border(result: Tensor, photo: Tensor) -> float:
-    """How far the outermost pixels differ from those inside: 1 or less as lines inside do, more for a halo.
+    """Compute how far the outermost pixels differ from those inside: up to 1 as lines inside do, more for a halo.
 
-    Each side is judged by ``jump``, in the result and in the change from ``photo`` to it, and the smaller counts: a
-    halo shows in both, a frame that the photo had in one of them, whether the style kept it or not. The index is the
-    root mean square over the sides.
+    Each side is measured by ``jump``, in the result and in the change from the photo to the result, and the smaller
+    value counts: a halo shows in both, but a frame of the photo in only one of them, whether the style kept it or not.
+    The metric is the root mean square over the sides.
 
     Both pictures are [3, H, W] in 0..1, at least 12 STRIP pixels a side.
     """
@@ -200,30 +202,31 @@ def border(result: Tensor, photo: Tensor) -> float:
 
 
 def jump(picture: Tensor, side: int) -> float:
-    """How far [3, H, W] differs at a side (0 to 3) from what is behind, beside such differences inside; squared.
+    """Compute how far a side (0 to 3) of [3, H, W] differs from what is inside, relative to differences there; squared.
 
-    The mean and the deviation of each channel are taken in strips of STRIP pixels, from the border to the middle, and
-    each strip is compared with the mean of the two behind it. The square of that for the outermost strip is divided by
-    its mean from the third on, since a halo may be two strips wide, and averaged over channels, mean and deviation.
-    Differences below an 8-bit level cannot be seen and count little.
+    The mean and the standard deviation of each channel are taken in strips of STRIP pixels, from the border to the
+    middle, and each strip is compared with the mean of the next two. The square of this difference for the outermost
+    strip is divided by the mean of the squares from the third strip on, since a halo may be two strips wide, and
+    averaged over the channels, mean and deviation. Differences below an 8-bit level cannot be seen and count little.
     """
-    turned = torch.rot90(picture, side, (1, 2))
-    count = turned.shape[1] // 2 // STRIP
-    parts = turned[:, : count * STRIP].unflatten(1, (count, STRIP))
+    rotated = torch.rot90(picture, side, (1, 2))
+    count = rotated.shape[1] // 2 // STRIP
+    parts = rotated[:, : count * STRIP].unflatten(1, (count, STRIP))
     strips = torch.cat([parts.mean((2, 3)), parts.std((2, 3))])
     steps = (strips[:, :-2] - (strips[:, 1:-1] + strips[:, 2:]) / 2).square()
     return (steps[:, 0] / (steps[:, 2:].mean(1) + LEVEL**2)).mean().item()
 
 
 def luminance(picture: Tensor) -> Tensor:
-    """Luma (ITU-R BT.601) of [3, H, W]: [H, W]."""
+    """Compute the luma (ITU-R BT.601) of [3, H, W]: [H, W]."""
     return torch.einsum("chw,c->hw", picture, picture.new_tensor([0.299, 0.587, 0.114]))
 
 
 def ssim(a: Tensor, b: Tensor) -> float:
-    """Mean structural similarity of two pictures [H, W] in 0..1: 1 for equal ones (Wang et al. 2004).
+    """Compute the mean structural similarity of two pictures [H, W] in 0..1: 1 for equal ones.
 
-    Their window, a Gaussian of deviation 1.5 within WINDOW x WINDOW pixels, and their constants.
+    The window, a Gaussian of deviation 1.5 within WINDOW x WINDOW pixels, and the constants are those of Wang et al.
+    2004.
     """
     a, b = a.double(), b.double()  # the variances are small differences
     line = torch.exp(-(torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2).square() / (2 * 1.5**2))

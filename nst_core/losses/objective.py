@@ -1,4 +1,4 @@
-"""The objective that rendering and training share: which layers, which weights, which targets."""
+"""The objective that iterative rendering and training share: which layers, which weights, which targets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.features.layers import Layer
-from nst_core.features.network import FeatureNetwork, plain_relu
-from nst_core.losses import functional as losses
-
-# Four poolings leave two pixels of this, the least that reflection padding can mirror.
-SMALLEST_SIDE = 32
+from nst_core.features.network import SMALLEST_PICTURE_SIDE, FeatureNetwork, plain_relu
+from nst_core.losses.functional import LEVEL, content_loss, ridged_root, style_loss, wasserstein_2
+from nst_core.losses.loss_kernels import (
+    blocked_gram_matrix,
+    fused_relu_and_gram_matrix,
+    fused_square_error,
+    fused_total_variation,
+)
 
 
 def fitted(settings: ObjectiveSettings, network: FeatureNetwork) -> tuple[ObjectiveSettings, list[str]]:
-    """``settings`` with layers that ``network`` has, and a sentence for each one that was replaced.
+    """Return ``settings`` with layers that ``network`` has, and a sentence for each layer that was replaced.
 
-    Only ``settings.nearby_layers`` are; another one that is missing is left for ``Objective`` to refuse.
+    Only ``settings.nearby_layers`` are replaced; ``Objective`` refuses any other layer that is missing.
     """
     valid, notes = network.layers, dict[str, str]()
 
@@ -44,13 +47,13 @@ class Objective:
     """Weighted content + style + total-variation loss towards one or several style pictures.
 
     Each of ``styles`` is [1, 3, h, w], RGB, sRGB-encoded 0..1. Raises StyleError if the network lacks a layer, or a
-    style is too small or of one colour.
+    style picture is too small or of one colour.
     """
 
     network: FeatureNetwork
     settings: ObjectiveSettings
     styles: Sequence[Tensor]
-    _heads: dict[str, Tensor] = field(init=False, repr=False)  # what a layer's features are yet to be multiplied with
+    _heads: dict[str, Tensor] = field(init=False, repr=False)  # [D, C] by layer: the last step of bare layers
     _means: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, 1, 1] by layer
     _targets: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, C] by layer
     _roots: dict[str, Tensor] = field(init=False, repr=False)  # of the targets, for w2 only
@@ -58,82 +61,90 @@ class Objective:
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
         s = self.settings
-        # All losses are made of distances and inner products. The centred Gram matrix of a linear layer is that of what
-        # goes into it, multiplied with its matrix, which is small.
+        # All losses are made of distances and inner products. The centred Gram matrix of a linear head is that of its
+        # input, multiplied by the head's matrix, which is small.
         bare = set(s.style_layers) - set(s.content_layers) if s.style_loss == "gram" and s.centred else set()
         self.network, self._heads = self.network.condensed(bare)
-        found = [self._statistics(style) for style in self.styles]
-        layers = self.settings.style_layers
-        self._means = {layer: torch.cat([means[layer] for means, _ in found]) for layer in layers}
-        self._targets = {layer: torch.cat([grams[layer] for _, grams in found]) for layer in layers}
-        w2 = self.settings.style_loss == "w2"
-        self._roots = {layer: losses.ridged_root(self._targets[layer]) for layer in layers if w2}
+        statistics = [self._style_statistics(style) for style in self.styles]
+        self._means = {layer: torch.cat([means[layer] for means, _ in statistics]) for layer in s.style_layers}
+        self._targets = {layer: torch.cat([grams[layer] for _, grams in statistics]) for layer in s.style_layers}
+        w2 = s.style_loss == "w2"
+        self._roots = {layer: ridged_root(self._targets[layer]) for layer in s.style_layers if w2}
 
     def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
-        """Features of ``photo`` ([N, 3, H, W]) at the content layers, without gradient."""
+        """Compute the features of ``photo`` ([N, 3, H, W]) at the content layers, without gradient."""
         with torch.no_grad():
-            return self.network(photo, self.settings.content_layers)
+            features: dict[str, Tensor] = self.network(photo, self.settings.content_layers)
+            return features
 
     def __call__(
-        self, image: Tensor, content_targets: dict[str, Tensor], which: Tensor | None = None
+        self, image: Tensor, content_targets: dict[str, Tensor], style_indices: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """The weighted losses of ``image``: ``content``, ``style``, ``tv`` and their sum ``total``; scalars.
+        """Compute the weighted losses of ``image``: ``content``, ``style``, ``tv`` and their sum ``total``; scalars.
 
-        ``which`` says which style each picture of the batch is to have, int64 [N]; the first one if not given.
+        ``style_indices``, int64 [N], chooses a style for each picture of the batch; without it, all have the first.
         """
         s = self.settings
-        features, grams = self._seen(image, {layer: _of(self._means[layer], which) for layer in s.style_layers})
-        style = self._gram_loss(grams, which) if s.style_loss == "gram" else self._w2_loss(features, grams, which)
-        found = {
-            "content": s.content_weight * losses.content_loss(features, content_targets, s.content_weights_by_layer),
+        means = {layer: _select(self._means[layer], style_indices) for layer in s.style_layers}
+        features, grams = self._features_and_grams(image, means)
+        content = content_loss(features, content_targets, s.content_weights_by_layer, fused_square_error)
+        if s.style_loss == "gram":
+            style = self._gram_loss(grams, style_indices)
+        else:
+            style = self._w2_loss(features, grams, style_indices)
+        losses = {
+            "content": s.content_weight * content,
             "style": s.style_weight * style,
-            "tv": s.tv_weight * losses.total_variation(image, s.tv_exponent),
+            "tv": s.tv_weight * fused_total_variation(image, s.tv_exponent),
         }
-        return found | {"total": torch.stack([*found.values()]).sum()}
+        return losses | {"total": torch.stack([*losses.values()]).sum()}
 
-    def _seen(self, image: Tensor, means: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The features of all layers, and the Gram matrices of those in ``means``."""
-        found: dict[str, Tensor] = {}
+    def _features_and_grams(
+        self, image: Tensor, means: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Compute the features of all layers, and the Gram matrices of those in ``means``."""
+        grams: dict[str, Tensor] = {}
 
         def relu(layer: str, before: Tensor) -> Tensor:
             if layer not in means:
                 return plain_relu(layer, before)
-            after, found[layer] = losses.relu_and_gram_matrix(
-                before, self._centre(means[layer]), self._heads.get(layer)
-            )
+            after, grams[layer] = fused_relu_and_gram_matrix(before, self._centre(means[layer]), self._heads.get(layer))
             return after
 
         features = self.network(image, self.settings.layers, relu)
-        before_relu = {layer: mean for layer, mean in means.items() if layer not in found}
-        return features, found | self._grams(features, before_relu)
+        without_relu = {layer: mean for layer, mean in means.items() if layer not in grams}
+        return features, grams | self._grams(features, without_relu)
 
-    def _gram_loss(self, grams: Mapping[str, Tensor], which: Tensor | None) -> Tensor:
-        targets = {layer: _of(self._targets[layer], which) for layer in self.settings.style_layers}
-        return losses.style_loss(grams, targets, self.settings.weights_by_layer)
+    def _gram_loss(self, grams: Mapping[str, Tensor], style_indices: Tensor | None) -> Tensor:
+        targets = {layer: _select(self._targets[layer], style_indices) for layer in self.settings.style_layers}
+        return style_loss(grams, targets, self.settings.weights_by_layer, fused_square_error)
 
-    def _w2_loss(self, features: Mapping[str, Tensor], grams: Mapping[str, Tensor], which: Tensor | None) -> Tensor:
+    def _w2_loss(
+        self, features: Mapping[str, Tensor], grams: Mapping[str, Tensor], style_indices: Tensor | None
+    ) -> Tensor:
         errors = []
         for layer, weight in self.settings.weights_by_layer.items():
-            target_mean = _of(self._means[layer], which)
+            target_mean = _select(self._means[layer], style_indices)
             difference = (features[layer].mean((2, 3), keepdim=True) - target_mean).flatten(1)
-            # Centred at the style's mean, which is near: the mean's own square would swallow the covariance's digits.
+            # The Gram matrix is centred at the style's mean, which is near: the square of a mean far from it would take
+            # the covariance's digits.
             covariance = grams[layer] - difference[:, :, None] * difference[:, None, :]
-            target = _of(self._targets[layer], which), _of(self._roots[layer], which)
+            target = _select(self._targets[layer], style_indices), _select(self._roots[layer], style_indices)
             mean = target_mean.flatten(1)
-            errors.append(weight * losses.wasserstein_2(mean + difference, covariance, mean, *target))
+            errors.append(weight * wasserstein_2(mean + difference, covariance, mean, *target))
         return torch.stack(errors).sum()
 
-    def _statistics(self, style: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The mean features and the Gram matrices of a style, by layer."""
+    def _style_statistics(self, style: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Compute the mean features and the Gram matrices of a style picture, by layer."""
         height, width = style.shape[-2:]
-        if min(height, width) < SMALLEST_SIDE:
+        if min(height, width) < SMALLEST_PICTURE_SIDE:
             raise StyleError(
                 _(
                     "At this size the style picture is {width}x{height} pixels, and its shorter side needs "
                     "{least}; make it larger or choose a less narrow one."
-                ).format(width=width, height=height, least=SMALLEST_SIDE)
+                ).format(width=width, height=height, least=SMALLEST_PICTURE_SIDE)
             )
-        if style.flatten(2).std(2).max() < 1 / 255:
+        if style.flatten(2).std(2).max() < LEVEL:
             raise StyleError(_("The style picture is all of one colour; choose one with strokes or texture."))
         with torch.no_grad():
             features = self.network(style, self.settings.style_layers)
@@ -141,17 +152,17 @@ class Objective:
             return means, self._grams(features, means)
 
     def _grams(self, features: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Gram matrices of the layers in ``means``."""
+        """Compute the Gram matrices of the layers in ``means``."""
         return {
-            layer: losses.gram_matrix(features[layer], self._centre(mean), self._heads.get(layer))
+            layer: blocked_gram_matrix(features[layer], self._centre(mean), self._heads.get(layer))
             for layer, mean in means.items()
         }
 
     def _centre(self, mean: Tensor) -> Tensor | None:
-        """What is subtracted from features whose style has this mean, before their Gram matrix is taken."""
+        """Return what is subtracted from features before their Gram matrix, if their style has this mean."""
         return mean if self.settings.centred else None
 
 
-def _of(values: Tensor, which: Tensor | None) -> Tensor:
-    """Those of these styles, in this order; the first one's, for every picture of a batch, if none are named."""
-    return values[:1] if which is None else values[which.to(values.device)]
+def _select(values: Tensor, style_indices: Tensor | None) -> Tensor:
+    """Return the values of these styles, in this order; without indices those of the first, to serve a whole batch."""
+    return values[:1] if style_indices is None else values[style_indices.to(values.device)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.iterative.render import first_picture
-from nst_core.losses.metrics import Judge
+from nst_core.losses.metrics import PictureMetrics
 from nst_core.pictures.resize import resized_to_long_side
 from nst_core.studies.sheets import Cell, Findings, Row, Sheet
 from nst_core.studies.study_renders import StudyInputs, StudyRenders, cell, describe, name_of_layers, side_by_side
@@ -35,7 +35,7 @@ def content_reconstruction(inputs: StudyInputs, settings: IterativeSettings) -> 
             style_weight=0.0,
         )
         run = renders.render(layer, replace(settings, objective=objective))
-        metrics = Judge(inputs.network, photo, None, (layer,), ())(run.image)
+        metrics = PictureMetrics(inputs.network, photo, None, (layer,), ())(run.image)
         losses.append((layer, run.losses))
         rows.append({"layer": layer, "iterations": settings.iterations, **metrics})
         cells.append(cell(run.image, f"feature error {metrics['content']:.3f}{_ssim(metrics)}"))
@@ -52,7 +52,7 @@ def style_reconstruction(inputs: StudyInputs, settings: IterativeSettings) -> Fi
     style = resized_to_long_side(inputs.style, settings.size)
     settings = replace(settings, start="noise", noise=NOISE)
     noise = first_picture(style, style, settings)
-    judge = Judge(inputs.network, noise, style, (), layers)
+    judge = PictureMetrics(inputs.network, noise, style, (), layers)
     rows, losses, cells = list[Row](), [], dict[tuple[str, ...], Cell]()
     for chosen in [*alone, *stacked]:
         name = name_of_layers(chosen)

@@ -16,7 +16,7 @@ from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.render import IterativeProgress, render
 from nst_core.iterative.stages import plan_stages
-from nst_core.losses.metrics import Judge
+from nst_core.losses.metrics import PictureMetrics
 from nst_core.pictures.resize import resized_to_area, resized_to_long_side
 from nst_core.studies.sheets import Cell
 
@@ -61,10 +61,10 @@ class StudyInputs:
         h, w = photo.shape[-2:]
         return photo, resized_to_area(self.style, settings.style_scale * (h * w) ** 0.5)
 
-    def judge(self, settings: IterativeSettings) -> Judge:
+    def judge(self, settings: IterativeSettings) -> PictureMetrics:
         """Return the metrics of a result against both pictures at the layers of ``settings``."""
         objective = settings.objective
-        return Judge(self.network, *self.pair(settings), objective.content_layers, objective.style_layers)
+        return PictureMetrics(self.network, *self.pair(settings), objective.content_layers, objective.style_layers)
 
 
 @dataclass(frozen=True)

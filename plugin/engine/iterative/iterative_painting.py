@@ -227,14 +227,14 @@ def _measure(
     size: tuple[int, ...],
 ) -> dict[str, float]:
     """Return the metrics of a photo and its painting (``pictures``) at the height and width that were painted."""
-    from nst_core.losses.metrics import Judge
+    from nst_core.losses.metrics import PictureMetrics
     from nst_core.pictures.resize import resized, resized_to_area
 
     height, width = size
     photo, painting = (resized(_tensor_of(picture, style.device), height, width) for picture in pictures)
     style = resized_to_area(style, settings.style_scale * (height * width) ** 0.5)
     objective = settings.objective
-    return Judge(network, photo, style, objective.content_layers, objective.style_layers)(painting)
+    return PictureMetrics(network, photo, style, objective.content_layers, objective.style_layers)(painting)
 
 
 def _tensor_of(picture: Picture, device: torch.device) -> Tensor:

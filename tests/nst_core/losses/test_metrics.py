@@ -163,7 +163,7 @@ def test_colour_distance(photo):
 def judge(slim_weights, photo):
     style = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
     network = load_features(str(slim_weights))
-    return metrics.Judge(network, photo[None], style, ("relu3_1",), ("relu1_1", "relu2_1")), style, network
+    return metrics.PictureMetrics(network, photo[None], style, ("relu3_1",), ("relu1_1", "relu2_1")), style, network
 
 
 def test_the_photo_and_the_style_are_the_ends_of_the_scale(judge, photo):
@@ -194,5 +194,5 @@ def test_the_distances_are_those_of_the_features(judge, photo):
 
 
 def test_small_pictures_have_what_can_be_said_of_them(photo):
-    assert set(metrics.look(photo[:, :47], photo[:, :47])) == {"ssim"}
-    assert metrics.look(photo[:, :10], photo[:, :10]) == {}
+    assert set(metrics.appearance(photo[:, :47], photo[:, :47])) == {"ssim"}
+    assert metrics.appearance(photo[:, :10], photo[:, :10]) == {}

@@ -8,7 +8,7 @@ from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.base.presets import PRESETS  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.losses import functional as losses  # noqa: E402
+from nst_core.losses.functional import wasserstein_2  # noqa: E402
 from nst_core.losses.objective import Objective, fitted  # noqa: E402
 from nst_core.pictures.resize import resized  # noqa: E402
 
@@ -40,7 +40,7 @@ def exact_loss(picture, photo, style, settings):
         if settings.style_loss == "w2":
             means = [one.mean(1)[None] for one in (flat, target)]
             covariances = [one.cov(correction=0)[None] for one in (flat, target)]
-            total += weight * losses.wasserstein_2(means[0], covariances[0], means[1], covariances[1])
+            total += weight * wasserstein_2(means[0], covariances[0], means[1], covariances[1])
             continue
         centre = target.mean(1, keepdim=True) * settings.centred
         gram, goal = ((one - centre) @ (one - centre).T / one.shape[1] for one in (flat, target))
