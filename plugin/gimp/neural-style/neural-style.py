@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 START_SECONDS = time.perf_counter()  # before the other imports, which take time too
 gc.disable()  # until everything is imported, because imports leave no garbage
 
-from engine_connection import EngineConnection  # noqa: E402
+from engine_connection import EngineConnection
 
 CONNECTION = EngineConnection()
 if "-run" in sys.argv:  # rather than -query
@@ -26,19 +26,19 @@ if "-run" in sys.argv:  # rather than -query
 
 # gi imports asyncio, which loads OpenSSL if it can: a twentieth of the start, for connections that nobody opens.
 sys.modules["ssl"] = None  # type: ignore[assignment]
-import gi  # noqa: E402
+import gi
 
 del sys.modules["ssl"]
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
 
-import background  # noqa: E402
-import installation  # noqa: E402
-import log  # noqa: E402
-import procedure_arguments  # noqa: E402
-from gi.repository import Gimp, Gio, GLib, GObject  # noqa: E402
-from procedure_arguments import FLAGS, OUTPUTS, OUTPUTS_AGAIN  # noqa: E402
-from translation import _  # noqa: E402
+import background
+import installation
+import log
+import procedure_arguments
+from gi.repository import Gimp, Gio, GLib, GObject
+from procedure_arguments import FLAGS, OUTPUTS, OUTPUTS_AGAIN
+from translation import _
 
 if TYPE_CHECKING:
     from plugin.engine.api import Engine

@@ -13,9 +13,9 @@ import gi
 import numpy as np
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, GLib  # noqa: E402
+from gi.repository import Gimp, GLib
 
-from in_gimp.procedures import FILTER_PROCEDURE, set_arguments  # noqa: E402
+from in_gimp.procedures import FILTER_PROCEDURE, set_arguments
 
 if TYPE_CHECKING:
     from plugin.engine.api import Engine

@@ -10,7 +10,7 @@ import numpy as np
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gegl, Gimp, Gio  # noqa: E402
+from gi.repository import Gegl, Gimp, Gio
 
 ENCODED, LINEAR = "R'G'B'A float", "RGBA float"
 

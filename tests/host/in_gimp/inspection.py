@@ -9,9 +9,9 @@ import numpy as np
 
 gi.require_version("Gegl", "0.4")
 gi.require_version("Gimp", "3.0")
-from gi.repository import Babl, Gegl, Gimp  # noqa: E402
+from gi.repository import Babl, Gegl, Gimp
 
-from in_gimp.images import ENCODED, LINEAR, whole_area  # noqa: E402
+from in_gimp.images import ENCODED, LINEAR, whole_area
 
 
 def raw_bytes(drawable: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 import gi
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, Gio  # noqa: E402
+from gi.repository import Gimp, Gio
 
 FILTER_PROCEDURE, FOLDER_PROCEDURE = "plug-in-neural-style", "plug-in-neural-style-folder"
 FILE_ARGUMENTS = ("style_image", "folder", "output_folder")

@@ -10,23 +10,23 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
-from painting import read_recipe  # noqa: E402
-from pixels import unique_layers  # noqa: E402
-from procedure_arguments import SETTINGS  # noqa: E402
-from translation import _  # noqa: E402
+from gi.repository import Gimp, GimpUi, Gtk
+from painting import read_recipe
+from pixels import unique_layers
+from procedure_arguments import SETTINGS
+from translation import _
 
-from gui.estimator import Estimator  # noqa: E402
-from gui.form import add_labelled_row, limit_to_range  # noqa: E402
-from gui.gallery import StyleGallery  # noqa: E402
-from gui.preview import PreviewLayer, open_layer  # noqa: E402
-from gui.preview_pane import PreviewPane  # noqa: E402
-from gui.progress_window import ProgressWindow, format_duration  # noqa: E402
-from gui.style_picture_page import build_style_picture_page  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.style_file import Style  # noqa: E402
-from plugin.engine.api import Engine  # noqa: E402
-from plugin.engine.fast.style_library import Library, find_styles, read_library  # noqa: E402
+from gui.estimator import Estimator
+from gui.form import add_labelled_row, limit_to_range
+from gui.gallery import StyleGallery
+from gui.preview import PreviewLayer, open_layer
+from gui.preview_pane import PreviewPane
+from gui.progress_window import ProgressWindow, format_duration
+from gui.style_picture_page import build_style_picture_page
+from nst_core.base.errors import StyleError
+from nst_core.style_file import Style
+from plugin.engine.api import Engine
+from plugin.engine.fast.style_library import Library, find_styles, read_library
 
 SPACING = 12
 

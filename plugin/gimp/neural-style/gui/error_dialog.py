@@ -8,9 +8,9 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-import log  # noqa: E402
-from gi.repository import Gdk, GimpUi, Gtk  # noqa: E402
-from translation import _  # noqa: E402
+import log
+from gi.repository import Gdk, GimpUi, Gtk
+from translation import _
 
 COPY_RESPONSE = 1
 
