@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, STYLE_LOSSES, ObjectiveSettings
-from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
 
 if TYPE_CHECKING:
     from nst_core.style_file import StyleCard
@@ -91,7 +91,7 @@ def add_picture(parser: argparse.ArgumentParser) -> None:
     blend = BlendSettings()
     parser.add_argument("photo", type=Path, metavar="PHOTO", help="the picture to paint")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where to write the result")
-    add_number(parser, "--strength", (0.0, 100.0), blend.strength, "percent of the style in the result")
+    add_number(parser, "--strength", STRENGTH_RANGE, blend.strength, "percent of the style in the result")
     parser.add_argument(
         "--keep-colors",
         action=argparse.BooleanOptionalAction,

@@ -7,7 +7,7 @@ import argparse
 from plugin.cli.options import add_number, add_picture
 from plugin.cli.outputs import check_picture_output
 from plugin.cli.reports import Report, painting_report, say
-from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 
 SUMMARY = "Paint a photo in a bundled style or one of your own."
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     stroke_size = FastSettings().stroke_size
     text = "size of the strokes, in percent of the trained size"
-    add_number(parser, "--stroke-size", (50.0, 200.0), stroke_size, text)
+    add_number(parser, "--stroke-size", STROKE_SIZE_RANGE, stroke_size, text)
     parser.add_argument(
         "--full-resolution",
         action="store_true",

@@ -10,6 +10,8 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 
 # For example 1024 x 683: strokes of this size show in the whole picture, and still render its details.
 WORKING_PIXELS = 700_000
+# In percent; the sentence about a value outside names these numbers.
+STROKE_SIZE_RANGE = (50.0, 200.0)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class FastSettings:
     blend: BlendSettings = field(default_factory=BlendSettings)
 
     def __post_init__(self) -> None:
-        if not 50 <= self.stroke_size <= 200:
+        if not STROKE_SIZE_RANGE[0] <= self.stroke_size <= STROKE_SIZE_RANGE[1]:
             raise StyleError(
                 _("The stroke size is {stroke_size:g} %; give one from 50 to 200.").format(stroke_size=self.stroke_size)
             )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 
+# In percent; the sentence about a value outside names these numbers.
+STRENGTH_RANGE = (0.0, 100.0)
+
 
 @dataclass(frozen=True)
 class BlendSettings:
@@ -21,5 +24,5 @@ class BlendSettings:
     keep_colors: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 100:
+        if not STRENGTH_RANGE[0] <= self.strength <= STRENGTH_RANGE[1]:
             raise StyleError(_("The strength is {strength:g}; give one from 0 to 100.").format(strength=self.strength))
