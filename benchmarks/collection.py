@@ -25,18 +25,24 @@ from benchmarks import quality
 from benchmarks.iterative import time_to
 from benchmarks.quality import PAINTINGS, Subject
 from benchmarks.yardstick import Deadline, table, write
-from export.from_onnx import read_base
-from nst_core.base.training_settings import TrainSettings
+from export.from_onnx import read_starting_network
+from nst_core.base.training_settings import TrainingIntervals, TrainSettings
 from nst_core.devices import choose_device
-from nst_core.fast.train import TrainProgress, load_checkpoint, nearest, paint, save_checkpoint, train, with_styles
-from nst_core.fast.transformer import TransformerNetwork
+from nst_core.fast.starting_network import nearest_start
+from nst_core.fast.train import Training, TrainingData, TrainProgress
+from nst_core.fast.training_checkpoint import load_training, save_training
+from nst_core.fast.transformer import TransformerNetwork, paint_every_style
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE, checkerboard
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
 from nst_core.style_file import Style, StyleCard, read_styles
+from plugin.cli.picture_files import read_picture
 from plugin.engine.fast.style_library import find_styles
-from plugin.engine.training import style_training as training
+from plugin.engine.training.device_tuning import photos_for
+from plugin.engine.training.sample_photo import read_sample_photo
+from plugin.engine.training.style_export import export_checkpoint
+from plugin.engine.training.style_training import TrainingRequest, bundled_networks, train_network
 
 PICTURES = 160_000  # that a style learns from: 40 000 steps of four
 PACE_BATCHES = (4, 8, 16, 32)
@@ -114,7 +120,7 @@ def train_style(style: Style, record: Record, options: argparse.Namespace, deadl
     }
     write(record_file(options, style), lambda path: path.write_text(json.dumps(record, indent=1)))
     if complete:  # what only a training that goes on needs is two thirds of the file
-        save_checkpoint(with_styles(done, [0]), output.with_suffix(".checkpoint"))
+        save_training(done.with_styles([0]), output.with_suffix(".checkpoint"))
     return complete
 
 
@@ -126,21 +132,20 @@ def network_of(
     options: argparse.Namespace,
     compiled: bool = False,
 ) -> Any:
-    """``training.train_network`` towards the style's painting, from the style's own network on."""
+    """``train_network`` towards the style's painting, from the style's own network on."""
     features, pooling = quality.features_named(style.trained["feature_network"], options.assets / "weights")
-    return training.train_network(
-        [quality.painting_of(style, options)],
+    request = TrainingRequest(
+        [read_picture(quality.painting_of(style, options)).picture],
         options.assets / "photos" / "train" / "train.tar",
         output,
         settings,
-        progress,
-        lambda stage, fraction: None,
         features=features,
         pooling=pooling,
         device=options.device,
         start=style.path,
         compiled=compiled,
     )
+    return train_network(request, progress, lambda stage, fraction: None)
 
 
 def folder(options: argparse.Namespace) -> Path:
@@ -255,13 +260,13 @@ def learned_anew(style: Style, options: argparse.Namespace) -> Record:
     held_out = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     photos = held_out.batch(0, HELD_OUT, settings.crop, 0).to(device)
     judge = judged(subject, photos)
-    full = judge(paint(reference.to(device), photos)[0])
-    others = [base for base in training.bundled_bases(settings.network) if style.name not in base.names]
+    full = judge(paint_every_style(reference.to(device), photos)[0])
+    others = [base for base in bundled_networks(settings.network) if style.name not in base.names]
     started = time.monotonic()
-    source = training.photos_for(options.assets / "photos" / "train" / "train.tar", settings.crop, device)
+    source = photos_for(options.assets / "photos" / "train" / "train.tar", settings.crop, device)
     curve: Record = {"seconds": [], "losses": []}
-    sample = resized_to_long_side(torch.from_numpy(training.sample_photo()).permute(2, 0, 1)[None].float() / 255, 256)
-    base = nearest(others, [subject.painting], sample.to(device), subject.features, settings)
+    sample = resized_to_long_side(torch.from_numpy(read_sample_photo()).permute(2, 0, 1)[None].float() / 255, 256)
+    base = nearest_start(others, [subject.painting], sample.to(device), subject.features, settings)
     judging = 0.0
 
     def progress(step: TrainProgress) -> bool:
@@ -278,8 +283,9 @@ def learned_anew(style: Style, options: argparse.Namespace) -> Record:
     every = options.judged_every
     with tempfile.TemporaryDirectory() as made:
         path = Path(made) / "new.checkpoint"
-        done = train([subject.painting], source, subject.features, settings, progress, path, base, photos, every, every)
-    seconds, last = time.monotonic() - started - judging, judge(paint(done.network, photos)[0])
+        data = TrainingData([subject.painting], source, subject.features, base, photos)
+        done = Training(data, settings, path, TrainingIntervals(every, every)).run(progress)
+    seconds, last = time.monotonic() - started - judging, judge(paint_every_style(done.network, photos)[0])
     whole = {
         "seconds": [0.0, *curve["seconds"], seconds],
         "losses": [begun_at(base, judge, photos), *curve["losses"], last],
@@ -302,7 +308,7 @@ def learned_anew(style: Style, options: argparse.Namespace) -> Record:
 def begun_at(base: Any, judge: Callable[[Tensor], float], photos: Tensor) -> float:
     """What is said of the network that it begins with, in the nearest of its styles."""
     (row,) = base.rows
-    return judge(paint(base.network.to(photos.device), photos)[row])
+    return judge(paint_every_style(base.network.to(photos.device), photos)[row])
 
 
 def judged(subject: Subject, photos: Tensor) -> Callable[[Tensor], float]:
@@ -320,9 +326,9 @@ def judged(subject: Subject, photos: Tensor) -> Callable[[Tensor], float]:
 def trained_network(style: Style, options: argparse.Namespace) -> tuple[TransformerNetwork, int]:
     """The network that was trained in full, in OUT, or else the bundled one; and the steps it has learned in all."""
     if read_record(options, style).get("done"):
-        checkpoint = load_checkpoint(folder(options) / f"{style.name}.checkpoint")
+        checkpoint = load_training(folder(options) / f"{style.name}.checkpoint")
         return checkpoint.network, checkpoint.step + checkpoint.earlier_steps
-    base = read_base(style.path)
+    base = read_starting_network(style.path)
     return base.network, base.steps
 
 
@@ -361,7 +367,7 @@ def compare(options: argparse.Namespace, deadline: Deadline) -> bool:
             return False
         made = folder(options) / f"{style.name}.onnx"
         card = StyleCard(style.title, style.artist, style.year, style.licence, style.name)
-        training.export_checkpoint(made.with_suffix(".checkpoint"), [card], made)
+        export_checkpoint(made.with_suffix(".checkpoint"), [card], made)
         found[style.name] = beside(style, read_styles(made)[0], options)
         write(file, lambda path: path.write_text(json.dumps(found, indent=1)))
     return finished

@@ -37,7 +37,7 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import list_styles
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.provider import CUDA, choose_provider, open_session
-from plugin.engine.training import style_training as training
+from plugin.engine.training.feature_training import DistillRequest, distill_features
 
 # Pictures of compact's training: as many as a style has, first small ones, then such as it paints itself, then its last
 # layers alone (docs/compact.md says why).
@@ -186,17 +186,17 @@ def compact_trained(options: argparse.Namespace, deadline: Deadline) -> bool:
             if deadline.within():
                 return False
             begun = time.monotonic()
-            report = training.distill_features(
+            request = DistillRequest(
                 options.assets / "photos" / "train" / "train.tar",
                 options.assets / "styles",
                 made,
                 settings,
-                lambda step: not told("compact", step, deadline),
-                lambda stage, fraction: None,
                 teacher=options.features or iterative.better(options.assets),
                 device=options.device,
                 start=start,
-                held_out=None,
+            )
+            report = distill_features(
+                request, lambda step: not told("compact", step, deadline), lambda stage, fraction: None
             )
             records[number]["seconds"] += time.monotonic() - begun
             records[number] |= {"steps": report["steps"], "done": report["steps"] >= settings.steps}

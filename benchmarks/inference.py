@@ -52,9 +52,9 @@ from benchmarks.yardstick import (
     waiting,
     write,
 )
-from export.foreign.import_style import import_style, read
-from export.foreign.networks import ZeroToOne
-from export.from_onnx import read_base
+from export.foreign.import_style import import_style, read_network
+from export.foreign.networks import UnitRangeNetwork
+from export.from_onnx import read_starting_network
 from nst_core.base.training_settings import TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.style_file import StyleCard
@@ -289,10 +289,10 @@ def in_pytorch(path: Path) -> nn.Module:
     """The network of a style file: one that was trained here, or the .pth beside it."""
     original = path.with_suffix(".pth")
     if not original.exists():
-        return read_base(path).network
-    imported = read(original)
+        return read_starting_network(path).network
+    imported = read_network(original)
     assert isinstance(imported, nn.Module)
-    return ZeroToOne(imported).eval()
+    return UnitRangeNetwork(imported).eval()
 
 
 def half(path: Path, target: Path) -> Path:

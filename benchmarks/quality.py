@@ -31,7 +31,7 @@ from nst_core.base.iterative_settings import PLAIN_SETTINGS, PRECISIONS
 from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
-from nst_core.fast.train import style_picture
+from nst_core.fast.style_pictures import prepare_style_picture
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.render import IterativeProgress, RenderOptions, render
@@ -143,7 +143,7 @@ class Subject:
     @property
     def style_picture(self) -> Tensor:
         """The painting as the losses see it."""
-        return style_picture(self.painting, self.settings)
+        return prepare_style_picture(self.painting, self.settings)
 
     @property
     def style_size(self) -> int:

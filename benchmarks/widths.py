@@ -23,14 +23,15 @@ from benchmarks.quality import PAINTINGS, PHOTOS_ON_CPU, chosen, load_named, pai
 from benchmarks.yardstick import add_options, in_turns, machine, one_sentence, positive, ratio, settle, table, write
 from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
-from nst_core.fast.train import TrainProgress, style_picture
+from nst_core.fast.style_pictures import prepare_style_picture
+from nst_core.fast.train import TrainProgress
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE
 from nst_core.losses.objective import Objective
 from nst_core.pictures.photos import Photos
 from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.picture_files import read_picture
 from plugin.engine.imaging.picture import network_input
-from plugin.engine.training.style_training import train_styles
+from plugin.engine.training.style_training import TrainingRequest, train_styles
 
 FEATURES = "vgg19_conv1_1-conv3_4_caffe+vgg19_distilled16x_conv5_1"
 JUDGED_SIZE = 256
@@ -110,19 +111,17 @@ def trained(shape: TransformerSettings, options: argparse.Namespace) -> Path:
             bar.update(step.step - bar.n)
             return True
 
-        train_styles(
-            [options.assets / "styles" / PAINTINGS[options.style]],
+        request = TrainingRequest(
+            [read_picture(options.assets / "styles" / PAINTINGS[options.style]).picture],
             options.assets / "photos" / "train" / "train.tar",
             output,
             settings,
-            [StyleCard(options.style)],
-            shown,
-            lambda words, part: None,
             features="+".join(str(weights / f"{part}.safetensors") for part in FEATURES.split("+")),
             pooling="max",
             device=options.device,
             from_scratch=True,
         )
+        train_styles(request, [StyleCard(options.style)], shown, lambda words, part: None)
     return output
 
 
@@ -133,7 +132,7 @@ def judged(path: Path, options: argparse.Namespace, device: torch.device) -> flo
     pixels = network_input(read_picture(options.assets / "styles" / PAINTINGS[options.style]).picture)
     painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
     settings = TrainSettings()
-    objective = Objective(features, settings.objective, [style_picture(painting, settings)])
+    objective = Objective(features, settings.objective, [prepare_style_picture(painting, settings)])
     photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     found = []
     for number in chosen(len(photos), options.photos):

@@ -15,7 +15,7 @@ from export.measure import open_quietly
 from export.to_onnx import TOLERANCE, each_style, largest_difference, torch_reference
 from nst_core.base.errors import StyleError
 from nst_core.base.training_settings import TransformerSettings
-from nst_core.fast.train import Base
+from nst_core.fast.starting_network import StartingNetwork
 from nst_core.fast.transformer import PhaseConvolution, TransformerNetwork
 from nst_core.style_file import read_styles
 
@@ -23,7 +23,7 @@ COMPARED_SIZES = ((32, 32), (37, 50))  # height, width
 CONVOLUTIONS_OUTSIDE_BLOCKS = 6
 
 
-def read_base(path: Path) -> Base:
+def read_starting_network(path: Path) -> StartingNetwork:
     """Return the network in a style file, with the steps it has learned and its styles' names.
 
     The rebuilt network is compared with the file at COMPARED_SIZES. Raises StyleError if ``path`` is not a style file,
@@ -43,7 +43,7 @@ def read_base(path: Path) -> Base:
             f"The network in {path} was not trained by this program, so no training can start from it; "
             "choose another style, or a checkpoint."
         ) from error
-    return Base(network, steps, tuple(style.name for style in styles))
+    return StartingNetwork(network, steps, tuple(style.name for style in styles))
 
 
 def _rebuild(tensors: list[Tensor], styles: int) -> TransformerNetwork:
@@ -55,7 +55,7 @@ def _rebuild(tensors: list[Tensor], styles: int) -> TransformerNetwork:
     state = dict(zip(network.state_dict(), tensors, strict=True))
     for name, layer in network.named_modules():
         if isinstance(layer, PhaseConvolution):
-            state[f"{name}.weight"] = layer.of_phases(state[f"{name}.weight"])
+            state[f"{name}.weight"] = layer.weight_for(state[f"{name}.weight"])
             state[f"{name}.bias"] = state[f"{name}.bias"][::4]
     network.load_state_dict(state)
     return network.eval()

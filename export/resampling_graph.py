@@ -1,8 +1,6 @@
-"""The network that brings planes to other sizes with ONNX Runtime: plugin/engine/imaging/resampling.onnx.
+"""Make the graph that resizes planes with ONNX Runtime: plugin/engine/imaging/resampling.onnx.
 
-    python -m export.resampling_graph
-
-writes that file anew.
+``python -m export.resampling_graph`` writes that file anew.
 """
 
 from __future__ import annotations
@@ -14,8 +12,9 @@ import onnx
 from onnx import TensorProto, helper
 
 FILE = Path(__file__).parent.parent / "plugin" / "engine" / "imaging" / "resampling.onnx"
-OPSET = 18  # the first whose Resize can widen its kernel
-# By number; "reduce" and "cubic" have a kernel that widens where planes become smaller, and are Pillow's.
+RESIZE_OPSET = 18  # the first whose Resize has antialiasing
+# Resize attributes by name; the input "kernel" is an index into this. "reduce" and "cubic" widen their kernel where
+# planes become smaller, as Pillow's do.
 KERNELS: dict[str, dict[str, Any]] = {
     "linear": {"mode": "linear"},
     "reduce": {"mode": "linear", "antialias": 1, "exclude_outside": 1},
@@ -23,8 +22,8 @@ KERNELS: dict[str, dict[str, Any]] = {
 }
 
 
-def resampling() -> onnx.ModelProto:
-    """The network: "planes", float32 [1, C, h, w], to "shape", int64 [4], by the kernel of the number "kernel"."""
+def make_resampling_graph() -> onnx.ModelProto:
+    """Return the graph: it resizes "planes", float32 [1, C, h, w], to "shape", int64 [4], by the kernel "kernel"."""
     planes = helper.make_tensor_value_info("planes", TensorProto.FLOAT, [1, "channels", "height", "width"])
     shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [4])
     kernel = helper.make_tensor_value_info("kernel", TensorProto.INT64, [])
@@ -33,8 +32,8 @@ def resampling() -> onnx.ModelProto:
     nodes = [helper.make_node("Resize", ["planes", "", "", "shape"], [last], **KERNELS[last])]
     result = last
     for name in reversed(others):
-        this = [helper.make_node("Resize", ["planes", "", "", "shape"], [name], **KERNELS[name])]
-        branches = {"then_branch": _branch(this, name), "else_branch": _branch(nodes, result)}
+        resize = [helper.make_node("Resize", ["planes", "", "", "shape"], [name], **KERNELS[name])]
+        branches = {"then_branch": _branch(resize, name), "else_branch": _branch(nodes, result)}
         result = f"{name} or other" if name != others[0] else "resized"
         nodes = [
             helper.make_node("Constant", [], [f"number of {name}"], value_int=list(KERNELS).index(name)),
@@ -42,7 +41,7 @@ def resampling() -> onnx.ModelProto:
             helper.make_node("If", [f"is {name}"], [result], **branches),
         ]
     graph = helper.make_graph(nodes, "resampling", [planes, shape, kernel], [resized])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", RESIZE_OPSET)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -52,4 +51,4 @@ def _branch(nodes: list[onnx.NodeProto], result: str) -> onnx.GraphProto:
 
 
 if __name__ == "__main__":
-    FILE.write_bytes(resampling().SerializeToString())
+    FILE.write_bytes(make_resampling_graph().SerializeToString())

@@ -20,7 +20,7 @@ from export.measure import open_quietly
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
 from nst_core.base.onnx_runtime import ort
-from nst_core.fast.train import Checkpoint
+from nst_core.fast.training_checkpoint import TrainingCheckpoint
 from nst_core.style_file import SizeRules, StyleCard, check_cards, style_metadata
 
 OPSET = 18
@@ -64,7 +64,7 @@ class StyleModel:
     reference: Reference
 
 
-def export_styles(checkpoint: Checkpoint, cards: Sequence[StyleCard], photo: np.ndarray, path: Path) -> float:
+def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], photo: np.ndarray, path: Path) -> float:
     """Write a trained network as the style file ``path``, whole or not at all, with a card for each of its styles.
 
     ``photo`` (uint8 [H, W, 3]) is painted for the thumbnails. Returns the largest difference between ONNX Runtime and

@@ -164,7 +164,7 @@ def _entries(path: Path) -> dict[str, str]:
 
 
 def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
-    """Raises KeyError, TypeError or ValueError if an entry is missing or unusable."""
+    """Return the styles. Raises KeyError, TypeError or ValueError if an entry is missing or unusable."""
     multiple_of, minimum_size, bytes_per_pixel = (
         int(entries[key]) for key in ("multiple_of", "minimum_size", "bytes_per_pixel")
     )

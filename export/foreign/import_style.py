@@ -1,4 +1,4 @@
-"""Makes a style file of a fast-style network from elsewhere, whose layout is recognised by what is in the file."""
+"""Make a style file from a fast-style network that another program trained; its contents tell its layout."""
 
 from __future__ import annotations
 
@@ -17,65 +17,64 @@ import onnx
 import torch
 from torch import Tensor
 
-from export.foreign.networks import PyTorchNetwork, TensorFlowNetwork, ZeroToOne
-from export.foreign.onnx_graphs import Adapted, adapt
+from export.foreign.networks import PyTorchNetwork, TensorFlowNetwork, UnitRangeNetwork
+from export.foreign.onnx_graphs import AdaptedNetwork, adapt
 from export.measure import measure
 from export.to_onnx import StyleModel, to_onnx, torch_reference, write_styles
 from nst_core.base.errors import StyleError
 from nst_core.style_file import StyleCard
 
-LOOKED_FOR = (
+SUPPORTED = (
     "a PyTorch state dict with the keys of pytorch/examples' fast_neural_style (conv1.conv2d.weight and so on), an "
     ".npz with the variables of lengstrom/fast-style-transfer (arr_0 or Variable:0 and so on), or an ONNX network with "
     "RGB in 0..255 on both sides"
 )
-# Under which a training keeps the state dict, among other things.
-NESTS = ("state_dict", "model_state_dict", "model")
-# What an instance norm of early versions of PyTorch kept and pytorch/examples leaves out when it loads.
+# Keys under which a training's checkpoint keeps the state dict.
+STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
+# Instance norms of early PyTorch versions kept these; pytorch/examples leaves them out when it loads.
 UNUSED = ("running_mean", "running_var", "num_batches_tracked")
-TRIAL_SIDE = 64
+TRIAL_SIDE = 64  # pixels
 
 Network = TypeVar("Network", PyTorchNetwork, TensorFlowNetwork)
 
 
 @dataclass(frozen=True)
-class Imported:
-    """The layout that was recognised, and the largest difference between the style file and the original, on 0..1."""
+class ImportedStyle:
+    """The recognised layout, and the largest difference between the style file and the original, on the 0..1 range."""
 
     layout: str
     difference: float
 
 
-def import_style(source: Path, card: StyleCard, photo: np.ndarray, path: Path) -> Imported:
-    """Make the style file ``path``, whole or not at all, of the network in ``source`` (see ``read``).
+def import_style(source: Path, card: StyleCard, photo: np.ndarray, path: Path) -> ImportedStyle:
+    """Make the style file ``path``, whole or not at all, from the network in ``source`` (see ``read_network``).
 
-    ``photo`` (uint8 [H, W, 3]) is painted for the thumbnail. Raises StyleError with one sentence if the file is damaged
-    or holds something else, or if the style would not compute what the original does.
+    ``photo`` (uint8 [H, W, 3]) is painted for the thumbnail. Raises StyleError if ``source`` is damaged or of another
+    kind, or if the style would not compute what the original does.
     """
-    _ = card.slug  # an unusable one is told before the work, not after
-    network = read(source)
+    _ = card.slug  # raises before the work if it is unusable
+    network = read_network(source)
     if path.exists() and path.samefile(source):
         raise StyleError(f"{path} is the file to import; choose another output.")
     if isinstance(network, onnx.ModelProto):
         adapted = adapt(network, photo)
     else:
-        style = ZeroToOne(network).eval()
-        adapted = Adapted(network.layout, to_onnx(style), torch_reference(style))
+        style = UnitRangeNetwork(network).eval()
+        adapted = AdaptedNetwork(network.layout, to_onnx(style), torch_reference(style))
     origin = {
         "imported_from": source.name,
         "imported_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "layout": adapted.layout,
     }
     rules = measure(adapted.model, adapted.multiple_of)
-    style_model = StyleModel(adapted.model, [card], rules, origin, adapted.reference)
-    difference = write_styles(style_model, photo, path)
-    return Imported(adapted.layout, difference)
+    model = StyleModel(adapted.model, [card], rules, origin, adapted.reference)
+    return ImportedStyle(adapted.layout, write_styles(model, photo, path))
 
 
-def read(path: Path) -> PyTorchNetwork | TensorFlowNetwork | onnx.ModelProto:
-    """The network in a file of one of the kinds in LOOKED_FOR, whatever its name ends with.
+def read_network(path: Path) -> PyTorchNetwork | TensorFlowNetwork | onnx.ModelProto:
+    """Return the network in a file of one of the SUPPORTED kinds, whatever its suffix.
 
-    Nothing in the file is run. Raises StyleError with one sentence if it is damaged or holds something else.
+    Nothing in the file is executed. Raises StyleError if it is damaged or of another kind.
     """
     try:
         with path.open("rb") as file:
@@ -87,41 +86,41 @@ def read(path: Path) -> PyTorchNetwork | TensorFlowNetwork | onnx.ModelProto:
                 return _read_torch(path)
             if names and all(name.endswith(".npy") for name in names):
                 return _read_npz(path)
-        elif start.startswith(b"\x80"):  # a bare pickle, as before PyTorch 1.6
+        elif start.startswith(b"\x80"):  # a bare pickle, from PyTorch before 1.6
             return _read_torch(path)
         elif model := _read_onnx(path):
             return model
     except OSError as error:
-        raise StyleError(f"{path} cannot be read ({error.strerror}); mend that or choose another file.") from error
+        raise StyleError(f"{path} cannot be read ({error.strerror}); fix that or choose another file.") from error
     except zipfile.BadZipFile as error:
         raise _damaged(path) from error
-    raise _unknown(path)
+    raise _unsupported(path)
 
 
 def _read_torch(path: Path) -> PyTorchNetwork:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that it then refuses
+            warnings.simplefilter("ignore")  # about pickles that it then refuses
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen kinds on a file that it cannot or will not read
         raise _damaged(path) from error
-    for nest in NESTS:
-        if isinstance(contents, dict) and isinstance(contents.get(nest), dict):
-            contents = contents[nest]
+    for key in STATE_DICT_KEYS:
+        if isinstance(contents, dict) and isinstance(contents.get(key), dict):
+            contents = contents[key]
     if not isinstance(contents, dict):
-        raise _unknown(path)
+        raise _unsupported(path)
     state = {
         str(key).removeprefix("module."): value.float()  # DataParallel's prefix
         for key, value in contents.items()
         if isinstance(value, Tensor) and not str(key).endswith(UNUSED)
     }
     if "conv1.conv2d.weight" not in state:
-        raise _unknown(path)
-    return _whole(path, lambda: PyTorchNetwork(state))
+        raise _unsupported(path)
+    return _build(path, lambda: PyTorchNetwork(state))
 
 
 def _read_npz(path: Path) -> TensorFlowNetwork:
-    """Variables go by their numbers, of which ``Variable`` is 0; those of an optimiser have longer names."""
+    """Read variables by their numbers; ``Variable`` alone is number 0, and an optimiser's have longer names."""
     variables: dict[int, Tensor] = {}
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -131,9 +130,9 @@ def _read_npz(path: Path) -> TensorFlowNetwork:
     except (ValueError, EOFError, zlib.error) as error:
         raise _damaged(path) from error
     if not variables:
-        raise _unknown(path)
+        raise _unsupported(path)
     ordered = [variables.get(number) for number in range(max(variables) + 1)]
-    return _whole(path, lambda: TensorFlowNetwork(ordered))
+    return _build(path, lambda: TensorFlowNetwork(ordered))
 
 
 def _read_onnx(path: Path) -> onnx.ModelProto | None:
@@ -143,11 +142,11 @@ def _read_onnx(path: Path) -> onnx.ModelProto | None:
         raise
     except Exception:  # protobuf raises its own kinds, which the onnx package does not name
         return None
-    return model if model.graph.node else None  # to protobuf, much is a model without a graph
+    return model if model.graph.node else None  # protobuf reads much else as a model without a graph
 
 
-def _whole(path: Path, build: Callable[[], Network]) -> Network:
-    """The network, if its tensors are all there, fit together and make a picture of a picture."""
+def _build(path: Path, build: Callable[[], Network]) -> Network:
+    """Build a network and check that its tensors are all there, fit together and turn a picture into a picture."""
     shape = (1, 3, TRIAL_SIDE, TRIAL_SIDE)
     try:
         network = build().eval()
@@ -158,8 +157,8 @@ def _whole(path: Path, build: Callable[[], Network]) -> Network:
         if answer.shape != shape:
             raise ValueError(f"it answers {list(shape)} with {list(answer.shape)}")
     except (KeyError, ValueError, RuntimeError) as error:
-        lines = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
-        reason = lines.splitlines()[-1].strip().rstrip(".")
+        message = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
+        reason = message.splitlines()[-1].strip().rstrip(".")
         raise StyleError(
             f"{path} looks like a fast style, but its network is not whole ({reason}); fetch it again or take another."
         ) from error
@@ -173,5 +172,5 @@ def _damaged(path: Path) -> StyleError:
     )
 
 
-def _unknown(path: Path) -> StyleError:
-    return StyleError(f"{path} holds no style that can be imported; looked for were {LOOKED_FOR}.")
+def _unsupported(path: Path) -> StyleError:
+    return StyleError(f"{path} holds no style that can be imported; choose {SUPPORTED}.")

@@ -1,7 +1,7 @@
-"""The fast-style networks of two other projects, as PyTorch modules made from the tensors in their files.
+"""The fast-style networks of two other projects, as PyTorch modules built from the tensors in their files.
 
-Widths, kernels and the number of residual blocks come from the tensors. Both networks take RGB in 0..255, [N, 3, H, W],
-and give the same, H and W rounded up to the next multiple of four.
+The tensors tell widths, kernel sizes and the number of residual blocks. Both networks take RGB in 0..255, [N, 3, H, W],
+and return the same, with H and W rounded up to the next multiple of four.
 """
 
 from __future__ import annotations
@@ -13,27 +13,29 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class ZeroToOne(nn.Module):
-    """A network for 0..255 as a style file wants it: 0..1 in and out, the result as large as the photo."""
+class UnitRangeNetwork(nn.Module):
+    """A network for 0..255 as a style file needs it: 0..1 in and out, the output as large as the photo."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
+        """Paint ``image``, [N, 3, H, W] in 0..1."""
         height, width = image.shape[-2:]
-        return (self.network(image * 255)[..., :height, :width] / 255).clamp(0, 1)
+        painting: Tensor = self.network(image * 255)
+        return (painting[..., :height, :width] / 255).clamp(0, 1)
 
 
 # ---- pytorch/examples, fast_neural_style ------------------------------------------------------------------------
 
 
 class PyTorchNetwork(nn.Module):
-    """The network of pytorch/examples' fast_neural_style: Johnson's, with nearest doubling before a convolution.
+    """The network of pytorch/examples' fast_neural_style: Johnson's, with nearest upsampling before a convolution.
 
-    Where ``deconv1`` or ``deconv2`` has the shape [in, out, k, k] it is a transposed convolution instead, as in some
-    relatives. No tanh at the end. The modules are named as the keys of ``state`` are. Raises KeyError if a tensor is
-    missing, ValueError or RuntimeError if they do not fit together.
+    If ``deconv1`` or ``deconv2`` has the shape [in, out, k, k], it is a transposed convolution instead, as in some
+    relatives. There is no tanh at the end. The modules have the names of the keys of ``state``. Raises KeyError if a
+    tensor is missing, ValueError or RuntimeError if the tensors do not fit together.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -55,18 +57,19 @@ class PyTorchNetwork(nn.Module):
             second = convolution(f"{name}.conv2"), norm(f"{name}.in2")
             self.add_module(name, _ResidualBlock(*first, *second))
         channels = len(state["in3.weight"])
-        self.deconv1, self.in4 = _doubling(state["deconv1.conv2d.weight"], channels), norm("in4")
-        self.deconv2, self.in5 = _doubling(state["deconv2.conv2d.weight"], len(state["in4.weight"])), norm("in5")
+        self.deconv1, self.in4 = _upsampling(state["deconv1.conv2d.weight"], channels), norm("in4")
+        self.deconv2, self.in5 = _upsampling(state["deconv2.conv2d.weight"], len(state["in4.weight"])), norm("in5")
         self.deconv3 = convolution("deconv3")
         self.load_state_dict(state)
 
     @property
     def layout(self) -> str:
-        """What it is, in words."""
+        """The network's kind, in words."""
         transposed = isinstance(self.deconv1, _TransposedConvolution)
         return f"PyTorch's fast_neural_style{' with transposed convolutions' if transposed else ''}"
 
     def forward(self, image: Tensor) -> Tensor:
+        """Paint ``image``, [N, 3, H, W] in 0..255."""
         x = F.relu(self.in1(self.conv1(image)))
         x = F.relu(self.in2(self.conv2(x)))
         x = F.relu(self.in3(self.conv3(x)))
@@ -74,7 +77,8 @@ class PyTorchNetwork(nn.Module):
             x = self.get_submodule(f"res{number}")(x)
         x = F.relu(self.in4(self.deconv1(x)))
         x = F.relu(self.in5(self.deconv2(x)))
-        return self.deconv3(x)
+        painting: Tensor = self.deconv3(x)
+        return painting
 
 
 class _ReflectedConvolution(nn.Module):
@@ -84,7 +88,8 @@ class _ReflectedConvolution(nn.Module):
         self.conv2d = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, padding_mode="reflect")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2d(x)
+        y: Tensor = self.conv2d(x)
+        return y
 
 
 class _ResidualBlock(nn.Module):
@@ -93,27 +98,30 @@ class _ResidualBlock(nn.Module):
         self.conv1, self.in1, self.conv2, self.in2 = conv1, in1, conv2, in2
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.in2(self.conv2(F.relu(self.in1(self.conv1(x)))))
+        y: Tensor = self.in2(self.conv2(F.relu(self.in1(self.conv1(x)))))
+        return x + y
 
 
-class _DoubledConvolution(_ReflectedConvolution):
+class _UpsampledConvolution(_ReflectedConvolution):
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        y: Tensor = self.conv2d(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return y
 
 
 class _TransposedConvolution(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         channels_in, channels_out, kernel, _ = weight.shape
-        # The padding that makes the result exactly twice as large.
+        # This padding makes the output exactly twice as large.
         self.conv2d = nn.ConvTranspose2d(channels_in, channels_out, kernel, 2, (kernel - 1) // 2, kernel % 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2d(x)
+        y: Tensor = self.conv2d(x)
+        return y
 
 
-def _doubling(weight: Tensor, channels_in: int) -> _DoubledConvolution | _TransposedConvolution:
-    return _DoubledConvolution(weight) if weight.shape[1] == channels_in else _TransposedConvolution(weight)
+def _upsampling(weight: Tensor, channels_in: int) -> _UpsampledConvolution | _TransposedConvolution:
+    return _UpsampledConvolution(weight) if weight.shape[1] == channels_in else _TransposedConvolution(weight)
 
 
 # ---- lengstrom/fast-style-transfer ------------------------------------------------------------------------------
@@ -123,11 +131,12 @@ class TensorFlowNetwork(nn.Module):
     """The network of lengstrom/fast-style-transfer, with TensorFlow's padding "SAME" throughout.
 
     Args:
-        variables: in the order of their creation; a kernel, the norm's shift and its scale for every convolution. Three
-            convolutions go down, two make a residual block, two transposed ones go up, one ends it. A kernel is
-            [height, width, in, out], a transposed one [height, width, out, in].
+        variables: in the order of their creation: a kernel, the norm's shift and its scale for every convolution. The
+            convolutions are three that go down, two for each residual block, two transposed ones that go up, and a
+            last one. A kernel is [height, width, in, out], a transposed one [height, width, out, in]. None stands for
+            a missing variable.
 
-    Raises ValueError or RuntimeError if one is None, which stands for a missing one, or they do not fit together.
+    Raises ValueError or RuntimeError if a variable is missing or they do not fit together.
     """
 
     layout = "TensorFlow's fast-style-transfer"
@@ -151,6 +160,7 @@ class TensorFlowNetwork(nn.Module):
         self.last = _SameConvolution(*last)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Paint ``image``, [N, 3, H, W] in 0..255."""
         x = image
         for layer in self.down:
             x = F.relu(layer(x))
@@ -170,7 +180,9 @@ class _SameConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         (top, bottom), (left, right) = (_same_padding(extent, self.kernel, self.stride) for extent in x.shape[-2:])
-        return self.norm(F.conv2d(F.pad(x, (left, right, top, bottom)), self.weight, stride=self.stride))
+        padded = F.pad(x, (left, right, top, bottom))
+        y: Tensor = self.norm(F.conv2d(padded, self.weight, stride=self.stride))
+        return y
 
 
 class _SameTransposedConvolution(nn.Module):
@@ -180,17 +192,19 @@ class _SameTransposedConvolution(nn.Module):
         self.norm = _norm(self.weight.shape[1], shift, scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The transpose of a convolution with stride 2 over an even size: what that one pads, this one cuts off.
+        # This is the transpose of a convolution with stride 2 over an even size; it crops what that one pads.
         height, width = (2 * extent for extent in x.shape[-2:])
         first = (self.weight.shape[-1] - 2) // 2
         full = F.conv_transpose2d(x, self.weight, stride=2)
-        return self.norm(full[..., first : first + height, first : first + width])
+        y: Tensor = self.norm(full[..., first : first + height, first : first + width])
+        return y
 
 
 def _same_padding(extent: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after, as TensorFlow's documentation of ``tf.nn.convolution`` defines "SAME", strides 1 and 2.
+    """Return the zeros before and after, as TensorFlow's documentation of ``tf.nn.convolution`` defines "SAME".
 
-    The result has ceil(extent / stride) pixels, and an odd zero goes to the end. ``kernel`` is at least ``stride``.
+    For strides 1 and 2. The output has ceil(extent / stride) pixels, and an odd zero goes to the end. ``kernel`` is at
+    least ``stride``.
     """
     padding = kernel - 1 if stride == 1 else kernel - 2 + extent % 2
     return padding // 2, padding - padding // 2

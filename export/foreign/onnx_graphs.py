@@ -1,4 +1,4 @@
-"""Fast-style networks that come as ONNX, with RGB in 0..255 and perhaps for one size: brought to our contract."""
+"""Adapt fast-style networks that come as ONNX, with RGB in 0..255 and perhaps for one size, to the style file."""
 
 from __future__ import annotations
 
@@ -17,22 +17,28 @@ from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import PREFIX
 
 IR_VERSION = 8  # of the first ONNX with OPSET
-STEPS = (1, 2, 4, 8, 16, 32)
-TRIED_SIZES = ((61, 97), (157, 133))  # two, so that an answer of one size does not pass
-FREE_SIDE = 224  # where the model names no size of its own
+MULTIPLES = (1, 2, 4, 8, 16, 32)
+TRIED_SIZES = ((61, 97), (157, 133))  # two, so a network that always answers with one size does not pass
+DEFAULT_SIDE = 224  # where the model names no size of its own
 # A picture in 0..255 has values above this one; a picture in 0..1 or -1..1 has none.
 BRIGHT = 3.0
 
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+Runner = Callable[[np.ndarray], np.ndarray]
+"""Takes and returns a picture, float32 [1, 3, H, W] in 0..255."""
+
 
 @dataclass(frozen=True)
-class Adapted:
-    """A network made elsewhere, as a style wants it.
+class AdaptedNetwork:
+    """A foreign network, adapted to the style file.
 
     Attributes:
-        layout: what it came as, in words.
-        model: its graph, which holds to the contract of a style file.
+        layout: the kind of the original, in words.
+        model: the graph, which keeps the style file's contract.
         reference: what the graph must compute.
-        multiple_of: what it wants of height and width.
+        multiple_of: what height and width must be a multiple of.
     """
 
     layout: str
@@ -41,37 +47,40 @@ class Adapted:
     multiple_of: int = 1
 
 
-def adapt(original: onnx.ModelProto, photo: np.ndarray) -> Adapted:
-    """Make a style's graph of a model like those in the ONNX model zoo's fast_neural_style.
+def adapt(original: onnx.ModelProto, photo: np.ndarray) -> AdaptedNetwork:
+    """Adapt a model like those of the ONNX model zoo's fast_neural_style to the style file.
 
     It needs one input and one output, float32 [1, 3, H, W]; ``photo`` (uint8 [h, w, 3]) shows whether they are in
-    0..255. The sizes that the model names are taken out; an answer that is larger than its photo, as where halves were
-    rounded up, is cropped. Raises StyleError, with the reason, for a model of another kind or tied to its own size.
+    0..255. The sizes that the model names are removed. An output larger than its photo, from halves rounded up, is
+    cropped. Raises StyleError, with the reason, if the model is of another kind or works at its own size only.
     """
     opset = _opset(original)
-    name, own = _input(original)
+    name, own_size = _input(original)
     try:
         onnx.checker.check_model(original)
         freed = _without_sizes(original)
-        theirs, ours = _runner(open_quietly(original), name), _runner(open_quietly(freed), name)
+        run_original, run_freed = _runner(open_quietly(original), name), _runner(open_quietly(freed), name)
         model = _to_contract(_without_sizes(version_converter.convert_version(original, OPSET)), name)
     except Exception as error:  # the converter and the runtime raise a dozen kinds
         raise StyleError(f"The ONNX network cannot be converted ({_reason(error)}); choose another one.") from error
-    _check_range(theirs, photo, own)
-    step = _step(ours, own)
+    _check_range(run_original, photo, own_size)
+    multiple = _multiple(run_freed, own_size)
 
     def run(image: np.ndarray) -> np.ndarray:
         height, width = image.shape[2:]
-        # The model as it came answers for its own size.
-        answer = (theirs if (height, width) == own else ours)(image * 255)
-        return np.clip(answer[..., :height, :width] / 255, 0, 1)
+        # At its own size the unchanged model is the reference.
+        run_network = run_original if (height, width) == own_size else run_freed
+        return np.clip(run_network(image * 255)[..., :height, :width] / 255, 0, 1)
 
-    rounded = tuple((-(-height // step) * step, -(-width // step) * step) for height, width in CHECKED_SIZES)
-    layout = f"ONNX, opset {opset}, {own[1]}x{own[0]}"
-    return Adapted(layout, model, Reference("the original's", run, (own, *rounded)), step)
+    rounded = tuple(
+        (-(-height // multiple) * multiple, -(-width // multiple) * multiple) for height, width in CHECKED_SIZES
+    )
+    layout = f"ONNX, opset {opset}, {own_size[1]}x{own_size[0]}"
+    return AdaptedNetwork(layout, model, Reference("the original's", run, (own_size, *rounded)), multiple)
 
 
 def _opset(model: onnx.ModelProto) -> int:
+    """Return the version of the model's operators. Raises StyleError if it cannot be converted."""
     if any(entry.key.startswith(PREFIX) for entry in model.metadata_props):
         raise StyleError("This is a Neural Style file already; copy it into the folder of your styles.")
     domains = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
@@ -82,11 +91,11 @@ def _opset(model: onnx.ModelProto) -> int:
         )
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise StyleError("The ONNX network keeps its weights in a second file; save it with all in one.")
-    return domains["ai.onnx"]
+    return int(domains["ai.onnx"])
 
 
-def _input(model: onnx.ModelProto) -> tuple[str, tuple[int, int]]:
-    """The name of the one input, and the height and width that the model was made for."""
+def _input(model: onnx.ModelProto) -> tuple[str, Size]:
+    """Return the name of the only input, and the size that the model was made for."""
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -97,16 +106,16 @@ def _input(model: onnx.ModelProto) -> tuple[str, tuple[int, int]]:
     tensor = inputs[0].type.tensor_type
     shape = [dimension.dim_value for dimension in tensor.shape.dim]
     if tensor.elem_type != TensorProto.FLOAT or len(shape) != 4 or shape[0] not in (0, 1) or shape[1] not in (0, 3):
-        found = ", ".join(str(extent or "?") for extent in shape)
+        extents = ", ".join(str(extent or "?") for extent in shape)
         raise StyleError(
-            f"The ONNX network takes {TensorProto.DataType.Name(tensor.elem_type).lower()} [{found}], where a style "
+            f"The ONNX network takes {TensorProto.DataType.Name(tensor.elem_type).lower()} [{extents}], where a style "
             "takes float [1, 3, height, width]; choose another one."
         )
-    return inputs[0].name, (shape[2] or FREE_SIDE, shape[3] or FREE_SIDE)
+    return inputs[0].name, (shape[2] or DEFAULT_SIDE, shape[3] or DEFAULT_SIDE)
 
 
 def _without_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy that does not name height and width, and whose weights are no inputs, as they were before IR version 4."""
+    """Return a copy that names no height and width, and whose weights are not inputs, unlike before IR version 4."""
     freed = onnx.ModelProto()
     freed.CopyFrom(model)
     freed.ir_version = max(model.ir_version, 4)
@@ -119,7 +128,7 @@ def _without_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _to_contract(network: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """0..1 in and out, as large as the photo, between ``image`` and ``styled``; the names inside get a prefix."""
+    """Wrap the network to take ``image`` and return ``styled``, both in 0..1 and of one size; prefix its own names."""
     prefix = "network/"
     graph = compose.add_prefix(network, prefix).graph
     before = [helper.make_node("Mul", ["image", "white"], [prefix + name])]
@@ -142,18 +151,20 @@ def _to_contract(network: onnx.ModelProto, name: str) -> onnx.ModelProto:
     )
 
 
-def _runner(session: ort.InferenceSession, name: str) -> Callable[[np.ndarray], np.ndarray]:
+def _runner(session: ort.InferenceSession, name: str) -> Runner:
     def run(image: np.ndarray) -> np.ndarray:
-        return session.run(None, {name: image})[0]
+        output: np.ndarray = session.run(None, {name: image})[0]
+        return output
 
     return run
 
 
-def _check_range(run: Callable[[np.ndarray], np.ndarray], photo: np.ndarray, own: tuple[int, int]) -> None:
-    resized = np.array(Image.fromarray(photo).resize(own[::-1]), np.float32)
+def _check_range(run: Runner, photo: np.ndarray, own_size: Size) -> None:
+    """Raise StyleError unless the network answers a photo in 0..255 with a picture in 0..255."""
+    resized = np.array(Image.fromarray(photo).resize(own_size[::-1]), np.float32)
     try:
         answer = run(resized.transpose(2, 0, 1)[None])
-    except Exception as error:  # the runtime's own exception classes share no base but this
+    except Exception as error:  # the runtime's own exception classes share no other base
         raise StyleError(f"The ONNX network does not run ({_reason(error)}); choose another one.") from error
     if not (np.isfinite(answer).all() and answer.max() > BRIGHT):
         raise StyleError(
@@ -162,32 +173,35 @@ def _check_range(run: Callable[[np.ndarray], np.ndarray], photo: np.ndarray, own
         )
 
 
-def _step(run: Callable[[np.ndarray], np.ndarray], own: tuple[int, int]) -> int:
-    """The least number whose multiples are heights and widths that the network answers with no smaller a picture."""
+def _multiple(run: Runner, own_size: Size) -> int:
+    """Return the least number whose multiples are sizes that the network answers with a picture no smaller.
+
+    Raises StyleError if there is none up to the last of MULTIPLES.
+    """
     trouble = ""
-    for step in STEPS:
-        # Odd multiples, which the next step would not have.
-        sizes = [tuple(step * (-(-extent // step) | 1) for extent in size) for size in TRIED_SIZES]
+    for multiple in MULTIPLES:
+        # Odd multiples, which are not multiples of the next number.
+        sizes = [tuple(multiple * (-(-extent // multiple) | 1) for extent in size) for size in TRIED_SIZES]
         try:
             answers = [run(np.full((1, 3, *size), 127.5, np.float32)).shape for size in sizes]
-        except Exception as error:  # the runtime's own exception classes share no base but this
+        except Exception as error:  # the runtime's own exception classes share no other base
             trouble = _reason(error)
             continue
         excess = [
-            found - extent
+            output - extent
             for size, answer in zip(sizes, answers, strict=True)
-            for found, extent in zip(answer[2:], size, strict=True)
+            for output, extent in zip(answer[2:], size, strict=True)
         ]
-        if all(answer[:2] == (1, 3) for answer in answers) and min(excess) >= 0 and max(excess) < STEPS[-1]:
-            return step
+        if all(answer[:2] == (1, 3) for answer in answers) and min(excess) >= 0 and max(excess) < MULTIPLES[-1]:
+            return multiple
         trouble = f"given {list(sizes[0])} it answers {list(answers[0])}"
     raise StyleError(
-        f"The ONNX network, made for {own[1]}x{own[0]} pixels, does not paint pictures of every size ({trouble}); "
-        "export it again with dynamic height and width."
+        f"The ONNX network, made for {own_size[1]}x{own_size[0]} pixels, does not paint pictures of every size "
+        f"({trouble}); export it again with dynamic height and width."
     )
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what a library said."""
+    """Return the first line of a library's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".")[:200] if lines else type(error).__name__

@@ -1,1 +1,1 @@
-"""Train the feed-forward network that paints in one pass (Johnson et al. 2016)."""
+"""Train the transformer network, which paints a photo in one pass (Johnson et al. 2016)."""

@@ -1,7 +1,7 @@
-"""One training by several processes, as ``torchrun`` starts them: on the GPUs of one machine, or on several machines.
+"""Train in several processes, as ``torchrun`` starts them: on the GPUs of one machine, or on several machines.
 
-Each takes its share of every batch and their gradients are averaged, so that all keep the same network, the one that a
-single process would have. Without ``torchrun`` every function here stands for a world of one process.
+Each process takes its share of every batch. Their gradients are averaged, so all keep the same network, the one that a
+single process would have. Without ``torchrun`` every function here acts as in a world of one process.
 """
 
 from __future__ import annotations
@@ -19,110 +19,112 @@ from nst_core.base.errors import StyleError
 from nst_core.devices import choose_device
 
 
-class FailedElsewhere(StyleError):
-    """What went wrong in another process."""
+class OtherProcessError(StyleError):
+    """An error in another process of the training."""
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
-    """Together with the other processes that ``torchrun`` started, if there are any; they begin and end together.
+def process_group(device: str) -> Iterator[None]:
+    """Join the other processes that ``torchrun`` started, if any; all enter and leave the block together.
 
-    ``device`` is as for ``choose_device``; of several GPUs, ``cuda`` is then this process's own. An error that leaves
-    the block ends the blocks of all with its sentence, each when it next needs the others. Raises StyleError if there
-    are fewer GPUs than processes.
+    ``device`` is as for ``choose_device``; with several GPUs, ``cuda`` then means this process's own. An error that
+    leaves the block in one process ends the block in all of them, with the same sentence, as soon as they next wait
+    for each other. Raises StyleError if there are fewer GPUs than processes.
     """
     if not (dist.is_available() and dist.is_torchelastic_launched()) or os.environ["WORLD_SIZE"] == "1":
         yield
         return
-    # Optimizers import it, and its functions keep the group that there is by then as the default of an argument: the
-    # group's threads would go on after its end, and abort the process if one is still at work when Python ends.
+    # Optimizers import this module, and its functions hold the current group as a default argument. Imported after the
+    # group exists, it would keep the group's threads alive, and one still at work when Python ends aborts the process.
     import torch.distributed.nn  # noqa: F401
 
-    with _others_needed():
-        # What is agreed on travels by gloo in any case, and gradients by NCCL where they are on a GPU.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if _nccl() else "gloo")
+    with _connection_errors():
+        # Objects always travel by gloo, gradients by NCCL if they are on a GPU.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if _has_nccl() else "gloo")
     try:
-        _take_device(choose_device(device))
+        _claim_device(choose_device(device))
         yield
-        agreed()
+        gather()
     except Exception as error:
-        if not isinstance(error, FailedElsewhere):
+        if not isinstance(error, OtherProcessError):
             with suppress(StyleError):
                 _exchange(_sentence(error), None)
         with suppress(StyleError):
-            agreed()  # the first process may still be saving, and torchrun ends all when one has ended in failure
+            gather()  # the first process may still be saving, and torchrun kills all once one has failed
         raise
     finally:
         dist.destroy_process_group()
 
 
 def rank() -> int:
-    """The number of this process; the first, 0, is the one that writes files and speaks."""
-    return dist.get_rank() if _several() else 0
+    """Return this process's number; process 0 writes the files and talks to the user."""
+    return dist.get_rank() if _is_distributed() else 0
 
 
-def size() -> int:
-    """How many processes there are."""
-    return dist.get_world_size() if _several() else 1
+def world_size() -> int:
+    """Return the number of processes."""
+    return dist.get_world_size() if _is_distributed() else 1
 
 
-def share(batch: int) -> slice:
-    """This process's part of a batch. Raises StyleError if the processes cannot share it evenly."""
-    each, left = divmod(batch, size())
-    if left:
-        raise StyleError(f"{size()} processes cannot share a batch of {batch} evenly; choose a multiple of {size()}.")
-    return slice(rank() * each, (rank() + 1) * each)
+def batch_share(batch: int) -> slice:
+    """Return this process's part of a batch. Raises StyleError if the processes cannot share it evenly."""
+    share, rest = divmod(batch, world_size())
+    if rest:
+        raise StyleError(
+            f"{world_size()} processes cannot share a batch of {batch} evenly; choose a multiple of {world_size()}."
+        )
+    return slice(rank() * share, (rank() + 1) * share)
 
 
-def agreed(value: Any = None) -> list[Any]:
-    """What every process says, in order: the word of the first is at 0. All wait for each other.
+def gather(value: Any = None) -> list[Any]:
+    """Return every process's ``value``, in rank order. All processes wait for each other.
 
-    Raises FailedElsewhere if one of them has failed.
+    Raises OtherProcessError if one of them has failed.
     """
-    return _exchange(None, value) if _several() else [value]
+    return _exchange(None, value) if _is_distributed() else [value]
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Replace each of ``tensors`` by its mean over the processes."""
-    if not _several():
+    """Replace each of ``tensors`` with its mean over the processes."""
+    if not _is_distributed():
         return
     together = torch.cat([tensor.flatten() for tensor in tensors])
-    with _others_needed():
+    with _connection_errors():
         dist.all_reduce(together)
     for tensor, total in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(total.view_as(tensor) / size())
+        tensor.copy_(total.view_as(tensor) / world_size())
 
 
-def take_over(network: nn.Module) -> None:
-    """Give every process the weights of the first one's ``network``."""
-    if _several():
-        with _others_needed():
+def broadcast_weights(network: nn.Module) -> None:
+    """Copy the first process's weights of ``network`` to all processes."""
+    if _is_distributed():
+        with _connection_errors():
             for value in network.state_dict().values():
                 dist.broadcast(value, 0)
 
 
 @contextmanager
-def first_here_first() -> Iterator[None]:
-    """The first process on each machine does what is in the block before the others there do: a download, say."""
-    first = not _several() or os.environ["LOCAL_RANK"] == "0"
+def local_main_process_first() -> Iterator[None]:
+    """Run the block in the first process of each machine before the others there, for a download, say."""
+    first = not _is_distributed() or os.environ["LOCAL_RANK"] == "0"
     if not first:
-        agreed()
+        gather()
     yield
     if first:
-        agreed()
+        gather()
 
 
-def _several() -> bool:
+def _is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized()
 
 
-def _nccl() -> bool:
+def _has_nccl() -> bool:
     return torch.cuda.is_available() and dist.is_nccl_available()
 
 
-def _take_device(device: torch.device) -> None:
+def _claim_device(device: torch.device) -> None:
     if device.type == "mps":
-        raise StyleError("Several processes train on NVIDIA GPUs or on processors; choose the device cpu.")
+        raise StyleError("Several processes train on NVIDIA GPUs or on CPUs; choose the device cpu.")
     if device.type == "cuda":
         processes, gpus = int(os.environ["LOCAL_WORLD_SIZE"]), torch.cuda.device_count()
         if processes > gpus:
@@ -131,26 +133,28 @@ def _take_device(device: torch.device) -> None:
 
 
 def _exchange(failure: str | None, value: Any) -> list[Any]:
-    heard: list[Any] = [None] * size()
-    with _others_needed():
-        dist.all_gather_object(heard, (failure, value))
-    for said, _ in heard:
-        if said is not None:
-            raise FailedElsewhere(said)
-    return [value for _, value in heard]
+    messages: list[Any] = [None] * world_size()
+    with _connection_errors():
+        dist.all_gather_object(messages, (failure, value))
+    for message, _ in messages:
+        if message is not None:
+            raise OtherProcessError(message)
+    return [value for _, value in messages]
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, StyleError):
         return str(error)
-    return f"Process {rank()} of the training failed ({error!r}); mend that and give the same command again."
+    return f"Process {rank()} of the training failed ({error!r}); fix that and give the same command again."
 
 
 @contextmanager
-def _others_needed() -> Iterator[None]:
+def _connection_errors() -> Iterator[None]:
+    """Raise OtherProcessError for what PyTorch raises when a process is gone, usually a closed connection."""
     try:
         yield
-    except RuntimeError as error:  # a connection that is closed, above all
-        raise FailedElsewhere(
-            "The other processes of the training cannot be reached; see what they say and give the same command again."
+    except RuntimeError as error:
+        raise OtherProcessError(
+            "The other processes of the training cannot be reached; read their messages and give the same command "
+            "again."
         ) from error

@@ -1,16 +1,16 @@
-"""The feed-forward style network of Johnson et al. 2016 (arXiv 1603.08155), with three later repairs:
+"""The transformer network of Johnson et al. 2016 (arXiv 1603.08155), with three later improvements.
 
-- Upsampling followed by a convolution in place of transposed convolution (Odena et al. 2016, "Deconvolution and
-  Checkerboard Artifacts"), bilinear.
-- Instance norm in place of batch norm (Ulyanov et al. 2016, arXiv 1607.08022).
-- A scale and a shift of that norm for each style (Dumoulin et al. 2016, arXiv 1610.07629), so that one network knows
-  several styles and all that lies between them.
+- Bilinear upsampling followed by a convolution replaces transposed convolution (Odena et al. 2016, "Deconvolution and
+  Checkerboard Artifacts").
+- Instance norm replaces batch norm (Ulyanov et al. 2016, arXiv 1607.08022).
+- The norm has a scale and a shift for each style (Dumoulin et al. 2016, arXiv 1610.07629), so one network knows several
+  styles and every mixture of them.
 
-What is at full resolution is computed at half of it, in four *phases*: a picture [N, C, 2h, 2w] as [N, 4C, h, w], in
-the order of ``pixel_unshuffle`` (Shi et al. 2016, arXiv 1609.05158). Upsampling and the convolution after it are one
-linear map, so one convolution from the small picture to the phases of the large one does both, with as many operations
-and without ever holding the enlarged channels. The last convolution sees and makes phases too, for runtimes are slow
-where few channels come out.
+The layers at full resolution run at half of it, on four *phases*: a picture [N, C, 2h, 2w] as [N, 4C, h, w], in the
+order of ``pixel_unshuffle`` (Shi et al. 2016, arXiv 1609.05158). Upsampling and the convolution after it are one linear
+map, so one convolution from the small picture to the phases of the large one does both, with as many operations and
+without ever holding the enlarged channels. The last convolution reads and writes phases too, because runtimes are slow
+at convolutions with few output channels.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from torch import Tensor, nn
 
 from nst_core.base.training_settings import TransformerSettings
 
-# Which pixels each tap of a kernel sees, along one side: [phase of the result, tap, phase of the input, pixel], the
-# pixels being those of half resolution around the one that the kernel is centred in.
+# A tap table says which pixels each tap of a kernel reads, along one side: [phase of the output, tap, phase of the
+# input, pixel]. The pixels are those of half resolution around the kernel's centre.
 
-# A 3x3 kernel on a picture twice as large as the input, which has but one phase. Bilinear upsampling takes each pixel
-# from two, 3/4 and 1/4.
-UPSAMPLED = torch.tensor(
+# For a 3x3 kernel on a bilinearly upsampled picture. The input has one phase, and each upsampled pixel is 3/4 of one
+# input pixel and 1/4 of another.
+UPSAMPLED_TAPS = torch.tensor(
     [
         [[[0.75, 0.25, 0.0]], [[0.25, 0.75, 0.0]], [[0.0, 0.75, 0.25]]],
         [[[0.25, 0.75, 0.0]], [[0.0, 0.75, 0.25]], [[0.0, 0.25, 0.75]]],
@@ -37,47 +37,50 @@ UPSAMPLED = torch.tensor(
 )
 
 
-def in_phases(kernel: int) -> Tensor:
-    """The same of a kernel of so many taps on a picture that is in phases itself."""
-    seen = torch.zeros(2, kernel, 2, 2 * reach(kernel) + 1)
+def phase_taps(kernel: int) -> Tensor:
+    """Return the tap table of a kernel with ``kernel`` taps a side, on a picture in phases."""
+    taps = torch.zeros(2, kernel, 2, 2 * reach(kernel) + 1)
     for phase in range(2):
         for tap in range(kernel):
-            pixel, other = divmod(phase + tap - kernel // 2, 2)
-            seen[phase, tap, other, pixel + reach(kernel)] = 1
-    return seen
+            pixel, input_phase = divmod(phase + tap - kernel // 2, 2)
+            taps[phase, tap, input_phase, pixel + reach(kernel)] = 1
+    return taps
 
 
 def reach(kernel: int) -> int:
-    """How many pixels of half resolution such a kernel reaches beyond the one that it is centred in."""
+    """Return how far a kernel on a picture in phases reaches beyond its centre, in pixels of half resolution."""
     return (kernel // 2 + 1) // 2
 
 
 class PhaseConvolution(nn.Conv2d):
-    """A convolution whose result is in phases, without padding: [N, rC, h, w] to [N, 4C', h - d + 1, w - d + 1].
+    """A convolution whose output is in phases, without padding: [N, rC, h, w] to [N, 4C', h - d + 1, w - d + 1].
 
-    ``seen`` (UPSAMPLED, or of ``in_phases``) has d pixels, and one phase of the input along a side (r is 1) or two (r
+    ``taps`` (UPSAMPLED_TAPS or from ``phase_taps``) has d pixels, and one input phase along a side (r is 1) or two (r
     is 4). The weights are those of the convolution at full resolution, C' x C x k x k.
     """
 
-    seen: Tensor
+    taps: Tensor
 
-    def __init__(self, channels_in: int, channels_out: int, seen: Tensor) -> None:
-        super().__init__(channels_in, channels_out, seen.shape[1])
-        self.register_buffer("seen", seen, persistent=False)
+    def __init__(self, channels_in: int, channels_out: int, taps: Tensor) -> None:
+        super().__init__(channels_in, channels_out, taps.shape[1])
+        self.register_buffer("taps", taps, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = torch.einsum("oikl,pkrd,qlse->opqirsde", self.weight, self.seen, self.seen)
+        """Convolve ``x``, [N, rC, h, w]."""
+        kernel = torch.einsum("oikl,pkrd,qlse->opqirsde", self.weight, self.taps, self.taps)
         return F.conv2d(x, kernel.flatten(3, 5).flatten(0, 2), cast(Tensor, self.bias).repeat_interleave(4))
 
-    def of_phases(self, kernel: Tensor) -> Tensor:
-        """The weights for which ``forward`` convolves with ``kernel``."""
-        back = torch.linalg.pinv(self.seen.transpose(0, 1).flatten(1).double().T).reshape(-1, *self.seen[:, 0].shape)
-        sides = (self.out_channels, 2, 2, self.in_channels, *[self.seen.shape[2]] * 2, *kernel.shape[2:])
-        return torch.einsum("opqirsde,kprd,lqse->oikl", kernel.double().reshape(sides), back, back).float()
+    def weight_for(self, phase_kernel: Tensor) -> Tensor:
+        """Return the weight with which ``forward`` convolves by ``phase_kernel``, [4C', rC, d, d]."""
+        inverse = torch.linalg.pinv(self.taps.transpose(0, 1).flatten(1).double().T)
+        inverse = inverse.reshape(-1, *self.taps[:, 0].shape)
+        sides = (self.out_channels, 2, 2, self.in_channels, *[self.taps.shape[2]] * 2, *phase_kernel.shape[2:])
+        kernel = phase_kernel.double().reshape(sides)
+        return torch.einsum("opqirsde,kprd,lqse->oikl", kernel, inverse, inverse).float()
 
 
 class ConditionalInstanceNorm(nn.Module):
-    """Instance norm whose learned scale and shift are those of the style, or a mixture of several styles'."""
+    """Instance norm with a learned scale and shift for each style; a mixture of styles mixes them."""
 
     def __init__(self, channels: int, styles: int) -> None:
         super().__init__()
@@ -85,12 +88,13 @@ class ConditionalInstanceNorm(nn.Module):
         self.shift = nn.Parameter(torch.zeros(styles, channels))
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
-        """``x`` is [N, C, h, w], or the phases of that, [N, 4C, h / 2, w / 2]."""
+        """Normalise ``x``, [N, C, h, w] or in phases [N, 4C, h / 2, w / 2], by ``style_weights``, [N or 1, styles]."""
         channels = self.scale.shape[1]
-        if x.shape[1] != channels:  # all phases of a channel have one mean and one deviation
-            return self(x.reshape(len(x), channels, -1, x.shape[-1]), style_weights).reshape(x.shape)
+        if x.shape[1] != channels:  # all phases of a channel share its mean and deviation
+            y: Tensor = self(x.reshape(len(x), channels, -1, x.shape[-1]), style_weights)
+            return y.reshape(x.shape)
         scale, shift = (style_weights @ table for table in (self.scale, self.shift))
-        if len(scale) == 1:  # the norm's own scale and shift: two passes over the picture less
+        if len(scale) == 1:  # instance_norm's own scale and shift save two passes over the picture
             return F.instance_norm(x, weight=scale[0], bias=shift[0])
         return F.instance_norm(x) * scale[:, :, None, None] + shift[:, :, None, None]
 
@@ -105,7 +109,9 @@ class ConvolutionNorm(nn.Module):
         self.norm = ConditionalInstanceNorm(convolution.out_channels, styles)
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
-        return self.norm(self.convolution(self.pad(x)), style_weights)
+        """Convolve and normalise ``x``, [N, C, h, w], by ``style_weights``, [N or 1, styles]."""
+        y: Tensor = self.norm(self.convolution(self.pad(x)), style_weights)
+        return y
 
 
 class ResidualBlock(nn.Module):
@@ -117,14 +123,16 @@ class ResidualBlock(nn.Module):
         self.second = ConvolutionNorm(nn.Conv2d(channels, channels, 3), 1, styles)
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
-        return x + self.second(F.relu(self.first(x, style_weights)), style_weights)
+        """Add the block's output to ``x``, [N, C, h, w]."""
+        y: Tensor = self.second(F.relu(self.first(x, style_weights)), style_weights)
+        return x + y
 
 
 class TransformerNetwork(nn.Module):
-    """Photo to painting in one pass: [N, 3, H, W] to [N, 3, H, W], RGB, sRGB-encoded 0..1.
+    """A network that paints photos in one pass: [N, 3, H, W] to [N, 3, H, W], RGB, sRGB-encoded 0..1.
 
-    Any H and W from ``settings.minimum_size`` up. In training the output may leave 0..1 by up to 0.09, so that its
-    gradient never dies; ``eval()`` clamps it.
+    H and W are ``settings.minimum_size`` or more. In training the output may leave 0..1 by up to 0.09, so its gradient
+    never vanishes; ``eval()`` clamps it.
     """
 
     def __init__(self, settings: TransformerSettings = TransformerSettings()) -> None:
@@ -141,15 +149,15 @@ class TransformerNetwork(nn.Module):
         self.residual = nn.ModuleList([ResidualBlock(4 * w, styles) for _ in range(settings.residual_blocks)])
         self.up = nn.ModuleList(
             [
-                ConvolutionNorm(PhaseConvolution(4 * w, 2 * w, UPSAMPLED), 1, styles),
-                # The margin that the last convolution wants is left here already.
-                ConvolutionNorm(PhaseConvolution(2 * w, w, UPSAMPLED), 1 + reach(kernel), styles),
+                ConvolutionNorm(PhaseConvolution(4 * w, 2 * w, UPSAMPLED_TAPS), 1, styles),
+                # This padding includes the margin of the last convolution.
+                ConvolutionNorm(PhaseConvolution(2 * w, w, UPSAMPLED_TAPS), 1 + reach(kernel), styles),
             ]
         )
-        self.last = PhaseConvolution(w, 3, in_phases(kernel))
+        self.last = PhaseConvolution(w, 3, phase_taps(kernel))
 
     def forward(self, image: Tensor, style_weights: Tensor | None = None) -> Tensor:
-        """``style_weights`` is [N or 1, styles], each row summing to 1; without it the first style is painted."""
+        """Paint ``image``. The rows of ``style_weights``, [N or 1, styles], sum to 1; None paints the first style."""
         height, width = image.shape[-2:]
         if style_weights is None:
             style_weights = torch.eye(1, self.settings.styles, dtype=image.dtype, device=image.device)
@@ -161,18 +169,18 @@ class TransformerNetwork(nn.Module):
         x = F.pixel_shuffle(F.relu(self.up[0](x, style_weights)), 2)
         x = F.relu(self.up[1](x, style_weights))
         x = F.pixel_shuffle(self.last(x), 2)
-        # Halving rounds up and doubling does not know, so an odd size comes back up to three pixels larger.
+        # Halving rounds up, so an odd size comes back up to three pixels larger.
         x = x[..., :height, :width]
         # Johnson's output, tanh * 150 + 127.5 on 0..255, on our scale.
         y = 0.5 + torch.tanh(x) * (150 / 255)
         return y if self.training else y.clamp(0, 1)
 
     def start_from(self, other: TransformerNetwork, rows: Sequence[int] | None = None) -> None:
-        """Take over what ``other``, of the same shape, has learned.
+        """Copy the weights of ``other``, which has the same shape but perhaps another number of styles.
 
-        ``rows`` says for each style which of ``other``'s it begins as. Without it every style begins as the one of the
-        same number or, where ``other`` has more or fewer, half-way between all of them. Raises RuntimeError if the
-        shapes differ.
+        ``rows`` names, for each style, the style of ``other`` that it begins as. Without it each begins as the one with
+        the same number or, if the numbers of styles differ, as the mean of all. Raises RuntimeError if the shapes
+        differ.
         """
         state = other.state_dict()
         for name in (name for name in state if name.endswith(("norm.scale", "norm.shift"))):
@@ -181,3 +189,17 @@ class TransformerNetwork(nn.Module):
             elif other.settings.styles != self.settings.styles:
                 state[name] = state[name].mean(0, keepdim=True).repeat(self.settings.styles, 1)
         self.load_state_dict(state)
+
+
+@torch.no_grad()
+def paint_every_style(network: TransformerNetwork, photos: Tensor) -> Tensor:
+    """Paint ``photos`` ([N, 3, h, w]) in each style, in evaluation mode: [styles, N, 3, h, w] in 0..1.
+
+    The network stays in the mode that it was in.
+    """
+    training = network.training
+    network.eval()
+    choices = torch.eye(network.settings.styles, device=photos.device).split(1)
+    paintings = [network(photos, choice) for choice in choices]
+    network.train(training)
+    return torch.stack(paintings)

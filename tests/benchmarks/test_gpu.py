@@ -14,13 +14,13 @@ from PIL import Image  # noqa: E402
 
 from benchmarks import collection, compact, gpu, inference, iterative  # noqa: E402
 from benchmarks.yardstick import Deadline  # noqa: E402
-from export.from_onnx import read_base  # noqa: E402
+from export.from_onnx import read_starting_network  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.base.recipes import Recipe  # noqa: E402
 from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings  # noqa: E402
 from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
-from nst_core.fast.train import Checkpoint, load_checkpoint  # noqa: E402
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from nst_core.style_file import PREFIX, StyleCard  # noqa: E402
@@ -51,7 +51,7 @@ def bundled(slim_weights, tmp_path_factory):
     shape = TransformerSettings(width=4, residual_blocks=1)
     settings = TrainSettings(network=shape, style_size=64, batch=1)
     torch.manual_seed(0)
-    done = Checkpoint(settings, 7, TransformerNetwork(shape), {}, slim_weights.stem, ("ab",), 12, 0)
+    done = TrainingCheckpoint(settings, 7, TransformerNetwork(shape), {}, slim_weights.stem, ("ab",), 12, 0)
     export_styles(done, [StyleCard("One")], np.zeros((40, 50, 3), np.uint8), folder / "one.onnx")
     model = onnx.load(folder / "one.onnx")
     entries = {entry.key: entry.value for entry in model.metadata_props}
@@ -106,14 +106,14 @@ def test_what_was_stopped_goes_on(run, bundled, monkeypatch):
     assert state["whole"] == {"train": False} and "| One | 6 | 2 |" in report and "| Two | 2 of 6 | 2 |" in report
     one = run.out / "styles/one.checkpoint"
     begun, seconds = one.read_bytes(), json.loads((run.out / "styles/two.json").read_text())["seconds"]
-    assert load_checkpoint(run.out / "styles/two.checkpoint").step == 2
+    assert load_training(run.out / "styles/two.checkpoint").step == 2
     monkeypatch.setattr(gpu, "Deadline", Deadline)
     report, state = run("train")
     assert state["whole"] == {"train": True} and "| Two | 6 | 2 |" in report
     assert one.read_bytes() == begun and json.loads((run.out / "styles/two.json").read_text())["seconds"] > seconds
     # What only a training needs is gone.
     for name in ("one", "two"):
-        done = load_checkpoint(run.out / f"styles/{name}.checkpoint")
+        done = load_training(run.out / f"styles/{name}.checkpoint")
         assert done.step == 6 and not done.optimizer and (done.started_from, done.earlier_steps) == (name, 7)
         assert done.settings.mixed_precision and done.settings.batch == 2
         steps = [row.split(",")[0] for row in (run.out / f"styles/{name}.losses.csv").read_text().splitlines()[1:]]
@@ -124,7 +124,7 @@ def test_a_trained_style_is_shown_beside_the_bundled_one(run):
     parts = ("pace", "train", "new-style", "compare")
     report, state = run(",".join(parts), ["one"])
     assert state["whole"] == dict.fromkeys(parts, True) and not state["failed"]
-    assert read_base(run.out / "styles/one.onnx").steps == 7 + 6
+    assert read_starting_network(run.out / "styles/one.onnx").steps == 7 + 6
     assert Image.open(run.out / "compare/one.jpg").size[0] == 3 * collection.SHEET_SIDE
     compared = json.loads((run.out / "compare.json").read_text())["one"]
     assert compared["photos"] == 2 and compared["new"]["objective"] < compared["bundled"]["objective"]

@@ -13,7 +13,7 @@ from benchmarks.inference import CLASSICAL, ONNX_RUNTIME, OURS, PYTORCH, Way  # 
 from benchmarks.yardstick import FirstCall, MatrixProduct, graph_cost  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.train import Checkpoint  # noqa: E402
+from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard  # noqa: E402
 from plugin.engine.machine.provider import CPU, Provider  # noqa: E402
@@ -26,7 +26,7 @@ def style(tmp_path_factory):
     path = tmp_path_factory.mktemp("styles") / "tiny.onnx"
     torch.manual_seed(0)
     settings = TrainSettings(network=TransformerSettings(width=4, residual_blocks=1))
-    checkpoint = Checkpoint(settings, 0, TransformerNetwork(settings.network), {}, "none", ("",), 0, 0)
+    checkpoint = TrainingCheckpoint(settings, 0, TransformerNetwork(settings.network), {}, "none", ("",), 0, 0)
     export_styles(checkpoint, [StyleCard("Tiny")], np.zeros((64, 64, 3), np.uint8), path)
     return path
 

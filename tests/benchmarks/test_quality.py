@@ -15,7 +15,7 @@ from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
 from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.train import Checkpoint  # noqa: E402
+from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.losses.functional import total_variation  # noqa: E402
 from nst_core.style_file import PREFIX, StyleCard  # noqa: E402
@@ -69,7 +69,9 @@ def describe(path, features, settings, seed=0):
     """Write a style file of a tiny network that says it was trained like this."""
     shape = TransformerSettings(width=4, residual_blocks=1)
     torch.manual_seed(seed)
-    done = Checkpoint(replace(SETTINGS, network=shape), 7, TransformerNetwork(shape), {}, features, ("ab",), 12, 0)
+    done = TrainingCheckpoint(
+        replace(SETTINGS, network=shape), 7, TransformerNetwork(shape), {}, features, ("ab",), 12, 0
+    )
     export_styles(done, [StyleCard("Small")], np.zeros((40, 50, 3), np.uint8), path)
     if settings != SETTINGS:
         model = onnx.load(path)

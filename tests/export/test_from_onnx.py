@@ -4,13 +4,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from export.foreign.networks import ZeroToOne  # noqa: E402
-from export.from_onnx import read_base  # noqa: E402
+from export.foreign.networks import UnitRangeNetwork  # noqa: E402
+from export.from_onnx import read_starting_network  # noqa: E402
 from export.measure import measure  # noqa: E402
 from export.to_onnx import StyleModel, export_styles, to_onnx, torch_reference, write_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.train import Checkpoint  # noqa: E402
+from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard  # noqa: E402
 from plugin.engine.machine.paths import bundled_styles_folder  # noqa: E402
@@ -21,7 +21,7 @@ CARDS = [StyleCard(f"Number {n}") for n in (1, 2, 3)]
 
 @pytest.fixture
 def exported(tmp_path):
-    """Makes a style file of a network with random scales and shifts; returns both."""
+    """Exports a network with random scales and shifts; returns the network and the style file."""
 
     def make(settings, learned=True):
         torch.manual_seed(0)
@@ -29,7 +29,7 @@ def exported(tmp_path):
         for name, table in network.named_parameters():
             if "norm" in name and learned:
                 torch.nn.init.normal_(table, 0.5)
-        done = Checkpoint(TrainSettings(network=settings), 7, network, {}, "slim", ("ab",), 12, 30, "another")
+        done = TrainingCheckpoint(TrainSettings(network=settings), 7, network, {}, "slim", ("ab",), 12, 30, "another")
         path = tmp_path / "style.onnx"
         export_styles(done, CARDS[: settings.styles], PHOTO, path)
         return network, path
@@ -45,30 +45,30 @@ def exported(tmp_path):
         TransformerSettings(width=4, residual_blocks=0, end_kernel=3, styles=2),
     ],
 )
-def test_a_style_file_gives_its_network_back(exported, settings):
+def test_network_is_rebuilt_from_its_style_file(exported, settings):
     network, path = exported(settings)
-    base = read_base(path)
+    base = read_starting_network(path)
     assert base.network.settings == settings and base.steps == 37
     assert base.names == tuple(card.slug for card in CARDS[: settings.styles])
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(base.network.state_dict()[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
 
 
-def test_tensors_that_the_exporter_made_one_of_are_told_apart(exported):
-    """Scales and shifts that have not been learned yet are all alike."""
+def test_equal_tensors_that_the_exporter_merged_are_told_apart(exported):
+    """Scales and shifts that have not been learned yet are all equal."""
     network, path = exported(TransformerSettings(width=4, residual_blocks=1, styles=2), learned=False)
     assert len(onnx.load(path).graph.initializer) < len(network.state_dict()) + 19
-    assert read_base(path).network.state_dict().keys() == network.state_dict().keys()
+    assert read_starting_network(path).network.state_dict().keys() == network.state_dict().keys()
 
 
 @pytest.mark.parametrize("path", sorted(bundled_styles_folder().glob("*.onnx")), ids=lambda path: path.stem)
-def test_every_bundled_network_can_be_a_base(path):
-    base = read_base(path)
+def test_every_bundled_network_can_be_rebuilt(path):
+    base = read_starting_network(path)
     assert base.network.settings == TransformerSettings() and base.names == (path.stem,)
 
 
-def test_a_network_that_computes_something_else_is_refused(exported):
-    """Its tensors are those of ours; that the result is cut off at 0.6 only shows in what it paints."""
+def test_network_that_computes_something_else_is_refused(exported):
+    """Its tensors are ours; only its paintings show that the output is clipped at 0.6."""
     _, path = exported(TransformerSettings(width=4, residual_blocks=1))
     model = onnx.load(path)
     (clip,) = (node for node in model.graph.node if node.op_type == "Clip")
@@ -76,13 +76,13 @@ def test_a_network_that_computes_something_else_is_refused(exported):
     limit.CopyFrom(onnx.numpy_helper.from_array(np.array(0.6, np.float32), limit.name))
     onnx.save(model, path)
     with pytest.raises(StyleError, match="not trained by this program"):
-        read_base(path)
+        read_starting_network(path)
 
 
-def test_a_network_from_elsewhere_is_refused(tmp_path):
-    network = ZeroToOne(torch.nn.Conv2d(3, 3, 3, padding=1)).eval()
+def test_imported_network_is_refused(tmp_path):
+    network = UnitRangeNetwork(torch.nn.Conv2d(3, 3, 3, padding=1)).eval()
     model, path = to_onnx(network), tmp_path / "imported.onnx"
     style = StyleModel(model, CARDS[:1], measure(model), {"imported_from": "x"}, torch_reference(network))
     write_styles(style, PHOTO, path)
     with pytest.raises(StyleError, match="not trained by this program"):
-        read_base(path)
+        read_starting_network(path)

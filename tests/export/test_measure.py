@@ -8,7 +8,7 @@ from nst_core.base.errors import StyleError
 
 
 def style(*nodes, weights=()):
-    """A style's graph of nodes (kind, inputs, attributes), each of which takes the answer of the one before first."""
+    """Chain nodes (kind, inputs, attributes) to a style's graph; each takes the previous one's output first."""
     made, name = [], "image"
     for number, (kind, inputs, attributes) in enumerate(nodes, 1):
         output = "styled" if number == len(nodes) else f"x{number}"
@@ -47,7 +47,7 @@ WEIGHTS = [
     [[WIDE], [HALF, NEAREST], [HALF, LINEAR], [HALF, TWICE], [WIDE, HALF, HALF, WIDE, TWICE, NEAREST, WIDE]],
     ids=["dilated", "nearest", "linear", "transposed", "all"],
 )
-def test_the_radius_is_how_far_a_pixel_reaches(nodes):
+def test_receptive_radius_bounds_how_far_a_pixel_reaches(nodes):
     model = style(*nodes, weights=WEIGHTS)
     radius, session, side = measure(model).receptive_radius, ort.InferenceSession(model.SerializeToString()), 160
     before = np.zeros((1, 3, side, side), np.float32)
@@ -60,7 +60,7 @@ def test_the_radius_is_how_far_a_pixel_reaches(nodes):
     assert reached <= radius <= reached + 8
 
 
-def test_the_minimum_is_the_least_size_that_runs():
+def test_minimum_size_is_the_least_that_runs():
     reflect = ("Pad", ["around"], {"mode": "reflect"})
     weights = [*WEIGHTS, ("around", np.array([0, 0, 6, 6, 0, 0, 6, 6], np.int64)), kernel("last", 3, 3, 13, 13)]
     model = style(reflect, ("Conv", ["last"], {}), weights=weights)
@@ -68,18 +68,18 @@ def test_the_minimum_is_the_least_size_that_runs():
     assert measure(model, multiple_of=4).minimum_size == 8
 
 
-def test_a_network_for_large_pictures_alone_is_refused():
+def test_network_for_large_pictures_only_is_refused():
     reflect = ("Pad", ["around"], {"mode": "reflect"})
     weights = [("around", np.array([0, 0, 70, 70, 0, 0, 70, 70], np.int64))]
     with pytest.raises(StyleError, match="64 pixels"):
         measure(style(reflect, weights=weights))
 
 
-def test_memory_is_that_of_the_tensors_that_live_at_once():
-    """Three channels in, thirty between, three out: 132 bytes a pixel at the first step and at the last."""
+def test_memory_is_that_of_the_tensors_alive_at_once():
+    """Three channels in, thirty between, three out: 132 bytes per pixel at the first node and at the last."""
     weights = [kernel("in", 30, 3, 1, 1), kernel("out", 3, 30, 1, 1)]
     relu = ("Relu", [], {})
-    found = measure(style(("Conv", ["in"], {}), ("Conv", ["out"], {}), weights=weights)).bytes_per_pixel
-    assert found == pytest.approx(MARGIN * 4 * 33, rel=0.02)
-    found = measure(style(("Conv", ["in"], {}), relu, ("Conv", ["out"], {}), weights=weights)).bytes_per_pixel
-    assert found == pytest.approx(MARGIN * 4 * 60, rel=0.02)
+    measured = measure(style(("Conv", ["in"], {}), ("Conv", ["out"], {}), weights=weights)).bytes_per_pixel
+    assert measured == pytest.approx(MARGIN * 4 * 33, rel=0.02)
+    measured = measure(style(("Conv", ["in"], {}), relu, ("Conv", ["out"], {}), weights=weights)).bytes_per_pixel
+    assert measured == pytest.approx(MARGIN * 4 * 60, rel=0.02)

@@ -1,9 +1,7 @@
-"""The network that resizes planes, which is in the repository as it was made."""
-
 import onnx
 
-from export import resampling_graph as resampling
+from export.resampling_graph import FILE, make_resampling_graph
 
 
-def test_the_file_is_what_the_module_makes():
-    assert onnx.load(resampling.FILE) == resampling.resampling()
+def test_file_in_the_repository_is_what_the_module_makes():
+    assert onnx.load(FILE) == make_resampling_graph()

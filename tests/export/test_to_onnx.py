@@ -11,7 +11,7 @@ from PIL import Image  # noqa: E402
 from export import to_onnx  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.train import Checkpoint  # noqa: E402
+from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard, read_styles  # noqa: E402
 
@@ -20,10 +20,10 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
+def checkpoint() -> TrainingCheckpoint:
     torch.manual_seed(0)
     network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1))
-    return Checkpoint(TrainSettings(), 7, network, {}, "vgg19", ("ab" * 32,), 12, 0)
+    return TrainingCheckpoint(TrainSettings(), 7, network, {}, "vgg19", ("ab" * 32,), 12, 0)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def exported(checkpoint, tmp_path_factory):
     return path, to_onnx.export_styles(checkpoint, [CARD], PHOTO, path)
 
 
-def test_the_file_computes_what_the_network_does(exported):
+def test_file_computes_what_the_network_does(exported):
     assert 0 <= exported[1] <= to_onnx.TOLERANCE
 
 
-def test_the_contract_of_the_graph(exported):
+def test_graph_keeps_the_contract(exported):
     model = onnx.load(exported[0])
     onnx.checker.check_model(model, full_check=True)
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
@@ -46,7 +46,7 @@ def test_the_contract_of_the_graph(exported):
     assert [p.name for p in exported[0].parent.iterdir()] == ["test.onnx"]  # one file, nothing beside it
 
 
-def test_the_file_describes_itself(exported):
+def test_file_describes_itself(exported):
     (style,) = read_styles(exported[0])
     assert (style.name, style.title, style.artist, style.year) == ("test-style-no-1", CARD.title, "Somebody", "1900")
     assert style.licence == "public domain" and style.minimum_size == 8 and style.bytes_per_pixel == 80
@@ -55,19 +55,19 @@ def test_the_file_describes_itself(exported):
         assert thumbnail.format == "JPEG" and thumbnail.size == (120, 90)
 
 
-def test_no_path_of_this_machine_is_in_the_file(exported):
+def test_file_holds_no_path_of_this_machine(exported):
     content = exported[0].read_bytes()
     assert b"site-packages" not in content and b".py" not in content
 
 
-def test_an_export_that_differs_is_refused(checkpoint, tmp_path, monkeypatch):
+def test_export_that_differs_is_refused(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(to_onnx, "TOLERANCE", 0.0)  # no export is exact to the last bit
     with pytest.raises(StyleError, match="differs from PyTorch"):
         to_onnx.export_styles(checkpoint, [CARD], PHOTO, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_to_is_one_sentence(checkpoint, tmp_path):
+def test_unwritable_place_is_one_sentence(checkpoint, tmp_path):
     with pytest.raises(StyleError, match="cannot be written"):
         to_onnx.export_styles(checkpoint, [CARD], PHOTO, tmp_path / "no" / "x.onnx")
 
@@ -80,13 +80,15 @@ def collection(tmp_path_factory):
     for name, table in network.named_parameters():
         if "norm" in name:
             torch.nn.init.normal_(table, 0.5)
-    checkpoint = Checkpoint(TrainSettings(network=network.settings), 7, network, {}, "vgg19", ("ab",) * 3, 12, 0)
+    checkpoint = TrainingCheckpoint(
+        TrainSettings(network=network.settings), 7, network, {}, "vgg19", ("ab",) * 3, 12, 0
+    )
     path = tmp_path_factory.mktemp("styles") / "three.onnx"
     cards = [StyleCard(f"Number {n}") for n in (1, 2, 3)]
     return checkpoint, path, to_onnx.export_styles(checkpoint, cards, PHOTO, path)
 
 
-def test_several_styles_share_a_file(collection):
+def test_file_of_several_styles_lists_them(collection):
     _, path, difference = collection
     assert difference <= to_onnx.TOLERANCE
     styles = read_styles(path)
@@ -96,7 +98,7 @@ def test_several_styles_share_a_file(collection):
     assert [v.name for v in model.graph.input] == ["image", "style_weights"]
 
 
-def test_without_weights_the_first_style_is_painted(collection):
+def test_graph_without_style_weights_paints_the_first_style(collection):
     _, path, _ = collection
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     image = np.random.default_rng(0).random((1, 3, 40, 56), np.float32)
@@ -107,7 +109,7 @@ def test_without_weights_the_first_style_is_painted(collection):
     assert np.array_equal(default, named) and np.abs(default - other).max() > 0.01
 
 
-def test_each_style_is_described_once(collection, tmp_path):
+def test_cards_must_match_the_styles(collection, tmp_path):
     checkpoint = collection[0]
     for cards, reason in (([CARD] * 2, "3 styles, and 2 were described"), ([CARD] * 3, "same name")):
         with pytest.raises(StyleError, match=reason):

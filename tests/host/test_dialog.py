@@ -314,7 +314,7 @@ def write_three_styles(path: Path) -> None:
     torch = pytest.importorskip("torch")
     from export.to_onnx import export_styles
     from nst_core.base.training_settings import TrainSettings, TransformerSettings
-    from nst_core.fast.train import Checkpoint
+    from nst_core.fast.training_checkpoint import TrainingCheckpoint
     from nst_core.fast.transformer import TransformerNetwork
     from nst_core.style_file import StyleCard
 
@@ -324,7 +324,7 @@ def write_three_styles(path: Path) -> None:
         if "norm" in name:
             torch.nn.init.normal_(table, 0.5)
     settings = TrainSettings(network=network.settings)
-    learned = Checkpoint(settings, 1, network, {}, "slim", ("ab",) * 3, 12, 0)
+    learned = TrainingCheckpoint(settings, 1, network, {}, "slim", ("ab",) * 3, 12, 0)
     cards = [StyleCard(f"The {name}", "A. Painter", "1900") for name in ("First", "Second", "Third")]
     with Image.open(SAMPLES / "chelsea.jpg") as sample:
         export_styles(learned, cards, np.array(sample), path)

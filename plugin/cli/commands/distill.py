@@ -56,23 +56,23 @@ def run(options: argparse.Namespace) -> Report:
 
     require_torch()
     check_folder(options.output)
-    from plugin.engine.training import style_training as training
+    from plugin.engine.training.feature_training import DistillRequest, distill_features
 
     names = {field.name for field in fields(DistillSettings)} & vars(options).keys()
     settings = DistillSettings(**{name: getattr(options, name) for name in names})
     with training_bar(settings.steps) as (progress, stage):
-        report = training.distill_features(
+        request = DistillRequest(
             options.photos,
             options.paintings,
             options.output,
             settings,
-            progress,
-            stage,
             teacher=options.teacher,
             start=options.start_from,
             device=options.device,
             held_out=options.held_out,
         )
+        report = distill_features(request, progress, stage)
+        report = distill_features(request, progress, stage)
     for layer, value in report.get("agreement", {}).items():
         say(options, f"{layer}: correlation {value:.3f}")
     say(options, f"{options.output}: {report['steps']} steps")

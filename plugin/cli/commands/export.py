@@ -25,9 +25,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Write the style file."""
     check_style_output(options.output)
-    from plugin.engine.training import style_training as training
+    from plugin.engine.training.style_export import export_checkpoint
 
     cards = style_cards(options, [options.output.stem])
-    report = training.export_checkpoint(options.checkpoint, cards, options.output, options.leave_out)
+    report = export_checkpoint(options.checkpoint, cards, options.output, options.leave_out)
     say(options, f"{options.output}: differs from PyTorch by at most {report['difference']:.1e}")
     return report

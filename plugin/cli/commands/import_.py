@@ -28,9 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Write the style file."""
     check_style_output(options.output)
-    from plugin.engine.training import style_training as training
+    from plugin.engine.training.style_export import import_network
 
-    report = training.import_network(options.source, style_cards(options, [options.output.stem]), options.output)
+    report = import_network(options.source, style_cards(options, [options.output.stem]), options.output)
     say(
         options,
         f"{options.output}: {report['layout']}, differs from the original by at most {report['difference']:.1e}",

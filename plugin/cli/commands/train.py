@@ -78,8 +78,9 @@ def _add_start_and_end(parser: argparse.ArgumentParser, default: TrainSettings) 
 def run(options: argparse.Namespace) -> Report:
     """Train and write the style file; Ctrl-C keeps what has been learned, and a second call resumes its checkpoint."""
     check_style_output(options.output)
-    from nst_core.fast import distributed as parallel
-    from plugin.engine.training import style_training as training
+    from nst_core.fast import distributed
+    from plugin.cli.picture_files import read_picture
+    from plugin.engine.training.style_training import TrainingRequest, train_styles
 
     settings = TrainSettings(
         objective=objective_from_data(given(options, OBJECTIVE_OPTIONS), TrainSettings().objective),
@@ -93,15 +94,13 @@ def run(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
-    with parallel.joined(options.device), training_bar(settings.steps) as (progress, stage):
-        report = training.train_styles(
-            options.paintings,
+    with distributed.process_group(options.device), training_bar(settings.steps) as (progress, stage):
+        cards = style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings])
+        request = TrainingRequest(
+            [read_picture(path).picture for path in options.paintings],
             options.photos,
             options.output,
             settings,
-            style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings]),
-            progress,
-            stage,
             features=options.features,
             pooling=options.pooling,
             reference_photos=options.reference_photos,
@@ -109,6 +108,8 @@ def run(options: argparse.Namespace) -> Report:
             start=options.start_from,
             from_scratch=options.from_scratch,
         )
+        report = train_styles(request, cards, progress, stage)
+        report = train_styles(request, cards, progress, stage)
     _describe(options, report)
     return report
 

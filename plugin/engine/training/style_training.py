@@ -1,364 +1,215 @@
-"""From files to trained files: what `neural-style train`, `export`, `import` and `distill` do."""
+"""Train a style, from pictures to a style file."""
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from importlib import resources
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 
-from export.foreign.import_style import import_style
-from export.from_onnx import read_base
+from export.from_onnx import read_starting_network
 from export.to_onnx import export_styles
 from nst_core.base.errors import StyleError
-from nst_core.base.files import written_whole
-from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
-from nst_core.base.training_settings import DistillSettings, TrainingIntervals, TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
-from nst_core.distill.agreement import agreement
-from nst_core.distill.distillation import LEAST_CROP as LEAST_CROP_TO_DISTILL
-from nst_core.distill.distillation import Distillation, DistillData, DistillProgress
-from nst_core.distill.student import save_compact
-from nst_core.fast import distributed as parallel
-from nst_core.fast.train import (
-    Base,
-    Checkpoint,
-    TrainProgress,
-    bytes_per_pixel,
-    load_checkpoint,
-    nearest,
-    paint,
-    train,
-    with_styles,
-)
+from nst_core.fast import distributed
+from nst_core.fast.starting_network import StartingNetwork, nearest_start
+from nst_core.fast.train import TrainCallback, Training, TrainingData, TrainProgress, training_bytes_per_pixel
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training
+from nst_core.fast.transformer import paint_every_style
 from nst_core.features.catalogue import available, load_features
-from nst_core.features.downloads import DownloadProgress
 from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.dead_leaves import DeadLeaves
-from nst_core.pictures.photos import LEAST_CROP, HeldPhotos, Photos, PictureSource
-from nst_core.pictures.resize import resized, resized_to_long_side
+from nst_core.pictures.photos import PictureSource
+from nst_core.pictures.resize import resized_to_long_side
 from nst_core.style_file import StyleCard, check_cards
-from plugin.cli.picture_files import read_picture
-from plugin.engine.imaging.picture import network_input
+from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.machine import paths
 from plugin.engine.machine.memory import check_memory
+from plugin.engine.training.device_tuning import intervals_for, photos_for
+from plugin.engine.training.loss_log import LossLog
+from plugin.engine.training.sample_photo import read_sample_photo
+from plugin.engine.training.stages import StageCallback, download_stage
+from plugin.engine.training.training_preview import preview_photos, write_training_preview
 
-THUMBNAIL_PHOTO = "chelsea.jpg"
-TRIAL_SIDE = 256  # longer side in pixels of the photo by whose paintings the nearest style is found
-PREVIEW_SIDE = 256
-PREVIEW_TRAINING_PHOTOS = 3  # beside our own
-PREVIEW_STYLES = 12
-# Steps between two checkpoints, and between two looks at the losses, for which a GPU has to wait.
-EVERY = {"cuda": (500, 10)}
-EVERY_ELSEWHERE = (100, 1)
-# Of a GPU's free memory: what photos may take that are held there.
-PHOTOS_SHARE = 0.25
+# The longer side in pixels of the photo whose paintings tell which style is nearest.
+NEAREST_STYLE_SIDE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRequest:
+    """A training of one style or several.
+
+    Attributes:
+        paintings: the style pictures.
+        photos: a folder or tar of photos to paint; None for pictures made up.
+        output: the style file. Its checkpoint, losses and preview lie beside it.
+        features, pooling, reference_photos: the feature network, as for ``load_features``.
+        device: as for ``choose_device``.
+        start: the checkpoint or style file that a new training begins with; None for the nearest bundled style.
+        from_scratch: whether a new training begins with random weights instead.
+        compiled: as for ``Training``.
+    """
+
+    paintings: Sequence[Picture]
+    photos: Path | None
+    output: Path
+    settings: TrainSettings
+    features: str = "auto"
+    pooling: str = "max"
+    reference_photos: Path | None = None
+    device: str = "auto"
+    start: Path | None = None
+    from_scratch: bool = False
+    compiled: bool = False
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint, which an interrupted training resumes from."""
+        return self.output.with_suffix(".checkpoint")
+
+    @property
+    def losses(self) -> Path:
+        """The table of losses."""
+        return self.output.with_suffix(".losses.csv")
+
+    @property
+    def preview(self) -> Path:
+        """The picture that shows how the training is doing."""
+        return self.output.with_suffix(".preview.jpg")
 
 
 def train_styles(
-    paintings: Sequence[Path],
-    photos: Path | None,
-    output: Path,
-    settings: TrainSettings,
+    request: TrainingRequest,
     cards: Sequence[StyleCard],
-    progress: Callable[[TrainProgress], bool],
-    stage: Callable[[str, float], None],
-    *,
-    features: str,
-    pooling: str,
-    device: str,
-    start: Path | None = None,
-    from_scratch: bool = False,
-    reference_photos: Path | None = None,
+    progress: TrainCallback,
+    stage: StageCallback,
 ) -> dict[str, Any]:
-    """Train, keeping ``output`` with the endings .checkpoint, .losses.csv and .preview.jpg up to date, and export.
+    """Train, write the style file with a card for each style, and return a report.
 
-    ``stage`` is told what takes long before the first step, and its fraction. Without ``photos`` it learns from
-    pictures made up. A checkpoint that is there is resumed; a new one begins with the network in ``start``, a
-    checkpoint or a style file, or else with the nearest of the bundled styles unless it is to be ``from_scratch``. Of a
-    style file too, each new style begins as the nearest one. Of several processes (see fast/distributed.py) the first
-    one writes the files. Raises StyleError, in one sentence, for whatever cannot be read or written.
+    The arguments are as for ``train_network``. With several processes the first one writes the files. Raises StyleError
+    for whatever cannot be read or written.
     """
-    check_cards(cards, len(paintings))  # told before the training, not after
-    done, report = train_network(
-        paintings,
-        photos,
-        output,
-        settings,
-        progress,
-        stage,
-        features=features,
-        pooling=pooling,
-        device=device,
-        start=start,
-        from_scratch=from_scratch,
-        reference_photos=reference_photos,
-    )
-    difference = export_styles(done, cards, sample_photo(), output) if parallel.rank() == 0 else None
-    return report | {"output": str(output), "styles": [card.slug for card in cards], "difference": difference}
+    check_cards(cards, len(request.paintings))  # before the training
+    checkpoint, report = train_network(request, progress, stage)
+    difference = None
+    if distributed.rank() == 0:
+        difference = export_styles(checkpoint, cards, read_sample_photo(), request.output)
+    return report | {
+        "output": str(request.output),
+        "styles": [card.slug for card in cards],
+        "difference": difference,
+    }
 
 
 def train_network(
-    paintings: Sequence[Path],
-    photos: Path | None,
-    output: Path,
-    settings: TrainSettings,
-    progress: Callable[[TrainProgress], bool],
-    stage: Callable[[str, float], None],
-    *,
-    features: str,
-    pooling: str,
-    device: str,
-    start: Path | None = None,
-    from_scratch: bool = False,
-    reference_photos: Path | None = None,
-    compiled: bool = False,
-) -> tuple[Checkpoint, dict[str, Any]]:
-    """All of ``train_styles`` but the export: what was learned, and the report on it. ``compiled`` as for ``train``."""
-    part = parallel.share(settings.batch)
-    chosen = choose_device(device)
-    torch.backends.cudnn.benchmark = chosen.type == "cuda"  # all batches have one shape: it pays to try what is fastest
-    styles = [as_tensor(network_input(read_picture(painting).picture)).to(chosen) for painting in paintings]
-    checkpoint = output.with_suffix(".checkpoint")
-    earlier = parallel.agreed(load_checkpoint(checkpoint) if checkpoint.exists() else None)[0]
-    if earlier and earlier.started_from and from_scratch:
-        raise StyleError(f"{checkpoint} began with {earlier.started_from}, not from scratch; choose another output.")
-    if earlier and features == "auto" and earlier.feature_network in available():
-        # What is on disk may have changed since; what was begun goes on.
-        features = earlier.feature_network
-    with parallel.first_here_first():
-        network = load_features(features, pooling, reference_photos, _fetching(features, stage))
-    pixels = max((part.stop - part.start) * settings.crop**2, settings.style_size**2)
-    check_memory(pixels, bytes_per_pixel(network, settings), chosen.type == "cuda", "A training step")
-    source = photos_for(photos, settings.crop, chosen) if photos else DeadLeaves()
-    base = None if earlier or from_scratch else _base(start, styles, network, settings)
-    log = LossLog(output.with_suffix(".losses.csv"), earlier.step if earlier else 0)
-    pictures, preview = None, output.with_suffix(".preview.jpg")
-    if first := parallel.rank() == 0:
-        pictures = _preview_photos(source, settings.seed).to(chosen)
+    request: TrainingRequest, progress: TrainCallback, stage: StageCallback
+) -> tuple[TrainingCheckpoint, dict[str, Any]]:
+    """Train without writing the style file; return the result and a report on it.
 
-    def record(step: TrainProgress) -> bool:
-        if first:
-            log.add(step)
-        if step.paintings is not None:
-            write_preview(step.paintings, preview)
-        return progress(step)
-
-    with log:
-        done = train(styles, source, network, settings, record, checkpoint, base, pictures, *_every(chosen))
-    if pictures is not None:
-        write_preview(paint(done.network, pictures), preview)
-    return done, {
-        "steps": done.step,
-        "resumed": earlier is not None,
-        "feature_network": done.feature_network,
-        "photos": len(source),
-        "photos_skipped": list(source.skipped),
-        "checkpoint": str(checkpoint),
-        "losses": str(log.path),
-        "preview": str(preview),
-        "started_from": done.started_from,
-    }
-
-
-def _every(device: torch.device) -> tuple[int, int]:
-    return EVERY.get(device.type, EVERY_ELSEWHERE)
-
-
-def photos_for(source: Path, crop: int, device: torch.device, least: float = LEAST_CROP) -> PictureSource:
-    """The photos of a folder or a tar for squares of ``crop`` pixels; held in a GPU's memory, if it has room for them.
-
-    ``least`` is the smallest share of a photo's short side that is cropped. Raises StyleError as ``Photos`` does.
+    Checkpoint, losses and preview are kept up to date. An existing checkpoint is resumed. ``progress`` is called as by
+    ``Training.run``; ``stage`` hears what takes long before the first step. Raises StyleError for whatever cannot be
+    read or written.
     """
-    photos = Photos(source, crop)
-    if device.type != "cuda":
-        return photos
-    side = round(crop / least)
-    bytes_at_most = len(photos) * 3 * side * 2 * side  # few photos are longer than twice their short side
-    if bytes_at_most > PHOTOS_SHARE * torch.cuda.mem_get_info()[0]:
-        return photos
-    return HeldPhotos(photos, side, device)
+    share, device = distributed.batch_share(request.settings.batch), choose_device(request.device)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # all batches have one shape, so trying algorithms pays off
+    styles = [as_tensor(network_input(painting)).to(device) for painting in request.paintings]
+    earlier = _earlier(request)
+    features = _load_features(request, earlier, stage)
+    settings = request.settings
+    pixels = max((share.stop - share.start) * settings.crop**2, settings.style_size**2)
+    check_memory(pixels, training_bytes_per_pixel(features, settings), device.type == "cuda", "A training step")
+    photos = photos_for(request.photos, settings.crop, device) if request.photos else DeadLeaves()
+    start = None
+    if not earlier and not request.from_scratch:
+        start = _starting_network(request, styles, features)
+    preview = preview_photos(photos, settings.seed).to(device) if distributed.rank() == 0 else None
+    with LossLog(request.losses, earlier.step if earlier else 0) as log:
+        data = TrainingData(styles, photos, features, start, preview)
+        training = Training(data, settings, request.checkpoint, intervals_for(device), request.compiled)
+        checkpoint = training.run(_recorder(log, request.preview, progress))
+    if preview is not None:
+        write_training_preview(paint_every_style(checkpoint.network, preview), request.preview)
+    return checkpoint, _report(request, checkpoint, photos, resumed=earlier is not None)
 
 
-def _base(
-    start: Path | None, styles: Sequence[torch.Tensor], features: FeatureNetwork, settings: TrainSettings
-) -> Base | None:
-    """What a new training begins with: ``start`` or, without it, a bundled network, if one has the shape."""
-    if start is not None and start.suffix.lower() != ".onnx":
-        begun = load_checkpoint(start)
-        return Base(begun.network, begun.step + begun.earlier_steps, (start.name,))
-    bases = bundled_bases(settings.network) if start is None else [read_base(start)]
-    if not bases:
-        return None
-    photo = resized_to_long_side(as_tensor(sample_photo()).float() / 255, TRIAL_SIDE).to(styles[0].device)
-    return nearest(bases, styles, photo, features, settings)
-
-
-def bundled_bases(shape: TransformerSettings) -> list[Base]:
-    """The bundled networks that were trained here and have this shape, whatever their number of styles."""
-    bases = []
+def bundled_networks(shape: TransformerSettings) -> list[StartingNetwork]:
+    """Return the bundled networks that were trained here and have this shape, with any number of styles."""
+    networks = []
     for path in sorted(paths.bundled_styles_folder().glob("*.onnx")):
         try:
-            base = read_base(path)
+            candidate = read_starting_network(path)
         except StyleError:  # imported
             continue
-        if replace(base.network.settings, styles=shape.styles) == shape:
-            bases.append(base)
-    return bases
+        if replace(candidate.network.settings, styles=shape.styles) == shape:
+            networks.append(candidate)
+    return networks
 
 
-def _preview_photos(source: PictureSource, seed: int) -> torch.Tensor:
-    """Our own photo and the first to learn from, the same in every sitting: squares, [N, 3, side, side]."""
-    own = as_tensor(sample_photo()).float() / 255
-    side = min(own.shape[-2:])
-    y, x = ((extent - side) // 2 for extent in own.shape[-2:])
-    square = resized(own[..., y : y + side, x : x + side], PREVIEW_SIDE, PREVIEW_SIDE)
-    return torch.cat([square, source.batch(0, PREVIEW_TRAINING_PHOTOS, PREVIEW_SIDE, seed).cpu()])
+def _earlier(request: TrainingRequest) -> TrainingCheckpoint | None:
+    """Return the checkpoint to resume from, the first process's in all of them."""
+    path = request.checkpoint
+    earlier: TrainingCheckpoint | None = distributed.gather(load_training(path) if path.exists() else None)[0]
+    if earlier and earlier.started_from and request.from_scratch:
+        raise StyleError(f"{path} began with {earlier.started_from}, not from scratch; choose another output.")
+    return earlier
 
 
-def write_preview(paintings: torch.Tensor, path: Path) -> None:
-    """Write a JPEG with a row for each of the first styles and a column for each photo, whole or not at all.
-
-    ``paintings`` is [styles, N, 3, h, w] in 0..1. Raises StyleError if it cannot be written.
-    """
-    rows = paintings[:PREVIEW_STYLES].permute(0, 3, 1, 4, 2)
-    styles, height, photos, width, _ = rows.shape
-    grid = (rows.reshape(styles * height, photos * width, 3) * 255).round().byte()
-    encoded = io.BytesIO()  # Pillow itself does not notice when a disk takes only part of a file
-    Image.fromarray(grid.cpu().numpy()).save(encoded, "JPEG", quality=90)
-    try:
-        with written_whole(path) as partial:
-            partial.write_bytes(encoded.getvalue())
-    except OSError as error:
-        raise StyleError(f"{path} cannot be written ({error.strerror}); free some space and resume.") from error
+def _load_features(
+    request: TrainingRequest, earlier: TrainingCheckpoint | None, stage: StageCallback
+) -> FeatureNetwork:
+    features = request.features
+    if earlier and features == "auto" and earlier.feature_network in available():
+        # "auto" depends on what is on disk, which may have changed; a training keeps its network.
+        features = earlier.feature_network
+    with distributed.local_main_process_first():
+        return load_features(features, request.pooling, request.reference_photos, download_stage(features, stage))
 
 
-def _fetching(features: str, stage: Callable[[str, float], None]) -> DownloadProgress:
-    def tell(done: int, total: int) -> bool:
-        stage(f"Fetching {features}", done / total)
-        return True
+def _starting_network(
+    request: TrainingRequest, styles: Sequence[Tensor], features: FeatureNetwork
+) -> StartingNetwork | None:
+    """Return the network that a new training begins with; None if no bundled one has the shape."""
+    start, shape = request.start, request.settings.network
+    if start is not None and start.suffix.lower() != ".onnx":
+        checkpoint = load_training(start)
+        return StartingNetwork(checkpoint.network, checkpoint.total_steps, (start.name,))
+    candidates = bundled_networks(shape) if start is None else [read_starting_network(start)]
+    if not candidates:
+        return None
+    photo = as_tensor(read_sample_photo()).float() / 255
+    photo = resized_to_long_side(photo, NEAREST_STYLE_SIDE).to(styles[0].device)
+    return nearest_start(candidates, styles, photo, features, request.settings)
 
-    return tell
+
+def _recorder(log: LossLog, preview: Path, progress: TrainCallback) -> TrainCallback:
+    """Return ``progress``, preceded in the first process by writing the losses and the preview."""
+
+    def record(step: TrainProgress) -> bool:
+        if distributed.rank() == 0:
+            log.add(step)
+        if step.paintings is not None:
+            write_training_preview(step.paintings, preview)
+        return progress(step)
+
+    return record
 
 
-def distill_features(
-    photos: Path,
-    paintings: Path,
-    output: Path,
-    settings: DistillSettings,
-    progress: Callable[[DistillProgress], bool],
-    stage: Callable[[str, float], None],
-    *,
-    teacher: str,
-    device: str,
-    start: Path | None,
-    held_out: Path | None,
+def _report(
+    request: TrainingRequest, checkpoint: TrainingCheckpoint, photos: PictureSource, resumed: bool
 ) -> dict[str, Any]:
-    """Train a slim feature network, keeping ``output`` with the ending .checkpoint beside it up to date, and save it.
-
-    A checkpoint that is there is resumed; a new one begins with the network in the file ``start``. With ``held_out``,
-    photos that it has not seen, the report says how well it agrees with its teacher on them. Raises StyleError, in one
-    sentence, for whatever cannot be read or written.
-    """
-    chosen = choose_device(device)
-    network = load_features(teacher, progress=_fetching(teacher, stage))
-    photo_source, painting_source = (
-        photos_for(pictures, settings.crop, chosen, LEAST_CROP_TO_DISTILL) for pictures in (photos, paintings)
-    )
-    unseen = Photos(held_out, settings.crop) if held_out else None
-    base = load_features(str(start)) if start else None
-    checkpoint = output.with_suffix(".checkpoint")
-    data = DistillData(network, photo_source, painting_source, base, chosen)
-    training = Distillation(data, settings, checkpoint, TrainingIntervals(*_every(chosen)))
-    student = training.run(progress)
-    steps = training.step_count
-    made = {
-        "teacher": network.name,
-        "steps": str(steps),
-        "settings": json.dumps(asdict(settings)),
-        "photos": str(len(photo_source)),
-        "paintings": str(len(painting_source)),
+    return {
+        "steps": checkpoint.step,
+        "resumed": resumed,
+        "feature_network": checkpoint.feature_network,
+        "photos": len(photos),
+        "photos_skipped": list(photos.skipped),
+        "checkpoint": str(request.checkpoint),
+        "losses": str(request.losses),
+        "preview": str(request.preview),
+        "started_from": checkpoint.started_from,
     }
-    save_compact(student, output, made)
-    report: dict[str, Any] = {"output": str(output), "steps": steps, "teacher": network.name}
-    if unseen:
-        # As saved, in half precision.
-        saved = load_features(str(output)).to(chosen)
-        pictures = (unseen.whole(i) for i in range(len(unseen)))
-        found = agreement(saved, network, (picture.to(chosen) for picture in pictures), GATYS_STYLE_LAYERS)
-        report["agreement"] = {layer: round(value, 4) for layer, value in found.items()}
-    return report
-
-
-class LossLog:
-    """A CSV file with a row for each step that is reported. It appears with the first of them.
-
-    A training that goes on after the step ``resumed`` goes on in it.
-    """
-
-    def __init__(self, path: Path, resumed: int = 0) -> None:
-        self.path, self._resumed = path, resumed
-        self._file: TextIO | None = None
-
-    def __enter__(self) -> LossLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def add(self, step: TrainProgress) -> None:
-        """Append the losses of ``step``; rows that a sitting left after its last checkpoint go."""
-        if self._file is None:
-            earlier = self.path.read_text().splitlines()[1:] if self._resumed and self.path.exists() else []
-            kept = [row for row in earlier if int(row.split(",")[0]) <= self._resumed]
-            self._file = self.path.open("w")
-            print("step", *step.losses, sep=",", file=self._file)
-            for row in kept:
-                print(row, file=self._file)
-        print(step.step, *(f"{value:.6f}" for value in step.losses.values()), sep=",", file=self._file)
-
-
-def export_checkpoint(
-    checkpoint: Path, cards: Sequence[StyleCard], output: Path, leave_out: Sequence[str] = ()
-) -> dict[str, Any]:
-    """Make the style file ``output`` from a checkpoint, without the styles that have these names.
-
-    Raises StyleError, in one sentence, if there is no such style, or none would be left.
-    """
-    done = load_checkpoint(checkpoint)
-    check_cards(cards, done.network.settings.styles)
-    known = [card.slug for card in cards]
-    for name in leave_out:
-        if name not in known:
-            raise StyleError(f"There is no style {name!r} to leave out; choose from {', '.join(known)}.")
-    rows = [row for row, name in enumerate(known) if name not in leave_out]
-    if not rows:
-        raise StyleError("No style would be left; leave out fewer.")
-    if leave_out:
-        done, cards = with_styles(done, rows), [cards[row] for row in rows]
-    difference = export_styles(done, cards, sample_photo(), output)
-    names = [card.slug for card in cards]
-    return {"output": str(output), "styles": names, "steps": done.step, "difference": difference}
-
-
-def import_network(source: Path, cards: Sequence[StyleCard], output: Path) -> dict[str, Any]:
-    """Make the style file ``output`` from a network made elsewhere, of one style."""
-    check_cards(cards, 1)
-    (card,) = cards
-    done = import_style(source, card, sample_photo(), output)
-    return {"output": str(output), "styles": [card.slug], "layout": done.layout, "difference": done.difference}
-
-
-def sample_photo() -> np.ndarray:
-    """Our own photo for thumbnails: uint8 [H, W, 3]."""
-    with resources.as_file(resources.files("plugin") / "samples" / THUMBNAIL_PHOTO) as path:
-        return np.round(read_picture(path).picture.pixels[..., :3] * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Networks made elsewhere, written here in their own layouts: narrow, random, but with every tensor that is in them."""
+"""Import networks of other programs, written here in their own layouts: narrow and random, but complete."""
 
 import io
 import pickle
@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from export import to_onnx  # noqa: E402
-from export.foreign import import_style as foreign  # noqa: E402
+from export.foreign.import_style import import_style, read_network  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import TransformerSettings  # noqa: E402
 from nst_core.style_file import PREFIX, StyleCard, read_styles  # noqa: E402
@@ -26,7 +26,7 @@ WIDTH, BLOCKS = 4, 2
 
 
 def pytorch_state(transposed=False) -> dict:
-    """The tensors of fast_neural_style. The last weights are such that the result fills 0..255 and more."""
+    """Return the tensors of fast_neural_style. The last ones make the output fill 0..255 and more."""
     generator, state, w = torch.Generator().manual_seed(0), {}, WIDTH
 
     def convolution(name, into, out, kernel, turned=False, gain=1.0, bias=0.1):
@@ -53,7 +53,7 @@ def pytorch_state(transposed=False) -> dict:
 
 
 def pytorch_answer(state, image):
-    """What fast_neural_style computes of [1, 3, H, W] in 0..255, written out without a module."""
+    """Return what fast_neural_style computes from [1, 3, H, W] in 0..255, written without modules."""
 
     def convolution(name, x, stride=1):
         weight = state[f"{name}.conv2d.weight"]
@@ -83,10 +83,10 @@ def pytorch_answer(state, image):
 
 
 def tensorflow_variables(width=WIDTH, blocks=BLOCKS) -> list:
-    """The variables of fast-style-transfer in the order of their creation."""
+    """Return the variables of fast-style-transfer in the order of their creation."""
     random, variables, w = np.random.default_rng(0), [], width
     shapes = [(9, 3, w), (3, w, 2 * w), (3, 2 * w, 4 * w), *[(3, 4 * w, 4 * w)] * (2 * blocks)]
-    # Kernels of transposed convolutions name the channels that go out before those that come in.
+    # Kernels of transposed convolutions have the output channels before the input channels.
     for kernel, first, second in [*shapes, (3, 2 * w, 4 * w), (3, w, 2 * w), (9, w, 3)]:
         out = first if len(variables) // 3 in (len(shapes), len(shapes) + 1) else second
         variables.append(random.normal(0, 0.1, (kernel, kernel, first, second)))
@@ -95,13 +95,13 @@ def tensorflow_variables(width=WIDTH, blocks=BLOCKS) -> list:
 
 
 def same_padding(extent, kernel, stride):
-    """TensorFlow's: as many zeros as ceil(extent / stride) places need, an odd one after."""
+    """Return TensorFlow's padding: the zeros that ceil(extent / stride) places need, an odd one after."""
     needed = max((-(-extent // stride) - 1) * stride + kernel - extent, 0)
     return needed // 2, needed - needed // 2
 
 
 def tensorflow_convolution(x, kernel, stride):
-    """conv2d with padding "SAME": [h, w, in] and [k, k, in, out] to [ceil(h / stride), ceil(w / stride), out]."""
+    """Compute conv2d, padding "SAME": [h, w, in] and [k, k, in, out] to [ceil(h / stride), ceil(w / stride), out]."""
     k = len(kernel)
     padded = np.pad(x, [*(same_padding(extent, k, stride) for extent in x.shape[:2]), (0, 0)])
     height, width = (-(-extent // stride) for extent in x.shape[:2])
@@ -117,7 +117,7 @@ def tensorflow_convolution(x, kernel, stride):
 
 
 def tensorflow_transposed_convolution(x, kernel):
-    """conv2d_transpose with stride 2 and padding "SAME": [h, w, in] and [k, k, out, in] to [2h, 2w, out]."""
+    """Compute conv2d_transpose with stride 2 and padding "SAME": [h, w, in] and [k, k, out, in] to [2h, 2w, out]."""
     k = len(kernel)
     height, width = (2 * extent for extent in x.shape[:2])
     (top, bottom), (left, right) = same_padding(height, k, 2), same_padding(width, k, 2)
@@ -129,7 +129,7 @@ def tensorflow_transposed_convolution(x, kernel):
 
 
 def tensorflow_answer(variables, image):
-    """What fast-style-transfer computes of [H, W, 3] in 0..255, in NumPy and float64."""
+    """Return what fast-style-transfer computes from [H, W, 3] in 0..255, in NumPy and float64."""
     layers = [[v.astype(np.float64) for v in variables[start : start + 3]] for start in range(0, len(variables), 3)]
 
     def norm(x, shift, scale):
@@ -163,29 +163,29 @@ def answer(network, image):
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("size", [(16, 16), (21, 38)])
-def test_pytorchs_network_computes_what_is_written_out(tmp_path, transposed, size):
+def test_pytorch_network_equals_the_written_out_one(tmp_path, transposed, size):
     state = pytorch_state(transposed)
     torch.save(state, tmp_path / "x.pth")
-    network, image = foreign.read(tmp_path / "x.pth"), picture(*size)
+    network, image = read_network(tmp_path / "x.pth"), picture(*size)
     assert ("transposed" in network.layout) == transposed
     torch.testing.assert_close(answer(network, image), pytorch_answer(state, image), rtol=0, atol=1e-3)
 
 
 # Even, odd, and odd after the first or the second halving.
 @pytest.mark.parametrize("size", [(8, 8), (9, 8), (10, 11), (7, 13), (14, 5)])
-def test_tensorflows_network_pads_as_tensorflow_does(tmp_path, size):
+def test_tensorflow_network_pads_as_tensorflow_does(tmp_path, size):
     variables = tensorflow_variables(width=2, blocks=1)
     np.savez(tmp_path / "x.npz", *variables)
     image = picture(*size)
-    found = answer(foreign.read(tmp_path / "x.npz"), image)[0].permute(1, 2, 0).numpy()
+    painting = answer(read_network(tmp_path / "x.npz"), image)[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(
-        found, tensorflow_answer(variables, image[0].permute(1, 2, 0).numpy()), rtol=0, atol=1e-2
+        painting, tensorflow_answer(variables, image[0].permute(1, 2, 0).numpy()), rtol=0, atol=1e-2
     )
 
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
-def test_the_transposed_convolution_written_out_is_the_transpose_of_the_convolution(kernel):
-    """<conv(x), y> = <x, transposed(y)> is what TensorFlow defines it by."""
+def test_written_out_transposed_convolution_is_the_transpose(kernel):
+    """TensorFlow defines it by <conv(x), y> = <x, transposed(y)>."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(6, 10, 2)), random.normal(size=(3, 5, 4))
     weights = random.normal(size=(kernel, kernel, 2, 4))
@@ -197,7 +197,7 @@ def test_the_transposed_convolution_written_out_is_the_transpose_of_the_convolut
 
 
 def with_statistics(state):
-    """As PyTorch 0.3 and later versions kept them."""
+    """Add what PyTorch 0.3 and later versions kept in a norm."""
     norms = [key.removesuffix(".weight") for key in state if ".in" in f".{key}" and key.endswith(".weight")]
     return state | {
         f"{norm}.{key}": value
@@ -221,11 +221,11 @@ WRAPPED = {
 
 @pytest.mark.parametrize("archive", [True, False], ids=["archive", "pickle"])
 @pytest.mark.parametrize("case", WRAPPED)
-def test_a_state_dict_is_found_in_what_trainings_save(tmp_path, case, archive):
+def test_state_dict_is_found_in_a_training_checkpoint(tmp_path, case, archive):
     state, path = pytorch_state(), tmp_path / "style.model"
     torch.save(WRAPPED[case](state), path, _use_new_zipfile_serialization=archive)
     image = picture(16, 20)
-    torch.testing.assert_close(answer(foreign.read(path), image), pytorch_answer(state, image), rtol=0, atol=1e-3)
+    torch.testing.assert_close(answer(read_network(path), image), pytorch_answer(state, image), rtol=0, atol=1e-3)
 
 
 def variable_names(count):
@@ -236,7 +236,7 @@ NAMINGS = {
     "in order": lambda variables: {f"arr_{number}": v for number, v in enumerate(variables)},
     "by name": lambda variables: dict(zip(variable_names(len(variables)), variables, strict=True)),
     "by tensor": lambda variables: {f"{name}:0": v for name, v in NAMINGS["by name"](variables).items()},
-    # The order in the archive says nothing.
+    # The order in the archive has no meaning.
     "backwards": lambda variables: dict(reversed(NAMINGS["by tensor"](variables).items())),
     "with the optimiser's": lambda variables: (
         {"beta1_power:0": np.float32(0.9), "Variable_2/Adam_1:0": np.zeros(3)} | NAMINGS["by tensor"](variables)
@@ -246,13 +246,13 @@ NAMINGS = {
 
 
 @pytest.mark.parametrize("case", NAMINGS)
-def test_variables_go_by_their_numbers(tmp_path, case):
+def test_variables_are_ordered_by_their_numbers(tmp_path, case):
     variables, image = tensorflow_variables(), picture(12, 12)
     with (tmp_path / "weights").open("wb") as file:
         np.savez_compressed(file, **NAMINGS[case](variables))
     expected = tensorflow_answer(variables, image[0].permute(1, 2, 0).numpy())
-    found = answer(foreign.read(tmp_path / "weights"), image)[0].permute(1, 2, 0).numpy()
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-2)
+    painting = answer(read_network(tmp_path / "weights"), image)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(painting, expected, rtol=0, atol=1e-2)
 
 
 # ---- the style file ---------------------------------------------------------------------------------------------
@@ -278,13 +278,13 @@ def save_tensorflow(path):
 
 @pytest.fixture(scope="module", params=[save_pytorch, save_transposed, save_tensorflow], ids=lambda save: save.__name__)
 def imported(request, tmp_path_factory):
-    """The style file of a layout, what the import said, and what the original answers to [1, 3, H, W] in 0..1."""
+    """The style file, the result of the import, and the original as a function of [1, 3, H, W] in 0..1."""
     folder = tmp_path_factory.mktemp("imported")
     original = request.param(folder / "source")
-    return folder / "style.onnx", foreign.import_style(folder / "source", CARD, PHOTO, folder / "style.onnx"), original
+    return folder / "style.onnx", import_style(folder / "source", CARD, PHOTO, folder / "style.onnx"), original
 
 
-def test_the_style_computes_what_the_original_does(imported):
+def test_style_computes_what_the_original_does(imported):
     path, done, original = imported
     assert 0 <= done.difference <= to_onnx.TOLERANCE
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -295,7 +295,7 @@ def test_the_style_computes_what_the_original_does(imported):
         np.testing.assert_allclose(session.run(["styled"], {"image": image})[0], expected, rtol=0, atol=1e-4)
 
 
-def test_the_style_describes_itself(imported):
+def test_style_describes_itself(imported):
     path, done, _ = imported
     (style,) = read_styles(path)
     assert (style.name, style.title, style.artist, style.year) == ("elsewhere", CARD.title, "Somebody", "1900")
@@ -313,24 +313,24 @@ def test_the_style_describes_itself(imported):
     assert [p.name for p in path.parent.iterdir()] == ["source", "style.onnx"] and b".py" not in path.read_bytes()
 
 
-def test_no_number_is_no_small_difference(imported):
+def test_nan_is_not_a_small_difference(imported):
     session = ort.InferenceSession(imported[0], providers=["CPUExecutionProvider"])
     reference = to_onnx.Reference("nobody's", lambda image: image * np.nan, ((16, 16), (20, 20)))
     assert np.isnan(to_onnx.largest_difference(session, reference))
 
 
 @pytest.mark.parametrize("size", [(37, 51), (3, 2), (1, 1)])
-def test_the_style_paints_pictures_of_any_size(imported, size):
+def test_style_paints_pictures_of_any_size(imported, size):
     pixels = np.random.default_rng(1).random((*size, 4), np.float32)
     painted = paint_fast(Picture(pixels), dict.fromkeys(read_styles(imported[0]), 1.0)).pixels
     assert painted.shape == pixels.shape and np.isfinite(painted).all() and (painted[..., :3] != pixels[..., :3]).any()
 
 
-# ---- what is none -----------------------------------------------------------------------------------------------
+# ---- files that are refused --------------------------------------------------------------------------------------
 
 
 class _Runs:
-    """Unpickled without care, it makes the file ``ran``."""
+    """An object that creates the file ``ran`` if it is unpickled without care."""
 
     def __reduce__(self):
         return open, ("ran", "w")
@@ -390,24 +390,24 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_any_other_file_is_one_sentence(tmp_path, monkeypatch, case):
+def test_unsupported_file_is_one_sentence(tmp_path, monkeypatch, case):
     monkeypatch.chdir(tmp_path)
     content, reason = BAD[case]
     (tmp_path / "source").write_bytes(content())
     with pytest.raises(StyleError, match=reason) as caught:
-        foreign.import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+        import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
     assert "\n" not in str(caught.value) and [p.name for p in tmp_path.iterdir()] == ["source"]
 
 
-def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
+def test_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(StyleError, match="cannot be read"):
-        foreign.import_style(tmp_path / "missing.pth", CARD, PHOTO, tmp_path / "style.onnx")
+        import_style(tmp_path / "missing.pth", CARD, PHOTO, tmp_path / "style.onnx")
     with pytest.raises(StyleError, match="cannot be read"):
-        foreign.import_style(tmp_path, CARD, PHOTO, tmp_path / "style.onnx")
+        import_style(tmp_path, CARD, PHOTO, tmp_path / "style.onnx")
 
 
-def test_the_original_is_not_overwritten(tmp_path):
+def test_original_is_not_overwritten(tmp_path):
     source = tmp_path / "style.onnx"
     source.write_bytes(saved(pytorch_state()))
     with pytest.raises(StyleError, match="another output"):
-        foreign.import_style(source, CARD, PHOTO, source)
+        import_style(source, CARD, PHOTO, source)

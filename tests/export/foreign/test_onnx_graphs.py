@@ -1,4 +1,4 @@
-"""Models like those in the ONNX model zoo's fast_neural_style, written node by node: narrow, random, of one size."""
+"""Import models like those of the ONNX model zoo's fast_neural_style, written node by node: narrow and random."""
 
 import json
 
@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("torch")
 from PIL import Image
 
-from export.foreign import import_style as foreign
-from export.foreign import onnx_graphs as foreign_onnx
+from export.foreign import onnx_graphs
+from export.foreign.import_style import import_style
 from nst_core.base.errors import StyleError
 from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.main import main
@@ -25,7 +25,7 @@ OWN = (40, 56)  # height, width
 
 
 class Graph:
-    """Nodes and weights, written down one after the other as an old exporter did."""
+    """Nodes and weights, numbered one after the other as an old exporter did."""
 
     def __init__(self, opset: int) -> None:
         self.opset, self.nodes, self.weights = opset, [], []
@@ -57,7 +57,7 @@ class Graph:
         return self.node("InstanceNormalization", x, self.weight(scale), self.weight(shift), epsilon=1e-5)
 
     def doubled(self, x, computed: bool) -> str:
-        """Nearest, by a factor in an attribute (opset 8), in a constant, or computed from the tensor's shape."""
+        """Upsample by two, with the factor in an attribute (opset 8), in a constant, or computed from the shape."""
         if self.opset == 8:
             return self.node("Upsample", x, mode="nearest", scales=[1.0, 1.0, 2.0, 2.0])
         if not computed:
@@ -86,7 +86,7 @@ class Graph:
 
 
 def zoo(opset=9, size=OWN, computed=False, weights_are_inputs=True, change=lambda graph, x: x, bias=127.0, gain=100.0):
-    """The same network for every ``size`` and ``opset``; ``change`` adds to it where it is smallest."""
+    """Make the same network for every ``size`` and ``opset``; ``change`` adds to it where it is smallest."""
     graph, w = Graph(opset), 4
     x = "input1"
     for into, out, kernel, stride in ((3, w, 9, 1), (w, 2 * w, 3, 2), (2 * w, 4 * w, 3, 2)):
@@ -111,24 +111,24 @@ KINDS = {
 
 
 def run(model, image):
-    """The answer of a model as it came to [1, 3, H, W] in 0..1, on that scale."""
+    """Run an original model on [1, 3, H, W] in 0..1, and return its answer on that scale."""
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: image * 255})[0] / 255
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def imported(request, tmp_path_factory):
-    """The style file of a model, what the import said, and the model's settings."""
+    """The style file of a model, the result of the import, and the model's settings."""
     folder, settings = tmp_path_factory.mktemp("imported"), KINDS[request.param]
     onnx.save(zoo(**settings), folder / "source")
-    return folder / "style.onnx", foreign.import_style(folder / "source", CARD, PHOTO, folder / "style.onnx"), settings
+    return folder / "style.onnx", import_style(folder / "source", CARD, PHOTO, folder / "style.onnx"), settings
 
 
 @pytest.mark.parametrize("size", [OWN, (64, 48), (31, 45), (22, 37)])
-def test_the_style_computes_what_the_model_does_at_its_size_and_would_at_others(imported, size):
+def test_style_computes_what_the_model_would_at_every_size(imported, size):
     path, done, settings = imported
     image = np.random.default_rng(0).random((1, 3, *size), np.float32)
-    # A model of this size: halves are rounded up, so its answer is perhaps larger than it says.
+    # In a model of this size, halves are rounded up, so its answer may be larger than it says.
     rounded = [-(-extent // 4) * 4 for extent in size]
     model = zoo(**{**settings, "size": size})
     del model.graph.output[0].type.tensor_type.shape.dim[2:]
@@ -136,12 +136,12 @@ def test_the_style_computes_what_the_model_does_at_its_size_and_would_at_others(
     model.graph.output[0].type.tensor_type.shape.dim.add().dim_value = rounded[1]
     expected = np.clip(run(model, image), 0, 1)
     assert expected.shape[2:] == tuple(rounded) and expected.std() > 0.1
-    (found,) = ort.InferenceSession(path).run(["styled"], {"image": image})
-    np.testing.assert_allclose(found, expected[..., : size[0], : size[1]], rtol=0, atol=1e-4)
+    (styled,) = ort.InferenceSession(path).run(["styled"], {"image": image})
+    np.testing.assert_allclose(styled, expected[..., : size[0], : size[1]], rtol=0, atol=1e-4)
     assert 0 <= done.difference <= 1e-4
 
 
-def test_the_contract_of_the_graph(imported):
+def test_graph_keeps_the_contract(imported):
     model = onnx.load(imported[0])
     onnx.checker.check_model(model, full_check=True)
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 18)]
@@ -150,7 +150,7 @@ def test_the_contract_of_the_graph(imported):
     assert (n.dim_value, channels.dim_value) == (1, 3) and height.dim_param and width.dim_param
 
 
-def test_the_style_describes_itself(imported):
+def test_style_describes_itself(imported):
     path, done, settings = imported
     (style,) = read_styles(path)
     assert (style.name, style.multiple_of, style.minimum_size) == ("zoo", 1, 5)
@@ -158,26 +158,26 @@ def test_the_style_describes_itself(imported):
     assert done.layout == f"ONNX, opset {settings.get('opset', 9)}, {'224x224' if 'size' in settings else '56x40'}"
 
 
-def test_the_style_paints_pictures_of_any_size(imported):
+def test_style_paints_pictures_of_any_size(imported):
     for size in ((37, 51), (2, 3)):
         pixels = np.random.default_rng(1).random((*size, 4), np.float32)
         painted = paint_fast(Picture(pixels), dict.fromkeys(read_styles(imported[0]), 1.0)).pixels
         assert painted.shape == pixels.shape and (painted[..., :3] != pixels[..., :3]).any()
 
 
-def test_a_network_that_rounds_halves_down_wants_even_sizes(tmp_path):
+def test_network_that_rounds_halves_down_needs_even_sizes(tmp_path):
     graph = Graph(9)
     half = graph.norm(graph.convolution("input1", 3, 4, 2, stride=2, pad=False), 4)
     whole = graph.convolution(graph.doubled(half, computed=False), 4, 3, 3, gain=100.0, bias=127.0)
     onnx.save(graph.model(whole, (40, 40), True), tmp_path / "x")
-    foreign.import_style(tmp_path / "x", CARD, PHOTO, tmp_path / "style.onnx")
+    import_style(tmp_path / "x", CARD, PHOTO, tmp_path / "style.onnx")
     (style,) = read_styles(tmp_path / "style.onnx")
     assert (style.multiple_of, style.minimum_size) == (2, 2)
     pixels = np.random.default_rng(1).random((37, 51, 4), np.float32)
     assert paint_fast(Picture(pixels), {style: 1.0}).pixels.shape == pixels.shape
 
 
-def test_import_and_apply_on_the_command_line(tmp_path, samples, capsys):
+def test_import_and_apply_commands(tmp_path, samples, capsys):
     source, style, painted = tmp_path / "zoo.bin", tmp_path / "mine.onnx", tmp_path / "painted.png"
     onnx.save(zoo(opset=8), source)
     assert main(["import", str(source), "-o", str(style), "--artist", "Somebody", "--json"]) == 0
@@ -189,14 +189,14 @@ def test_import_and_apply_on_the_command_line(tmp_path, samples, capsys):
         assert image.size == (451, 300) and np.array(image).std() > 20
 
 
-def test_a_file_that_cannot_be_imported_is_exit_code_2_and_one_line(tmp_path, capsys):
+def test_unusable_file_is_exit_code_2_and_one_line(tmp_path, capsys):
     (tmp_path / "text").write_text("no network")
     assert main(["import", str(tmp_path / "text"), "-o", str(tmp_path / "mine.onnx")]) == 2
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith("neural-style: ") and said.err.count("\n") == 1
 
 
-# ---- what is none -----------------------------------------------------------------------------------------------
+# ---- models that are refused -------------------------------------------------------------------------------------
 
 
 def reshaped(graph, x):
@@ -231,14 +231,14 @@ def unknown_operator(model):
 
 
 def doubling():
-    """A network that makes a picture twice as large."""
+    """Make a network that doubles the size of a picture."""
     graph = Graph(9)
     twice = graph.doubled(graph.convolution("input1", 3, 4, 3), computed=False)
     return graph.model(graph.convolution(twice, 4, 3, 3, gain=100.0, bias=127.0), (None, None), False)
 
 
 def cropping():
-    """A network that answers with 64x100 pixels at most; the picture tried first is smaller."""
+    """Make a network that answers with at most 64x100 pixels; the picture tried first is smaller."""
     graph = Graph(9)
     x = graph.convolution("input1", 3, 3, 3, gain=100.0, bias=127.0)
     return graph.model(graph.node("Slice", x, axes=[2, 3], starts=[0, 0], ends=[64, 100]), (64, 100), False)
@@ -258,39 +258,39 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_any_other_model_is_one_sentence(tmp_path, capfd, case):
+def test_unsupported_model_is_one_sentence(tmp_path, capfd, case):
     make, reason = BAD[case]
     (tmp_path / "source").write_bytes(make().SerializeToString())
     with pytest.raises(StyleError, match=reason) as caught:
-        foreign.import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+        import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
     assert "\n" not in str(caught.value) and [p.name for p in tmp_path.iterdir()] == ["source"]
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_model_that_is_cut_off_is_one_sentence(tmp_path):
+def test_truncated_model_is_one_sentence(tmp_path):
     (tmp_path / "source").write_bytes(zoo().SerializeToString()[:-500])
-    with pytest.raises(StyleError, match="looked for"):
-        foreign.import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+    with pytest.raises(StyleError, match="no style that can be imported"):
+        import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
 
 
-def test_a_style_file_is_none_to_import(tmp_path):
+def test_style_file_is_not_imported_again(tmp_path):
     onnx.save(zoo(), tmp_path / "source")
-    foreign.import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+    import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
     with pytest.raises(StyleError, match="already"):
-        foreign.import_style(tmp_path / "style.onnx", CARD, PHOTO, tmp_path / "again.onnx")
+        import_style(tmp_path / "style.onnx", CARD, PHOTO, tmp_path / "again.onnx")
 
 
-def test_a_style_that_differs_from_its_model_is_refused(tmp_path, monkeypatch):
+def test_style_that_differs_from_its_model_is_refused(tmp_path, monkeypatch):
     onnx.save(zoo(), tmp_path / "source")
-    true = foreign_onnx._to_contract
+    original = onnx_graphs._to_contract
 
     def wrong(network, name):
-        model = true(network, name)
+        model = original(network, name)
         (white,) = (tensor for tensor in model.graph.initializer if tensor.name == "white")
         white.CopyFrom(numpy_helper.from_array(np.array(250, np.float32), "white"))
         return model
 
-    monkeypatch.setattr(foreign_onnx, "_to_contract", wrong)
+    monkeypatch.setattr(onnx_graphs, "_to_contract", wrong)
     with pytest.raises(StyleError, match="differs from the original"):
-        foreign.import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+        import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
     assert not (tmp_path / "style.onnx").exists()

@@ -1,4 +1,4 @@
-"""Trainings by two processes beside the same ones by one. Under ``torchrun`` this file is the program that they run."""
+"""Compare trainings by two processes with the same ones by one. ``torchrun`` runs this file as its program."""
 
 import itertools
 import os
@@ -15,52 +15,54 @@ from PIL import Image  # noqa: E402
 
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast import distributed as parallel  # noqa: E402
-from nst_core.fast.train import Base, train  # noqa: E402
+from nst_core.fast import distributed  # noqa: E402
+from nst_core.fast.starting_network import StartingNetwork  # noqa: E402
+from nst_core.fast.train import Training, TrainingData  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.features.catalogue import load_features  # noqa: E402
 from nst_core.pictures.photos import Photos  # noqa: E402
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1, styles=3)
-# At a learning rate so small, rounding is still as small after a dozen steps: at the usual one, weights that differ by
-# one in ten millions come to losses that differ by a tenth, in one process too.
+# At such a small learning rate, rounding errors are still small after a dozen steps. At the usual one, weights that
+# differ by one in ten million lead to losses that differ by a tenth, in one process too.
 SETTINGS = TrainSettings(network=SHAPE, steps=8, batch=4, crop=64, style_size=64, learning_rate=1e-5, seed=3)
 
 
 def trainings(weights: str, photos: Path, folder: Path) -> dict:
-    """By name, the losses of every step and the weights that came of them; files go into ``folder``."""
+    """Return, by name, the losses of every step and the final weights; checkpoints go into ``folder``."""
     source, features = Photos(photos, 64), load_features(weights)
     styles = torch.rand(3, 1, 3, 80, 64, generator=torch.Generator().manual_seed(0)).unbind()
-    torch.manual_seed(parallel.rank())
-    start = Base(TransformerNetwork(SHAPE), 0, ("the first one's",))
+    torch.manual_seed(distributed.rank())
+    start = StartingNetwork(TransformerNetwork(SHAPE), 0, ("the first one's",))
 
     def learn(name, settings=SETTINGS, stop_after=None):
-        """Stopped by the last of the processes."""
+        """Train until the last process stops it."""
         losses = []
 
         def progress(step):
             losses.append(list(step.losses.values()))
-            return step.step != stop_after or parallel.rank() != parallel.size() - 1
+            return step.step != stop_after or distributed.rank() != distributed.world_size() - 1
 
-        done = train(styles, source, features, settings, progress, folder / name, start)
+        data = TrainingData(styles, source, features, start)
+        done = Training(data, settings, folder / name).run(progress)
         return torch.tensor(losses), flat(done.network)
 
-    found = {"start": (torch.empty(0), flat(start.network)), "whole": learn("whole")}
-    found |= {"stopped": learn("parts", stop_after=3), "resumed": learn("parts")}
-    # Each process has a clock of its own; that of the first one counts.
-    with mock.patch("nst_core.fast.train.monotonic", itertools.count(0, 1 + parallel.rank()).__next__):
-        found["minutes"] = learn("minutes", replace(SETTINGS, minutes=0.2))
-    return found
+    results = {"start": (torch.empty(0), flat(start.network)), "whole": learn("whole")}
+    results |= {"stopped": learn("parts", stop_after=3), "resumed": learn("parts")}
+    # Each process has its own clock; the first one's counts.
+    with mock.patch("nst_core.fast.step_budget.monotonic", itertools.count(0, 1 + distributed.rank()).__next__):
+        results["minutes"] = learn("minutes", replace(SETTINGS, minutes=0.2))
+    return results
 
 
 def flat(network) -> torch.Tensor:
-    """The kernels: a bias ahead of an instance norm does nothing, so what it learns is rounding alone."""
+    """Return the kernels; a bias before an instance norm has no effect, so it learns rounding errors alone."""
     return torch.cat([weight.detach().flatten() for weight in network.parameters() if weight.dim() == 4])
 
 
 @pytest.fixture(scope="module")
 def worlds(slim_weights, samples, tmp_path_factory):
-    """What is found by one process, and by each of two; and the folder with a folder of files for each of the two."""
+    """The results of one process, those of each of two, and the folder with their files."""
     folder = tmp_path_factory.mktemp("worlds")
     for name in ("photos", "alone", "0", "1"):
         (folder / name).mkdir()
@@ -71,24 +73,24 @@ def worlds(slim_weights, samples, tmp_path_factory):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     subprocess.run([*command, slim_weights, folder], check=True, env=environment, timeout=300)
     alone = trainings(str(slim_weights), folder / "photos", folder / "alone")
-    return alone, [torch.load(folder / f"{rank}.found") for rank in (0, 1)], folder
+    return alone, [torch.load(folder / f"{rank}.results") for rank in (0, 1)], folder
 
 
 @pytest.mark.parametrize("name", ["whole", "stopped", "resumed", "minutes"])
 def test_two_processes_learn_what_one_does(worlds, name):
-    """The losses are those of the whole batch, and the networks are the same but for rounding."""
+    """The losses are those of the whole batch, and the networks are the same except for rounding."""
     alone, together, _ = worlds
     losses, weights = alone[name]
     assert len(losses) == {"whole": 8, "stopped": 3, "resumed": 5, "minutes": 12}[name]
-    for found in together:
-        torch.testing.assert_close(found[name][0], losses, rtol=1e-3, atol=0)
-    first, second = (found[name][1] for found in together)
+    for results in together:
+        torch.testing.assert_close(results[name][0], losses, rtol=1e-3, atol=0)
+    first, second = (results[name][1] for results in together)
     assert torch.equal(first, second)
     assert (first - weights).norm() < 0.02 * (weights - alone["start"][1]).norm()
 
 
-def test_the_first_process_alone_writes(worlds):
-    """So the other one, which may be on another machine, has resumed from what the first one told it."""
+def test_only_the_first_process_writes(worlds):
+    """So the other one, which may be on another machine, has resumed from what the first one sent it."""
     *_, folder = worlds
     assert sorted(path.name for path in (folder / "0").iterdir()) == ["minutes", "parts", "whole"]
     assert not list((folder / "1").iterdir())
@@ -96,22 +98,22 @@ def test_the_first_process_alone_writes(worlds):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the names of threads are Linux's own")
 def test_no_thread_outlives_the_group(worlds):
-    """One that is at work when Python ends takes the process down with it."""
+    """One that is at work when Python ends would abort the process."""
     *_, folder = worlds
     for rank in (0, 1):
         assert "gloo" not in (folder / f"{rank}.threads").read_text()
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(worlds):
+def test_batch_that_cannot_be_shared_is_refused(worlds):
     _, together, _ = worlds
-    for found in together:
-        assert found["refused"] == "2 processes cannot share a batch of 5 evenly; choose a multiple of 2."
+    for results in together:
+        assert results["refused"] == "2 processes cannot share a batch of 5 evenly; choose a multiple of 2."
 
 
-def test_a_process_alone_is_a_world_of_its_own():
-    with parallel.joined("cpu"):
+def test_single_process_needs_no_group():
+    with distributed.process_group("cpu"):
         assert not torch.distributed.is_initialized()
-        assert (parallel.rank(), parallel.size(), parallel.agreed("so"), parallel.share(5)) == (
+        assert (distributed.rank(), distributed.world_size(), distributed.gather("so"), distributed.batch_share(5)) == (
             0,
             1,
             ["so"],
@@ -120,12 +122,12 @@ def test_a_process_alone_is_a_world_of_its_own():
 
 
 def main(weights: str, folder: Path) -> None:
-    with parallel.joined("cpu"):
-        found = trainings(weights, folder / "photos", folder / str(parallel.rank()))
+    with distributed.process_group("cpu"):
+        results = trainings(weights, folder / "photos", folder / str(distributed.rank()))
         with pytest.raises(StyleError) as refused:
-            parallel.share(5)
-        rank = parallel.rank()
-        torch.save(found | {"refused": str(refused.value)}, folder / f"{rank}.found")
+            distributed.batch_share(5)
+        rank = distributed.rank()
+        torch.save(results | {"refused": str(refused.value)}, folder / f"{rank}.results")
     if sys.platform == "linux":
         names = [task.read_text() for task in Path("/proc/self/task").glob("*/comm")]
         (folder / f"{rank}.threads").write_text("".join(names))

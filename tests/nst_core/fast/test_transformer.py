@@ -6,31 +6,31 @@ import torch.nn.functional as F  # noqa: E402
 
 from nst_core.base.training_settings import TransformerSettings  # noqa: E402
 from nst_core.fast.transformer import (  # noqa: E402
-    UPSAMPLED,
+    UPSAMPLED_TAPS,
     ConditionalInstanceNorm,
     PhaseConvolution,
     TransformerNetwork,
-    in_phases,
+    phase_taps,
 )
 
 
 @pytest.mark.parametrize("size", [(8, 8), (9, 14), (8, 33), (64, 64), (37, 51)])
 @pytest.mark.parametrize("end_kernel", [5, 9])
-def test_any_size_from_the_minimum_up_comes_back_as_it_was(size, end_kernel):
+def test_painting_has_the_size_of_the_photo(size, end_kernel):
     network = TransformerNetwork(TransformerSettings(width=4, residual_blocks=1, end_kernel=end_kernel)).eval()
     with torch.no_grad():
         out = network(torch.rand(1, 3, *size))
     assert out.shape == (1, 3, *size) and out.min() >= 0 and out.max() <= 1
 
 
-def test_the_classic_network_has_the_classic_size():
+def test_classic_network_has_the_published_number_of_parameters():
     network = TransformerNetwork(TransformerSettings(width=32, residual_blocks=5, end_kernel=9))
     assert sum(p.numel() for p in network.parameters()) == 1_679_235  # Johnson's with instance norm
 
 
 @pytest.mark.parametrize("end_kernel", [5, 9])
-def test_receptive_radius(end_kernel):
-    """A changed pixel reaches just so far, once instance norm's statistics are held fixed."""
+def test_receptive_radius_is_how_far_a_pixel_reaches(end_kernel):
+    """The statistics of instance norm are held fixed."""
     settings = TransformerSettings(width=4, residual_blocks=2, end_kernel=end_kernel)
     torch.manual_seed(0)
     network = TransformerNetwork(settings).eval().double()
@@ -39,7 +39,7 @@ def test_receptive_radius(end_kernel):
             module.forward = lambda x, style_weights: x  # type: ignore[method-assign]
     image = torch.rand(1, 3, 160, 160, dtype=torch.double)
     reach = 0
-    for middle in range(80, 84):  # the network halves twice: the place among four pixels matters
+    for middle in range(80, 84):  # the network halves twice, so the place among four pixels matters
         changed = image.clone()
         changed[..., middle, middle] += 0.5
         with torch.no_grad():
@@ -59,7 +59,7 @@ def network():
     return network
 
 
-def test_each_style_paints_in_its_own_way_and_the_first_is_the_default(network):
+def test_styles_differ_and_the_first_is_the_default(network):
     image = torch.rand(1, 3, 20, 24)
     with torch.no_grad():
         one, two, three = (network(image, weights) for weights in torch.eye(3).split(1))
@@ -69,7 +69,7 @@ def test_each_style_paints_in_its_own_way_and_the_first_is_the_default(network):
         torch.testing.assert_close(network(image.repeat(3, 1, 1, 1), torch.eye(3)), torch.cat([one, two, three]))
 
 
-def test_a_mixture_lies_between_its_styles(network):
+def test_mixture_lies_between_its_styles(network):
     image = torch.rand(1, 3, 20, 24)
     with torch.no_grad():
         ends = [network(image, torch.eye(3)[i : i + 1]) for i in (0, 1)]
@@ -79,7 +79,7 @@ def test_a_mixture_lies_between_its_styles(network):
     assert (steps[1] - ends[0]).abs().max() < 0.2 * (ends[1] - ends[0]).abs().max()
 
 
-def test_starting_from_another_network_keeps_what_it_learned(network):
+def test_start_from_keeps_styles_or_averages_them(network):
     image = torch.rand(1, 3, 20, 24)
     same, one = (TransformerNetwork(TransformerSettings(4, 1, styles=n)).eval() for n in (3, 1))
     same.start_from(network)
@@ -89,7 +89,7 @@ def test_starting_from_another_network_keeps_what_it_learned(network):
         torch.testing.assert_close(one(image), network(image, torch.full((1, 3), 1 / 3)))
 
 
-def test_each_style_may_start_from_any_of_another_network(network):
+def test_start_from_takes_the_named_rows(network):
     image = torch.rand(1, 3, 20, 24)
     two = TransformerNetwork(TransformerSettings(4, 1, styles=2)).eval()
     two.start_from(network, rows=(2, 0))
@@ -99,9 +99,9 @@ def test_each_style_may_start_from_any_of_another_network(network):
 
 
 @pytest.mark.parametrize("margin", [1, 2, 3])
-def test_upsampling_in_phases_is_bilinear_upsampling_and_a_convolution(margin):
+def test_upsampling_phase_convolution_equals_bilinear_upsampling_and_convolution(margin):
     torch.manual_seed(0)
-    convolution = PhaseConvolution(5, 4, UPSAMPLED)
+    convolution = PhaseConvolution(5, 4, UPSAMPLED_TAPS)
     padded = F.pad(torch.rand(2, 5, 9, 12), [margin] * 4, "reflect")
     with torch.no_grad():
         enlarged = F.interpolate(padded, scale_factor=2.0, mode="bilinear")[..., 1:-1, 1:-1]
@@ -110,24 +110,24 @@ def test_upsampling_in_phases_is_bilinear_upsampling_and_a_convolution(margin):
 
 
 @pytest.mark.parametrize("kernel", [3, 5, 7, 9])
-def test_a_convolution_in_phases_is_that_at_full_resolution(kernel):
+def test_phase_convolution_equals_convolution_at_full_resolution(kernel):
     torch.manual_seed(0)
-    convolution = PhaseConvolution(5, 3, in_phases(kernel))
+    convolution = PhaseConvolution(5, 3, phase_taps(kernel))
     x = torch.rand(2, 5, 20, 26)
     with torch.no_grad():
-        found = F.pixel_shuffle(convolution(F.pixel_unshuffle(x, 2)), 2)
+        result = F.pixel_shuffle(convolution(F.pixel_unshuffle(x, 2)), 2)
         expected = F.conv2d(x, convolution.weight, convolution.bias)
-    beyond = (expected.shape[-1] - found.shape[-1]) // 2  # half resolution steps by two
+    beyond = (expected.shape[-1] - result.shape[-1]) // 2  # half resolution steps by two
     torch.testing.assert_close(
-        found, expected[..., beyond : 20 - kernel + 1 - beyond, beyond : 26 - kernel + 1 - beyond]
+        result, expected[..., beyond : 20 - kernel + 1 - beyond, beyond : 26 - kernel + 1 - beyond]
     )
 
 
-def test_a_norm_takes_phases_for_one_channel():
+def test_norm_of_phases_equals_norm_at_full_resolution():
     norm = ConditionalInstanceNorm(3, 2)
     torch.nn.init.normal_(norm.scale)
     x = torch.rand(2, 3, 8, 10)
     for weights in (torch.tensor([[0.3, 0.7]]), torch.eye(2)):
-        found = F.pixel_shuffle(norm(F.pixel_unshuffle(x, 2), weights), 2)
-        torch.testing.assert_close(found, norm(x, weights))
-        torch.testing.assert_close(found, F.instance_norm(x) * (weights @ norm.scale)[..., None, None])
+        result = F.pixel_shuffle(norm(F.pixel_unshuffle(x, 2), weights), 2)
+        torch.testing.assert_close(result, norm(x, weights))
+        torch.testing.assert_close(result, F.instance_norm(x) * (weights @ norm.scale)[..., None, None])

@@ -1,4 +1,4 @@
-"""Trainings from files to files, in this process: what they begin with, and the picture that shows how they do."""
+"""Train from pictures to style files in this process."""
 
 import dataclasses
 
@@ -8,34 +8,35 @@ import pytest
 torch = pytest.importorskip("torch")
 from PIL import Image  # noqa: E402
 
-from export.from_onnx import read_base  # noqa: E402
 from export.to_onnx import export_styles  # noqa: E402
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.train import Checkpoint, load_checkpoint, save_checkpoint  # noqa: E402
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training, save_training  # noqa: E402
 from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
 from nst_core.style_file import StyleCard, read_styles  # noqa: E402
+from plugin.cli.picture_files import read_picture, write_picture  # noqa: E402
 from plugin.engine.machine import paths  # noqa: E402
-from plugin.engine.training import style_training as training  # noqa: E402
+from plugin.engine.training.style_training import TrainingRequest, train_styles  # noqa: E402
+from plugin.engine.training.training_preview import PREVIEW_SIDE  # noqa: E402
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1)
 SETTINGS = TrainSettings(network=SHAPE, steps=2, batch=2, crop=64, style_size=64)
 
 
-def learned(styles, seed, width=4) -> Checkpoint:
-    """A network with random scales and shifts that has learned so many styles in 40 steps."""
+def learned(styles, seed, width=4) -> TrainingCheckpoint:
+    """Return a network with random scales and shifts, as if it had learned its styles in 40 steps."""
     settings = dataclasses.replace(SETTINGS, network=dataclasses.replace(SHAPE, width=width, styles=styles))
     torch.manual_seed(seed)
     network = TransformerNetwork(settings.network)
     for name, table in network.named_parameters():
         if "norm" in name:
             torch.nn.init.normal_(table, 0.5)
-    return Checkpoint(settings, 40, network, {}, "slim", ("ab",) * styles, 12, 0)
+    return TrainingCheckpoint(settings, 40, network, {}, "slim", ("ab",) * styles, 12, 0)
 
 
 @pytest.fixture(scope="module")
 def bundled(tmp_path_factory):
-    """A folder with style files of three styles, of one, of one of another shape, and one that is damaged."""
+    """A folder with a file of three styles, one of one style, one of another shape, and a damaged one."""
     folder = tmp_path_factory.mktemp("bundled")
     photo = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     for name, done in (("three", learned(3, 1)), ("single", learned(1, 2)), ("wide", learned(1, 3, width=5))):
@@ -48,10 +49,9 @@ def bundled(tmp_path_factory):
 
 @pytest.fixture
 def painted(bundled, tmp_path, samples, slim_weights):
-    """A file with our sample photo painted by a bundled style: nothing is nearer to it than that style."""
+    """Paints the sample photo in a bundled style, into a file; that style is then the nearest one."""
 
     def paint(name):
-        from plugin.cli.picture_files import read_picture, write_picture
         from plugin.engine.fast.fast_painting import paint_fast
         from plugin.engine.fast.fast_settings import FastSettings
 
@@ -65,7 +65,7 @@ def painted(bundled, tmp_path, samples, slim_weights):
 
 @pytest.fixture
 def train(bundled, tmp_path, photos_folder, slim_weights, monkeypatch):
-    """Trains towards paintings; ``settings`` go into those of the training."""
+    """Trains towards the paintings in files; ``settings`` replace those of the training."""
     monkeypatch.setattr(paths, "bundled_styles_folder", lambda: bundled)
 
     def go(*paintings, name="mine", start=None, from_scratch=False, stop_after=10**9, watch=None, **settings):
@@ -77,33 +77,31 @@ def train(bundled, tmp_path, photos_folder, slim_weights, monkeypatch):
                 watch(step)
             return step.step < stop_after
 
-        return training.train_styles(
-            paintings,
+        request = TrainingRequest(
+            [read_picture(path).picture for path in paintings],
             photos_folder,
             tmp_path / f"{name}.onnx",
             dataclasses.replace(SETTINGS, network=shape, **settings),
-            [StyleCard(f"New {n}") for n in range(len(paintings))],
-            progress,
-            lambda stage, fraction: None,
             features=str(slim_weights),
-            pooling="max",
             device="cpu",
             start=start,
             from_scratch=from_scratch,
         )
+        cards = [StyleCard(f"New {n}") for n in range(len(paintings))]
+        return train_styles(request, cards, progress, lambda stage, fraction: None)
 
     return go
 
 
 @pytest.mark.parametrize("name", ["three-2", "single"])
-def test_a_training_begins_with_the_nearest_bundled_style(train, painted, tmp_path, name):
+def test_training_begins_with_the_nearest_bundled_style(train, painted, tmp_path, name):
     report = train(painted(name))
     assert report["started_from"] == name
     trained = read_styles(tmp_path / "mine.onnx")[0].trained
     assert (trained["started_from"], trained["steps"], trained["earlier_steps"]) == (name, "2", "40")
 
 
-def test_of_several_new_styles_each_begins_with_its_own(train, painted, bundled):
+def test_each_new_style_begins_with_its_own_nearest_one(train, painted, bundled):
     report = train(painted("three-2"), painted("three-0"), steps=1, learning_rate=1e-9)
     assert report["started_from"] == "three-2, three-0"
     tables = torch.load(report["checkpoint"], weights_only=True)["network"]
@@ -113,41 +111,41 @@ def test_of_several_new_styles_each_begins_with_its_own(train, painted, bundled)
         torch.testing.assert_close(value, rows, atol=1e-6, rtol=0)
 
 
-def test_a_training_from_scratch(train, painted, tmp_path):
+def test_training_from_scratch_has_no_earlier_steps(train, painted, tmp_path):
     assert train(painted("single"), from_scratch=True)["started_from"] == ""
-    assert load_checkpoint(tmp_path / "mine.checkpoint").earlier_steps == 0
+    assert load_training(tmp_path / "mine.checkpoint").earlier_steps == 0
     # There is no bundled style of this shape.
     narrow = dataclasses.replace(SHAPE, width=6)
     assert train(painted("single"), name="narrow", network=narrow)["started_from"] == ""
 
 
-def test_a_training_may_begin_with_a_style_file_or_a_checkpoint(train, painted, bundled, tmp_path):
+def test_training_begins_with_a_style_file_or_a_checkpoint(train, painted, bundled, tmp_path):
     picture = painted("single")
     report = train(picture, start=bundled / "three.onnx")
     assert report["started_from"] in {f"three-{n}" for n in range(3)}
-    save_checkpoint(learned(1, 2), tmp_path / "before.checkpoint")
+    save_training(learned(1, 2), tmp_path / "before.checkpoint")
     report = train(picture, name="second", start=tmp_path / "before.checkpoint")
     assert report["started_from"] == "before.checkpoint"
-    assert load_checkpoint(tmp_path / "second.checkpoint").earlier_steps == 40
+    assert load_training(tmp_path / "second.checkpoint").earlier_steps == 40
     with pytest.raises(StyleError, match="same shape"):
         train(picture, name="third", start=bundled / "wide.onnx")
 
 
-def test_what_it_began_with_stays(train, painted, tmp_path):
-    """A second sitting looks for no base, and does not pretend to be from scratch."""
+def test_resumed_training_keeps_its_starting_network(train, painted, tmp_path):
+    """It needs no file to start from, and refuses to be from scratch."""
     picture = painted("single")
     whole = train(picture, name="whole", steps=3)
     train(picture, steps=3, stop_after=1)
     resumed = train(picture, steps=3, start=tmp_path / "gone.onnx")
     assert resumed["resumed"] and resumed["started_from"] == whole["started_from"] == "single"
-    states = [load_checkpoint(tmp_path / f"{name}.checkpoint").network.state_dict() for name in ("whole", "mine")]
+    states = [load_training(tmp_path / f"{name}.checkpoint").network.state_dict() for name in ("whole", "mine")]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     with pytest.raises(StyleError, match="began with single, not from scratch"):
         train(picture, steps=4, from_scratch=True)
 
 
-def test_a_picture_shows_how_the_training_does(train, painted, tmp_path):
-    """A row a style and a column a photo, when it ends and while it runs."""
+def test_preview_is_written_during_and_after_training(train, painted, tmp_path):
+    """It has a row for each style and a column for each photo."""
     preview, seen = tmp_path / "mine.preview.jpg", []
 
     def watch(step):
@@ -158,47 +156,10 @@ def test_a_picture_shows_how_the_training_does(train, painted, tmp_path):
         painted("single"), painted("three-1"), steps=150, batch=1, style_size=64, stop_after=120, watch=watch
     )
     assert report["preview"] == str(preview) and [step for step, _ in seen] == list(range(100, 121))
-    side = training.PREVIEW_SIDE
+    side = PREVIEW_SIDE
     last = np.array(Image.open(preview))
     assert last.shape == seen[0][1].shape == (2 * side, 4 * side, 3)
-    # Of step 100 while it runs, of step 120 when it is stopped.
+    # It shows step 100 during the training, and step 120 after it was stopped.
     assert (seen[0][1] == seen[-1][1]).all() and (last != seen[-1][1]).any()
     panels = [last[y : y + side, x : x + side] for y in (0, side) for x in range(0, 4 * side, side)]
     assert len({panel.tobytes() for panel in panels}) == 8
-
-
-def test_the_picture_of_many_styles_has_a_dozen_rows(tmp_path):
-    path = tmp_path / "x.preview.jpg"
-    paintings = torch.zeros(14, 2, 3, 8, 16)
-    paintings[11] = 1.0
-    training.write_preview(paintings, path)
-    picture = np.array(Image.open(path))
-    assert picture.shape == (12 * 8, 2 * 16, 3)
-    assert picture[-8:].min() > 250 and picture[:-8].max() < 5
-
-
-def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path, full_disk):
-    path = tmp_path / "x.preview.jpg"
-    training.write_preview(torch.zeros(1, 2, 3, 8, 8), path)
-    before = path.read_bytes()
-    with full_disk(), pytest.raises(StyleError, match="free some space"):
-        training.write_preview(torch.rand(4, 4, 3, 32, 32), path)
-    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
-
-
-def test_a_style_may_be_left_out_of_a_file(tmp_path):
-    """The others paint as before."""
-    done = learned(3, 1)
-    save_checkpoint(done, tmp_path / "three.checkpoint")
-    cards = [StyleCard(name) for name in ("One", "Two", "Three")]
-    report = training.export_checkpoint(tmp_path / "three.checkpoint", cards, tmp_path / "two.onnx", ["two"])
-    assert report["styles"] == ["one", "three"]
-    photo = torch.rand(1, 3, 40, 48)
-    left, whole = read_base(tmp_path / "two.onnx").network, done.network.eval()
-    for row, before in enumerate((0, 2)):
-        choices = [torch.eye(count)[[index]] for count, index in ((2, row), (3, before))]
-        torch.testing.assert_close(left(photo, choices[0]), whole(photo, choices[1]), atol=1e-5, rtol=0)
-    with pytest.raises(StyleError, match="choose from one, two, three"):
-        training.export_checkpoint(tmp_path / "three.checkpoint", cards, tmp_path / "x.onnx", ["four"])
-    with pytest.raises(StyleError, match="No style would be left"):
-        training.export_checkpoint(tmp_path / "three.checkpoint", cards, tmp_path / "x.onnx", ["one", "two", "three"])

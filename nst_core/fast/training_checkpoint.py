@@ -1,0 +1,117 @@
+"""What a training of a transformer network leaves on disk to resume from, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.checkpoint_file import write_checkpoint
+from nst_core.fast.transformer import TransformerNetwork
+
+TRAINING_FORMAT = 4
+
+
+@dataclass(frozen=True)
+class TrainingCheckpoint:
+    """A training after some step.
+
+    Attributes:
+        step: the number of steps done.
+        optimizer: Adam's state dict; empty if the training cannot be resumed.
+        feature_network: the name of the network that judged the paintings.
+        style_sha256: checksums of the style pictures as the losses saw them, one for each style.
+        photos: how many photos there were; 0 for pictures made up.
+        earlier_steps: the steps that the network had learned when the training began.
+        started_from: the name of the network that the training began with; empty if it began from scratch.
+    """
+
+    settings: TrainSettings
+    step: int
+    network: TransformerNetwork
+    optimizer: dict[str, Any]
+    feature_network: str
+    style_sha256: tuple[str, ...]
+    photos: int
+    earlier_steps: int
+    started_from: str = ""
+
+    @property
+    def total_steps(self) -> int:
+        """The steps that the network has learned in all."""
+        return self.step + self.earlier_steps
+
+    def with_styles(self, rows: Sequence[int]) -> TrainingCheckpoint:
+        """Return a copy whose network knows only these of its styles; it can be used but not resumed."""
+        shape = replace(self.settings.network, styles=len(rows))
+        network = TransformerNetwork(shape)
+        network.start_from(self.network, rows)
+        return replace(
+            self,
+            settings=replace(self.settings, network=shape),
+            network=network,
+            optimizer={},
+            style_sha256=tuple(self.style_sha256[row] for row in rows),
+        )
+
+
+def save_training(checkpoint: TrainingCheckpoint, path: Path) -> None:
+    """Write ``path``, whole or not at all. Raises StyleError if it cannot be written; the old file then stays."""
+    state = {
+        "format": TRAINING_FORMAT,
+        "settings": asdict(checkpoint.settings),
+        "step": checkpoint.step,
+        "network": checkpoint.network.state_dict(),
+        "optimizer": checkpoint.optimizer,
+        "feature_network": checkpoint.feature_network,
+        "style_sha256": checkpoint.style_sha256,
+        "photos": checkpoint.photos,
+        "earlier_steps": checkpoint.earlier_steps,
+        "started_from": checkpoint.started_from,
+    }
+    write_checkpoint(state, path)
+
+
+def load_training(path: Path) -> TrainingCheckpoint:
+    """Read a file that ``save_training`` wrote, onto the CPU. Raises StyleError if ``path`` is not one."""
+    if not path.is_file():
+        raise StyleError(f"There is no checkpoint {path}; give the file that `neural-style train` wrote.")
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = _checkpoint(saved)
+        if saved["format"] != TRAINING_FORMAT:
+            raise ValueError(saved["format"])
+    except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint
+        raise StyleError(
+            f"{path} is not a checkpoint of this version; give one that `neural-style train` wrote."
+        ) from error
+    return checkpoint
+
+
+def _checkpoint(saved: dict[str, Any]) -> TrainingCheckpoint:
+    values = dict(saved["settings"])
+    settings = TrainSettings(
+        objective=ObjectiveSettings(**values.pop("objective")),
+        network=TransformerSettings(**values.pop("network")),
+        **values,
+    )
+    network = TransformerNetwork(settings.network)
+    network.load_state_dict(saved["network"])
+    return TrainingCheckpoint(
+        settings,
+        saved["step"],
+        network,
+        saved["optimizer"],
+        saved["feature_network"],
+        tuple(saved["style_sha256"]),
+        saved["photos"],
+        saved["earlier_steps"],
+        # Older files of this format lack the name.
+        saved.get("started_from", "another training" if saved["earlier_steps"] else ""),
+    )

@@ -1,0 +1,16 @@
+"""The project's own photo for thumbnails and previews."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+from PIL import Image
+
+SAMPLE_PHOTO = "chelsea.jpg"
+
+
+def read_sample_photo() -> np.ndarray:
+    """Return the photo as uint8 [H, W, 3]."""
+    with (resources.files("plugin") / "samples" / SAMPLE_PHOTO).open("rb") as file:
+        return np.array(Image.open(file).convert("RGB"))
