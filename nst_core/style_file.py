@@ -127,7 +127,7 @@ def read_styles(path: Path) -> list[Style]:
     entries = _entries(path)
     if "format" not in entries:
         raise StyleError(
-            _("{path} is no Neural Style file (it has no description); make one with `neural-style export`.").format(
+            _("{path} is not a Neural Style file (it has no description); make one with `neural-style export`.").format(
                 path=path
             )
         )
@@ -158,7 +158,7 @@ def _entries(path: Path) -> dict[str, str]:
         metadata = _onnx_metadata(memoryview(path.read_bytes()))
     except (LookupError, OSError, ValueError) as error:
         raise StyleError(
-            _("{path} is no ONNX file; choose a style made by `neural-style export`.").format(path=path)
+            _("{path} is not an ONNX file; choose a style made by `neural-style export`.").format(path=path)
         ) from error
     return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
 

@@ -56,11 +56,15 @@ def find_styles(text: str) -> dict[Style, float]:
             weights[style] = weights.get(style, 0.0) + float(share or 1.0)
         except ValueError:
             raise StyleError(
-                _("{share!r} is no share of a style; mix them like this: great-wave:0.6,udnie:0.4").format(share=share)
+                _("{share!r} is not a share of a style; mix styles like this: great-wave:0.6,udnie:0.4").format(
+                    share=share
+                )
             ) from None
     if not all(0 < weight < math.inf for weight in weights.values()):
         raise StyleError(
-            _("The shares of the styles in {text!r} must be above 0; leave out what is not wanted.").format(text=text)
+            _("The shares of the styles in {text!r} must be above 0; leave out the styles you do not want.").format(
+                text=text
+            )
         )
     total = sum(weights.values())
     return {style: weight / total for style, weight in weights.items()}
@@ -71,7 +75,7 @@ def _named(name: str, styles: dict[str, Style]) -> Style:
         return styles[name]
     if not styles:
         raise StyleError(
-            _("There is no style called {name!r}, and none is installed at all; run install.py again.").format(
+            _("There is no style called {name!r}, because no style is installed; run install.py again.").format(
                 name=name
             )
         )
