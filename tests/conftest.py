@@ -68,7 +68,7 @@ def photos_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_engine():
-    """Starts this checkout's engine in a process of its own."""
+    """A function that starts a worker with this checkout's engine."""
     from plugin.engine.process.remote import RemoteEngine, start_worker
 
     def start(*arguments: Path | str) -> RemoteEngine:
@@ -80,7 +80,7 @@ def start_engine():
 
 @pytest.fixture(scope="session")
 def remote(start_engine):
-    """The engine in a process of its own."""
+    """An engine in a worker process."""
     engine = start_engine()
     yield engine
     engine.close()
@@ -123,7 +123,7 @@ def half_flat_photo():
 
 @pytest.fixture(scope="session")
 def read_photo():
-    """Reads a picture as a tensor [1, 3, h, w] in 0..1, at most so many pixels a side."""
+    """A function that reads a picture as a tensor [1, 3, h, w] in 0..1, of at most ``size`` pixels a side."""
     torch = pytest.importorskip("torch")
     from PIL import Image
 

@@ -17,7 +17,7 @@ from nst_core.base.language import _
 RESERVED_BYTES = 256 * 2**20
 MEMINFO = Path("/proc/meminfo")
 CONTROL_GROUP = Path("/sys/fs/cgroup")
-# For the picture, the network's input and output, and their mixtures. The network itself needs more.
+# For the picture, the network's input and output, and their mixtures, in addition to what the network itself needs.
 PICTURE_BYTES_PER_PIXEL = 96
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
@@ -85,7 +85,7 @@ def keep_freed_memory() -> None:
     mallopt = _glibc("mallopt")
     if mallopt:
         mallopt(M_ARENA_MAX, 1)  # one arena: the other threads can use what one thread frees
-        mallopt(M_MMAP_MAX, 0)  # so glibc keeps large blocks too
+        mallopt(M_MMAP_MAX, 0)  # large blocks come from the heap too, which keeps them
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 

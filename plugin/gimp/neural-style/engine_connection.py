@@ -122,8 +122,8 @@ def _find_packages(environment: installation.Installation) -> None:
         if str(environment.site_packages) not in sys.path:
             sys.path.insert(1, str(environment.site_packages))
         return
-    # Only our packages, of which the filter uses modules written in Python. The environment's other packages are
-    # compiled for another version, and must not hide those that this Python may have.
+    # Only our packages: the filter uses modules of them that are written in Python. The environment's other packages
+    # are compiled for another version, and must not hide those that this Python may have.
     for name in PACKAGES:
         if name in sys.modules:
             continue

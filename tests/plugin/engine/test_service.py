@@ -1,4 +1,4 @@
-"""The engine for a host without arrays, in its own process and in another one."""
+"""The engine in its host's process and in another one."""
 
 from dataclasses import replace
 
@@ -29,14 +29,14 @@ def negative(tmp_path_factory):
     return {read_styles(path)[0]: 1.0}
 
 
-@pytest.fixture(params=["here", "elsewhere"])
-def service(request):
-    """An engine, wherever it runs."""
-    return LocalEngine() if request.param == "here" else request.getfixturevalue("remote")
+@pytest.fixture(params=["local", "remote"])
+def engine(request):
+    """An engine of either kind."""
+    return LocalEngine() if request.param == "local" else request.getfixturevalue("remote")
 
 
 def raw(pixels: np.ndarray, mask: np.ndarray | None = None) -> RawPicture:
-    """As a host has it."""
+    """Return the pixels as a host sends them."""
     height, width, channels = pixels.shape
     data = None if mask is None else mask.tobytes()
     return RawPicture(width, height, channels, pixels.tobytes(), data, pixels.dtype == np.uint8)
@@ -47,139 +47,139 @@ def floats(picture: RawPicture, like: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def opened(service):
-    """Opens layers, and closes them in the end."""
+def opened(engine):
+    """A function that opens layers, which the test's end closes."""
     numbers = []
 
     def open_layer(pixels: np.ndarray, mask: np.ndarray | None = None, grey: bool = False):
-        numbers.append(service.open_layer(raw(pixels, mask), grey))
+        numbers.append(engine.open_layer(raw(pixels, mask), grey))
         return numbers[-1]
 
     yield open_layer
     for layer in numbers:
-        service.close_layer(layer.number)
+        engine.close_layer(layer.number)
 
 
-def test_it_paints_as_stylize_does(service, negative, noise):
+def test_engine_paints_as_paint_fast_does(engine, negative, noise):
     mask = np.linspace(0, 1, noise.shape[0] * noise.shape[1], dtype=np.float32).reshape(noise.shape[:2])
     settings = FastSettings(stroke_size=150, blend=BlendSettings(70))
-    (painted,) = service.paint([raw(noise, mask)], FastRequest(negative, settings))
+    (painted,) = engine.paint([raw(noise, mask)], FastRequest(negative, settings))
     assert (floats(painted.picture, noise) == paint_fast(Picture(noise, mask), negative, settings).pixels).all()
     assert "inference" in painted.seconds and painted.notes == []
-    # Without alpha, as a host reads a layer that has none, it is as with an alpha of 1.
+    # A host reads a layer without alpha as three channels, which is the same as an alpha of 1.
     noise[..., 3] = 1
-    with_alpha, without = service.paint([raw(noise), raw(noise[..., :3])], FastRequest(negative, settings))
+    with_alpha, without = engine.paint([raw(noise), raw(noise[..., :3])], FastRequest(negative, settings))
     assert bytes(with_alpha.picture.data) == bytes(without.picture.data)
 
 
-def test_a_picture_of_eight_bits_comes_back_in_eight_bits(service, negative, noise):
+def test_eight_bit_picture_stays_eight_bit(engine, negative, noise):
     pixels, mask = (
         (noise * 255).astype(np.uint8),
         np.arange(noise[..., 0].size).reshape(noise.shape[:2]).astype(np.uint8),
     )
-    (painted,) = service.paint([raw(pixels, mask)], FastRequest(negative, FastSettings(blend=BlendSettings(70))))
+    (painted,) = engine.paint([raw(pixels, mask)], FastRequest(negative, FastSettings(blend=BlendSettings(70))))
     picture = Picture(pixels / np.float32(255), mask / np.float32(255))
     expected = paint_fast(picture, negative, FastSettings(blend=BlendSettings(70))).pixels
     assert painted.picture.eight_bits and (painted.picture.width, painted.picture.height) == (51, 37)
-    got = np.frombuffer(painted.picture.data, np.uint8).reshape(pixels.shape)
-    assert np.abs(got - expected * 255).max() <= 0.501
+    values = np.frombuffer(painted.picture.data, np.uint8).reshape(pixels.shape)
+    assert np.abs(values - expected * 255).max() <= 0.501
     unselected = (mask == 0) | (pixels[..., 3] == 0)
-    assert (got[unselected] == pixels[unselected]).all() and (got[..., 3] == pixels[..., 3]).all()
+    assert (values[unselected] == pixels[unselected]).all() and (values[..., 3] == pixels[..., 3]).all()
 
 
-def test_pictures_that_are_not_begun_are_left_out(service, negative, noise):
-    told = []
+def test_stopping_leaves_out_pictures_not_yet_begun(engine, negative, noise):
+    reports = []
 
-    def tell(progress) -> bool:
-        told.append(progress)
+    def report(progress) -> bool:
+        reports.append(progress)
         return progress.part < 1
 
-    done = service.paint([raw(noise)] * 3, FastRequest(negative, FastSettings()), tell)
+    done = engine.paint([raw(noise)] * 3, FastRequest(negative, FastSettings()), report)
     assert len(done) == 1
-    assert [progress.part for progress in told][-2:] == [0, 1]
-    fractions = [progress.fraction for progress in told]
+    assert [progress.part for progress in reports][-2:] == [0, 1]
+    fractions = [progress.fraction for progress in reports]
     assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1 / 3)
 
 
-def test_a_render_is_shown_as_it_develops(service, noise, slim_weights, opened):
+def test_render_progress_is_shown_on_the_layer(engine, noise, slim_weights, opened):
     pytest.importorskip("torch")
-    # As the eight-bit copy of it: what is shown is of the copy's size, and mixed as the painting will be.
+    # What is shown has the size of the opened layer, and is mixed as the painting will be.
     layer = opened((noise * 255).round().astype(np.uint8))
     recipe = replace(PRESETS["default"], features=str(slim_weights))
-    how = IterativeRequest(raw(noise), recipe, BlendSettings(0.0))
-    told = []
+    request = IterativeRequest(raw(noise), recipe, BlendSettings(0.0))
+    reports = []
 
-    def tell(progress) -> bool:
-        told.append(progress)
+    def report(progress) -> bool:
+        reports.append(progress)
         return progress.iteration < 1
 
-    (painted,) = service.paint([raw(noise)], how, tell, layers=[layer.number])
+    (painted,) = engine.paint([raw(noise)], request, report, layers=[layer.number])
     assert floats(painted.picture, noise) == pytest.approx(noise)  # at a strength of 0
-    (shown,) = (progress for progress in told if progress.iteration)
-    assert shown.preview is None and shown.shown == service.layer_photo(layer.number)
-    assert not any(progress.shown for progress in told if not progress.iteration)
+    (shown,) = (progress for progress in reports if progress.iteration)
+    assert shown.preview is None and shown.shown == engine.layer_photo(layer.number)
+    assert not any(progress.shown for progress in reports if not progress.iteration)
 
 
-def test_what_is_tried_is_mixed(service, negative, opened):
+def test_preview_is_mixed_and_forgotten(engine, negative, opened):
     with Image.open(SAMPLES / "chelsea.jpg") as photo:
         small = np.array(photo.convert("RGB").resize((120, 80)))
     layer = opened(small)
     assert (layer.width, layer.height) == (120, 80)
-    assert service.layer_photo(layer.number) == small.tobytes()
-    trial = service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
-    assert not trial.on_gpu and trial.reason
-    assert service.mix_preview(layer.number, trial.number, BlendSettings(100.0)) == (255 - small).tobytes()
-    assert service.mix_preview(layer.number, trial.number, BlendSettings(0.0)) == small.tobytes()
-    service.forget_preview(layer.number, trial.number)
-    with pytest.raises(Exception, match=str(trial.number)) as told:
-        service.mix_preview(layer.number, trial.number, BlendSettings(100.0))
-    assert told.typename == "KeyError"
+    assert engine.layer_photo(layer.number) == small.tobytes()
+    preview = engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
+    assert not preview.on_gpu and preview.reason
+    assert engine.mix_preview(layer.number, preview.number, BlendSettings(100.0)) == (255 - small).tobytes()
+    assert engine.mix_preview(layer.number, preview.number, BlendSettings(0.0)) == small.tobytes()
+    engine.forget_preview(layer.number, preview.number)
+    with pytest.raises(Exception, match=str(preview.number)) as raised:
+        engine.mix_preview(layer.number, preview.number, BlendSettings(100.0))
+    assert raised.typename == "KeyError"
 
 
-def test_selection_transparency_and_grey_are_shown(service, negative, opened, noise):
+def test_preview_shows_selection_transparency_and_grey(engine, negative, opened, noise):
     pixels, mask = (noise * 255).astype(np.uint8), np.zeros(noise.shape[:2], np.uint8)
     mask[:, 20:] = 255
     layer = opened(pixels, mask, grey=True)
-    trial = service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
+    preview = engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     photo = pixels.astype(np.float32) / 255
     painted = paint_fast(Picture(photo), negative).pixels[..., :3]
     mixed = composite(Picture(photo, mask / np.float32(255)), painted, BlendSettings(60, keep_colors=True))
     assert (
-        service.mix_preview(layer.number, trial.number, BlendSettings(60, keep_colors=True))
+        engine.mix_preview(layer.number, preview.number, BlendSettings(60, keep_colors=True))
         == opaque(greyed(mixed)).tobytes()
     )
 
 
-def test_a_large_layer_is_shown_small_or_in_part(service, negative, opened):
+def test_large_layer_is_shown_small_or_in_part(engine, negative, opened):
     with Image.open(SAMPLES / "coffee.jpg") as photo:
         large = np.array(photo.convert("RGB").resize((1500, 1000)))
     assert large.shape[0] * large.shape[1] > 2 * WORKING_PIXELS
     layer = opened(large)
     assert layer.width * layer.height == pytest.approx(PROXY_PIXELS, rel=0.01)
-    shown = np.frombuffer(service.layer_photo(layer.number, (300, 200)), np.uint8).reshape(layer.height, layer.width, 3)
+    shown = np.frombuffer(engine.layer_photo(layer.number, (300, 200)), np.uint8).reshape(layer.height, layer.width, 3)
     part = large[200:, 300:][: layer.height, : layer.width]
     assert (shown == part).all()
-    trial = service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
-    assert service.mix_preview(layer.number, trial.number, BlendSettings(100.0)) == (255 - part).tobytes()
+    preview = engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
+    assert engine.mix_preview(layer.number, preview.number, BlendSettings(100.0)) == (255 - part).tobytes()
     whole, sketch = (
-        service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), sketch, Stopper())
+        engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), sketch, Stopper())
         for sketch in (False, True)
     )
-    small = np.frombuffer(service.layer_photo(layer.number), np.uint8).astype(int)
-    for trial in (whole, sketch):
-        mixed = np.frombuffer(service.mix_preview(layer.number, trial.number, BlendSettings(100.0)), np.uint8)
+    small = np.frombuffer(engine.layer_photo(layer.number), np.uint8).astype(int)
+    for preview in (whole, sketch):
+        mixed = np.frombuffer(engine.mix_preview(layer.number, preview.number, BlendSettings(100.0)), np.uint8)
         assert np.abs(mixed - (255 - small)).mean() < 1
 
 
-def test_what_nobody_waits_for_is_stopped(service, negative, opened, noise):
+def test_stopped_preview_raises(engine, negative, opened, noise):
     stopped = Stopper()
     stopped.stop()
     layer = opened((noise * 255).astype(np.uint8))
     with pytest.raises(StoppedError):
-        service.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, stopped)
+        engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, stopped)
 
 
-def test_too_large_a_picture_is_refused(service):
+def test_too_large_picture_is_refused(engine):
     with pytest.raises(StyleError, match="make it smaller"):
-        service.check_pictures(10**12)
-    service.check_pictures(1)
+        engine.check_pictures(10**12)
+    engine.check_pictures(1)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nst_core.base.errors import StyleError
 from nst_core.style_file import PREFIX, read_styles
-from plugin.engine.fast import fast_painting as paint_fast
+from plugin.engine.fast.fast_painting import paint_fast, run_network
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, working_size
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
@@ -33,31 +33,31 @@ def picture(height: int, width: int) -> Picture:
 
 @pytest.mark.parametrize("stroke_size", [50, 100, 137.5, 200])
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (3, 5), (7, 8), (9, 9), (64, 64), (97, 61), (211, 40)])
-def test_any_size_and_aspect(style, size, stroke_size):
-    done = paint_fast.paint_fast(picture(*size), style, FastSettings(stroke_size=stroke_size))
-    assert done.pixels.shape == (*size, 4) and done.pixels.dtype == np.float32
-    assert np.isfinite(done.pixels).all() and done.pixels.min() >= 0 and done.pixels.max() <= 1
+def test_any_size_and_aspect_ratio_is_painted(style, size, stroke_size):
+    result = paint_fast(picture(*size), style, FastSettings(stroke_size=stroke_size))
+    assert result.pixels.shape == (*size, 4) and result.pixels.dtype == np.float32
+    assert np.isfinite(result.pixels).all() and result.pixels.min() >= 0 and result.pixels.max() <= 1
 
 
-def test_it_paints(style, noise):
+def test_painting_differs_from_the_photo(style, noise):
     noise[..., 3] = 1
-    done = paint_fast.paint_fast(Picture(noise), style)
-    assert np.abs(done.pixels - noise)[..., :3].mean() > 0.05
-    assert np.array_equal(paint_fast.paint_fast(Picture(noise), style).pixels, done.pixels)  # and does the same again
+    result = paint_fast(Picture(noise), style)
+    assert np.abs(result.pixels - noise)[..., :3].mean() > 0.05
+    assert np.array_equal(paint_fast(Picture(noise), style).pixels, result.pixels)  # the second run paints the same
 
 
 @pytest.mark.parametrize("stroke_size", [50, 100, 200])
-def test_alpha_stays_and_what_nobody_sees_stays(style, noise, stroke_size):
-    done = paint_fast.paint_fast(Picture(noise), style, FastSettings(stroke_size=stroke_size))
-    assert np.array_equal(done.pixels[..., 3], noise[..., 3])
+def test_alpha_and_transparent_pixels_stay(style, noise, stroke_size):
+    result = paint_fast(Picture(noise), style, FastSettings(stroke_size=stroke_size))
+    assert np.array_equal(result.pixels[..., 3], noise[..., 3])
     hidden = noise[..., 3] == 0
-    assert hidden.any() and np.array_equal(done.pixels[hidden], noise[hidden])
+    assert hidden.any() and np.array_equal(result.pixels[hidden], noise[hidden])
 
 
-def test_strength(style, noise):
+def test_strength_mixes_photo_and_painting(style, noise):
     noise[..., 3] = 1
     whole, half, none = (
-        paint_fast.paint_fast(Picture(noise), style, FastSettings(blend=BlendSettings(strength))).pixels
+        paint_fast(Picture(noise), style, FastSettings(blend=BlendSettings(strength))).pixels
         for strength in (100, 50, 0)
     )
     assert np.array_equal(none, noise)
@@ -67,31 +67,30 @@ def test_strength(style, noise):
 
 
 def blots() -> np.ndarray:
-    """Random soft blots, without a detail that would change with the size: float32 [256, 256, 4]."""
+    """Return random soft blots without detail that would change with the size: float32 [256, 256, 4]."""
     pixels = resample_picture(np.random.default_rng(0).random((32, 32, 4), np.float32), 256, 256)
     pixels[..., 3] = 1
     return pixels
 
 
 def frequency(pixels: np.ndarray) -> float:
-    """The centroid of the power spectrum, in cycles per pixel."""
+    """Compute the centroid of the power spectrum, in cycles per pixel."""
     grey = pixels[..., :3].mean(2)
     power = np.abs(np.fft.fft2((grey - grey.mean()) * np.outer(*[np.hanning(extent) for extent in grey.shape]))) ** 2
     return float((power * np.hypot(*np.meshgrid(*[np.fft.fftfreq(e) for e in grey.shape]))).sum() / power.sum())
 
 
-def test_the_stroke_size_changes_the_strokes():
-    style = find_styles("starry-night")  # all strokes; the Great Wave leaves much of a picture bare
-    found = [
-        frequency(paint_fast.paint_fast(Picture(blots()), style, FastSettings(stroke_size=size)).pixels)
-        for size in (50, 100, 200)
+def test_stroke_size_changes_the_strokes():
+    style = find_styles("starry-night")  # strokes everywhere; the Great Wave leaves much of a picture bare
+    frequencies = [
+        frequency(paint_fast(Picture(blots()), style, FastSettings(stroke_size=size)).pixels) for size in (50, 100, 200)
     ]
-    assert found[0] > 1.1 * found[1] and found[1] > 1.1 * found[2], found
+    assert frequencies[0] > 1.1 * frequencies[1] and frequencies[1] > 1.1 * frequencies[2], frequencies
 
 
 @pytest.mark.parametrize("photo", ["chelsea.jpg", "coffee.jpg", "rocket.jpg"])
-def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch):
-    """As a preview does: the copy's painting and the picture's look alike at the size of a dialog."""
+def test_small_copy_previews_the_large_picture(photo, samples, monkeypatch):
+    """The painting of the copy and that of the picture look alike at the size of a dialog, as a preview must."""
     torch = pytest.importorskip("torch")
     from nst_core.losses.metrics import luminance, ssim
 
@@ -103,9 +102,7 @@ def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch
 
     def alike(name: str, settings: FastSettings) -> float:
         shown, painted = (
-            torch.from_numpy(
-                resample_picture(paint_fast.paint_fast(Picture(p), find_styles(name), settings).pixels, 180, 270)
-            )
+            torch.from_numpy(resample_picture(paint_fast(Picture(p), find_styles(name), settings).pixels, 180, 270))
             for p in (copy, opened)
         )
         return ssim(*(luminance(p[..., :3].permute(2, 0, 1)) for p in (shown, painted)))
@@ -116,17 +113,17 @@ def test_a_small_copy_shows_what_the_picture_becomes(photo, samples, monkeypatch
 
 
 @pytest.mark.parametrize("stroke_size", [50, 100, 200])
-def test_a_picture_of_the_working_size_has_strokes_of_full_resolution(style, noise, stroke_size):
+def test_full_resolution_changes_nothing_at_the_working_size(style, noise, stroke_size):
     noise[..., 3] = 1
     painted = [
-        paint_fast.paint_fast(Picture(noise), style, FastSettings(stroke_size=stroke_size, full_resolution=full))
+        paint_fast(Picture(noise), style, FastSettings(stroke_size=stroke_size, full_resolution=full))
         for full in (False, True)
     ]
     assert np.array_equal(painted[0].pixels, painted[1].pixels)
 
 
 @pytest.mark.parametrize("stroke_size", [50, 100, 200])
-def test_strokes_are_relative_to_the_picture(stroke_size):
+def test_working_size_is_relative_to_the_picture(stroke_size):
     settings = FastSettings(stroke_size=stroke_size)
     sizes = [working_size(2 * extent, 3 * extent, settings) for extent in (500, 1000, 3000)]
     assert len(set(sizes)) == 1
@@ -135,7 +132,7 @@ def test_strokes_are_relative_to_the_picture(stroke_size):
     assert working_size(2000, 3000, in_pixels) == (2000 * 100 // stroke_size, 3000 * 100 // stroke_size)
 
 
-def test_a_painting_can_be_stopped(style):
+def test_painting_can_be_stopped(style):
     class Impatient(Stopper):
         def on_stop(self, action):
             super().on_stop(action)
@@ -143,20 +140,20 @@ def test_a_painting_can_be_stopped(style):
             self.timer.start()
 
     with pytest.raises(StoppedError):
-        paint_fast.paint_fast(picture(1024, 1024), style, stopper=Impatient())
+        paint_fast(picture(1024, 1024), style, stopper=Impatient())
     stopped = Stopper()
     stopped.stop()
     with pytest.raises(StoppedError):
-        paint_fast.paint_fast(picture(16, 16), style, stopper=stopped)
-    assert paint_fast.paint_fast(picture(16, 16), style).pixels.shape == (16, 16, 4)  # the session is none the worse
+        paint_fast(picture(16, 16), style, stopper=stopped)
+    assert paint_fast(picture(16, 16), style).pixels.shape == (16, 16, 4)  # the session still works
 
 
-def test_large_strokes_are_more_than_an_enlargement(style):
+def test_large_strokes_keep_the_photos_edges(style):
     """A step in the photo is steeper than in the small painting enlarged."""
     pixels = np.ones((160, 160, 4), np.float32)
     pixels[:, :75, :3] = 0.05
-    large = paint_fast.paint_fast(Picture(pixels), style, FastSettings(stroke_size=200)).pixels
-    small = paint_fast.paint_fast(Picture(resample_picture(pixels, 80, 80)), style).pixels
+    large = paint_fast(Picture(pixels), style, FastSettings(stroke_size=200)).pixels
+    small = paint_fast(Picture(resample_picture(pixels, 80, 80)), style).pixels
     inner = (slice(20, -20), slice(65, 85), slice(0, 3))
     steepest, plainly = (
         np.abs(np.diff(painted[inner], axis=1)).max((1, 2)).mean()
@@ -165,23 +162,23 @@ def test_large_strokes_are_more_than_an_enlargement(style):
     assert steepest > 1.25 * plainly
 
 
-def test_the_trained_stroke_size_is_the_bare_network(style, noise):
+def test_stroke_size_100_is_the_bare_network(style, noise):
     noise[..., 3] = 1
-    done = paint_fast.paint_fast(Picture(noise), style, FastSettings(stroke_size=100, device="cpu"))
+    result = paint_fast(Picture(noise), style, FastSettings(stroke_size=100, device="cpu"))
     (chosen,) = style
-    session = provider.open_session(chosen.path, done.provider)
-    bare = paint_fast.run_network(session, noise[..., :3], np.ones((1, 1), np.float32))
-    assert np.array_equal(done.pixels[..., :3], bare)
+    session = provider.open_session(chosen.path, result.provider)
+    bare = run_network(session, noise[..., :3], np.ones((1, 1), np.float32))
+    assert np.array_equal(result.pixels[..., :3], bare)
 
 
-def test_a_run_gives_its_memory_back(style):
+def test_run_gives_its_memory_back(style):
     (chosen,) = style
-    # In a process of its own, whose memory is not what other tests have left.
+    # A process of its own has no memory left over from other tests.
     code = """
 import sys, numpy as np, psutil
 from pathlib import Path
 from plugin.engine.machine import provider
-from plugin.engine.fast import fast_painting as paint_fast
+from plugin.engine.fast.fast_painting import run_network
 
 def used():
     return psutil.Process().memory_info().rss
@@ -189,29 +186,29 @@ def used():
 session = provider.open_session(Path(sys.argv[1]), provider.Provider(provider.CPU, "asked for"))
 rgb = np.random.default_rng(0).random((512, 512, 3), np.float32)
 before = used()
-paint_fast.run_network(session, rgb, np.ones((1, 1), np.float32))
+run_network(session, rgb, np.ones((1, 1), np.float32))
 left = used() - before
 session.run(["styled"], {"image": rgb.transpose(2, 0, 1)[None]})  # as ONNX Runtime does by itself
 print(left, used() - before)
 """
-    done = subprocess.run([sys.executable, "-c", code, str(chosen.path)], capture_output=True, text=True, check=True)
-    left, kept = map(int, done.stdout.split())
+    result = subprocess.run([sys.executable, "-c", code, str(chosen.path)], capture_output=True, text=True, check=True)
+    left, kept = map(int, result.stdout.split())
     assert kept > 40 * 2**20 and left < kept / 2
 
 
 @pytest.mark.parametrize("stroke_size", [49.9, 200.1, 0, -100, float("nan"), float("inf")])
-def test_a_stroke_size_out_of_range_is_refused(stroke_size):
+def test_stroke_size_out_of_range_is_refused(stroke_size):
     with pytest.raises(StyleError, match="from 50 to 200"):
         FastSettings(stroke_size=stroke_size)
 
 
-def test_it_says_who_ran_it_and_how_long(style):
-    done = paint_fast.paint_fast(picture(32, 32), style, FastSettings(device="cpu"))
-    assert done.provider == provider.Provider(provider.CPU, "the CPU was asked for")
-    assert done.seconds["total"] == pytest.approx(sum(v for k, v in done.seconds.items() if k != "total"), abs=1e-3)
+def test_result_has_provider_and_seconds(style):
+    result = paint_fast(picture(32, 32), style, FastSettings(device="cpu"))
+    assert result.provider == provider.Provider(provider.CPU, "the CPU was asked for")
+    assert result.seconds["total"] == pytest.approx(sum(v for k, v in result.seconds.items() if k != "total"), abs=1e-3)
 
 
-def test_without_a_gpu_the_reason_is_told(style):
+def test_missing_gpu_is_explained(style):
     if provider.cuda_problem(next(iter(style)).path) is None:
         pytest.skip("this machine has a GPU that works")
     chosen = provider.choose_provider("auto", next(iter(style)).path)
@@ -222,54 +219,54 @@ def test_without_a_gpu_the_reason_is_told(style):
         provider.choose_provider("tpu", next(iter(style)).path)
 
 
-def test_a_gpu_that_does_not_work_is_told_and_none_is_not(style, monkeypatch):
-    """As on a machine with a driver and ONNX Runtime for CUDA, but where the trial run does not succeed."""
+def test_only_a_broken_gpu_gives_a_note(style, monkeypatch):
+    """Imitate a machine with a driver and ONNX Runtime for CUDA, on which the trial run fails."""
     path = next(iter(style)).path
     monkeypatch.setattr(provider, "cuda_problem", lambda model: "the trial run on the GPU failed (no memory)")
     monkeypatch.setattr(provider, "nvidia_driver", lambda: True)
     monkeypatch.setattr(provider.ort, "get_available_providers", lambda: [provider.CUDA, provider.CPU])
-    (note,) = paint_fast.paint_fast(picture(16, 16), style).notes
+    (note,) = paint_fast(picture(16, 16), style).notes
     assert "the trial run on the GPU failed (no memory)" in note and note.count(".") == 1
     assert provider.choose_provider("auto", path).fell_back
     monkeypatch.setattr(provider, "nvidia_driver", lambda: False)
-    assert paint_fast.paint_fast(picture(16, 16), style).notes == []
+    assert paint_fast(picture(16, 16), style).notes == []
 
 
-def test_a_picture_too_large_is_one_sentence(style, monkeypatch):
+def test_too_large_picture_is_refused_in_one_sentence(style, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
     with pytest.raises(StyleError, match=r"0\.2 megapixels.*make it smaller .at most 0\.[01]"):
-        paint_fast.paint_fast(picture(500, 500), style)
+        paint_fast(picture(500, 500), style)
 
 
-def test_memory_is_that_of_the_size_at_which_the_network_works(style, monkeypatch):
+def test_memory_check_counts_padded_pixels(style, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
-    paint_fast.paint_fast(picture(300, 400), style, FastSettings(stroke_size=100))
+    paint_fast(picture(300, 400), style, FastSettings(stroke_size=100))
     with pytest.raises(StyleError, match=r"at a stroke size of 50 % has 0\.1 megapixels.*at most 0\.0 megapixels"):
-        paint_fast.paint_fast(picture(300, 400), style, FastSettings(stroke_size=50))
+        paint_fast(picture(300, 400), style, FastSettings(stroke_size=50))
     with pytest.raises(StyleError, match=r"The picture has 0\.2 megapixels"):
-        paint_fast.paint_fast(picture(480, 480), style)
-    paint_fast.paint_fast(picture(480, 480), style, FastSettings(stroke_size=200))
+        paint_fast(picture(480, 480), style)
+    paint_fast(picture(480, 480), style, FastSettings(stroke_size=200))
 
 
-def test_memory_is_that_of_the_working_size(style, monkeypatch):
+def test_memory_check_uses_the_working_size(style, monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
     monkeypatch.setattr("plugin.engine.fast.fast_settings.WORKING_PIXELS", 120_000)
-    paint_fast.paint_fast(picture(480, 480), style)
+    paint_fast(picture(480, 480), style)
     with pytest.raises(StyleError, match=r"The picture with strokes at full resolution has 0\.2 megapixels"):
-        paint_fast.paint_fast(picture(480, 480), style, FastSettings(full_resolution=True))
+        paint_fast(picture(480, 480), style, FastSettings(full_resolution=True))
 
 
 def test_progress_runs_to_the_end(style):
     seen = []
-    paint_fast.paint_fast(picture(16, 16), style, progress=lambda p: seen.append(p.fraction) or True)
+    paint_fast(picture(16, 16), style, progress=lambda p: seen.append(p.fraction) or True)
     assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1
 
 
 @pytest.mark.parametrize(
     ("stroke_size", "side", "full"), [(50, 768, True), (100, 1536, True), (200, 1536, True), (100, 2048, False)]
 )
-def test_the_memory_estimate_holds(style, stroke_size, side, full):
-    """The peak of a real run, with memory kept as hosts have it, stays below the estimate, which is not idle either."""
+def test_memory_estimate_holds(style, stroke_size, side, full):
+    """The peak of a real run, with memory kept as in hosts, is below the estimate, and not far below."""
     script = """
 import sys
 import threading
@@ -297,7 +294,7 @@ print((peak_rss_mib() - before) * 2**20 / side**2)
     assert 0.4 * estimate < peak <= estimate
 
 
-def test_the_fast_path_never_imports_torch():
+def test_fast_way_never_imports_torch():
     script = (
         "import sys, numpy as np\n"
         "from plugin.engine.fast import fast_painting, style_library\n"
@@ -312,7 +309,7 @@ def test_the_fast_path_never_imports_torch():
 
 @pytest.fixture
 def dimmers(tmp_path):
-    """Three styles in two files: they dim the picture to 20 %, 80 % and 50 %."""
+    """Three styles in two files, which dim the picture to 20 %, 80 % and 50 %."""
     for name, factors in (("two", (0.2, 0.8)), ("one", (0.5,))):
         table = onnx.numpy_helper.from_array(np.array(factors, np.float32)[:, None], "factors")
         default = onnx.numpy_helper.from_array(np.eye(1, len(factors), dtype=np.float32), "style_weights")
@@ -343,9 +340,9 @@ def dimmers(tmp_path):
     ("shares", "factor"),
     [((1, 0, 0), 0.2), ((0, 1, 0), 0.8), ((0.5, 0.5, 0), 0.5), ((0.25, 0.25, 0.5), 0.5), ((0, 0.4, 0.6), 0.62)],
 )
-def test_a_mixture_takes_each_style_by_its_share(dimmers, noise, shares, factor):
+def test_mixture_weighs_each_style_by_its_share(dimmers, noise, shares, factor):
     """Within one file and across files."""
     noise[..., 3] = 1
     mixture = {style: share for style, share in zip(dimmers, shares, strict=True) if share}
-    done = paint_fast.paint_fast(Picture(noise), mixture)
-    np.testing.assert_allclose(done.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)
+    result = paint_fast(Picture(noise), mixture)
+    np.testing.assert_allclose(result.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)

@@ -1,9 +1,9 @@
-"""Other sizes of a picture, and what a painting gains from the photo when it is enlarged."""
+"""What a painting gains from the photo when it is enlarged."""
 
 import numpy as np
 import pytest
 
-from plugin.engine.imaging import bands as parallel
+from plugin.engine.imaging import bands
 from plugin.engine.imaging.detail import enlarge_painting
 from plugin.engine.imaging.resampling import resample_picture
 
@@ -11,7 +11,7 @@ SIZE = 96
 
 
 def clouds(seed: int, cell: int) -> np.ndarray:
-    """Random grey blots of about ``cell`` pixels: [SIZE, SIZE, 3] in 0..1."""
+    """Return random grey blots of about ``cell`` pixels: [SIZE, SIZE, 3] in 0..1."""
     grey = np.random.default_rng(seed).random((SIZE // cell, SIZE // cell, 1), np.float32)
     return resample_picture(grey, SIZE, SIZE).repeat(3, axis=2)
 
@@ -21,29 +21,12 @@ def half(picture: np.ndarray) -> np.ndarray:
 
 
 def finest(picture: np.ndarray) -> np.ndarray:
-    """What a picture of half the size does not hold, flattened."""
+    """Return the detail that a picture of half the size lacks, flattened."""
     return (picture - resample_picture(half(picture), *picture.shape[:2])).ravel()
 
 
-def test_the_size_it_has_changes_nothing():
-    picture = clouds(0, 4)
-    assert resample_picture(picture, SIZE, SIZE) is picture
-
-
-def test_reducing_averages_and_stays_in_range():
-    stripes = np.zeros((SIZE, SIZE, 3), np.float32)
-    stripes[:, ::2] = 1
-    np.testing.assert_allclose(half(stripes)[:, 4:-4], 0.5, atol=0.02)  # every other column would be all 0 or all 1
-    edge = np.zeros((SIZE, SIZE, 3), np.float32)
-    edge[:, 31:] = 1
-    for height, width in ((17, 40), (150, 190)):
-        out = resample_picture(edge, height, width)
-        assert out.shape == (height, width, 3) and out.dtype == np.float32
-        assert out.min() == 0 and out.max() == 1 and out.mean() == pytest.approx(edge.mean(), abs=0.01)
-
-
 @pytest.mark.parametrize("contrast", [0.6, -0.6])
-def test_an_edge_of_the_photo_is_crisp_and_has_no_halo(contrast):
+def test_photo_edge_is_crisp_without_halo(contrast):
     photo = np.full((SIZE, SIZE, 3), 0.1, np.float32)
     photo[:, 45:] = 0.9
     seen = half(photo)
@@ -55,7 +38,7 @@ def test_an_edge_of_the_photo_is_crisp_and_has_no_halo(contrast):
     assert out.min() >= painted.min() - 1e-6 and out.max() <= painted.max() + 1e-6
 
 
-def test_fine_detail_returns_where_the_painting_follows_the_photo_only():
+def test_detail_is_added_only_where_the_painting_follows_the_photo():
     photo = np.clip(clouds(1, 8) * 0.8 + 0.1 + np.random.default_rng(2).normal(0, 0.03, (SIZE, SIZE, 1)), 0, 1)
     photo = photo.astype(np.float32)
     seen = half(photo)
@@ -64,18 +47,18 @@ def test_fine_detail_returns_where_the_painting_follows_the_photo_only():
     assert gained[0] > 0.7 and abs(gained[1]) < 0.3
 
 
-def test_what_is_done_in_bands_has_no_seams(monkeypatch):
+def test_bands_leave_no_seams(monkeypatch):
     photo = np.random.default_rng(7).random((SIZE + 1, SIZE, 3), np.float32) * 0.4 + clouds(8, 8)[:1] * 0.6
     seen = resample_picture(photo, 61, SIZE // 2)
     painted = np.clip(0.8 * seen + 0.2 * clouds(9, 4)[:61, : SIZE // 2, ::-1], 0, 1)
     whole = seen, enlarge_painting(painted, seen, photo)
-    monkeypatch.setattr(parallel, "BAND_PIXELS", 10 * SIZE)
+    monkeypatch.setattr(bands, "BAND_PIXELS", 10 * SIZE)
     in_bands = resample_picture(photo, 61, SIZE // 2), enlarge_painting(painted, seen, photo)
     for one, other in zip(whole, in_bands, strict=True):
         assert np.abs(one - other).max() < 1 / 255
 
 
-def test_strokes_of_the_painting_alone_stay():
+def test_strokes_stay_on_a_flat_photo():
     photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
     painted = half(clouds(4, 8))
     plain = resample_picture(painted, SIZE, SIZE)
@@ -84,14 +67,14 @@ def test_strokes_of_the_painting_alone_stay():
     assert np.abs(np.diff(out, axis=1)).mean() > np.abs(np.diff(plain, axis=1)).mean()
 
 
-def test_little_is_changed_where_little_is_enlarged():
+def test_small_enlargement_changes_little():
     photo = clouds(5, 8)
     seen = resample_picture(photo, SIZE - 1, SIZE - 1)
     painted = 1 - seen
     assert np.abs(enlarge_painting(painted, seen, photo) - resample_picture(painted, SIZE, SIZE)).max() < 0.02
 
 
-def test_the_grain_of_a_painting_does_not_become_lumps_and_its_edges_stay():
+def test_grain_is_smoothed_and_edges_stay():
     photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
     step = np.zeros((SIZE // 2, SIZE // 2, 3), np.float32)
     step[:, 24:] = 0.4

@@ -6,7 +6,7 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import LUMA, Picture, composite, network_input, recolour
 
 
-def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
+def test_strength_mixes_photo_and_painting_linearly(noise):
     noise[..., 3] = 1
     styled = 1 - noise[..., :3]
     assert np.array_equal(composite(Picture(noise), styled, BlendSettings(0)), noise)
@@ -15,7 +15,7 @@ def test_strength_zero_is_the_picture_and_hundred_the_style(noise):
     np.testing.assert_allclose(half[..., :3], 0.5, atol=1e-6)
 
 
-def test_alpha_stays_and_what_nobody_sees_stays(noise):
+def test_composite_keeps_alpha_and_transparent_pixels(noise):
     out = composite(Picture(noise), np.zeros_like(noise[..., :3]), BlendSettings(100))
     assert np.array_equal(out[..., 3], noise[..., 3])
     hidden = noise[..., 3] == 0
@@ -23,7 +23,7 @@ def test_alpha_stays_and_what_nobody_sees_stays(noise):
     assert (out[~hidden][:, :3] == 0).all()
 
 
-def test_the_mask_weighs_and_outside_it_every_bit_stays(noise):
+def test_mask_weighs_the_painting_and_keeps_unselected_pixels(noise):
     noise[..., 3] = 1
     mask = np.zeros(noise.shape[:2], np.float32)
     mask[10:20, 10:20], mask[20:30, 10:20] = 1, 0.25
@@ -34,25 +34,25 @@ def test_the_mask_weighs_and_outside_it_every_bit_stays(noise):
     np.testing.assert_allclose(out[mask == 0.25][:, :3], noise[mask == 0.25][:, :3] * 0.75, rtol=1e-6)
 
 
-def test_hidden_colour_does_not_bleed_into_the_network(noise):
+def test_network_input_hides_transparent_colours(noise):
     visible = noise.copy()
     noise[:, 0, :3] = (1, 0, 1)  # fully transparent
     visible[:, 0, :3] = 0
     assert np.array_equal(network_input(Picture(noise)), network_input(Picture(visible)))
 
 
-def test_a_fully_transparent_picture_is_finite():
+def test_network_input_of_a_transparent_picture_is_finite():
     assert np.isfinite(network_input(Picture(np.zeros((4, 4, 4), np.float32)))).all()
 
 
-def test_values_out_of_range_reach_no_network(noise):
+def test_network_input_is_clipped_and_has_no_nan(noise):
     noise[..., 3] = 1
     noise[0, 0, :3] = (np.nan, 7, -3)
     rgb = network_input(Picture(noise))
     assert rgb.min() >= 0 and rgb.max() <= 1 and rgb[0, 0].tolist() == [0, 1, 0]
 
 
-def test_what_is_painted_over_may_be_no_number(noise):
+def test_nan_pixels_are_painted_over(noise):
     noise[..., 3] = 1
     noise[0, 0, :3] = np.nan
     mask = np.ones(noise.shape[:2], np.float32)
@@ -62,7 +62,7 @@ def test_what_is_painted_over_may_be_no_number(noise):
         assert composite(Picture(noise, chosen), painted, BlendSettings(100))[0, 0].tolist() == [0.25, 0.25, 0.25, 1]
 
 
-def test_what_is_no_picture_is_refused():
+def test_arrays_of_the_wrong_kind_are_refused():
     with pytest.raises(TypeError):
         Picture(np.zeros((4, 4, 3), np.float32))
     with pytest.raises(TypeError):
@@ -71,9 +71,9 @@ def test_what_is_no_picture_is_refused():
         Picture(np.zeros((0, 4, 4), np.float32))
 
 
-def test_kept_colours_are_the_photos_and_the_luminance_is_the_paintings(noise):
+def test_keep_colors_takes_luminance_of_painting_and_chroma_of_photo(noise):
     noise[..., 3] = 1
-    photo, styled = noise[..., :3] * 0.2 + 0.4, noise[::-1, ::-1, :3] * 0.2 + 0.4  # so that no colour leaves the gamut
+    photo, styled = noise[..., :3] * 0.2 + 0.4, noise[::-1, ::-1, :3] * 0.2 + 0.4  # keeps all colours in the gamut
     kept = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, BlendSettings(100, keep_colors=True))[..., :3]
     np.testing.assert_allclose(kept @ LUMA, styled @ LUMA, atol=1e-6)
     # I and Q of YIQ, the two signals that carry the colour (ITU-R BT.601's primaries, NTSC 1953)
@@ -83,7 +83,7 @@ def test_kept_colours_are_the_photos_and_the_luminance_is_the_paintings(noise):
     np.testing.assert_allclose(half, (kept + photo) / 2, atol=1e-6)
 
 
-def test_a_kept_colour_that_is_too_strong_fades_and_keeps_its_hue():
+def test_recolour_fades_impossible_colours_and_keeps_their_hue():
     photo = np.array([[[1, 0, 0], [0, 0, 1], [0, 0.5, 0], [0, 0, 0]]], np.float32)
     for grey in (0.0, 0.1, 0.5, 0.95, 1.0):
         kept = recolour(photo, np.full_like(photo, grey))
@@ -94,7 +94,7 @@ def test_a_kept_colour_that_is_too_strong_fades_and_keeps_its_hue():
             assert direction @ wanted >= np.linalg.norm(direction) * np.linalg.norm(wanted) - 1e-6
 
 
-def test_kept_colours_of_a_grey_or_broken_picture_are_grey(noise):
+def test_recolour_of_a_grey_photo_is_grey_and_finite(noise):
     grey = np.repeat(noise[..., :1], 3, axis=2)
     kept = recolour(grey, noise[..., :3])
     np.testing.assert_allclose(kept, np.repeat((noise[..., :3] @ LUMA)[..., None], 3, axis=2), atol=1e-6)

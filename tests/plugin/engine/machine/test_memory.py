@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-# Pages taken from the system by the second of two rounds that take, write and free the same blocks, which are smaller
-# than those for which NumPy asks for large pages.
+# Prints the pages that the system hands out to the second of two rounds that allocate, write and free the same blocks.
+# The blocks are smaller than those for which NumPy asks for large pages.
 PAGES = """
 import resource, sys
 import numpy as np
@@ -25,7 +25,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-# Memory of this process, in MiB: with blocks freed between others that are not, and after a check that failed.
+# Prints this process's memory in MiB: with blocks freed between blocks in use, and after a failed check.
 BETWEEN = """
 from pathlib import Path
 import numpy as np
@@ -44,8 +44,8 @@ except TooLargeError:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
-def test_freed_memory_is_taken_again():
-    """Where it is to be kept, and so in the command line."""
+def test_freed_memory_is_reused():
+    """Freed memory is reused after keep_freed_memory, which the command line calls too."""
     kept, after_command, given_back = (
         int(subprocess.run([sys.executable, "-c", PAGES, way], capture_output=True, check=True).stdout.split()[-1])
         for way in ("keep", "command", "give back")
@@ -54,7 +54,7 @@ def test_freed_memory_is_taken_again():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such setting")
-def test_freed_memory_goes_back_where_memory_is_short():
-    told = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, check=True).stdout
-    kept, left = map(int, told.split())
+def test_freed_memory_is_given_back_if_memory_is_short():
+    output = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, check=True).stdout
+    kept, left = map(int, output.split())
     assert kept > left + 100  # of 128 MiB

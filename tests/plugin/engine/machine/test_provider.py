@@ -1,4 +1,4 @@
-"""The trial run on a graphics card (what comes of it: test_stylize.py)."""
+"""The trial run on a GPU (fast/test_fast_painting.py tests its consequences)."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-# As on a machine with a driver and ONNX Runtime for CUDA.
+# Imitates a machine with a driver and ONNX Runtime for CUDA.
 HOST = """
 import sys
 from pathlib import Path
@@ -24,8 +24,8 @@ provider.cuda_problem(Path(sys.argv[1]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a trial ends by itself")
-def test_a_trial_ends_with_its_host(tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_gpu_trial_ends_with_its_host(tmp_path):
     model = tmp_path / "endless.onnx"
     os.mkfifo(model)
     host = subprocess.Popen([sys.executable, "-c", HOST, model], cwd=ROOT)
@@ -38,9 +38,9 @@ def test_a_trial_ends_with_its_host(tmp_path):
 
 
 def wait_for_reader(pipe: Path) -> None:
-    """Return as soon as a process reads the pipe. It then waits for what is written as long as this one lives."""
+    """Return as soon as a process reads the pipe. That process then waits as long as this one lives."""
     for _ in range(600):
-        with suppress(OSError):  # nobody reads it yet
+        with suppress(OSError):  # no process reads it yet
             os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
             return
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""An engine's process that is left for others: who finds it, and when it ends."""
+"""A warm worker: who can join it, and when it ends."""
 
 import ctypes
 import itertools
@@ -27,12 +27,12 @@ from plugin.engine.progress import Stopper
 from tests.conftest import ROOT
 
 pytestmark = [
-    pytest.mark.skipif(not warm_worker.SUPPORTED, reason="engines stay on Linux alone"),
-    # The child does no more than speak over a socket.
+    pytest.mark.skipif(not warm_worker.SUPPORTED, reason="workers stay only on Linux"),
+    # The child only speaks over a socket.
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
 CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
-CLONE_NEWPID = 0x20000000  # of linux/sched.h
+CLONE_NEWPID = 0x20000000  # from linux/sched.h
 only_root = pytest.mark.skipif(
     not warm_worker.SUPPORTED or os.getuid() != 0, reason="only root can become somebody else"
 )
@@ -41,7 +41,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 def host():
-    """The process with which an engine must end."""
+    """The process with which a warm worker must end."""
     with subprocess.Popen(["sleep", "600"]) as process:
         yield process
         process.kill()
@@ -54,7 +54,7 @@ def name(host) -> str:
 
 @pytest.fixture
 def left(start_engine, host, name):
-    """An engine that was left, and stays under ``name``."""
+    """A worker that its host left, and that waits under ``name``."""
     engine = start_engine(CATALOGUES, str(host.pid), name)
     assert engine.check_pictures(1) is None
     engine.leave()
@@ -62,8 +62,8 @@ def left(start_engine, host, name):
     engine.close()
 
 
-def joined(name: str, seconds: float = 20) -> RemoteEngine | None:
-    """The engine that stays under this name, which may just have been left."""
+def join(name: str, seconds: float = 20) -> RemoteEngine | None:
+    """Join the worker of this name, which its host may just have left."""
     deadline = time.monotonic() + seconds
     while not (worker := warm_worker.join_worker(name)) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -75,13 +75,13 @@ def noise_picture(side: int = 40) -> RawPicture:
     return RawPicture(side, side, 3, pixels.tobytes(), None, True)
 
 
-def painted(engine: RemoteEngine, side: int = 40) -> bytes:
-    (done,) = engine.paint([noise_picture(side)], FastRequest(find_styles("great-wave"), FastSettings()))
-    return bytes(done.picture.data)
+def paint(engine: RemoteEngine, side: int = 40) -> bytes:
+    (painted,) = engine.paint([noise_picture(side)], FastRequest(find_styles("great-wave"), FastSettings()))
+    return bytes(painted.picture.data)
 
 
 def ends(process: psutil.Process) -> bool:
-    """Whether it ends, as it must, within two seconds."""
+    """Return whether the process ends within two seconds, as it must."""
     try:
         process.wait(2)
     except psutil.TimeoutExpired:
@@ -89,141 +89,140 @@ def ends(process: psutil.Process) -> bool:
     return True
 
 
-def test_it_works_for_one_after_another(left, remote, name):
+def test_warm_worker_serves_one_host_after_another(left, remote, name):
     for _ in range(3):
-        engine = joined(name)
+        engine = join(name)
         assert engine.pid == left.pid
-        assert painted(engine) == painted(remote)
-        # Nobody else, while it works for somebody.
+        assert paint(engine) == paint(remote)
+        # No other host can join meanwhile.
         assert warm_worker.join_worker(name) is None
         files = left.num_fds()
         engine.leave()
-        with pytest.raises(EngineEndedError):  # for who left it
+        with pytest.raises(EngineEndedError):  # in the host that left it
             engine.require_torch()
-    engine = joined(name)
+    engine = join(name)
     engine.check_pictures(1)
     assert left.num_fds() <= files
 
 
-def test_it_rests_after_a_while(left, remote, name):
-    engine = joined(name)
-    painted(engine, 1000)
+def test_warm_worker_releases_memory_after_a_while(left, remote, name):
+    engine = join(name)
+    paint(engine, 1000)
     used = left.memory_info().rss
     engine.leave()
-    # Somebody who comes by is no reason not to.
+    # A connection that is no host does not prevent it.
     time.sleep(1)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"\0{name}")
     time.sleep(warm_worker.RELEASE_SECONDS + 1)
     assert left.memory_info().rss < used - 30 * 2**20
-    assert painted(joined(name)) == painted(remote)
+    assert paint(join(name)) == paint(remote)
 
 
-def test_it_is_in_nobodys_way(left, remote, name):
-    """A new one that is left beside one that stays is too many."""
+def test_second_worker_of_a_name_ends(left, remote, name):
     other = start_worker([sys.executable, "-c", _program(), CATALOGUES, *_place(left)])
-    assert painted(other) == painted(remote)
+    assert paint(other) == paint(remote)
     second = psutil.Process(other.pid)
     other.leave()
     assert ends(second) and left.is_running()
-    assert joined(name)
+    assert join(name)
 
 
-def test_one_can_be_started_for_others(host, name, remote):
+def test_start_warm_worker_starts_one_for_other_hosts(host, name, remote):
     start_warm_worker([sys.executable, "-c", _program(), CATALOGUES, str(host.pid), name])
-    engine = joined(name, 60)
-    assert engine and painted(engine) == painted(remote)
+    engine = join(name, 60)
+    assert engine and paint(engine) == paint(remote)
     process = psutil.Process(engine.pid)
     engine.close()
     assert ends(process)
 
 
-@pytest.mark.parametrize("way", ["its host ends", "somebody goes without a word", "nobody comes"])
-def test_it_ends(start_engine, host, name, monkeypatch, way):
-    if way == "nobody comes":
+@pytest.mark.parametrize("way", ["GIMP ends", "its host ends", "no host joins"])
+def test_warm_worker_ends(start_engine, host, name, monkeypatch, way):
+    if way == "no host joins":
         monkeypatch.setenv(warm_worker.STAY_VARIABLE, "1")
     began = time.monotonic()
     engine = start_engine(CATALOGUES, str(host.pid), name)
     engine.leave()
     process = psutil.Process(engine.pid)
     assert process.is_running()
-    if way == "its host ends":
+    if way == "GIMP ends":
         time.sleep(0.2)
         assert process.is_running()
         host.kill()
-    elif way == "somebody goes without a word":
-        joined(name).close()
+    elif way == "its host ends":
+        join(name).close()
     assert ends(process)
-    if way == "nobody comes":
+    if way == "no host joins":
         assert time.monotonic() - began > 1
 
 
-def test_one_that_still_works_does_not_stay(left, name):
-    engine = joined(name)
+def test_busy_worker_does_not_stay(left, name):
+    engine = join(name)
     layer = engine.open_layer(noise_picture(1000), False)
-    wish = PreviewRequest(tuple(find_styles("great-wave").items()), 100.0)
-    threading.Thread(target=_until_it_ends, args=[engine, layer.number, wish], daemon=True).start()
+    request = PreviewRequest(tuple(find_styles("great-wave").items()), 100.0)
+    threading.Thread(target=_preview_until_ended, args=[engine, layer.number, request], daemon=True).start()
     time.sleep(0.3)
     engine.leave()
     assert ends(left)
 
 
-def test_one_that_has_loaded_pytorch_does_not_stay(left, name, slim_weights):
-    engine = joined(name)
+def test_worker_with_pytorch_does_not_stay(left, name, slim_weights):
+    engine = join(name)
     how = IterativeRequest(noise_picture(), replace(PRESETS["default"], features=str(slim_weights)))
     engine.paint([noise_picture()], how, lambda progress: progress.iteration < 1)
     engine.leave()
     assert ends(left)
 
 
-def test_it_ends_at_once_while_a_library_holds_python(host, name, tmp_path):
-    """As some do while they load."""
+def test_worker_ends_at_once_while_a_library_blocks_python(host, name, tmp_path):
+    """Some libraries block Python while they load."""
     program = f"import ctypes, sys; sys.path.insert(0, {str(ROOT)!r})\n"
     program += "from plugin.engine.process import worker\nfrom plugin.engine.service import LocalEngine\n"
     program += "LocalEngine.require_torch = lambda self: ctypes.PyDLL(None).sleep(30)\nworker.main()"
     engine = start_worker([sys.executable, "-c", program, CATALOGUES, str(host.pid), name])
     process = psutil.Process(engine.pid)
     engine.leave()
-    engine = joined(name)
-    threading.Thread(target=_call_in_vain, args=[engine.require_torch], daemon=True).start()
+    engine = join(name)
+    threading.Thread(target=_call_until_ended, args=[engine.require_torch], daemon=True).start()
     time.sleep(0.5)
     began = time.monotonic()
     engine.leave()
-    assert time.monotonic() - began < 5  # nor is it waited for
+    assert time.monotonic() - began < 5  # leaving does not wait for it either
     engine.close()
     assert ends(process)
 
 
-def test_what_it_says_is_heard_by_whom_it_works_for(left, name):
-    engine = joined(name)
+def test_errors_go_to_the_host_that_joined(left, name):
+    engine = join(name)
     engine.check_pictures(1)
     engine._requests.write(b"no message")
     engine._requests.flush()
     with pytest.raises(
         EngineEndedError, match=r"ended unexpectedly \(_pickle.UnpicklingError.*\); try it once more"
-    ) as told:
+    ) as raised:
         engine.require_torch()
-    assert "Traceback" in told.value.printed and "exit code" not in str(told.value)
-    # Whoever comes next finds nobody.
+    assert "Traceback" in raised.value.printed and "exit code" not in str(raised.value)
+    # The next host finds no worker.
     assert ends(left) and warm_worker.join_worker(name) is None
 
 
 @pytest.mark.parametrize("who", ["another user", "a sandbox"])
 @only_root
-def test_it_works_for_nobody_else(left, name, who):
-    assert _as_somebody_else(who, lambda: _is_let_in(name)) == 0
-    assert joined(name)
+def test_worker_refuses_untrusted_hosts(left, name, who):
+    assert _untrusted(who, lambda: _is_greeted(name)) == 0
+    assert join(name)
 
 
 @pytest.mark.parametrize("who", ["another user", "a sandbox"])
 @only_root
-def test_nobody_else_is_taken_for_it(name, who):
+def test_host_refuses_untrusted_workers(name, who):
     readable, writable = os.pipe()
     with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as thread:
         listener.bind(f"\0{name}")
 
-        def is_told_anything() -> bool:
-            listener.listen(1)  # who does this is at the other end
+        def receives_a_message() -> bool:
+            listener.listen(1)  # the process that listens is the one at the other end
             os.write(writable, b"\n")
             connection, _ = listener.accept()
             connection.settimeout(10)
@@ -232,13 +231,13 @@ def test_nobody_else_is_taken_for_it(name, who):
                 return connection.recv(1) != b""
             return False
 
-        answer = thread.submit(_as_somebody_else, who, is_told_anything)
+        answer = thread.submit(_untrusted, who, receives_a_message)
         os.read(readable, 1)
         assert warm_worker.join_worker(name) is None
         assert answer.result(20) == 0
 
 
-def test_somebody_who_does_not_greet_is_not_waited_for(name):
+def test_join_gives_up_without_a_greeting(name):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"\0{name}")
         listener.listen(1)
@@ -248,7 +247,7 @@ def test_somebody_who_does_not_greet_is_not_waited_for(name):
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("value", "seconds"),
     [
         (None, warm_worker.DEFAULT_STAY_SECONDS),
         ("0", 0),
@@ -257,34 +256,34 @@ def test_somebody_who_does_not_greet_is_not_waited_for(name):
         ("soon", warm_worker.DEFAULT_STAY_SECONDS),
     ],
 )
-def test_the_user_says_for_how_long(monkeypatch, said, seconds):
-    if said is None:
+def test_stay_seconds_follow_the_environment_variable(monkeypatch, value, seconds):
+    if value is None:
         monkeypatch.delenv(warm_worker.STAY_VARIABLE, raising=False)
     else:
-        monkeypatch.setenv(warm_worker.STAY_VARIABLE, said)
+        monkeypatch.setenv(warm_worker.STAY_VARIABLE, value)
     assert warm_worker.stay_seconds() == seconds
 
 
-def _until_it_ends(engine: RemoteEngine, layer: int, wish: PreviewRequest) -> None:
+def _preview_until_ended(engine: RemoteEngine, layer: int, request: PreviewRequest) -> None:
     with pytest.raises(EngineEndedError):
         while True:
-            engine.preview(layer, wish, False, Stopper())
+            engine.preview(layer, request, False, Stopper())
 
 
-def _call_in_vain(function: Callable[[], object]) -> None:
+def _call_until_ended(function: Callable[[], object]) -> None:
     with pytest.raises(EngineEndedError):
         function()
 
 
-def _is_let_in(name: str) -> bool:
+def _is_greeted(name: str) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
         connection.connect(f"\0{name}")
         return connection.recv(1) != b""
 
 
-def _as_somebody_else(who: str, question: Callable[[], bool]) -> int:
-    """What another user, or a process in a sandbox, answers: 0 for no."""
+def _untrusted(who: str, question: Callable[[], bool]) -> int:
+    """Return what another user, or a process in a sandbox, answers: 0 for no."""
     child = os.fork()
     if not child:
         answer = 2
@@ -292,7 +291,7 @@ def _as_somebody_else(who: str, question: Callable[[], bool]) -> int:
             if who == "another user":
                 os.setuid(65534)
                 answer = int(question())
-            elif ctypes.CDLL(None).unshare(CLONE_NEWPID) == 0:  # of the children to come
+            elif ctypes.CDLL(None).unshare(CLONE_NEWPID) == 0:  # applies to its children
                 child = os.fork()
                 answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else int(question())
         finally:

@@ -1,4 +1,4 @@
-"""Nothing about the user leaves the machine."""
+"""ONNX Runtime sends nothing about the user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("module", ["plugin.engine.fast.fast_painting", "export.to_onnx"])
-def test_onnx_runtime_keeps_no_record_of_the_user(tmp_path, module):
+def test_telemetry_is_off(tmp_path, module):
     variables = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
     variables |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", f"import {module}"], env=variables, check=True)

@@ -1,0 +1,21 @@
+"""The folders of Neural Style."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from plugin.engine.machine import paths
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG is for Linux")
+def test_folders_follow_xdg_and_neural_style_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NEURAL_STYLE_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", "relative paths are ignored")
+    assert paths.environment_folder() == tmp_path / "home/.local/share/neural-style/environment"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert paths.user_styles_folder() == tmp_path / "data/neural-style/styles"
+    monkeypatch.setenv("NEURAL_STYLE_HOME", str(tmp_path / "own"))
+    assert paths.user_styles_folder() == tmp_path / "own/styles"
