@@ -37,7 +37,7 @@ from nst_core.pictures.photos import PictureSource
 
 CHECKPOINT_FORMAT = 3
 # The smallest crop of a photo, as a share of its short side: fine detail at full sharpness, and whole scenes.
-LEAST_CROP = 0.35
+DISTILL_LEAST_CROP = 0.35
 SCALE_BATCHES = 16
 
 
@@ -157,7 +157,7 @@ class Distillation:
         """Return the pictures of the next step: photos and paintings, and those that the student itself paints."""
         step, device = self.step_count + 1, self.data.device
         batch = training_batch(self.data.photos, self.data.paintings, self.settings, step).to(device)
-        rendered = self.renders.of_step(step, in_teacher_units(self.student, self.scales))
+        rendered = self.renders.step(step, in_teacher_units(self.student, self.scales))
         return torch.cat([batch, rendered]).contiguous(memory_format=torch.channels_last)
 
     def _report(self, losses: dict[str, Tensor], progress: Callable[[DistillProgress], bool]) -> bool:
@@ -197,7 +197,7 @@ class Distillation:
         squares: dict[str, Tensor] = {}
         with torch.no_grad():
             for step in range(SCALE_BATCHES):
-                batch = self.data.photos.batch(step, settings.batch, settings.crop, settings.seed, LEAST_CROP)
+                batch = self.data.photos.batch(step, settings.batch, settings.crop, settings.seed, DISTILL_LEAST_CROP)
                 for layer, value in self.teacher(batch.to(self.data.device), CONV_LAYERS).items():
                     squares[layer] = squares.get(layer, 0.0) + value.var((0, 2, 3), keepdim=True) / SCALE_BATCHES
         return {layer: value.sqrt().clamp_min(1e-6) for layer, value in squares.items()}
@@ -209,8 +209,8 @@ def training_batch(photos: PictureSource, paintings: PictureSource, settings: Di
     Half of it are photos, a quarter paintings, and a quarter mixtures of a photo and a painting.
     """
     n, mixtures = settings.batch, settings.batch // 4
-    photo = photos.batch(step, n - mixtures, settings.crop, settings.seed, LEAST_CROP)
-    painting = paintings.batch(step, 2 * mixtures, settings.crop, settings.seed, LEAST_CROP)
+    photo = photos.batch(step, n - mixtures, settings.crop, settings.seed, DISTILL_LEAST_CROP)
+    painting = paintings.batch(step, 2 * mixtures, settings.crop, settings.seed, DISTILL_LEAST_CROP)
     share = np.random.default_rng([settings.seed, step, 2]).random((mixtures, 1, 1, 1), np.float32)
     mixed = torch.lerp(photo[:mixtures], painting[:mixtures], torch.from_numpy(share).to(photo.device))
     return torch.cat([photo[mixtures:], painting[mixtures:], mixed])
@@ -231,7 +231,7 @@ def _layers_to_learn(settings: DistillSettings, start: FeatureNetwork | None) ->
 def _load(path: Path, settings: DistillSettings, teacher: str) -> dict[str, Any]:
     """Read a checkpoint. Raises StyleError if it is none, or of a training with another teacher or settings."""
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         values = dict(saved["settings"])
         earlier = DistillSettings(**values | {"channels": tuple(values["channels"])})
         ours = saved["format"] == CHECKPOINT_FORMAT

@@ -1,7 +1,7 @@
-"""Pictures that a feature network under training is painting itself, for it to learn from.
+"""Pictures that a feature network in training is painting itself, for it to learn from.
 
-An optimiser moves a picture to wherever the network's answers please it, which is where they are wrong: features that
-agree on photos and paintings may still be far off there.
+An optimiser moves a picture to where the network's features are wrong: these may agree with the teacher's on photos and
+paintings, and still be far off there.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.base.training_settings import DistillSettings
 from nst_core.features.network import FeatureNetwork
 from nst_core.losses.objective import Objective
-from nst_core.pictures.photos import PictureSource
+from nst_core.pictures.photos import LEAST_CROP, PictureSource
 from nst_core.pictures.views import random_view
 
-# From a photo to a picture that has most of its style.
-ROUND = 60
+# Steps from a photo to a picture that has most of its style.
+STEPS_PER_RENDER = 60
 LEARNING_RATE = 0.02
-LEAST_CROP = 0.6
 SHIFT = IterativeSettings().shift
 
 
 class StudentRenders:
-    """``settings.rendered`` photos, each being painted in the style of a painting: a step of Adam in a training step.
+    """``settings.rendered`` photos, each being painted in the style of a painting, with one step of Adam per step.
 
-    After ``ROUND`` of them come new ones.
+    New photos and paintings replace them after ``STEPS_PER_RENDER`` steps.
     """
 
     def __init__(
@@ -39,26 +38,27 @@ class StudentRenders:
         self.photos, self.paintings, self.settings, self.device = photos, paintings, settings, device
         self._restart(torch.zeros(settings.rendered, 3, settings.crop, settings.crop, device=device))
 
-    def of_step(self, step: int, student: FeatureNetwork) -> Tensor:
-        """The pictures as they are in ``step`` (from 1 on), [rendered, 3, crop, crop] in 0..1.
+    def step(self, number: int, student: FeatureNetwork) -> Tensor:
+        """Paint one step further, and return the pictures, [rendered, 3, crop, crop] in 0..1.
 
-        ``student`` answers on its teacher's scale, and its weights take no gradient.
+        ``number`` is that of the training step (1-based). ``student`` predicts in its teacher's units, and its weights
+        take no gradient.
         """
         settings, count = self.settings, self.settings.rendered
         if count == 0:
             return self.image.detach()
-        number, before = divmod(step - 1, ROUND)
+        render, steps_before = divmod(number - 1, STEPS_PER_RENDER)
         photos, paintings = (
-            source.batch(number, count, settings.crop, settings.seed + 1, LEAST_CROP).to(self.device)
+            source.batch(render, count, settings.crop, settings.seed + 1, LEAST_CROP).to(self.device)
             for source in (self.photos, self.paintings)
         )
-        if before == 0:
+        if steps_before == 0:
             self._restart(photos)
-        # As a render sees them; what a network only gets wrong in one view misleads none.
-        view = random_view(SHIFT, settings.seed, step)
+        # A random view as in a render, which an error of the network in one view does not mislead.
+        view = random_view(SHIFT, settings.seed, number)
         try:
             objective = Objective(student, ObjectiveSettings(), view.of(paintings).split(1))
-        except StyleError:  # a crop that is all of one colour
+        except StyleError:  # a crop of one colour
             return photos
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.mixed_precision):
             which = torch.arange(count, device=self.device)
@@ -70,9 +70,11 @@ class StudentRenders:
             return self.image.clamp_(0, 1).clone()
 
     def state_dict(self) -> dict[str, Any]:
+        """Return what ``load_state_dict`` resumes from."""
         return {"image": self.image.detach(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state of ``state_dict``."""
         self._restart(state["image"].to(self.device))
         self.optimizer.load_state_dict(state["optimizer"])
 

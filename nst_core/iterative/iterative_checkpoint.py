@@ -47,12 +47,8 @@ def origin_of(
     """Return everything that decides a render's bits, by name: checksums of its pictures, its network and settings."""
     checksums = ("" if picture is None else _checksum(picture) for picture in (photo, style, initial))
     values = asdict(settings)
-    return (
-        dict(zip(PICTURES, checksums, strict=True))
-        | {"feature network": features.name}
-        | values.pop("objective")
-        | values
-    )
+    objective: dict[str, Any] = values.pop("objective")
+    return dict(zip(PICTURES, checksums, strict=True)) | {"feature network": features.name} | objective | values
 
 
 def save_checkpoint(checkpoint: IterativeCheckpoint, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training photos, from a folder or a tar file, as random crops."""
+"""Read training photos, from a folder or a tar file, as random crops."""
 
 from __future__ import annotations
 
@@ -24,36 +24,39 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 class PictureSource(Protocol):
-    """What a network learns from: ``Photos``, ``HeldPhotos``, or pictures made up (dead_leaves.py)."""
+    """A source of training pictures: ``Photos``, ``HeldPhotos`` or ``DeadLeaves``."""
 
     @property
     def skipped(self) -> Sequence[str]:
-        """Names of files that could not be used."""
+        """The names of files that could not be used."""
 
     def __len__(self) -> int:
-        """How many photos there are."""
+        """Return the number of photos."""
 
     def batch(
         self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
-        """The pictures of a step, float32 [count, 3, size, size] in 0..1; ``seed`` and ``step`` alone decide them.
+        """Return the pictures of a step, float32 [count, 3, size, size] in 0..1, or a ``part`` of them.
 
-        Of these ``count`` only ``part`` is made and given.
+        ``seed`` and ``step`` alone decide them. Each is a square of at least ``least`` of its photo's short side.
         """
 
 
 class Photos:
-    """The decodable photos of a folder (searched deeply) or an uncompressed tar file.
+    """The photos of a folder (with its subfolders) or an uncompressed tar file whose sides have ``smallest`` pixels.
+
+    Raises StyleError if there is no usable photo.
 
     Attributes:
-        skipped: names of files that are no picture, or too small for a crop, in order; and of damaged ones once they
-            have been found out, which takes reading all of them.
-    Raises StyleError if not one usable photo is there.
+        names: the names of the photos, in order.
+        skipped: the names of files that are no picture, or too small, in order; and those of damaged photos as they are
+            discovered, since that takes reading all of them.
     """
 
     def __init__(self, source: Path, smallest: int) -> None:
         self.source = source
-        self._readers: list[tuple[str, Callable[[], bytes]]] = []
+        self.names: list[str] = []
+        self._readers: list[Callable[[], bytes]] = []
         self.skipped: list[str] = []
         for name, reader in _entries(source):
             try:
@@ -62,7 +65,8 @@ class Photos:
             except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
                 usable = False
             if usable:
-                self._readers.append((name, reader))
+                self.names.append(name)
+                self._readers.append(reader)
             else:
                 self.skipped.append(name)
         if not self._readers:
@@ -74,11 +78,11 @@ class Photos:
         return len(self._readers)
 
     def crop(self, index: int, size: int, rng: np.random.Generator, least: float = LEAST_CROP) -> Tensor:
-        """A random square of a photo, perhaps mirrored: uint8 [3, size, size].
+        """Return a random square of a photo, perhaps mirrored: uint8 [3, size, size].
 
-        Its side before scaling is ``least`` to 1 of the photo's short side.
+        Before scaling, its side is ``least`` to 1 of the photo's short side.
         """
-        return self._crop(self._open(index), size, rng, least)
+        return self._crop(self.open(index), size, rng, least)
 
     def _crop(self, image: Image.Image, size: int, rng: np.random.Generator, least: float) -> Tensor:
         box, mirrored = _square(image.size, rng, least)
@@ -88,19 +92,19 @@ class Photos:
         return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
     def whole(self, index: int) -> Tensor:
-        """A whole photo, at most WHOLE_SIDE pixels a side: float32 [1, 3, h, w] in 0..1."""
-        image = self._open(index)
+        """Return a whole photo, scaled to at most WHOLE_SIDE pixels a side: float32 [1, 3, h, w] in 0..1."""
+        image = self.open(index)
         image.thumbnail((WHOLE_SIDE, WHOLE_SIDE))
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
     def batch(
         self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
-        """The batch of a step, float32 [count, 3, size, size] in 0..1, or a ``part`` of it.
+        """Return the batch of a step, float32 [count, 3, size, size] in 0..1, or a ``part`` of it.
 
-        It depends on ``seed`` and ``step`` alone, so a resumed training sees what an uninterrupted one would.
-        Every photo comes once per pass; each pass has an order of its own. In place of a damaged photo comes the next
-        one. Raises StyleError if all are damaged.
+        It depends on ``seed`` and ``step`` alone, so a resumed training has the batches of an uninterrupted one. Every
+        photo comes once per pass; each pass has its own order. The next photo replaces a damaged one. Raises StyleError
+        if all are damaged.
         """
         rng = np.random.default_rng([seed, step])
         crops = []
@@ -108,45 +112,48 @@ class Photos:
             if i in range(count)[part]:
                 crops.append(self._crop(self._sample(seed, step * count + i), size, rng, least))
             else:
-                # A square takes as many random numbers of a photo of any size (or of all but one in millions).
+                # A square takes the same number of random numbers for a photo of any size (with rare exceptions, one in
+                # millions).
                 _square((WHOLE_SIDE, WHOLE_SIDE), rng, least)
         return torch.stack(crops).float() / 255
 
-    def _open(self, index: int) -> Image.Image:
-        name, reader = self._readers[index]
+    def open(self, index: int) -> Image.Image:
+        """Return a photo as RGB, turned upright. Raises StyleError if it is damaged."""
         try:
-            return ImageOps.exif_transpose(Image.open(io.BytesIO(reader()))).convert("RGB")
+            return ImageOps.exif_transpose(Image.open(io.BytesIO(self._readers[index]()))).convert("RGB")
         except OSError as error:
+            name = self.names[index]
             raise StyleError(f"The photo {name} in {self.source} is damaged ({error}); remove it and go on.") from error
 
     def _sample(self, seed: int, sample: int) -> Image.Image:
-        """The photo that is due, or the first sound one after it."""
+        """Return the photo of a sample, or the first one after it that is not damaged."""
         for index in self._order(seed, sample):
             try:
-                return self._open(index)
+                return self.open(index)
             except StyleError:
-                name = self._readers[index][0]
+                name = self.names[index]
                 if name not in self.skipped:
                     self.skipped.append(name)
         raise StyleError(f"Every photo in {self.source} is damaged; give another folder or tar.")
 
     def _order(self, seed: int, sample: int) -> list[int]:
-        """All photos in the order of the pass, from the one that is due round to the one before it."""
+        """Return all photos in the order of the pass, from that of the sample round to the one before it."""
         epoch, place = divmod(sample, len(self))
-        return np.roll(_pass(seed, epoch, len(self)), -place).tolist()
+        order: list[int] = np.roll(_pass(seed, epoch, len(self)), -place).tolist()
+        return order
 
 
 class HeldPhotos:
-    """The same photos, decoded once and held and cropped on a device: a GPU learns faster than a CPU decodes.
+    """The same photos, decoded once, then held and cropped on a device: a GPU trains faster than a CPU decodes.
 
-    A photo whose shorter side is longer than ``short_side`` pixels is held that much smaller. Raises StyleError if all
-    are damaged.
+    A photo with a shorter side of more than ``short_side`` pixels is scaled down to that. Raises StyleError if all are
+    damaged.
     """
 
     def __init__(self, photos: Photos, short_side: int, device: torch.device) -> None:
         def decoded(index: int) -> Tensor | None:
             try:
-                image = photos._open(index)
+                image = photos.open(index)
             except StyleError:
                 return None
             scale = short_side / min(image.size)
@@ -156,10 +163,10 @@ class HeldPhotos:
             return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
         with ThreadPoolExecutor() as pool:
-            found = list(pool.map(decoded, range(len(photos))))
-        damaged = [name for (name, _), picture in zip(photos._readers, found, strict=True) if picture is None]
+            pictures = list(pool.map(decoded, range(len(photos))))
+        damaged = [name for name, picture in zip(photos.names, pictures, strict=True) if picture is None]
         self.skipped: Sequence[str] = [*photos.skipped, *damaged]
-        self._pictures = [picture.to(device) for picture in found if picture is not None]
+        self._pictures = [picture.to(device) for picture in pictures if picture is not None]
         if not self._pictures:
             raise StyleError(f"Every photo in {photos.source} is damaged; give another folder or tar.")
 
@@ -169,7 +176,10 @@ class HeldPhotos:
     def batch(
         self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
-        """As of ``Photos`` but for rounding, on the device, if none was damaged and none held smaller."""
+        """Return the batch of a step, on the device.
+
+        It differs from that of ``Photos`` by rounding alone, if no photo was damaged or scaled down.
+        """
         rng, crops = np.random.default_rng([seed, step]), []
         for number in range(count):
             epoch, place = divmod(step * count + number, len(self))
@@ -184,12 +194,12 @@ class HeldPhotos:
 
 @lru_cache(maxsize=8)
 def _pass(seed: int, epoch: int, count: int) -> np.ndarray:
-    """The order of so many photos in a pass."""
+    """Return the order of ``count`` photos in a pass."""
     return np.random.default_rng([seed, epoch, 1]).permutation(count)
 
 
 def _square(extents: tuple[int, int], rng: np.random.Generator, least: float) -> tuple[tuple[int, int, int, int], bool]:
-    """The box of a random square of a picture so large, and whether to mirror it."""
+    """Return the box of a random square of a picture of this width and height, and whether to mirror it."""
     side = int(rng.uniform(least, 1.0) * min(extents)) or 1
     x, y = (int(rng.integers(0, extent - side + 1)) for extent in extents)
     return (x, y, x + side, y + side), bool(rng.random() < 0.5)

@@ -11,6 +11,7 @@ from nst_core.base.recipes import Recipe
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.iterative.iterative_painting import require_torch
 from plugin.engine.machine.memory import check_memory
+from plugin.engine.training.stages import StageCallback, download_stage
 
 if TYPE_CHECKING:
     from nst_core.studies.sheets import Findings
@@ -51,7 +52,7 @@ class StudyResult:
 def run_study(
     request: StudyRequest,
     progress: Callable[[StudyProgress], None],
-    stage: Callable[[str, float], None],
+    stage: StageCallback,
 ) -> StudyResult:
     """Run a study.
 
@@ -68,14 +69,12 @@ def run_study(
     from nst_core.studies.study_renders import CONTENT_WEIGHTS, StudyInputs
 
     recipe, device = request.recipe, choose_device(request.device)
-
-    def fetching(done: int, total: int) -> bool:
-        stage(f"Fetching {recipe.features}", done / total)
-        return True
-
     photo = as_tensor(network_input(request.picture)).to(device)
     style = photo if request.style_picture is None else as_tensor(network_input(request.style_picture)).to(device)
-    network = load_features(recipe.features, recipe.pooling, request.reference_photos, fetching).to(device)
+    network = load_features(
+        recipe.features, recipe.pooling, request.reference_photos, download_stage(recipe.features, stage)
+    )
+    network = network.to(device)
     need = peak_memory(network, recipe.settings, *photo.shape[-2:])
     check_memory(*need, device.type == "cuda", "A render at this size")
     inputs = StudyInputs(photo, style, network, progress, request.content_weights or CONTENT_WEIGHTS)

@@ -14,7 +14,7 @@ from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.base.training_settings import DistillSettings
 from nst_core.devices import choose_device
 from nst_core.distill.agreement import agreement
-from nst_core.distill.distillation import LEAST_CROP, Distillation, DistillData, DistillProgress
+from nst_core.distill.distillation import DISTILL_LEAST_CROP, Distillation, DistillData, DistillProgress
 from nst_core.distill.student import save_compact
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
@@ -57,7 +57,7 @@ def distill_features(
     device, settings, output = choose_device(request.device), request.settings, request.output
     teacher = load_features(request.teacher, progress=download_stage(request.teacher, stage))
     photos, paintings = (
-        photos_for(source, settings.crop, device, LEAST_CROP) for source in (request.photos, request.paintings)
+        photos_for(source, settings.crop, device, DISTILL_LEAST_CROP) for source in (request.photos, request.paintings)
     )
     held_out = Photos(request.held_out, settings.crop) if request.held_out else None
     start = load_features(str(request.start)) if request.start else None

@@ -14,7 +14,7 @@ def batch():
     return DeadLeaves().batch(5, 12, 64, seed=1)
 
 
-def test_the_pictures_of_a_step_are_always_the_same(batch):
+def test_seed_and_step_decide_the_pictures(batch):
     assert batch.shape == (12, 3, 64, 64) and batch.dtype == torch.float32
     assert batch.min() >= 0 and batch.max() <= 1
     assert torch.equal(DeadLeaves().batch(5, 12, 64, seed=1), batch)
@@ -22,17 +22,17 @@ def test_the_pictures_of_a_step_are_always_the_same(batch):
         assert (other - batch).abs().mean() > 0.05
 
 
-def test_the_parts_of_a_batch_are_the_batch(batch):
+def test_parts_of_a_batch_add_up_to_it(batch):
     parts = [DeadLeaves().batch(5, 12, 64, seed=1, part=part) for part in (slice(0, 5), slice(5, 12))]
     assert torch.equal(torch.cat(parts), batch)
 
 
-def test_the_pictures_differ_and_are_not_flat(batch):
+def test_pictures_differ_and_are_not_flat(batch):
     assert batch.flatten(1).std(1).min() > 0.02
     assert len({tuple(p.mean((1, 2)).mul(50).int().tolist()) for p in batch}) > 8
 
 
-def test_their_spectrum_falls_off_like_that_of_photos():
+def test_spectrum_falls_off_like_that_of_photos():
     """The power of photos falls with about the square of the frequency: -1.2 to -2.8, noise has 0."""
     grey = DeadLeaves().batch(0, 24, 128, seed=0).mean(1).numpy()
     window = np.hanning(128)

@@ -10,7 +10,7 @@ from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.pictures.photos import HeldPhotos, Photos  # noqa: E402
 
 
-def test_broken_and_tiny_files_are_skipped_and_named(photos_folder, tmp_path):
+def test_broken_and_tiny_files_are_skipped(photos_folder, tmp_path):
     for path in photos_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "broken.jpg").write_bytes(b"not a picture")
@@ -20,12 +20,12 @@ def test_broken_and_tiny_files_are_skipped_and_named(photos_folder, tmp_path):
     assert len(photos) == 12 and photos.skipped == ["broken.jpg", "tiny.png"]
 
 
-def test_the_next_photo_stands_in_for_a_damaged_one(photos_folder, tmp_path):
+def test_next_photo_replaces_a_damaged_one(photos_folder, tmp_path):
     for path in photos_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     sound = Photos(tmp_path, 64)
     due, following, *_ = sound._order(1, 0)
-    name = sound._readers[due][0]
+    name = sound.names[due]
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:3000])
     photos = Photos(tmp_path, 64)
     assert len(photos) == 12 and photos.skipped == []
@@ -42,7 +42,7 @@ def test_the_next_photo_stands_in_for_a_damaged_one(photos_folder, tmp_path):
         photos.batch(0, 2, 64, seed=1)
 
 
-def test_a_tar_gives_what_its_folder_gives(photos_folder, tmp_path):
+def test_tar_gives_the_batches_of_its_folder(photos_folder, tmp_path):
     with tarfile.open(tmp_path / "photos.tar", "w") as tar:
         for path in sorted(photos_folder.iterdir()):
             tar.add(path, path.name)
@@ -59,8 +59,8 @@ def test_batches_depend_on_seed_and_step_alone(photos_folder):
     assert not torch.equal(batch, photos.batch(5, 4, 64, seed=2))
 
 
-def test_the_parts_of_a_batch_are_the_batch(samples, tmp_path):
-    """Also of photos that are higher than wide, or wider than high."""
+def test_parts_of_a_batch_add_up_to_it(samples, tmp_path):
+    """The photos have different shapes."""
     for number, size in enumerate([(100, 190), (150, 150), (230, 80), (90, 91), (170, 120)]):
         Image.open(samples / "coffee.jpg").resize(size).save(tmp_path / f"{number}.png")
     photos = Photos(tmp_path, 64)
@@ -69,8 +69,8 @@ def test_the_parts_of_a_batch_are_the_batch(samples, tmp_path):
         assert torch.equal(torch.cat(parts), photos.batch(step, 6, 48, seed=1))
 
 
-def test_held_photos_are_cropped_as_the_same_photos(photos_folder):
-    """Pillow rounds and clips between its two directions and at the end."""
+def test_held_photos_give_nearly_the_same_batches(photos_folder):
+    """Pillow also rounds and clips between its two directions."""
     photos = Photos(photos_folder, 64)
     held = HeldPhotos(photos, 150, torch.device("cpu"))
     assert len(held) == 12
@@ -81,7 +81,7 @@ def test_held_photos_are_cropped_as_the_same_photos(photos_folder):
     assert torch.equal(torch.cat(parts), held.batch(5, 4, 64, seed=1))
 
 
-def test_large_photos_are_held_smaller(samples, tmp_path):
+def test_large_photos_are_scaled_down_when_held(samples, tmp_path):
     Image.open(samples / "coffee.jpg").resize((320, 210)).save(tmp_path / "wide.png")
     photos = Photos(tmp_path, 64)
     held = HeldPhotos(photos, 100, torch.device("cpu"))
@@ -102,7 +102,7 @@ def test_damaged_photos_are_not_held(photos_folder, tmp_path):
         HeldPhotos(Photos(tmp_path, 64), 150, torch.device("cpu"))
 
 
-def test_every_photo_comes_once_a_pass_and_passes_differ_in_order(photos_folder):
+def test_each_pass_has_every_photo_once_in_its_own_order(photos_folder):
     photos = Photos(photos_folder, 64)
     passes = [[photos._order(7, sample)[0] for sample in range(start, start + 12)] for start in (0, 12)]
     assert sorted(passes[0]) == sorted(passes[1]) == list(range(12))
@@ -116,7 +116,7 @@ def test_crops_differ_in_scale(photos_folder):
 
 
 @pytest.mark.parametrize("make", ["missing", "empty", "text"])
-def test_no_photos_is_one_sentence(tmp_path, make):
+def test_source_without_photos_is_refused(tmp_path, make):
     source = tmp_path / "photos"
     if make == "empty":
         source.mkdir()

@@ -7,7 +7,7 @@ from nst_core.pictures.views import Tilt, View, random_tilt, random_view  # noqa
 PICTURE = torch.arange(2 * 3 * 20 * 30, dtype=torch.float32).view(2, 3, 20, 30)
 
 
-def test_a_view_holds_the_whole_picture_moved_and_mirrored():
+def test_view_holds_the_whole_picture_moved_and_mirrored():
     seen = View(right=5, down=9).of(PICTURE)
     assert seen.shape == (2, 3, 36, 38) and torch.equal(seen[..., 9:29, 5:35], PICTURE)
     assert torch.equal(seen[..., 8, 5:35], PICTURE[..., 1, :])  # the reflection, the border not twice
@@ -17,7 +17,7 @@ def test_a_view_holds_the_whole_picture_moved_and_mirrored():
     assert View(right=8, down=1).of(PICTURE).shape == (2, 3, 28, 38)
 
 
-def test_random_views_are_drawn_evenly_and_repeat():
+def test_random_views_are_uniform_and_depend_on_seed_and_step():
     views = [random_view(3, 7, step) for step in range(400)]
     assert {(view.right, view.down) for view in views} == {(x, y) for x in range(4) for y in range(4)}
     assert 160 < sum(view.mirrored for view in views) < 240
@@ -26,7 +26,7 @@ def test_random_views_are_drawn_evenly_and_repeat():
     assert random_view(0, 7, 1) == View()
 
 
-def test_a_tilt_turns_zooms_and_moves():
+def test_tilt_rotates_zooms_and_moves():
     assert torch.allclose(Tilt().of(PICTURE), PICTURE, atol=1e-2)
     moved = Tilt(right=3, down=2).of(PICTURE)
     assert moved.shape == PICTURE.shape and torch.allclose(moved[..., 2:, 3:], PICTURE[..., :-2, :-3], atol=1e-2)
@@ -40,7 +40,7 @@ def test_a_tilt_turns_zooms_and_moves():
     assert torch.allclose(Tilt(zoom=2).of(ramp), ramp / 2, atol=0.01)
 
 
-def test_random_tilts_repeat_and_keep_their_bounds():
+def test_random_tilts_stay_in_their_bounds_and_repeat():
     tilts = [random_tilt(8, 1.2, 7, step) for step in range(400)]
     assert 7 < max(tilt.angle for tilt in tilts) < 8 and -8 < min(tilt.angle for tilt in tilts) < -7
     assert 1.15 < max(tilt.zoom for tilt in tilts) < 1.2 and 1 / 1.2 < min(tilt.zoom for tilt in tilts) < 1 / 1.15
