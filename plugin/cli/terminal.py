@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 Interrupted = Callable[[], bool]
 """Returns whether Ctrl-C was pressed. Call it after every step, before the step is shown."""
@@ -16,9 +16,26 @@ ShowStage = Callable[[str, float], None]
 
 
 class ShowStep(Protocol):
-    """Shows a step. ``total`` is the number of steps, if it may have changed; 0 while it is unknown."""
+    """A function that shows a step."""
 
-    def __call__(self, done: int, losses: Mapping[str, float], total: int | None = None) -> None: ...
+    def __call__(self, done: int, losses: Mapping[str, float], total: int | None = None) -> None:
+        """Show a step. ``total`` is the number of steps if it may have changed, or 0 while it is unknown."""
+
+
+class TrainingStep(Protocol):
+    """A step of any training."""
+
+    @property
+    def step(self) -> int:
+        """The number of the step, from 1."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps in all, or 0 while it is unknown."""
+
+    @property
+    def losses(self) -> Mapping[str, float]:
+        """The losses by name."""
 
 
 @contextmanager
@@ -32,11 +49,11 @@ def only_first_process_speaks() -> Iterator[None]:
 
 
 @contextmanager
-def training_bar(steps: int) -> Iterator[tuple[Callable[[Any], bool], ShowStage]]:
+def training_bar(steps: int) -> Iterator[tuple[Callable[[TrainingStep], bool], ShowStage]]:
     """Yield the two callbacks of a training: for its steps, stopped by Ctrl-C, and for the stages before the first."""
     with interruptible() as interrupted, stage_bars() as show_stage, progress_bar(steps) as show_step:
 
-        def progress(step: Any) -> bool:
+        def progress(step: TrainingStep) -> bool:
             stop = interrupted()
             show_step(step.step, step.losses, step.steps)
             return not stop

@@ -4,7 +4,6 @@ import pyvips
 from PIL import Image, ImageCms
 
 from nst_core.base.errors import StyleError
-from plugin.cli.outputs import check_picture_output
 from plugin.cli.picture_files import read_picture, read_record, write_picture
 from plugin.cli.picture_records import NEW_XMP
 
@@ -12,48 +11,48 @@ RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (37, 51, 3), np.uint8)
 
 
-def copied(source, target):
-    """Read and written again, unchanged in between."""
+def copy_picture(source, target):
+    """Read a picture and write it unchanged."""
     picture = read_picture(source)
     write_picture(picture, picture.picture.pixels, target)
     return picture
 
 
-def test_eight_bits_come_back_as_they_were(tmp_path):
+def test_eight_bit_values_survive(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "a.png")
-    copied(tmp_path / "a.png", tmp_path / "b.png")
+    copy_picture(tmp_path / "a.png", tmp_path / "b.png")
     assert np.array_equal(np.array(Image.open(tmp_path / "b.png")), RGB)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 @pytest.mark.parametrize("bands", [3, 4])
-def test_sixteen_bits_come_back_as_they_were(tmp_path, suffix, bands):
+def test_sixteen_bit_values_survive(tmp_path, suffix, bands):
     values = RANDOM.integers(0, 65536, (20, 30, bands)).astype(np.uint16)
     pyvips.Image.new_from_array(values, interpretation="rgb16").write_to_file(str(tmp_path / f"a{suffix}"))
-    assert copied(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}").bits == 16
+    assert copy_picture(tmp_path / f"a{suffix}", tmp_path / f"b{suffix}").bits == 16
     written = pyvips.Image.new_from_file(str(tmp_path / f"b{suffix}"))
     assert written.format == "ushort" and np.array_equal(written.numpy(), values)
 
 
-def test_exif_orientation_is_applied_and_the_rest_of_exif_stays(tmp_path):
+def test_exif_orientation_is_applied_and_other_exif_survives(tmp_path):
     image = Image.fromarray(RGB)
     exif = image.getexif()
     exif[0x0112], exif[0x010E] = 6, "a description"  # turned by 90 degrees
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
-    assert copied(tmp_path / "a.jpg", tmp_path / "b.jpg").picture.pixels.shape == (51, 37, 4)
+    assert copy_picture(tmp_path / "a.jpg", tmp_path / "b.jpg").picture.pixels.shape == (51, 37, 4)
     with Image.open(tmp_path / "b.jpg") as written:
         assert written.size == (37, 51)
         assert written.getexif().get(0x0112, 1) == 1 and written.getexif()[0x010E] == "a description"
 
 
-def test_an_icc_profile_is_honoured_and_kept(tmp_path):
+def test_icc_profile_is_applied_and_survives(tmp_path):
     """A picture with swapped primaries: the engine sees other numbers, the file gets its own back."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     red, blue = srgb.index(b"rXYZ"), srgb.index(b"bXYZ")  # the tag table comes first
     swapped = bytearray(srgb)
     swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
     Image.fromarray(RGB).save(tmp_path / "a.png", icc_profile=bytes(swapped))
-    seen = copied(tmp_path / "a.png", tmp_path / "b.png").picture.pixels[..., :3]
+    seen = copy_picture(tmp_path / "a.png", tmp_path / "b.png").picture.pixels[..., :3]
     np.testing.assert_allclose(seen, RGB[..., ::-1] / 255, atol=0.02)
     with Image.open(tmp_path / "b.png") as written:
         assert written.info["icc_profile"] == bytes(swapped)
@@ -67,7 +66,7 @@ def test_every_kind_of_picture_can_be_read_and_written(tmp_path, mode):
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     image.save(path)
     for suffix in (".png", ".jpg", ".tif", ".webp"):
-        source = copied(path, tmp_path / f"b{suffix}")
+        source = copy_picture(path, tmp_path / f"b{suffix}")
         with Image.open(tmp_path / f"b{suffix}") as written:
             written.load()
             assert written.size == (51, 37)
@@ -76,10 +75,10 @@ def test_every_kind_of_picture_can_be_read_and_written(tmp_path, mode):
         np.testing.assert_allclose(source.picture.pixels[..., 0], grey / 255, atol=1e-3)
 
 
-def test_resolution_stays(tmp_path):
+def test_resolution_survives(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "a.png", dpi=(300, 300))
     for suffix in (".png", ".jpg", ".tif"):
-        copied(tmp_path / "a.png", tmp_path / f"b{suffix}")
+        copy_picture(tmp_path / "a.png", tmp_path / f"b{suffix}")
         with Image.open(tmp_path / f"b{suffix}") as written:
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
@@ -88,7 +87,7 @@ RECORD = {"recipe": {"size": 512, "layers": ["relu1_1"]}, "style": "<Größe & \
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif"])
-def test_a_record_comes_back_from_every_format(tmp_path, suffix):
+def test_record_survives_in_every_format(tmp_path, suffix):
     Image.fromarray(RGB).save(tmp_path / "a.png")
     source = read_picture(tmp_path / "a.png")
     write_picture(source, source.picture.pixels, tmp_path / f"b{suffix}", RECORD)
@@ -100,7 +99,7 @@ def test_a_record_comes_back_from_every_format(tmp_path, suffix):
     assert read_picture(tmp_path / "c.png").metadata["xmp-data"].count(b":record>") == 2
 
 
-def test_a_record_leaves_other_metadata_alone(tmp_path):
+def test_record_leaves_other_metadata_alone(tmp_path):
     other = b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="image/png"/>'
     packet = NEW_XMP.replace(b"</rdf:RDF>", other + b"</rdf:RDF>")
     image = pyvips.Image.new_from_array(RGB, interpretation="srgb")
@@ -122,10 +121,10 @@ def test_pictures_without_a_record_are_refused(tmp_path, xmp):
         read_record(tmp_path / "a.png")
 
 
-def test_names_are_not_options(tmp_path):
+def test_square_brackets_in_names_are_not_options(tmp_path):
     name = tmp_path / "a.png[compression=9]"
     Image.fromarray(RGB).save(name, "PNG")
-    copied(name, tmp_path / "-b [1].png")
+    copy_picture(name, tmp_path / "-b [1].png")
     assert np.array_equal(np.array(Image.open(tmp_path / "-b [1].png")), RGB)
 
 
@@ -133,7 +132,7 @@ def test_float_pictures_keep_colour_and_alpha(tmp_path):
     """Linear light in, sRGB-encoded out: a linear 0.5 is 0.735 there (IEC 61966-2-1)."""
     values = np.full((8, 9, 4), 0.5, np.float32)
     pyvips.Image.new_from_array(values, interpretation="scrgb").write_to_file(str(tmp_path / "a.tif"))
-    source = copied(tmp_path / "a.tif", tmp_path / "b.tif")
+    source = copy_picture(tmp_path / "a.tif", tmp_path / "b.tif")
     np.testing.assert_allclose(source.picture.pixels[..., :3], 0.735, atol=2e-3)
     np.testing.assert_allclose(source.picture.pixels[..., 3], 0.5, atol=1e-3)
     assert source.bits == 16
@@ -142,16 +141,16 @@ def test_float_pictures_keep_colour_and_alpha(tmp_path):
         read_picture(tmp_path / "grey.tif")
 
 
-def test_alpha_beside_a_profile(tmp_path):
+def test_alpha_of_a_picture_with_a_profile_survives(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     rgba = np.dstack([RGB, RANDOM.integers(0, 256, RGB.shape[:2], np.uint8)])
     Image.fromarray(rgba).save(tmp_path / "a.png", icc_profile=profile)
-    copied(tmp_path / "a.png", tmp_path / "b.png")
+    copy_picture(tmp_path / "a.png", tmp_path / "b.png")
     assert np.array_equal(np.array(Image.open(tmp_path / "b.png"))[..., 3], rgba[..., 3])
 
 
 @pytest.mark.parametrize("name", ["missing.jpg", "text.jpg", "empty.jpg", "cut.jpg", "."])
-def test_what_cannot_be_read_is_one_sentence(tmp_path, name):
+def test_unreadable_picture_is_one_sentence(tmp_path, name):
     Image.fromarray(RANDOM.integers(0, 256, (200, 200, 3), np.uint8)).save(tmp_path / "whole.jpg")
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "empty.jpg").write_bytes(b"")
@@ -161,18 +160,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name):
     assert str(error.value).count("\n") == 0 and str(tmp_path) in str(error.value)
 
 
-def test_outputs_are_checked_before_the_work(tmp_path):
-    check_picture_output(tmp_path / "fine.png")
-    for path, reason in (
-        (tmp_path / "x.xyz", "does not end like a picture"),
-        (tmp_path / "no" / "x.png", "no folder"),
-        (tmp_path, "folder"),
-    ):
-        with pytest.raises(StyleError, match=reason):
-            check_picture_output(path)
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, full_disk):
+def test_failed_write_leaves_the_old_file(tmp_path, full_disk):
     Image.fromarray(RGB).save(tmp_path / "a.png")
     source = read_picture(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"old")
