@@ -60,18 +60,17 @@ def run(options: argparse.Namespace) -> Report:
 
     names = {field.name for field in fields(DistillSettings)} & vars(options).keys()
     settings = DistillSettings(**{name: getattr(options, name) for name in names})
+    request = DistillRequest(
+        options.photos,
+        options.paintings,
+        options.output,
+        settings,
+        teacher=options.teacher,
+        start=options.start_from,
+        device=options.device,
+        held_out=options.held_out,
+    )
     with training_bar(settings.steps) as (progress, stage):
-        request = DistillRequest(
-            options.photos,
-            options.paintings,
-            options.output,
-            settings,
-            teacher=options.teacher,
-            start=options.start_from,
-            device=options.device,
-            held_out=options.held_out,
-        )
-        report = distill_features(request, progress, stage)
         report = distill_features(request, progress, stage)
     for layer, value in report.get("agreement", {}).items():
         say(options, f"{layer}: correlation {value:.3f}")

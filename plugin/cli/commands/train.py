@@ -94,21 +94,20 @@ def run(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
+    cards = style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings])
+    request = TrainingRequest(
+        [read_picture(path).picture for path in options.paintings],
+        options.photos,
+        options.output,
+        settings,
+        features=options.features,
+        pooling=options.pooling,
+        reference_photos=options.reference_photos,
+        device=options.device,
+        start=options.start_from,
+        from_scratch=options.from_scratch,
+    )
     with distributed.process_group(options.device), training_bar(settings.steps) as (progress, stage):
-        cards = style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings])
-        request = TrainingRequest(
-            [read_picture(path).picture for path in options.paintings],
-            options.photos,
-            options.output,
-            settings,
-            features=options.features,
-            pooling=options.pooling,
-            reference_photos=options.reference_photos,
-            device=options.device,
-            start=options.start_from,
-            from_scratch=options.from_scratch,
-        )
-        report = train_styles(request, cards, progress, stage)
         report = train_styles(request, cards, progress, stage)
     _describe(options, report)
     return report
