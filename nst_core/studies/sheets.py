@@ -1,4 +1,4 @@
-"""What a study shows and says, before it is drawn or written: pictures with labels, and rows of numbers."""
+"""The results of a study before they are drawn or written: pictures with labels, and rows of numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Row = Mapping[str, float | str]
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A picture on a sheet, uint8 [h, w, 3], and what stands below it."""
+    """A picture on a sheet, uint8 [h, w, 3], and the caption below it."""
 
     picture: np.ndarray
     caption: str = ""
@@ -20,7 +20,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Rows of pictures under the labels of the columns, each with its own label at the left; None leaves a gap."""
+    """Rows of pictures under column labels, with a label at the left of each row; None leaves a gap."""
 
     title: str
     columns: Sequence[str]
@@ -29,7 +29,7 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a study found: the sheet, a row for each of its results, and how losses fell.
+    """The results of a study: the sheet, a row of numbers for each result, and loss curves.
 
     Each of ``losses`` has an ``iteration`` and the losses at it by name; empty if the study has none to show.
     """

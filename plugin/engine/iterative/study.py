@@ -42,7 +42,7 @@ class StudyRequest:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """What a study found, and the names of what computed it."""
+    """The results of a study, and the names of the device and the feature network that computed them."""
 
     findings: Findings
     device: str

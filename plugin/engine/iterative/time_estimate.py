@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nst_core.iterative.render import IterativeProgress
 
 SMALLEST_SIZE = 128
-# Seconds of an iteration from which those at larger sizes can be told; after a shorter one, twice the size is tried.
+# Seconds of an iteration that predicts those at larger sizes well; after a shorter one, twice the size is tried.
 LONG_ENOUGH = 0.4
 # The first iteration warms up, and the fastest of the others was disturbed least.
 TRIALS = 4

@@ -11,7 +11,7 @@ from nst_core.features.vgg import VGGNetwork  # noqa: E402
 
 @pytest.mark.parametrize("layer", CONV_LAYERS)
 def test_losses_equal_those_of_all_predicted_channels(slim_weights, layer, settings):
-    """They are worked out from products of the network's own channels; here from what the heads answer."""
+    """The code uses inner products of the student's own channels; this test computes what the heads predict."""
     generator = torch.Generator().manual_seed(1)
     student = new_student(settings, dict.fromkeys(CONV_LAYERS, 12))
     for head in student.heads.values():
@@ -21,18 +21,18 @@ def test_losses_equal_those_of_all_predicted_channels(slim_weights, layer, setti
     teacher = load_features(str(slim_weights))(batch, [layer])[layer]
     trunk = VGGNetwork("own", {}, TORCHVISION)
     trunk.convolutions = student.convolutions
-    found = head_losses(student, layer, trunk(batch, [relu])[relu], teacher, scale)
+    losses = head_losses(student, layer, trunk(batch, [relu])[relu], teacher, scale)
 
-    answers = {name: value.double() for name, value in student(batch, [layer, relu]).items()}
+    features = {name: value.double() for name, value in student(batch, [layer, relu]).items()}
     before = (teacher / scale).double()
     after = before.relu()
-    loss = (answers[relu] - after).square().mean() + 0.1 * (answers[layer] - before).square().mean()
-    centred = [(scale * (value - after.mean((2, 3), keepdim=True))).flatten(2) for value in (answers[relu], after)]
+    loss = (features[relu] - after).square().mean() + 0.1 * (features[layer] - before).square().mean()
+    centred = [(scale * (value - after.mean((2, 3), keepdim=True))).flatten(2) for value in (features[relu], after)]
     gram, target = (value @ value.transpose(1, 2) / value.shape[2] for value in centred)
     size = target.square().sum((1, 2))
     expected = loss, 2 * ((gram - target).square().sum((1, 2)) / (size + size.mean())).mean()
     parameters = [p for name, p in student.named_parameters() if name.startswith("convolutions.conv1_1")]
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(losses, expected, strict=True):
         assert one.item() == pytest.approx(other.item(), rel=1e-5)
         gradients = (torch.autograd.grad(value, parameters, retain_graph=True) for value in (one, other))
         for a, b in zip(*gradients, strict=True):

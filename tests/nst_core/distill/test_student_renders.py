@@ -10,7 +10,6 @@ from nst_core.pictures.photos import LEAST_CROP, Photos  # noqa: E402
 
 
 def test_renders_start_as_photos_move_towards_the_style_and_are_replaced(slim_weights, photos_folder, settings):
-    """The pictures start as photos, come nearer to the student's objective step by step, and are replaced in time."""
     student, photos = load_features(str(slim_weights)), Photos(photos_folder, 48)
     settings = replace(settings, rendered=3, seed=5)
     renders = StudentRenders(photos, photos, settings, torch.device("cpu"))

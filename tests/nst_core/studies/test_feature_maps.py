@@ -20,7 +20,7 @@ def test_feature_maps_are_of_channels_that_vary_in_both_and_differ(inputs, setti
     assert int((inner[0] * inner[1]).argmax()) == chosen[0] and len(set(chosen)) == 3
     correlation = torch.corrcoef(maps[chosen].flatten(1)).abs() - torch.eye(3)
     strongest = torch.corrcoef(maps[(inner[0] * inner[1]).topk(3).indices].flatten(1)).abs() - torch.eye(3)
-    assert correlation.max() < 0.9 * strongest.max()  # those that vary most show much the same
+    assert correlation.max() < 0.9 * strongest.max()  # the channels that vary most are similar
     shown = torch.from_numpy(first[1][0].picture[..., 0].copy()).float().flatten()
     wanted = torch.nn.functional.interpolate(maps[chosen[0]][None, None], first[1][0].picture.shape[:2]).flatten()
     low = min(m[chosen[0], m.shape[1] // 8 : -(m.shape[1] // 8), 8:-8].min() for m in (maps, other))
