@@ -34,6 +34,7 @@ from nst_core.fast.training_checkpoint import load_training, save_training
 from nst_core.fast.transformer import TransformerNetwork, paint_every_style
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE, checkerboard
 from nst_core.losses.objective import Objective
+from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
 from nst_core.style_file import Style, StyleCard, read_styles
@@ -265,7 +266,7 @@ def learned_anew(style: Style, options: argparse.Namespace) -> Record:
     started = time.monotonic()
     source = photos_for(options.assets / "photos" / "train" / "train.tar", settings.crop, device)
     curve: Record = {"seconds": [], "losses": []}
-    sample = resized_to_long_side(torch.from_numpy(read_sample_photo()).permute(2, 0, 1)[None].float() / 255, 256)
+    sample = resized_to_long_side(as_tensor(read_sample_photo()).float() / 255, 256)
     base = nearest_start(others, [subject.painting], sample.to(device), subject.features, settings)
     judging = 0.0
 
@@ -388,7 +389,7 @@ def beside(style: Style, new: Style, options: argparse.Namespace) -> Record:
     for path in sorted((options.assets / "photos" / "eval").glob("*.jpg")):
         with Image.open(path) as picture:
             picture.draft("RGB", (2 * SHEET_SIDE, 2 * SHEET_SIDE))
-            pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+            pixels = as_tensor(np.array(picture.convert("RGB"))).float() / 255
         photo = resized_to_long_side(pixels, 2 * SHEET_SIDE)
         columns = [photo, quality.painted(style, photo), quality.painted(new, photo)]
         row = torch.cat([resized_to_long_side(column, SHEET_SIDE) for column in columns], 3)[0]

@@ -34,6 +34,7 @@ from nst_core.features.network import FeatureNetwork
 from nst_core.features.vgg import build_vgg
 from nst_core.iterative.render import render
 from nst_core.losses.objective import Objective
+from nst_core.pictures.arrays import as_array
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
 
@@ -108,7 +109,7 @@ def compare(
     results = [render(photo, style, network, way, lambda _: True).image for network, way in ways]
     loss = judge(teacher, settings.objective, photo, style, settings.size)
     losses = [loss(image) for image in (photo, *results)]
-    sheet = np.round(torch.cat([photo, *results], 3)[0].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+    sheet = np.round(as_array(torch.cat([photo, *results], 3)) * 255).astype(np.uint8)
     write(options.out / f"{name}.png", lambda path: Image.fromarray(sheet).save(path))
     share = (losses[0] - losses[1]) / (losses[0] - losses[2])
     return {

@@ -56,6 +56,7 @@ from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.render import IterativeProgress, render
 from nst_core.iterative.stages import plan_stages
 from nst_core.losses.objective import Objective
+from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.resize import resized, resized_to_area, resized_to_long_side
 from plugin.cli.figures.plots import check_matplotlib
 
@@ -195,7 +196,7 @@ def read(path: Path, device: torch.device) -> Tensor:
             pixels = np.array(image.convert("RGB"))
     except OSError as error:
         raise StyleError(f"{path} cannot be read as a picture; choose another one.") from error
-    return (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255).to(device)
+    return (as_tensor(pixels).float() / 255).to(device)
 
 
 def race(

@@ -37,6 +37,7 @@ from nst_core.features.network import FeatureNetwork
 from nst_core.iterative.render import IterativeProgress, RenderOptions, render
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE, STRIP, appearance
 from nst_core.losses.objective import Objective
+from nst_core.pictures.arrays import as_array, as_tensor
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
 from nst_core.style_file import Style
@@ -162,7 +163,7 @@ def read_subjects(options: argparse.Namespace) -> list[Subject]:
         if name not in networks:
             networks[name] = load_named(name, options.assets / "weights").to(device)
         pixels = network_input(read_picture(file).picture)
-        painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
+        painting = as_tensor(pixels).to(device)
         subjects.append(Subject(style, painting, networks[name], settings))
     return subjects
 
@@ -302,10 +303,10 @@ def render_scores(
 
 def painted(style: Style, photo: Tensor) -> Tensor:
     """The fast result as anybody gets it: [1, 3, H, W] to the same."""
-    rgb = photo[0].permute(1, 2, 0).cpu().numpy()
+    rgb = as_array(photo)
     picture = Picture(np.dstack([rgb, np.ones_like(rgb[..., :1])]))
     pixels = paint_fast(picture, {style: 1.0}, FastSettings(device="cpu")).pixels
-    return torch.from_numpy(pixels[..., :3]).permute(2, 0, 1)[None].contiguous().to(photo.device)
+    return as_tensor(pixels[..., :3]).contiguous().to(photo.device)
 
 
 def rendered(

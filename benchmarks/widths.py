@@ -27,6 +27,7 @@ from nst_core.fast.style_pictures import prepare_style_picture
 from nst_core.fast.train import TrainProgress
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE
 from nst_core.losses.objective import Objective
+from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.photos import Photos
 from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.picture_files import read_picture
@@ -130,7 +131,7 @@ def judged(path: Path, options: argparse.Namespace, device: torch.device) -> flo
     (style,) = read_styles(path)
     features = load_named(FEATURES, options.assets / "weights").to(device)
     pixels = network_input(read_picture(options.assets / "styles" / PAINTINGS[options.style]).picture)
-    painting = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(device)
+    painting = as_tensor(pixels).to(device)
     settings = TrainSettings()
     objective = Objective(features, settings.objective, [prepare_style_picture(painting, settings)])
     photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from nst_core.base.errors import StyleError  # noqa: E402
 from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
 from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.iterative import render as optimize  # noqa: E402
+from nst_core.iterative import render as render_module  # noqa: E402
 from plugin.cli.picture_files import read_picture, write_picture  # noqa: E402
 from plugin.engine.imaging.blend_settings import BlendSettings  # noqa: E402
 from plugin.engine.imaging.picture import Picture  # noqa: E402
@@ -62,17 +62,17 @@ def test_short_memory_reduces_the_size(recipe, noise, monkeypatch):
 
 def test_failed_allocation_reduces_the_size(recipe, noise, monkeypatch):
     """With PyTorch's own error for an allocation that no machine can meet; other errors are raised."""
-    whole = optimize.render
+    whole = render_module.render
 
     def short_of_memory(photo, style, features, settings, *others):
         if settings.size > 100:
             torch.empty(2**60)
         return whole(photo, style, features, settings, *others)
 
-    monkeypatch.setattr(optimize, "render", short_of_memory)
+    monkeypatch.setattr(render_module, "render", short_of_memory)
     done = paint_iteratively(Picture(noise), Picture(noise), recipe(replace(SETTINGS, size=180)))
     assert done.recipe.settings.size == max(done.pixels.shape) == 90 and len(done.notes) == 2
-    monkeypatch.setattr(optimize, "render", lambda *_: torch.zeros(2) + torch.zeros(3))
+    monkeypatch.setattr(render_module, "render", lambda *_: torch.zeros(2) + torch.zeros(3))
     with pytest.raises(RuntimeError, match="size of tensor"):
         paint_iteratively(Picture(noise), Picture(noise), recipe())
 
