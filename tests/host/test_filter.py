@@ -92,14 +92,14 @@ def test_new_layer_matches_the_source_layer_and_selection(session, canvas, offse
     )
     session.call("select", image=image, rectangle=rectangle)
     raw, before, mask = (raw_pixels(session, layer), pixels(session, layer), session.call("selection", drawable=layer))
-    place = session.call("describe_layer", layer=layer)
+    layer_before = session.call("describe_layer", layer=layer)
 
     result = session.call("run", image=image, drawables=[layer], style="negative", strength=50.0)
 
     assert result["status"] == "success"
     new = session.call("describe_layer", layer=result["layer"])
-    assert new == place | {"name": "Neural Style: Negative, 50 %"}
-    assert session.call("describe_layer", layer=layer) == place | {"position": 1}
+    assert new == layer_before | {"name": "Neural Style: Negative, 50 %"}
+    assert session.call("describe_layer", layer=layer) == layer_before | {"position": 1}
     assert (raw_pixels(session, layer) == raw).all()
     painted = pixels(session, result["layer"])
     assert (painted[..., 3] == before[..., 3]).all()
@@ -133,16 +133,17 @@ def test_new_image_keeps_size_precision_profile_and_resolution(session, base, pr
         resolution=(200.0, 100.0),
     )
     session.call("select", image=image, rectangle=(33 + 20, 21 + 5, 15, 10))
-    kept, raw, before = session.call("describe_image", image=image), raw_pixels(session, layer), pixels(session, layer)
+    image_before = session.call("describe_image", image=image)
+    raw, before = raw_pixels(session, layer), pixels(session, layer)
     result = session.call("run", image=image, drawables=[layer], style="negative", output="image")
     assert result["status"] == "success", result["message"]
-    assert session.call("describe_image", image=image) == kept and (raw_pixels(session, layer) == raw).all()
+    assert session.call("describe_image", image=image) == image_before and (raw_pixels(session, layer) == raw).all()
     new = session.call("describe_layer", layer=result["layer"])
     assert new["image"] != image
     assert (new["size"], new["offset"]) == ((WIDTH, HEIGHT), (0, 0))
     assert session.call("layer_mask", layer=result["layer"]) is None
     state = session.call("describe_image", image=new["image"])
-    assert state == kept | {"layers": [new["name"]], "selected": [result["layer"]], "size": (WIDTH, HEIGHT)}
+    assert state == image_before | {"layers": [new["name"]], "selected": [result["layer"]], "size": (WIDTH, HEIGHT)}
     expected = before.copy()
     inside = in_rectangle(before.shape, (20, 5, 15, 10))
     expected[inside] = negative(before)[inside]
@@ -200,8 +201,8 @@ def test_iterative_render_as_new_layer_and_in_place(session, features, tmp_path)
     raw, before = raw_pixels(session, layer), pixels(session, layer)
 
     def paint(**arguments):
-        few = {"style_image": str(painting), "features": features, "size": 64, "iterations": 3}
-        return session.call("run", image=image, drawables=[layer], **few | arguments)
+        render = {"style_image": str(painting), "features": features, "size": 64, "iterations": 3}
+        return session.call("run", image=image, drawables=[layer], **render | arguments)
 
     result = paint(output="layer")
     assert result["status"] == "success", result["message"]
@@ -227,11 +228,11 @@ def test_stopping_keeps_the_layers_begun_so_far(session, features, tmp_path):
     image, first = session.call("new_image", pixels=noise_pixels())
     layers = [first, *(session.call("add_layer", image=image, pixels=noise_pixels(), name=name) for name in "bc")]
     raw = [raw_pixels(session, layer) for layer in layers]
-    many = {"style_image": str(painting), "features": features, "size": 64, "iterations": 300, "output": "in-place"}
-    assert session.call("paint_and_stop", image=image, drawables=layers, part=1, **many) == layers[:2]
+    render = {"style_image": str(painting), "features": features, "size": 64, "iterations": 300, "output": "in-place"}
+    assert session.call("paint_and_stop", image=image, drawables=layers, part=1, **render) == layers[:2]
     changed = [(raw_pixels(session, layer) != before).any() for layer, before in zip(layers, raw, strict=True)]
     assert changed == [True, True, False]
-    above = session.call("paint_and_stop", image=image, drawables=layers[::-1], part=0, **many | {"output": "layer"})
+    above = session.call("paint_and_stop", image=image, drawables=layers[::-1], part=0, **render | {"output": "layer"})
     assert len(above) == 1 and len(session.call("describe_image", image=image)["layers"]) == 4
     assert session.call("describe_layer", layer=above[0])["position"] == 0
     session.call("delete", image=image)

@@ -96,7 +96,7 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
     mask = session.call("selection", drawable=layer) if selected else np.ones((HEIGHT, WIDTH), np.float32)
     assert selected == (mask.min() == 0) and mask.max() > 0.9
     state, raw, before = session.call("describe_image", image=image), raw_pixels(session, layer), pixels(session, layer)
-    place = session.call("describe_layer", layer=layer)
+    layer_before = session.call("describe_layer", layer=layer)
 
     arguments = {"style": "negative", "output": output}
     if case["run_mode"] == "WITH_LAST_VALS":
@@ -115,7 +115,7 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
         full = np.ones_like(mask, bool)
         given = session.call("layer_mask", layer=painted)
         assert given is None if not selected else (given == mask).all()
-        assert facts == place | {"name": facts["name"]}
+        assert facts == layer_before | {"name": facts["name"]}
     else:
         full = mask > 0.999
     assert (after[..., 3] == before[..., 3]).all()
@@ -157,8 +157,8 @@ def test_colours_follow_the_image_profile(session, profile):
     image, layer = session.call("new_image", pixels=noise_pixels(), precision="U16_NON_LINEAR", profile=profile)
     before = pixels(session, layer)
     assert np.abs(before - noise_pixels()).max() < 1e-3
-    kept = raw_pixels(session, layer).view(np.uint16) / 65535
-    assert np.abs(kept - before).max() > 0.1, "the image has the sRGB space"
+    encoded = raw_pixels(session, layer).view(np.uint16) / 65535
+    assert np.abs(encoded - before).max() > 0.1, "the image has the sRGB space"
     result = session.call("run", image=image, drawables=[layer], style="negative")
     assert np.abs(pixels(session, result["layer"]) - negative(before)).max() < 1e-3
     session.call("delete", image=image)

@@ -66,13 +66,13 @@ def test_render_in_worker_can_be_stopped_and_repainted(other, features, painting
     require_torch()
     image, layer = other.call("new_image", pixels=noise_pixels())
     before = pixels(other, layer)
-    few = {"style_image": painting, "features": features, "size": 64}
-    (new,) = other.call("paint_and_stop", image=image, drawables=[layer], part=0, iterations=5000, **few)
+    render = {"style_image": painting, "features": features, "size": 64}
+    (new,) = other.call("paint_and_stop", image=image, drawables=[layer], part=0, iterations=5000, **render)
     assert np.abs(pixels(other, new) - before).max() > 0.01
     result = other.call("run", procedure=AGAIN, image=image, drawables=[new], style="negative")
     assert result["status"] == "success", result["message"]
     assert other.call("describe_image", image=image)["layers"] == ["Neural Style: Negative, 100 %", "photo"]
-    assert_refused(other.call("run", image=image, drawables=[layer], **few | {"features": "/no.pt"}), "/no.pt")
+    assert_refused(other.call("run", image=image, drawables=[layer], **render | {"features": "/no.pt"}), "/no.pt")
     other.call("delete", image=image)
 
 
