@@ -34,7 +34,7 @@ class Reference:
     """The original that an exported network must agree with.
 
     Attributes:
-        owner: whose network it is, in the possessive, for the sentence that says the export differs.
+        owner: the owner of the network, in the possessive, for the sentence that reports a difference.
         run: takes the inputs of the graph by name, ``image`` (float32 [1, 3, H, W] in 0..1) and, with several styles,
             perhaps ``style_weights``; returns an array like ``image``.
         sizes: height and width of the pictures to compare.

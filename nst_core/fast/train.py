@@ -196,7 +196,7 @@ class Training:
         return losses
 
     def _report(self, losses: dict[str, Tensor], progress: TrainCallback) -> bool:
-        """Report and save if it is time to; whether to go on."""
+        """Report and save if they are due. Return whether to go on."""
         step, steps = self.step_count, self.settings.steps
         preview_due = step % self.intervals.save == 0
         saving = preview_due or step == steps

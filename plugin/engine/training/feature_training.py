@@ -29,7 +29,7 @@ class DistillRequest:
 
     Attributes:
         photos, paintings: folders or tars of pictures to learn from.
-        output: the file of the feature network; the checkpoint lies beside it, with the ending .checkpoint.
+        output: the file of the feature network; its checkpoint is next to it, with the suffix .checkpoint.
         teacher: the feature network to learn from, as for ``load_features``.
         device: as for ``choose_device``.
         start: the file of a feature network that a new training begins with.

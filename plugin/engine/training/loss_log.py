@@ -1,4 +1,4 @@
-"""The table of losses that a training leaves beside its style file."""
+"""The table of losses that a training leaves next to its style file."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class TrainingRequest:
     Attributes:
         paintings: the style pictures.
         photos: a folder or tar of photos to paint; None for pictures made up.
-        output: the style file. Its checkpoint, losses and preview lie beside it.
+        output: the style file. Its checkpoint, losses and preview are next to it.
         features, pooling, reference_photos: the feature network, as for ``load_features``.
         device: as for ``choose_device``.
         start: the checkpoint or style file that a new training begins with; None for the nearest bundled style.

@@ -29,7 +29,9 @@ def pytorch_state(transposed=False) -> dict:
     """Return the tensors of fast_neural_style. The last ones make the output fill 0..255 and more."""
     generator, state, w = torch.Generator().manual_seed(0), {}, WIDTH
 
-    def convolution(name, into, out, kernel, turned=False, gain=1.0, bias=0.1):
+    def convolution(name, sizes, turned=False, gain=1.0, bias=0.1):
+        """``sizes`` are input channels, output channels and kernel size."""
+        into, out, kernel = sizes
         shape = (into, out, kernel, kernel) if turned else (out, into, kernel, kernel)
         state[f"{name}.conv2d.weight"] = torch.randn(shape, generator=generator) * gain / (into * kernel**2) ** 0.5
         state[f"{name}.conv2d.bias"] = bias + torch.randn(out, generator=generator) * 0.1
@@ -39,16 +41,16 @@ def pytorch_state(transposed=False) -> dict:
         state[f"{name}.bias"] = torch.randn(channels, generator=generator) * 0.1
 
     for number, (into, out, kernel) in enumerate([(3, w, 9), (w, 2 * w, 3), (2 * w, 4 * w, 3)], 1):
-        convolution(f"conv{number}", into, out, kernel)
+        convolution(f"conv{number}", (into, out, kernel))
         norm(f"in{number}", out)
     for block in range(1, BLOCKS + 1):
         for number in (1, 2):
-            convolution(f"res{block}.conv{number}", 4 * w, 4 * w, 3)
+            convolution(f"res{block}.conv{number}", (4 * w, 4 * w, 3))
             norm(f"res{block}.in{number}", 4 * w)
     for number, (into, out) in enumerate([(4 * w, 2 * w), (2 * w, w)], 1):
-        convolution(f"deconv{number}", into, out, 3, turned=transposed)
+        convolution(f"deconv{number}", (into, out, 3), turned=transposed)
         norm(f"in{number + 3}", out)
-    convolution("deconv3", w, 3, 9, gain=100.0, bias=127.0)
+    convolution("deconv3", (w, 3, 9), gain=100.0, bias=127.0)
     return state
 
 

@@ -43,7 +43,9 @@ class Graph:
         self.weights.append(numpy_helper.from_array(np.array(value, np.float32), f"w{len(self.weights)}"))
         return self.weights[-1].name
 
-    def convolution(self, x, into, out, kernel, stride=1, gain=1.0, bias=0.0, pad=True) -> str:
+    def convolution(self, x, sizes, stride=1, gain=1.0, bias=0.0, pad=True) -> str:
+        """``sizes`` are input channels, output channels and kernel size."""
+        into, out, kernel = sizes
         if pad:
             around = [0, 0, kernel // 2, kernel // 2] * 2
             x = self.node("Pad", x, mode="reflect", pads=around)
@@ -85,19 +87,23 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=3 if weights_are_inputs else 4)
 
 
-def zoo(opset=9, size=OWN, computed=False, weights_are_inputs=True, change=lambda graph, x: x, bias=127.0, gain=100.0):
-    """Make the same network for every ``size`` and ``opset``; ``change`` adds to it where it is smallest."""
+def zoo(opset=9, size=OWN, computed=False, weights_are_inputs=True, change=lambda graph, x: x, last=(100.0, 127.0)):
+    """Make the same network for every ``size`` and ``opset``; ``change`` adds to it where it is smallest.
+
+    ``last`` is the gain and the bias of the last convolution.
+    """
     graph, w = Graph(opset), 4
     x = "input1"
     for into, out, kernel, stride in ((3, w, 9, 1), (w, 2 * w, 3, 2), (2 * w, 4 * w, 3, 2)):
-        x = graph.node("Relu", graph.norm(graph.convolution(x, into, out, kernel, stride), out))
-    y = graph.node("Relu", graph.norm(graph.convolution(x, 4 * w, 4 * w, 3), 4 * w))
-    x = graph.node("Add", graph.norm(graph.convolution(y, 4 * w, 4 * w, 3), 4 * w), x)
+        x = graph.node("Relu", graph.norm(graph.convolution(x, (into, out, kernel), stride), out))
+    y = graph.node("Relu", graph.norm(graph.convolution(x, (4 * w, 4 * w, 3)), 4 * w))
+    x = graph.node("Add", graph.norm(graph.convolution(y, (4 * w, 4 * w, 3)), 4 * w), x)
     x = change(graph, x)
     for into, out in ((4 * w, 2 * w), (2 * w, w)):
-        x = graph.convolution(graph.doubled(x, computed), into, out, 3)
+        x = graph.convolution(graph.doubled(x, computed), (into, out, 3))
         x = graph.node("Relu", graph.norm(x, out))
-    x = graph.convolution(x, w, 3, 9, gain=gain, bias=bias)
+    gain, bias = last
+    x = graph.convolution(x, (w, 3, 9), gain=gain, bias=bias)
     return graph.model(x, size, weights_are_inputs)
 
 
@@ -167,8 +173,8 @@ def test_style_paints_pictures_of_any_size(imported):
 
 def test_network_that_rounds_halves_down_needs_even_sizes(tmp_path):
     graph = Graph(9)
-    half = graph.norm(graph.convolution("input1", 3, 4, 2, stride=2, pad=False), 4)
-    whole = graph.convolution(graph.doubled(half, computed=False), 4, 3, 3, gain=100.0, bias=127.0)
+    half = graph.norm(graph.convolution("input1", (3, 4, 2), stride=2, pad=False), 4)
+    whole = graph.convolution(graph.doubled(half, computed=False), (4, 3, 3), gain=100.0, bias=127.0)
     onnx.save(graph.model(whole, (40, 40), True), tmp_path / "x")
     import_style(tmp_path / "x", CARD, PHOTO, tmp_path / "style.onnx")
     (style,) = read_styles(tmp_path / "style.onnx")
@@ -233,14 +239,14 @@ def unknown_operator(model):
 def doubling():
     """Make a network that doubles the size of a picture."""
     graph = Graph(9)
-    twice = graph.doubled(graph.convolution("input1", 3, 4, 3), computed=False)
-    return graph.model(graph.convolution(twice, 4, 3, 3, gain=100.0, bias=127.0), (None, None), False)
+    twice = graph.doubled(graph.convolution("input1", (3, 4, 3)), computed=False)
+    return graph.model(graph.convolution(twice, (4, 3, 3), gain=100.0, bias=127.0), (None, None), False)
 
 
 def cropping():
     """Make a network that answers with at most 64x100 pixels; the picture tried first is smaller."""
     graph = Graph(9)
-    x = graph.convolution("input1", 3, 3, 3, gain=100.0, bias=127.0)
+    x = graph.convolution("input1", (3, 3, 3), gain=100.0, bias=127.0)
     return graph.model(graph.node("Slice", x, axes=[2, 3], starts=[0, 0], ends=[64, 100]), (64, 100), False)
 
 
@@ -248,7 +254,7 @@ BAD = {
     "a size in a constant": (lambda: zoo(change=reshaped), "made for 56x40 pixels"),
     "a crop to its size": (cropping, "made for 100x64 pixels"),
     "a picture twice as large": (doubling, "every size"),
-    "0..1": (lambda: zoo(bias=0.5, gain=0.2), "0..255 on both sides"),
+    "0..1": (lambda: zoo(last=(0.2, 0.5)), "0..255 on both sides"),
     "two inputs": (lambda: edited(add_input), "2 inputs"),
     "channels last": (lambda: edited(last_channels, size=(None, None)), r"\[1, 40, 56, 3\]"),
     "operators of others": (lambda: edited(other_domain), "com.example"),

@@ -23,18 +23,11 @@ STYLE = torch.rand(1, 3, 80, 64, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def run(slim_weights, photos_folder):
-    def go(
-        path,
-        settings=SETTINGS,
-        styles=(STYLE,),
-        stop_after=10**9,
-        start=None,
-        preview=None,
-        steps=None,
-        every=1,
-        compiled=False,
-    ):
-        """``steps`` takes what is reported after each one."""
+    def go(path, settings=SETTINGS, styles=(STYLE,), stop_after=10**9, steps=None, **options):
+        """Train, append each report to ``steps``, and return the result with the total losses.
+
+        ``options`` are ``start``, ``preview``, ``every`` (the steps between reports) and ``compiled``.
+        """
         losses = []
 
         def progress(step):
@@ -43,8 +36,10 @@ def run(slim_weights, photos_folder):
                 steps.append(step)
             return step.step < stop_after
 
-        data = TrainingData(styles, Photos(photos_folder, 48), go.features, start, preview)
-        training = Training(data, settings, path, TrainingIntervals(save=5, report=every), compiled)
+        photos, start, preview = Photos(photos_folder, 48), options.get("start"), options.get("preview")
+        data = TrainingData(styles, photos, go.features, start, preview)
+        intervals = TrainingIntervals(save=5, report=options.get("every", 1))
+        training = Training(data, settings, path, intervals, options.get("compiled", False))
         return training.run(progress), losses
 
     go.features = load_features(str(slim_weights))
