@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.objective_settings import POOLINGS
-from nst_core.features.convolution_kernels import frozen_convolution, is_thin, max_pool, reflect_pad
+from nst_core.features.convolution_kernels import exact_convolution, max_pool
 from nst_core.features.layers import (
     CONVOLUTIONS_PER_BLOCK,
     VGG19_TO_CONV5_1,
@@ -163,11 +163,9 @@ class VGGNetwork(FeatureNetwork):
         device_type, border = x.device.type, convolution.kernel_size[0] // 2
         weight, bias = convolution.weight, cast(Tensor, convolution.bias)
         if border and convolution.padding_mode == "reflect":
-            x, border = reflect_pad(x), 0
+            x, border = F.pad(x, (border,) * 4, mode="reflect"), 0
         if self.exact and torch.is_autocast_enabled(device_type):
-            return frozen_convolution(x, weight, bias, border, torch.get_autocast_dtype(device_type))
-        if is_thin(weight) and not weight.requires_grad:
-            return frozen_convolution(x, weight, bias, border)
+            return exact_convolution(x, weight, bias, border, torch.get_autocast_dtype(device_type))
         return F.conv2d(x, weight, bias, padding=border)
 
     def _pool(self, x: Tensor) -> Tensor:

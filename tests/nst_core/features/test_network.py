@@ -10,7 +10,7 @@ from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill.student import CONV_LAYERS, new_student  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from nst_core.features.combined import CombinedNetwork  # noqa: E402
-from nst_core.features.convolution_kernels import max_pool, reflect_pad  # noqa: E402
+from nst_core.features.convolution_kernels import max_pool  # noqa: E402
 from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
 from nst_core.features.network import CAFFE, CAFFE_MEAN, TORCHVISION_MEAN, TORCHVISION_STD  # noqa: E402
 from nst_core.features.vgg import VGGNetwork, build_slim, build_vgg  # noqa: E402
@@ -96,21 +96,9 @@ def test_average_pooling_averages():
     assert not torch.allclose(found["max"], expected)
 
 
-@pytest.mark.parametrize("size", [(2, 2), (3, 7), (12, 5)])
-def test_a_reflected_border_and_its_gradient_are_pytorchs_own(size):
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(2, 3, *size, generator=generator, requires_grad=True)
-    weights = torch.rand(2, 3, size[0] + 2, size[1] + 2, generator=generator)
-    ours = reflect_pad(image)
-    pytorchs = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="reflect")
-    assert torch.equal(ours, pytorchs)
-    torch.testing.assert_close(*(torch.autograd.grad((one * weights).sum(), image)[0] for one in (ours, pytorchs)))
-
-
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
 @pytest.mark.parametrize("size", [(16, 18), (17, 18), (16, 15), (5, 3)])
 def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
-    """Of the first convolution it is worked out in another way, by two by two pixels."""
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(64, 3, 3, 3, generator=generator), torch.randn(64, generator=generator)
     network = VGGNetwork("x", {"conv1_1": (weight, bias)}, CAFFE, padding_mode=padding_mode).double()
