@@ -1,3 +1,5 @@
 """Programs that measure; each says in its first lines how it is run."""
 
-import nst_core  # noqa: F401  # before PyTorch, whose threads are to wait as those of the filter do
+from nst_core.base.threads import shorten_openmp_waits
+
+shorten_openmp_waits()  # before a benchmark imports PyTorch, to measure what the filter runs

@@ -25,10 +25,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
-from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
-from onnxruntime.transformers.onnx_model import OnnxModel
 from PIL import Image
 from torch import nn
 
@@ -55,6 +52,7 @@ from benchmarks.yardstick import (
 from export.foreign.import_style import import_style, read_network
 from export.foreign.networks import UnitRangeNetwork
 from export.from_onnx import read_starting_network
+from nst_core.base.onnx_runtime import ort
 from nst_core.base.training_settings import TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.style_file import StyleCard
@@ -300,6 +298,9 @@ def half(path: Path, target: Path) -> Path:
 
     Sums over a whole picture overflow in half precision, and rounding shows in what comes last.
     """
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
     model = onnx.load(path)
     own_constants(model)
     last = [node.name for node in model.graph.node if node.op_type == "Conv"][-1]

@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import onnxruntime as ort
 import psutil
 import torch
-from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
 from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
+from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.memory import gpu_memory, keep_freed_memory, peak_rss_mib
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
@@ -282,6 +281,8 @@ def graph_cost(model: onnx.ModelProto, height: int, width: int) -> Cost:
     for dimension, extent in zip(sized.graph.input[0].type.tensor_type.shape.dim, (1, 3, height, width), strict=True):
         dimension.dim_value = extent
     # ONNX's own inference does not follow sizes that the graph computes.
+    from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference  # after nst_core.base.onnx_runtime
+
     inferred = SymbolicShapeInference.infer_shapes(sized).graph
     known = (*inferred.value_info, *inferred.input, *inferred.output)
     shapes = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in known}

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere PyTorch comes with another OpenMP")
 @pytest.mark.parametrize(
-    ("module", "own", "heard"),
+    ("module", "own", "spin_count"),
     [
         ("nst_core.devices", {}, "1000"),
         ("plugin.engine.service", {}, "1000"),
@@ -25,10 +25,10 @@ ROOT = Path(__file__).parents[2]
         ("nst_core.devices", {"OMP_WAIT_POLICY": "passive"}, "0"),
     ],
 )
-def test_openmp_hears_how_long_to_look_for_work(module, own, heard):
-    """From us, unless the user has said it: OpenMP itself tells what it heard, when it is loaded."""
+def test_openmp_threads_wait_for_microseconds_unless_the_user_says_otherwise(module, own, spin_count):
+    """OpenMP prints its variables when it is loaded."""
     variables = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     variables |= {"OMP_DISPLAY_ENV": "verbose", "PYTHONPATH": str(ROOT)} | own
     command = [sys.executable, "-c", f"import {module}, torch"]
-    said = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stderr
-    assert f"GOMP_SPINCOUNT = '{heard}'" in said
+    printed = subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stderr
+    assert f"GOMP_SPINCOUNT = '{spin_count}'" in printed
