@@ -202,7 +202,7 @@ def register_everywhere(gimps: list[Gimp], state: dict[str, Any]) -> None:
         elif gimp.python_version or sys.platform != "linux":
             remark = f"{place}, with its engine in a process of Python {state['python']}"
         elif gimp.console:
-            remark = "but no Python with PyGObject was found for it (on Debian and Ubuntu: apt install python3-gi)"
+            remark = "it cannot start without a Python with PyGObject (on Debian and Ubuntu: apt install python3-gi)"
         else:
             remark = f"{place}, unless it is a Flatpak, which cannot start the engine"
         say(f"Filter in GIMP {gimp.version}: {remark}")

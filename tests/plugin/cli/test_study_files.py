@@ -1,20 +1,19 @@
 import csv
+from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch")
+from nst_core.base.errors import StyleError
+from nst_core.base.recipes import Recipe
+from nst_core.studies.kinds import KINDS
+from plugin.cli.main import main
+from plugin.cli.picture_files import read_picture
+from plugin.cli.study_files import check_study_folder, write_study
+from plugin.engine.iterative.study import StudyRequest, run_study
+from plugin.engine.machine import memory
+
+pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
-
-from dataclasses import replace  # noqa: E402
-
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.studies.kinds import KINDS  # noqa: E402
-from plugin.cli.main import main  # noqa: E402
-from plugin.cli.picture_files import read_picture  # noqa: E402
-from plugin.cli.study_files import check_study_folder, write_study  # noqa: E402
-from plugin.engine.iterative.study import StudyRequest, run_study  # noqa: E402
-from plugin.engine.machine import memory  # noqa: E402
 
 
 @pytest.fixture

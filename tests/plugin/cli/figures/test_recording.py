@@ -11,7 +11,7 @@ from plugin.engine.progress import Progress
 
 
 def steps(count, size=(30, 40)):
-    """Progress of a render whose picture grows brighter."""
+    """Yield the progress of a render with an ever brighter picture."""
     for n in range(1, count + 1):
         losses = {"content": 0.1 * n, "total": 1 / n}
         yield Progress("Painting", n / count, n, count, losses, np.full((*size, 3), n / count, np.float32))
