@@ -58,9 +58,10 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.cli.picture_files import read_picture
     from plugin.cli.study_files import check_study_folder, write_study
     from plugin.engine.iterative.iterative_painting import require_torch
-    from plugin.engine.iterative.study import StudyRequest, run_study
 
     require_torch()
+    from plugin.engine.iterative.study import StudyRequest, run_study
+
     kind, name = KINDS[options.name], options.name
     changes = given(options, (*NUMBERS, "optimizer", "features", "pooling"))
     recipe = from_data(changes | {"objective": given(options, OBJECTIVE_OPTIONS)}, Recipe(kind.defaults))

@@ -9,7 +9,6 @@ from nst_core.studies.kinds import KINDS
 from plugin.cli.main import main
 from plugin.cli.picture_files import read_picture
 from plugin.cli.study_files import check_study_folder, write_study
-from plugin.engine.iterative.study import StudyRequest, run_study
 from plugin.engine.machine import memory
 
 pytest.importorskip("torch")
@@ -19,6 +18,8 @@ pytest.importorskip("matplotlib")
 @pytest.fixture
 def run(samples, slim_weights):
     """Runs a study of small pictures."""
+
+    from plugin.engine.iterative.study import StudyRequest, run_study
 
     def go(name, **changes):
         settings = replace(replace(KINDS[name].defaults, size=64, iterations=2), **changes)
