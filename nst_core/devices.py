@@ -9,9 +9,9 @@ from nst_core.base.errors import StyleError
 
 
 def choose_device(device: str) -> torch.device:
-    """The device for ``auto`` (CUDA, else Apple's, else the CPU), ``cuda`` or ``cpu``.
+    """Return the device for ``auto`` (CUDA, else Apple's, else the CPU), ``cuda`` or ``cpu``.
 
-    Raises StyleError if CUDA was asked for in vain.
+    Raises StyleError if CUDA is requested and missing.
     """
     check_device(device)
     if device == "cpu":
@@ -24,5 +24,5 @@ def choose_device(device: str) -> torch.device:
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether ``device`` is a processor with instructions for bfloat16 (AVX-512 BF16 or AMX)."""
+    """Return whether ``device`` is a CPU with instructions for bfloat16 (AVX-512 BF16 or AMX)."""
     return device.type == "cpu" and any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))

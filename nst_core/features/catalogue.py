@@ -1,4 +1,4 @@
-"""Where feature networks come from: torchvision's VGG-19 and VGG-16, our own compact network, or a file of weights."""
+"""Which feature networks there are: torchvision's VGG-19 and VGG-16, our own compact network, or a file of weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.features import weight_files
 from nst_core.features.combined import CombinedNetwork
-from nst_core.features.downloads import Download, DownloadProgress, fetch, ignore
+from nst_core.features.downloads import Download, DownloadProgress, continue_download, fetch
 from nst_core.features.network import SMALLEST_PICTURE_SIDE, FeatureNetwork
 from nst_core.features.normalize import normalized
 from nst_core.features.vgg import VGGNetwork, build_compact, build_slim, build_vgg
@@ -26,28 +26,31 @@ DOWNLOADS = {
         553433881,
     ),
 }
-# As many as are looked at: more change next to nothing, and they are in memory together.
+# More photos change next to nothing, and all are in memory together.
 REFERENCE_PHOTOS = 100
 COMPACT = Path(__file__).with_name("compact.safetensors")
 
 
 def available() -> dict[str, Path]:
-    """The named networks whose weights are on disk, with their files."""
+    """Return the named networks that have their weights on disk, with the files."""
     files = {name: download.path for name, download in DOWNLOADS.items()} | {"compact": COMPACT}
     return {name: path for name, path in files.items() if path.is_file()}
 
 
 def named(source: str) -> str:
-    """``source``, or the network that ``auto`` stands for: VGG-19 if it is on disk, else compact."""
+    """Return ``source``, or for ``auto`` VGG-19 if it is on disk, else compact."""
     if source != "auto":
         return source
     return "vgg19" if "vgg19" in available() else "compact"
 
 
 def load_features(
-    source: str, pooling: str = "max", reference_photos: Path | None = None, progress: DownloadProgress = ignore
+    source: str,
+    pooling: str = "max",
+    reference_photos: Path | None = None,
+    progress: DownloadProgress = continue_download,
 ) -> FeatureNetwork:
-    """The feature network that ``source`` names.
+    """Load the feature network that ``source`` names.
 
     Args:
         source: ``vgg19`` or ``vgg16``, fetched on first use; ``compact``, which comes with this package; ``auto``:
@@ -55,9 +58,9 @@ def load_features(
             with ``+``: then each layer comes from the first that has it.
         pooling: ``max`` or ``average``.
         reference_photos: a folder or a tar; the network is scaled to a mean activation of 1 over them (normalize.py).
-        progress: told how much is here while a file is fetched; returns False to stop.
+        progress: called while a file is downloaded; returns False to stop.
 
-    Raises StyleError with one sentence if there is no such network or no way to get it.
+    Raises StyleError if there is no such network or it cannot be downloaded.
     """
     if reference_photos is not None:
         photos = Photos(reference_photos, SMALLEST_PICTURE_SIDE)
@@ -88,7 +91,7 @@ def load_features(
 def _network(name: str, path: Path, pooling: str) -> VGGNetwork:
     file = weight_files.read(path)
     if pooling != "max":
-        name = f"{name}-{pooling}"  # another network, as far as results are concerned
+        name = f"{name}-{pooling}"  # its results are another network's
     if file.layout == "slim":
         return build_slim(name, file.state, pooling)
     if file.layout == "compact":

@@ -1,7 +1,7 @@
-"""Weights that are fetched on first need: resumed where a download broke off, checked, and written whole or not at all.
+"""Download weights on first use: resume broken downloads, check them, and write them whole or not at all.
 
-The environment variable NEURAL_STYLE_MIRRORS may name further addresses to ask, separated by spaces: a file is looked
-for right under each of them.
+The environment variable NEURAL_STYLE_MIRRORS may name more addresses, separated by spaces; each has the files directly
+under it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 2**16
 
 DownloadProgress = Callable[[int, int], bool]
-"""Called with the bytes that are here and the bytes in all. Returns False to stop."""
+"""Called with the bytes received so far and the bytes in total. Returns False to stop."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file on the net: its official address, the sha256 in hex (or how it begins), and its size in bytes."""
+    """A file on the net: its official address, its sha256 in hex (or the beginning), and its size in bytes."""
 
     url: str
     sha256: str
@@ -40,31 +40,31 @@ class Download:
 
     @property
     def filename(self) -> str:
+        """The last part of the address."""
         return self.url.rsplit("/", 1)[1]
 
     @property
     def path(self) -> Path:
-        """Where it is kept: torch.hub's folder, shared with every other program that uses torchvision."""
+        """Its place on disk: torch.hub's folder, shared with every other program that uses torchvision."""
         return Path(torch.hub.get_dir()) / "checkpoints" / self.filename
 
     @property
     def addresses(self) -> list[str]:
-        """Where it is asked for, in turn."""
+        """The addresses to try, in order."""
         mirrors = os.environ.get(MIRRORS_VARIABLE, "").split()
         return [self.url, *(f"{base.rstrip('/')}/{self.filename}" for base in mirrors)]
 
 
-def ignore(done: int, total: int) -> bool:
-    """The callback of a caller that does not care."""
+def continue_download(done: int, total: int) -> bool:
+    """Continue, whatever the progress."""
     return True
 
 
-def fetch(download: Download, progress: DownloadProgress = ignore) -> Path:
-    """Fetch a file to ``download.path``, which is returned.
+def fetch(download: Download, progress: DownloadProgress = continue_download) -> Path:
+    """Download a file to ``download.path``, and return that.
 
-    What has come of it stays beside that place until it is whole, and the next call goes on from there, also after the
-    program was killed. Raises StyleError with one sentence if no address gives the right file, another program is
-    fetching it at the moment, or ``progress`` returned False.
+    A partial file stays beside that place, and the next call resumes it, even if the program was killed. Raises
+    StyleError if no address has the right file, another program is downloading it, or ``progress`` returned False.
     """
     target = download.path
     partial = target.with_name(f".{target.name}.partial")
@@ -90,9 +90,9 @@ def fetch(download: Download, progress: DownloadProgress = ignore) -> Path:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[BufferedRandom]:
-    """The partial file, ours alone until the block ends. It stays, unless it is empty."""
+    """Open the partial file and keep it locked until the block ends; then delete it if it is empty."""
     with path.open("a+b") as file:
-        # Whoever had it before may have removed it between the opening and the locking.
+        # Its previous owner may have deleted it after we opened it and before we locked it.
         if not _locked(file) or os.fstat(file.fileno()).st_nlink == 0:
             name = path.name.removeprefix(".").removesuffix(".partial")
             raise StyleError(
@@ -107,12 +107,12 @@ def _claimed(path: Path) -> Iterator[BufferedRandom]:
 
 
 def _locked(file: BufferedRandom) -> bool:
-    """Lock a file until it is closed or the process ends, however that comes. False if somebody else has."""
+    """Lock a file until it is closed or the process ends. Return False if somebody else has locked it."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            os.lseek(file.fileno(), 2**31 - 2, os.SEEK_SET)  # a byte that is never read: locked ones cannot be
+            os.lseek(file.fileno(), 2**31 - 2, os.SEEK_SET)  # a byte that is never read: locked bytes cannot be read
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
@@ -121,23 +121,23 @@ def _locked(file: BufferedRandom) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     except OSError:
-        return True  # a file system without locks; a checksum that is wrong is then the worst that can happen
+        return True  # a file system without locks, where the worst outcome is a wrong checksum
     return True
 
 
 def _receive_from_any(file: BufferedRandom, download: Download, progress: DownloadProgress) -> None:
-    """Complete ``file`` from the first address that can. Raises OSError with all the reasons if none can."""
+    """Complete ``file`` from the first address that works. Raises OSError with all reasons if none does."""
     reasons = []
     for address in download.addresses:
         try:
             return _receive(file, address, download, progress)
-        except (OSError, HTTPException, ValueError) as error:  # ValueError: an address that is none
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: not an address
             reasons.append(f"{address}: {error}")
     raise OSError("; ".join(reasons))
 
 
 def _receive(file: BufferedRandom, address: str, download: Download, progress: DownloadProgress) -> None:
-    """Complete ``file`` from one address. Empties it and raises OSError if what came is wrong."""
+    """Complete ``file`` from one address. Empties it and raises OSError if the checksum is wrong."""
     resumed = file.seek(0, os.SEEK_END)
     if resumed < download.size:
         _append(file, address, download, progress)
@@ -147,11 +147,11 @@ def _receive(file: BufferedRandom, address: str, download: Download, progress: D
     file.truncate(0)
     if not resumed:
         raise OSError("what came has the wrong checksum")
-    _receive(file, address, download, progress)  # the fault may be in what was here before
+    _receive(file, address, download, progress)  # the fault may lie in the part received earlier
 
 
 def _append(file: BufferedRandom, address: str, download: Download, progress: DownloadProgress) -> None:
-    def tell(done: int) -> None:
+    def report(done: int) -> None:
         if not progress(done, download.size):
             raise StyleError(
                 _(
@@ -161,16 +161,16 @@ def _append(file: BufferedRandom, address: str, download: Download, progress: Do
             )
 
     done = file.seek(0, os.SEEK_END)
-    tell(done)
+    report(done)
     request = Request(address, headers={"User-Agent": "neural-style", "Range": f"bytes={done}-"})
     with urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-        if response.status != 206:  # the server sends the whole file, whatever was asked for
+        if response.status != 206:  # the server ignores the range and sends the whole file
             file.truncate(0)
             done = 0
         promised = min(download.size, done + int(response.headers.get("Content-Length", 0)))
         while chunk := response.read1(min(CHUNK_BYTES, download.size - done)):
             file.write(chunk)
             done += len(chunk)
-            tell(done)
+            report(done)
     if done < promised:
         raise OSError("the connection broke off")

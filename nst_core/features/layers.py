@@ -67,7 +67,7 @@ def convolutions(counts: Sequence[int]) -> list[Layer]:
 
 
 def torchvision_keys(counts: Sequence[int]) -> dict[Layer, str]:
-    """Return the key of each convolution in torchvision: ``features.0`` for conv1_1, ``features.5`` for conv2_1 …
+    """Return each convolution's key in torchvision: ``features.0`` for conv1_1, ``features.5`` for conv2_1.
 
     There a block is a row of convolutions, each followed by its ReLU, and one pooling.
     """

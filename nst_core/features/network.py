@@ -41,6 +41,7 @@ class Preprocessing:
     bgr: bool
 
     def __call__(self, rgb: Tensor) -> Tensor:
+        """Convert [N, 3, H, W] in RGB 0..1."""
         factor = _by_channel([self.scale / std for std in self.std], rgb)
         offset = _by_channel([-mean / std for mean, std in zip(self.mean, self.std, strict=True)], rgb)
         out = torch.addcmul(offset, rgb, factor)
@@ -77,7 +78,7 @@ class FeatureNetwork(nn.Module, ABC):
     @property
     @abstractmethod
     def layers(self) -> list[str]:
-        """Every layer that can be requested, in order: ``conv1_1``, ``relu1_1``, ``conv1_2`` …"""
+        """Every layer that can be requested, in order, from ``conv1_1`` and ``relu1_1`` on."""
 
     @property
     @abstractmethod

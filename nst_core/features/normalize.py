@@ -17,12 +17,12 @@ from nst_core.features.vgg import VGGNetwork
 
 
 def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNetwork:
-    """A copy of ``network`` whose channels after each ReLU have a mean of 1 over ``pictures`` and all positions.
+    """Return a copy of ``network`` where each channel has a mean of 1 after its ReLU, over ``pictures`` and positions.
 
-    Each filter and its bias are divided by the mean, and what the next layer makes of the channel is multiplied by it,
-    so that every channel stays the same but for that factor. Max and average pooling and the ReLU all let a positive
-    factor through. A channel that never fires is left alone. In a network with heads, they alone are scaled.
-    Of several networks joined into one, each is scaled by itself.
+    Each filter and its bias are divided by the mean, and the next layer's weights for this channel are multiplied by
+    it, which changes each channel by that factor alone: poolings and the ReLU let a positive factor through. A channel
+    that never fires stays as it is. In a network with heads, only the heads are scaled. The parts of a combined network
+    are scaled one by one.
 
     ``pictures`` are [N, 3, H, W], RGB, sRGB-encoded 0..1, of any size. Raises StyleError if there are none.
     """
@@ -46,7 +46,7 @@ def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNe
 
 
 def _mean_activations(network: VGGNetwork, pictures: Sequence[Tensor]) -> Mapping[str, Tensor]:
-    """The mean of every channel after its ReLU, [C] by convolution; 1 for those that never fire."""
+    """Compute the mean of every channel after its ReLU, [C] by convolution; 1 for channels that never fire."""
     relus = [layer for layer in network.layers if Layer.parse(layer).kind == "relu"]
     sums: dict[str, Tensor] = {}
     positions = dict.fromkeys(relus, 0)

@@ -24,20 +24,19 @@ OXFORD_CORNERS = {
     "vgg19": (0.34119523, 0.46418372, 0.39416704),
     "vgg16": (0.42947057, 0.55037946, 0.48001540),
 }
-# Of the corner as a unit vector. bfloat16, coarser than float16, is off by 0.002 at most; the nearest that is not the
-# same filter, Oxford's VGG-19 with torchvision's preprocessing folded in, is off by 0.008.
+# For the corner as a unit vector. bfloat16, coarser than float16, is off by at most 0.002; the nearest other filter,
+# Oxford's VGG-19 with torchvision's preprocessing folded in, is off by 0.008.
 CORNER_TOLERANCE = 0.003
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """What a file holds.
+    """The contents of a file of weights.
 
     Attributes:
-        layout: ``vgg19`` or ``vgg16``, ``slim`` (Wang et al.) or ``compact`` (ours): what builds a network of it, see
-            features.py.
-        state: float32 tensors of the convolutions. Those of a VGG have torchvision's keys, whatever the file says.
-        preprocessing: how a VGG wants its pixels; the slim networks know that themselves.
+        layout: ``vgg19`` or ``vgg16``, ``slim`` (Wang et al.) or ``compact`` (ours): the builder in vgg.py to use.
+        state: float32 tensors of the convolutions. A VGG's have torchvision's keys, whatever the file's were.
+        preprocessing: how a VGG wants its pixels; the slim networks have their own.
     """
 
     layout: str
@@ -49,11 +48,10 @@ def read(path: Path) -> WeightFile:
     """Read a file of weights, whatever its name ends with.
 
     A safetensors or PyTorch file has torchvision's keys (``features.0.weight``) or those of Gatys' ``vgg_conv.pth``
-    (``conv1_1.weight``), a safetensors file perhaps those of a slim network. A Keras file has a layer
+    (``conv1_1.weight``), and a safetensors file may have those of a slim network. A Keras file has layers
     ``block1_conv1`` and so on, a MatConvNet file a cell array ``layers``. A VGG may end early.
 
-    Nothing in a file is run. Raises StyleError with one sentence if it is damaged, holds another network, or numbers
-    that no weights can be.
+    No code in a file is run. Raises StyleError if the file is damaged or holds another network or impossible weights.
     """
     kind, reader = _recognised(path)
     try:
@@ -86,10 +84,10 @@ def read(path: Path) -> WeightFile:
 
 
 def oxford_preprocessing(first: Tensor) -> Preprocessing | None:
-    """How a VGG with the weights ``first`` in conv1_1 wants its pixels, if it is one of Oxford's; else None.
+    """Return how a VGG with the weights ``first`` in conv1_1 wants its pixels, if it is one of Oxford's; else None.
 
-    A corner of the first filter tells: in BGR order it is Caffe's form, the other way round MatConvNet's. Its direction
-    counts, not its length, as weights that were normalised after Gatys et al. 2015 have the filter scaled.
+    A corner of the first filter shows it: in BGR order it is Caffe's form, in RGB order MatConvNet's. Only its
+    direction counts, because weights that were normalised as in Gatys et al. 2015 have a scaled filter.
     """
     if first.shape != (64, 3, 3, 3):
         return None
@@ -109,7 +107,7 @@ Contents = tuple[dict[str, Tensor], Preprocessing | None]
 
 
 def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
-    """The name of the file's format, and what reads it."""
+    """Return the name of the file's format, and its reader."""
     try:
         with path.open("rb") as file:
             start = file.read(32)
@@ -162,10 +160,10 @@ def _read_keras(path: Path) -> Contents:
 
     tensors: dict[str, Tensor] = {}
 
-    def visit(name: str, found: h5py.Group | h5py.Dataset) -> None:
-        layer = re.search(r"\bblock(\d)_conv(\d)\b", f"{name} {found.parent.attrs.get('name', '')}")
-        if layer and isinstance(found, h5py.Dataset) and not name.startswith("optimizer"):
-            _add(tensors, f"conv{layer[1]}_{layer[2]}", found[()])
+    def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
+        layer = re.search(r"\bblock(\d)_conv(\d)\b", f"{name} {node.parent.attrs.get('name', '')}")
+        if layer and isinstance(node, h5py.Dataset) and not name.startswith("optimizer"):
+            _add(tensors, f"conv{layer[1]}_{layer[2]}", node[()])
 
     with h5py.File(path) as file:
         file.visititems(visit)
@@ -229,12 +227,12 @@ def _convolutions(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _as_torchvision(path: Path, state: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """The kind of VGG whose first convolutions these are, and the state with torchvision's keys.
+    """Return the kind of VGG that begins with these convolutions, and the state with torchvision's keys.
 
     VGG-16 and VGG-19 differ from conv3_4 on; before that, either answer is right.
     """
-    found = {key.removesuffix(".weight") for key in state if key.endswith(".weight")}
-    if not found:
+    layers = {key.removesuffix(".weight") for key in state if key.endswith(".weight")}
+    if not layers:
         raise StyleError(
             _(
                 "{path} holds no VGG weights: features.0.weight is missing (in a Keras or MatConvNet file, "
@@ -244,7 +242,7 @@ def _as_torchvision(path: Path, state: dict[str, Tensor]) -> tuple[str, dict[str
     for kind, counts in CONVOLUTIONS_PER_BLOCK.items():
         keys = {str(layer): key for layer, key in torchvision_keys(counts).items()}
         for names in (keys, {key: key for key in keys.values()}):
-            if found == set(list(names)[: len(found)]):
+            if layers == set(list(names)[: len(layers)]):
                 return kind, {f"{names[k.rpartition('.')[0]]}.{k.rpartition('.')[2]}": v for k, v in state.items()}
     raise _another_network(path, "its convolutions are not those of VGG-19 or VGG-16, from conv1_1 on without a gap")
 

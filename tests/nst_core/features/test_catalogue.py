@@ -16,14 +16,14 @@ from nst_core.features import catalogue as weights  # noqa: E402
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """An empty torch.hub folder."""
+    """Provide an empty torch.hub folder."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 @pytest.fixture
 def compact(tmp_path, monkeypatch):
-    """A compact network in the place of our own, tiny and random, in half precision."""
+    """Put a compact network in the place of our own, tiny and random, in half precision."""
     path = tmp_path / "compact.safetensors"
     tiny = new_student(DistillSettings(channels=(6, 6, 6, 6, 6)), dict.fromkeys(CONV_LAYERS, 12))
     save_compact(tiny, path, {})
@@ -33,7 +33,7 @@ def compact(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(tmp_path):
-    """A web server on this machine with one weights file: a VGG-19 cut off after conv1_1."""
+    """Run a web server on this machine with one weights file: a VGG-19 cut off after conv1_1."""
     folder = tmp_path / "www"
     folder.mkdir()
     torch.save(

@@ -58,7 +58,7 @@ def server():
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch) -> Path:
-    """An empty torch.hub folder."""
+    """Provide an empty torch.hub folder."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("NEURAL_STYLE_MIRRORS", raising=False)
     return tmp_path / "torch" / "hub" / "checkpoints"
@@ -69,7 +69,7 @@ def wanted(base: str, sha256: str = SHA256) -> Download:
 
 
 def leave(hub: Path, content: bytes) -> None:
-    """What an earlier download left."""
+    """Leave what an earlier download would."""
     hub.mkdir(parents=True, exist_ok=True)
     (hub / ".weights.pth.partial").write_bytes(content)
 

@@ -89,7 +89,7 @@ def save_keras_1(state, path, kind):
 
 
 def save_keras_2(state, path, kind):
-    """A whole model, with its optimiser."""
+    """Save a whole model, with its optimiser."""
     h5py = pytest.importorskip("h5py")
     with h5py.File(path, "w") as file:
         for name, kernel, bias in layers(state):
@@ -109,7 +109,7 @@ def save_keras_3(state, path, kind):
 
 
 def cells(values) -> np.ndarray:
-    """A MATLAB cell array."""
+    """Make a MATLAB cell array."""
     found = np.empty((1, len(values)), object)
     found[0, :] = values
     return found

@@ -10,7 +10,7 @@ from nst_core.losses import metrics  # noqa: E402
 
 
 def waves(height, width, period_x, period_y):
-    """A pattern between -1 and 1, [3, height, width]."""
+    """Make a pattern between -1 and 1, [3, height, width]."""
     y, x = torch.arange(height) + 0.5, torch.arange(width) + 0.5
     across, down = (torch.cos(2 * math.pi * v / period) for v, period in ((x, period_x), (y, period_y)))
     pattern = across[None, :] * down[:, None]

@@ -30,7 +30,7 @@ def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(networ
 
 
 def exact_loss(picture, photo, style, settings):
-    """The total loss, with the formulas written out, of pictures in float64 as ``compact`` sees them."""
+    """Compute the total loss of pictures in float64, with the formulas written out, by the network ``compact``."""
     network = load_features("compact").double()
     found, wanted, painted = (network(one, settings.layers) for one in (picture, photo, style))
     (content,) = settings.content_layers
