@@ -46,7 +46,7 @@ def server(tmp_path):
         httpd.shutdown()
 
 
-def test_weights_are_fetched_once_and_checked(hub, server, monkeypatch):
+def test_weights_are_downloaded_once_and_checked(hub, server, monkeypatch):
     url, file = server
     size, sha256 = file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()
     monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download(url, sha256, size))
@@ -59,7 +59,7 @@ def test_weights_are_fetched_once_and_checked(hub, server, monkeypatch):
     weights.load_features("vgg19")  # from the disk now
 
 
-def test_auto_is_vgg19_if_it_is_there_else_compact(hub, server, compact, monkeypatch):
+def test_auto_is_vgg19_if_it_is_on_disk_else_compact(hub, server, compact, monkeypatch):
     """It fetches nothing."""
     monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download("http://127.0.0.1:9/vgg19.pth", "00", 1))
     assert weights.load_features("auto").name == "compact"
@@ -68,7 +68,7 @@ def test_auto_is_vgg19_if_it_is_there_else_compact(hub, server, compact, monkeyp
     assert weights.load_features("auto").name == "vgg19"
 
 
-def test_compact_comes_with_the_package_and_answers_for_five_layers(hub, compact):
+def test_bundled_compact_network_has_the_five_style_layers(hub, compact):
     assert weights.available() == {"compact": compact}
     network = weights.load_features("compact", "average")
     assert (network.name, network.pooling) == ("compact-average", "average")
@@ -76,13 +76,13 @@ def test_compact_comes_with_the_package_and_answers_for_five_layers(hub, compact
     assert [value.dtype for value in found.values()] == [torch.float32] * 5
 
 
-def test_a_missing_compact_network_is_one_sentence(tmp_path, monkeypatch):
+def test_missing_compact_network_is_an_error_in_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "COMPACT", tmp_path / "compact.safetensors")
     with pytest.raises(StyleError, match=r"compact\.safetensors is missing; install Neural Style again\.$"):
         weights.load_features("compact")
 
 
-def test_joined_sources_share_the_layers_out(compact, slim_weights):
+def test_sources_joined_with_plus_make_a_combined_network(compact, slim_weights):
     network = weights.load_features(f"{slim_weights}+compact")
     assert network.name == "slim+compact"
     assert [n.name for n in network.networks] == ["slim", "compact"]
@@ -95,7 +95,7 @@ def test_a_file_may_have_a_plus_in_its_name(tmp_path, slim_weights):
     assert weights.load_features(str(path)).name == "a+b"
 
 
-def test_a_wrong_checksum_leaves_nothing(hub, server, monkeypatch):
+def test_wrong_checksum_leaves_no_file(hub, server, monkeypatch):
     url, file = server
     monkeypatch.setitem(weights.DOWNLOADS, "vgg19", weights.Download(url, "00000000", file.stat().st_size))
     with pytest.raises(StyleError, match="could not be fetched"):
@@ -112,7 +112,7 @@ def test_offline_says_which_file_to_put_where(hub, monkeypatch):
     assert "548 MiB" in text and "http://127.0.0.1:9/vgg19.pth" in text and str(hub / "vgg19.pth") in text
 
 
-def test_a_pickle_that_runs_code_does_not(hub, tmp_path, monkeypatch):
+def test_code_in_a_pickle_is_not_run(hub, tmp_path, monkeypatch):
     class Evil:
         def __reduce__(self):
             return (open, (str(tmp_path / "owned"), "w"))

@@ -76,7 +76,7 @@ def leave(hub: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("way", ["plain", "whole", "unmeasured"])
 @pytest.mark.parametrize("sha256", [SHA256, SHA256[:8]])
-def test_a_file_is_fetched_whole_and_alone(hub, server, way, sha256):
+def test_download_leaves_the_whole_file_and_nothing_else(hub, server, way, sha256):
     seen = []
 
     def progress(done, total):
@@ -89,7 +89,7 @@ def test_a_file_is_fetched_whole_and_alone(hub, server, way, sha256):
 
 
 @pytest.mark.parametrize(("way", "asked"), [("plain", 100_000), ("whole", 100_000), ("unmeasured", 100_000)])
-def test_a_partial_file_is_gone_on_with(hub, server, way, asked):
+def test_partial_file_is_resumed(hub, server, way, asked):
     """Also from a server that sends the whole file again."""
     leave(hub, CONTENT[:asked])
     path = fetch(wanted(f"{server.address}/{way}"))
@@ -98,18 +98,18 @@ def test_a_partial_file_is_gone_on_with(hub, server, way, asked):
 
 
 @pytest.mark.parametrize("content", [bytes(100_000), bytes(len(CONTENT)), CONTENT + b"more"])
-def test_a_partial_file_that_is_wrong_is_begun_anew(hub, server, content):
+def test_wrong_partial_file_is_downloaded_again(hub, server, content):
     leave(hub, content)
     assert fetch(wanted(f"{server.address}/plain")).read_bytes() == CONTENT
     assert server.asked[-1] == ("plain", 0)
 
 
-def test_a_partial_file_that_is_whole_needs_no_net(hub):
+def test_complete_partial_file_needs_no_network(hub):
     leave(hub, CONTENT)
     assert fetch(wanted(NOWHERE)).read_bytes() == CONTENT
 
 
-def test_a_broken_connection_keeps_what_came(hub, server):
+def test_broken_connection_keeps_the_partial_file(hub, server):
     with pytest.raises(StyleError, match="the connection broke off"):
         fetch(wanted(f"{server.address}/breaking"))
     assert [file.read_bytes() for file in hub.iterdir()] == [CONTENT[:200_000]]
@@ -118,13 +118,13 @@ def test_a_broken_connection_keeps_what_came(hub, server):
 
 
 @pytest.mark.parametrize("way", ["wrong", "short"])
-def test_a_wrong_checksum_leaves_nothing(hub, server, way):
+def test_wrong_checksum_leaves_no_file(hub, server, way):
     with pytest.raises(StyleError, match=r"could not be fetched.*wrong checksum"):
         fetch(wanted(f"{server.address}/{way}"))
     assert list(hub.iterdir()) == []
 
 
-def test_mirrors_are_asked_in_turn(hub, server, monkeypatch):
+def test_mirrors_are_tried_in_order(hub, server, monkeypatch):
     """Each goes on from what the one before it left, and a wrong file counts for nothing."""
     ways = ("missing", "wrong", "breaking", "plain")
     bases = [f"{server.address}/{way}{end}" for way, end in zip(ways, ("", "/", "", "//"), strict=True)]
@@ -149,7 +149,7 @@ def test_offline_says_which_file_to_put_where(hub, server, monkeypatch):
     assert list(hub.iterdir()) == []
 
 
-def test_stopping_keeps_what_came(hub, server):
+def test_stopping_keeps_the_partial_file(hub, server):
     download = wanted(f"{server.address}/plain")
     with pytest.raises(StyleError, match=r"stopped after .* MiB; the next one goes on from there"):
         fetch(download, lambda done, total: done < 100_000)
@@ -160,7 +160,7 @@ def test_stopping_keeps_what_came(hub, server):
     assert server.asked[-1] == ("plain", kept)
 
 
-def test_two_downloads_of_one_file_do_not_mix(hub, server):
+def test_second_download_of_a_file_is_refused(hub, server):
     download, refusals = wanted(f"{server.address}/plain"), []
 
     def progress(done, total):
@@ -174,7 +174,7 @@ def test_two_downloads_of_one_file_do_not_mix(hub, server):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_killed_program_leaves_what_came_to_the_next(hub, server):
+def test_download_of_a_killed_program_is_resumed(hub, server):
     """As GIMP ends a filter that is cancelled."""
     script = (
         "import sys; from nst_core.features.downloads import *\n"
@@ -191,7 +191,7 @@ def test_a_killed_program_leaves_what_came_to_the_next(hub, server):
     assert 0 < kept <= 200_000 and server.asked[-1] == ("plain", kept)
 
 
-def test_what_cannot_be_written_is_one_sentence(hub, server, full_disk, tmp_path, monkeypatch):
+def test_unwritable_folder_is_an_error_in_one_sentence(hub, server, full_disk, tmp_path, monkeypatch):
     with full_disk(), pytest.raises(StyleError, match=r"could not be fetched.*File too large"):
         fetch(wanted(f"{server.address}/plain"))
     (tmp_path / "file").touch()

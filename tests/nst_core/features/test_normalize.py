@@ -37,7 +37,7 @@ def means(network, layer: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
-def test_every_channel_that_fires_has_a_mean_of_one(pooling, padding):
+def test_active_channels_have_a_mean_of_one(pooling, padding):
     network = random_network(pooling, padding)
     result = normalized(network, pictures())
     assert (result.name, result.pooling, result.layers) == ("random-normalised", pooling, network.layers)
@@ -50,7 +50,7 @@ def test_every_channel_that_fires_has_a_mean_of_one(pooling, padding):
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
-def test_a_channel_stays_the_same_but_for_a_factor(pooling, padding):
+def test_channels_change_by_a_factor_only(pooling, padding):
     """Also on a picture that the means do not come from, and before the ReLU; and the network given is not touched."""
     network = random_network(pooling, padding)
     result = normalized(network, pictures())
@@ -63,7 +63,7 @@ def test_a_channel_stays_the_same_but_for_a_factor(pooling, padding):
     torch.testing.assert_close(network(picture, layers), random_network(pooling, padding)(picture, layers))
 
 
-def test_the_scaled_weights_against_float64():
+def test_scaled_weights_against_float64():
     """Worked out layer by layer: a filter over its own channel's mean, and times those of the channels it takes."""
     network = random_network("max")
     result, before = normalized(network, pictures()), None
@@ -82,7 +82,7 @@ def test_the_scaled_weights_against_float64():
         before = mean
 
 
-def test_of_a_network_with_heads_they_alone_are_scaled(slim_weights):
+def test_only_heads_are_scaled_in_a_network_with_heads(slim_weights):
     network = weights.load_features(str(slim_weights))
     for head in network.heads.values():
         head.bias += 0.05
@@ -99,7 +99,7 @@ def test_no_pictures_are_refused():
         normalized(random_network("max"), [])
 
 
-def test_of_joined_networks_each_is_scaled(slim_weights):
+def test_each_part_of_a_combined_network_is_scaled(slim_weights):
     both = CombinedNetwork([random_network("max"), weights.load_features(str(slim_weights))])
     result = normalized(both, pictures())
     assert result.name == "random-normalised+slim-normalised"
@@ -108,7 +108,7 @@ def test_of_joined_networks_each_is_scaled(slim_weights):
         torch.testing.assert_close(means(result, layer), (before > 0).float(), rtol=1e-4, atol=1e-4)
 
 
-def test_the_loader_takes_the_pictures_from_a_folder(slim_weights, photos_folder):
+def test_load_features_takes_reference_photos_from_a_folder(slim_weights, photos_folder):
     network, plain = (weights.load_features(str(slim_weights), reference_photos=p) for p in (photos_folder, None))
     photos = Photos(photos_folder, 32)
     found = torch.stack([network(photos.whole(i), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) for i in range(len(photos))])

@@ -185,21 +185,21 @@ def test_the_true_weights_give_the_same_features_from_every_format(assets, tmp_p
 
 
 @every_format
-def test_vgg16_is_told_from_vgg19(tmp_path, save):
+def test_vgg16_and_vgg19_are_distinguished(tmp_path, save):
     for kind, count, last in (("vgg19", 9, "conv4_1"), ("vgg19", 8, "conv3_4"), ("vgg16", 8, "conv4_1")):
         save(tensors(kind, count), tmp_path / "x", kind)
         assert [*weights.load_features(str(tmp_path / "x")).convolutions][-1] == last
 
 
 @every_format
-def test_the_first_layers_alone_are_fine(tmp_path, save):
+def test_file_may_hold_only_the_first_layers(tmp_path, save):
     save(tensors(count=1), tmp_path / "x", "vgg19")
     assert weights.load_features(str(tmp_path / "x")).layers == ["conv1_1", "relu1_1"]
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("corner", [VGG19_CORNER, VGG16_CORNER])
-def test_oxfords_weights_are_known_by_their_first_filter(tmp_path, dtype, corner):
+def test_oxford_weights_are_recognised_by_their_first_filter(tmp_path, dtype, corner):
     """In any precision, scaled or not, and in either order of the channels."""
     state = {key: value.to(dtype) for key, value in tensors(count=1, corner=corner).items()}
     state["conv1_1.weight"][0] *= 0.37
@@ -212,7 +212,7 @@ def test_oxfords_weights_are_known_by_their_first_filter(tmp_path, dtype, corner
         assert network.convolutions["conv1_1"].weight.dtype == torch.float32
 
 
-def test_the_reversed_channels_are_for_rgb():
+def test_reversed_channels_expect_rgb():
     """A red picture: the two forms of one network see the same."""
     state, red = torchvision_keys(tensors(count=1), "vgg19"), torch.tensor([0.9, 0.1, 0.2]).view(1, 3, 1, 1)
     caffe = build_vgg("x", state, "vgg19", CAFFE)(red, ["conv1_1"])
@@ -220,7 +220,7 @@ def test_the_reversed_channels_are_for_rgb():
     torch.testing.assert_close(build_vgg("x", state, "vgg19", MATCONVNET)(red, ["conv1_1"]), caffe)
 
 
-def test_unknown_weights_get_what_the_file_states_or_its_format_means(tmp_path):
+def test_other_weights_get_the_preprocessing_of_their_file_or_format(tmp_path):
     state = tensors(count=1, corner=(0.1, -0.2, 0.3))
     path = tmp_path / "x"
     for save, form in (
@@ -241,7 +241,7 @@ def test_unknown_weights_get_what_the_file_states_or_its_format_means(tmp_path):
         assert weights.load_features(str(path)).preprocessing == form
 
 
-def test_the_true_weights_are_known(assets):
+def test_true_oxford_weights_are_recognised(assets):
     """Oxford's are; the same filters with another preprocessing folded in, much alike, are not."""
     for name, form in (("caffe", CAFFE), ("rgbnorm", None)):
         state = weight_files.read(assets / f"weights/vgg19_conv1_1-conv3_4_{name}.safetensors").state
@@ -250,7 +250,7 @@ def test_the_true_weights_are_known(assets):
 
 @one_of_each
 @pytest.mark.parametrize("kept", [0, 4, 40, 0.3, 0.9, -1])
-def test_a_file_cut_off_is_refused(tmp_path, save, kept):
+def test_truncated_file_is_refused(tmp_path, save, kept):
     save(tensors(count=2), tmp_path / "whole", "vgg19")
     whole = (tmp_path / "whole").read_bytes()
     cut = tmp_path / "cut.bin"
@@ -265,7 +265,7 @@ def one_sentence(error) -> bool:
 
 
 @one_of_each
-def test_integers_and_numbers_that_are_none_are_refused(tmp_path, save):
+def test_integers_nan_and_infinity_are_refused(tmp_path, save):
     path, state = tmp_path / "x.bin", tensors(count=2)
     for bad, message in (
         (torch.ones(64, dtype=torch.int32), "of type int32, and weights are floats"),
@@ -279,7 +279,7 @@ def test_integers_and_numbers_that_are_none_are_refused(tmp_path, save):
 
 
 @one_of_each
-def test_other_shapes_are_another_network(tmp_path, save):
+def test_other_shapes_are_refused_as_another_network(tmp_path, save):
     state = tensors(count=3)
     for change in (
         {"conv1_1.weight": torch.zeros(64, 1, 3, 3)},
@@ -294,7 +294,7 @@ def test_other_shapes_are_another_network(tmp_path, save):
 
 
 @one_of_each
-def test_a_gap_is_refused(tmp_path, save):
+def test_gap_between_layers_is_refused(tmp_path, save):
     state = {key: value for key, value in tensors(count=4).items() if not key.startswith("conv1_2")}
     save(state, tmp_path / "x", "vgg19")
     with pytest.raises(StyleError, match="without a gap"):
@@ -328,7 +328,7 @@ def test_a_file_without_convolutions_is_refused(tmp_path, save):
     assert one_sentence(error)
 
 
-def test_a_matlab_7_3_file_is_told_how_to_be_saved(tmp_path):
+def test_error_for_a_matlab_7_3_file_says_how_to_save_it(tmp_path):
     (tmp_path / "x.mat").write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n")
     with pytest.raises(StyleError, match="-v7"):
         weights.load_features(str(tmp_path / "x.mat"))
@@ -345,7 +345,7 @@ class Evil:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickle_that_runs_code_does_not(tmp_path, zipped):
+def test_code_in_a_pickle_is_not_run(tmp_path, zipped):
     torch.save(
         tensors(count=1) | {"extra": Evil(tmp_path / "owned")},
         tmp_path / "x.pth",
@@ -356,7 +356,7 @@ def test_a_pickle_that_runs_code_does_not(tmp_path, zipped):
     assert one_sentence(error) and not (tmp_path / "owned").exists()
 
 
-def test_what_only_begins_like_a_format_is_refused(tmp_path):
+def test_file_with_only_a_format_s_first_bytes_is_refused(tmp_path):
     path = tmp_path / "x"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("notes.txt", "no tensors")
@@ -368,14 +368,14 @@ def test_what_only_begins_like_a_format_is_refused(tmp_path):
         assert one_sentence(error)
 
 
-def test_a_missing_reader_is_one_sentence(tmp_path, monkeypatch):
+def test_missing_reader_is_an_error_in_one_sentence(tmp_path, monkeypatch):
     save_keras_1(tensors(count=1), tmp_path / "x", "vgg19")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(StyleError, match=r"h5py, which reads it, is not installed; run `python3 install.py torch`"):
         weights.load_features(str(tmp_path / "x"))
 
 
-def test_the_compact_layout_is_known(tmp_path):
+def test_compact_layout_is_recognised(tmp_path):
     settings = DistillSettings(channels=(4, 6, 8, 8, 10))
     save_compact(new_student(settings, dict.fromkeys(CONV_LAYERS, 12)), tmp_path / "own", {})
     state = load_file(tmp_path / "own")
@@ -390,7 +390,7 @@ def test_the_compact_layout_is_known(tmp_path):
         weights.load_features(str(tmp_path / "y.safetensors"))
 
 
-def test_a_slim_network_is_the_same_from_pytorchs_file(tmp_path, slim_weights):
+def test_slim_network_loads_from_pytorch_file_too(tmp_path, slim_weights):
     state = weight_files.read(slim_weights).state
     torch.save({"state_dict": state}, tmp_path / "x.pth")
     found, expected = (

@@ -44,13 +44,13 @@ def halos(photo, width):
 
 
 @pytest.mark.parametrize("change", [lambda p: 0 * p, lambda p: grain(p, 0.02), lambda p: strokes(p, 0.05)])
-def test_strokes_and_grain_are_no_checkerboard(photo, change):
+def test_strokes_and_grain_do_not_count_as_checkerboard(photo, change):
     assert metrics.checkerboard(photo + change(photo), photo) < 0.03
     assert metrics.checkerboard(torch.full_like(photo, 0.3), photo) == 0
 
 
 @pytest.mark.parametrize("periods", [(2, 2), (2, 4), (4, 4), (4, math.inf), (math.inf, 2)])
-def test_a_checkerboard_is_found_whatever_else_there_is(photo, periods):
+def test_checkerboard_is_detected_among_strokes_and_grain(photo, periods):
     pattern = waves(128, 160, *periods) if 2 not in periods else signs(*periods)
     assert metrics.checkerboard(photo + 0.05 * pattern, photo) > 0.4
     assert metrics.checkerboard(photo + strokes(photo, 0.05) + 0.05 * pattern, photo) > 0.2
@@ -72,7 +72,7 @@ def test_a_checkerboard_in_one_colour_counts_too(photo):
     assert metrics.checkerboard(photo + pattern, photo) > 0.4
 
 
-def test_the_mesh_has_a_gradient(photo):
+def test_mesh_has_a_gradient(photo):
     pattern = signs(2, 4)
     result = (photo + strokes(photo, 0.05) + 0.02 * pattern).requires_grad_()
     (gradient,) = torch.autograd.grad(metrics.mesh(result[None], photo[None], 0.5), result)
@@ -90,20 +90,20 @@ def test_each_picture_of_a_batch_has_its_own_mesh(photo):
     torch.testing.assert_close(together, torch.cat(alone))
 
 
-def test_only_flat_areas_are_searched(photo):
+def test_only_flat_areas_count_for_the_checkerboard(photo):
     pattern = 0.05 * signs(2, 2)
     pattern[:, :72] = 0
     assert metrics.checkerboard(photo + pattern, photo) < 0.03
 
 
-def test_a_picture_without_a_halo_has_a_border_like_its_inside(photo):
+def test_border_is_low_without_a_halo(photo):
     assert metrics.border(photo, photo) == 0
     found = [metrics.border(photo + strokes(photo, 0.1, seed), photo) for seed in range(12)]
     assert 0.8 < np.mean(np.square(found)) ** 0.5 < 1.3
 
 
 @pytest.mark.parametrize("width", [2, 4, 8])
-def test_a_halo_is_found_at_every_side(photo, width):
+def test_halo_is_detected_at_every_side(photo, width):
     styled = photo + strokes(photo, 0.05)
     clean = metrics.border(styled, photo)
     *sides, frame = halos(photo, width)
@@ -114,7 +114,7 @@ def test_a_halo_is_found_at_every_side(photo, width):
     assert metrics.border(smooth, photo) > 1.4 * clean
 
 
-def test_a_frame_that_the_photo_had_is_no_halo(photo):
+def test_frame_of_the_photo_is_not_a_halo(photo):
     framed = photo * (1 - halos(photo, 4)[-1])
     change = strokes(photo, 0.1)
     clean = metrics.border(photo + change, photo)
@@ -122,7 +122,7 @@ def test_a_frame_that_the_photo_had_is_no_halo(photo):
     assert metrics.border(photo + change, framed) == pytest.approx(clean, rel=0.4)  # painted over
 
 
-def test_ssim_is_that_of_wang(photo):
+def test_ssim_matches_wang_et_al(photo):
     a, b = metrics.luminance(photo), metrics.luminance(photo.flip(2))
     assert metrics.ssim(a, a) == pytest.approx(1)
     # Flat pictures leave the term of the means alone.
@@ -139,7 +139,7 @@ def test_ssim_is_that_of_wang(photo):
     assert metrics.ssim(a[:11, :11], b[:11, :11]) == pytest.approx(expected, abs=1e-4)
 
 
-def test_oklab_is_that_of_ottosson():
+def test_oklab_matches_ottosson():
     """White, and the values of pure red, green and blue that CSS Color 4 gives for the same formula."""
     colours = torch.tensor([[1.0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     expected = [[1, 0, 0], [0.62796, 0.22486, 0.12585], [0.86644, -0.23389, 0.17950], [0.45201, -0.03246, -0.31153]]
@@ -160,39 +160,39 @@ def test_colour_distance(photo):
 
 
 @pytest.fixture
-def judge(slim_weights, photo):
+def comparison(slim_weights, photo):
     style = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
     network = load_features(str(slim_weights))
     return metrics.PictureMetrics(network, photo[None], style, ("relu3_1",), ("relu1_1", "relu2_1")), style, network
 
 
-def test_the_photo_and_the_style_are_the_ends_of_the_scale(judge, photo):
-    judged, style, _ = judge
-    found = judged(photo[None])
+def test_photo_scores_1_and_style_picture_0_for_style(comparison, photo):
+    metrics_of, style, _ = comparison
+    found = metrics_of(photo[None])
     assert found["content"] == pytest.approx(0, abs=1e-6) and found["ssim"] == pytest.approx(1)
     assert found["style_relu1_1"] == found["style_relu2_1"] == pytest.approx(1)
     assert found["colour_photo"] == pytest.approx(0, abs=1e-6) and found["border"] == 0
     # The style picture itself, as a tile of its own texture; the border of the feature network makes it not quite 0.
     tiled = style.repeat(1, 1, 2, 3)[..., :128, :160]
-    found = judged(tiled)
+    found = metrics_of(tiled)
     assert found["style_relu1_1"] < 0.1 and found["style_relu2_1"] < 0.2
     assert found["colour_style"] < 0.02 < found["colour_photo"] and found["ssim"] < 0.3 < found["content"]
 
 
-def test_the_distances_are_those_of_the_features(judge, photo):
-    judged, style, network = judge
+def test_distances_match_the_features(comparison, photo):
+    metrics_of, style, network = comparison
     result = (photo[None] + 0.1 * style.repeat(1, 1, 2, 3)[..., :128, :160]).clamp(0, 1)
     f, p, s = (
         {layer: value[0].flatten(1).double().numpy() for layer, value in network(x, ["relu1_1", "relu3_1"]).items()}
         for x in (result, photo[None], style)
     )
     g, b, a = (x["relu1_1"] @ x["relu1_1"].T / x["relu1_1"].shape[1] for x in (f, p, s))
-    found = judged(result)
+    found = metrics_of(result)
     assert found["style_relu1_1"] == pytest.approx(np.linalg.norm(g - a) / np.linalg.norm(b - a), rel=1e-4)
     content = np.linalg.norm(f["relu3_1"] - p["relu3_1"]) / np.linalg.norm(p["relu3_1"])
     assert found["content"] == pytest.approx(content, rel=1e-4)
 
 
-def test_small_pictures_have_what_can_be_said_of_them(photo):
+def test_small_pictures_have_fewer_metrics(photo):
     assert set(metrics.appearance(photo[:, :47], photo[:, :47])) == {"ssim"}
     assert metrics.appearance(photo[:, :10], photo[:, :10]) == {}

@@ -19,7 +19,7 @@ def network(slim_weights):
 
 
 @pytest.mark.parametrize("settings", [{}, {"centred": False}, {"style_loss": "w2"}])
-def test_the_style_itself_has_no_style_loss_and_the_photo_no_content_loss(network, settings):
+def test_style_picture_has_no_style_loss_and_photo_no_content_loss(network, settings):
     picture, other = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64) ** 3
     objective = Objective(network, ObjectiveSettings(**settings), [picture])
     own = objective(picture, objective.content_targets(picture))
@@ -50,7 +50,7 @@ def exact_loss(picture, photo, style, settings):
 
 
 @pytest.mark.parametrize("kind", [{}, {"centred": False}, {"style_loss": "w2"}])
-def test_the_whole_loss_and_its_gradient_against_float64_and_finite_differences(kind):
+def test_total_loss_and_gradient_against_float64_and_finite_differences(kind):
     settings = ObjectiveSettings(
         style_layers=("relu1_1", "relu2_1"), style_layer_weights=(0.5, 2.0), tv_weight=3.0, tv_exponent=2.0, **kind
     )
@@ -69,7 +69,7 @@ def test_the_whole_loss_and_its_gradient_against_float64_and_finite_differences(
     assert ((ahead - behind) / 2e-4).item() == pytest.approx(length.item(), rel=1e-3)
 
 
-def test_several_styles_share_a_batch_by_wasserstein_too(network):
+def test_wasserstein_allows_several_styles_in_a_batch(network):
     styles = [torch.rand(1, 3, 48, 64) ** power for power in (1, 3)]
     settings = ObjectiveSettings(style_loss="w2", tv_weight=0.0)
     batch, which = torch.rand(2, 3, 48, 64), torch.tensor([1, 0])
@@ -95,7 +95,7 @@ def test_weights_keep_their_meaning_across_sizes(network, style_loss):
     assert found[1] == pytest.approx(found[0], rel=0.1)
 
 
-def test_a_layer_that_is_not_there_is_refused_at_once(network):
+def test_missing_layer_is_refused_at_once(network):
     settings = dataclasses.replace(ObjectiveSettings(), content_layers=("relu4_2",))
     with pytest.raises(StyleError, match="relu4_2"):
         Objective(network, settings, [torch.rand(1, 3, 32, 32)])
@@ -106,14 +106,14 @@ def test_resizing_keeps_the_range():
     assert resized(image, 55, 13).min() >= 0 and resized(image, 55, 13).max() <= 1
 
 
-def test_a_preset_settles_for_a_nearby_layer_and_says_so(network):
+def test_preset_uses_a_nearby_layer_and_says_so(network):
     settings = PRESETS["gatys-2017"].settings.objective
     fitting, notes = fitted(settings, network)
     assert fitting.content_layers == ("relu4_1",) and fitting.style_layers == settings.style_layers
     assert notes == ["slim has no relu4_2; relu4_1 takes its place."]
 
 
-def test_a_layer_that_was_asked_for_by_name_is_not_replaced(network):
+def test_explicitly_named_layer_is_not_replaced(network):
     settings = ObjectiveSettings(content_layers=("relu4_2",))
     assert fitted(settings, network) == (settings, [])
     with pytest.raises(StyleError, match="relu4_2"):

@@ -10,7 +10,6 @@ from nst_core.base.training_settings import DistillSettings  # noqa: E402
 from nst_core.distill.student import CONV_LAYERS, new_student  # noqa: E402
 from nst_core.features import catalogue as weights  # noqa: E402
 from nst_core.features.combined import CombinedNetwork  # noqa: E402
-from nst_core.features.convolution_kernels import max_pool  # noqa: E402
 from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
 from nst_core.features.network import CAFFE, CAFFE_MEAN, TORCHVISION_MEAN, TORCHVISION_STD  # noqa: E402
 from nst_core.features.vgg import VGGNetwork, build_slim, build_vgg  # noqa: E402
@@ -44,12 +43,12 @@ def test_vgg_layers_have_the_shapes_of_the_paper(kind, count):
     assert found["relu1_1"].min() >= 0 > found["conv3_1"].min()
 
 
-def test_the_keys_are_torchvisions_own():
+def test_features_and_gradient_match_torchvision():
     torchvision = pytest.importorskip("torchvision")
-    model = torchvision.models.vgg16(weights=None).eval()
-    network = build_vgg("vgg16", model.state_dict(), "vgg16")
-    image = torch.rand(1, 3, 32, 32, requires_grad=True)
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (TORCHVISION_MEAN, TORCHVISION_STD))
+    model = torchvision.models.vgg16(weights=None).eval().double()
+    network = build_vgg("vgg16", model.state_dict(), "vgg16").double()
+    image = torch.rand(1, 3, 32, 32, dtype=torch.float64, requires_grad=True)
+    mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (TORCHVISION_MEAN, TORCHVISION_STD))
     expected = model.features[:23]((image - mean) / std)  # up to the ReLU after conv4_3
     found = network(image, ["relu4_3"])["relu4_3"]
     torch.testing.assert_close(found, expected)
@@ -57,7 +56,7 @@ def test_the_keys_are_torchvisions_own():
 
 
 @pytest.mark.parametrize("heads", [False, True])
-def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, heads):
+def test_conv_and_relu_of_one_place_can_be_requested_together(slim_weights, heads):
     network = weights.load_features(str(slim_weights)) if heads else build_vgg("x", random_vgg("vgg19", 2), "vgg19")
     image = torch.rand(1, 3, 32, 32)
     both = network(image, ["conv2_1", "relu2_1"])
@@ -68,7 +67,7 @@ def test_a_layer_can_be_had_before_and_after_its_relu_at_once(slim_weights, head
 
 
 @pytest.mark.parametrize("heads", [False, True])
-def test_a_relu_may_be_replaced_at_the_layers_that_are_asked_for(slim_weights, heads):
+def test_relu_can_be_replaced_at_requested_layers(slim_weights, heads):
     network = weights.load_features(str(slim_weights)) if heads else build_vgg("x", random_vgg("vgg19", 2), "vgg19")
     picture, seen = torch.rand(1, 3, 32, 32), []
 
@@ -81,7 +80,7 @@ def test_a_relu_may_be_replaced_at_the_layers_that_are_asked_for(slim_weights, h
     assert seen == ["relu1_1", "relu2_1"]
     torch.testing.assert_close(found["relu1_1"], plain["relu1_1"] / 2)
     torch.testing.assert_close(found["relu2_1"], found["conv2_1"].relu() / 2)
-    # A network's own goes on from there, a head's does not.
+    # A network's own ReLU feeds the next layers, a head's does not.
     assert torch.allclose(found["conv2_1"], plain["conv2_1"]) == heads
 
 
@@ -98,7 +97,7 @@ def test_average_pooling_averages():
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
 @pytest.mark.parametrize("size", [(16, 18), (17, 18), (16, 15), (5, 3)])
-def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
+def test_gradient_of_first_convolution_matches_pytorch(size, padding_mode):
     generator = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(64, 3, 3, 3, generator=generator), torch.randn(64, generator=generator)
     network = VGGNetwork("x", {"conv1_1": (weight, bias)}, CAFFE, padding_mode=padding_mode).double()
@@ -112,7 +111,7 @@ def test_the_gradient_of_a_picture_is_pytorchs_own(size, padding_mode):
     torch.testing.assert_close(*(torch.autograd.grad(one.pow(3).sum(), picture)[0] for one in (found, expected)))
 
 
-def test_the_gradient_of_a_picture_in_bfloat16():
+def test_gradient_in_bfloat16_is_near_float32():
     network = build_vgg("x", random_vgg("vgg19", 1), "vgg19")
     picture = torch.rand(1, 3, 33, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
     gradients = []
@@ -124,26 +123,26 @@ def test_the_gradient_of_a_picture_in_bfloat16():
     assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
 
 
-def test_an_unknown_layer_is_refused_with_the_valid_ones(slim_weights):
+def test_unknown_layer_is_refused_with_a_list_of_valid_ones(slim_weights):
     network = weights.load_features(str(slim_weights))
     with pytest.raises(StyleError, match=r"no layer 'relu4_2'.*relu1_1, relu2_1, relu3_1, relu4_1, relu5_1"):
         network(torch.rand(1, 3, 64, 64), ["relu4_2"])
 
 
-def test_an_unknown_pooling_is_refused():
+def test_unknown_pooling_is_refused():
     with pytest.raises(StyleError, match="max, average"):
         build_vgg("x", random_vgg("vgg19", 1), "vgg19", pooling="median")
 
 
-def test_slim_heads_answer_in_their_own_channels(slim_weights):
+def test_slim_heads_have_their_own_channels(slim_weights):
     found = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
     assert [tuple(v.shape) for v in found.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
 
 
 @pytest.mark.parametrize("colours", [3, 1])
-def test_a_slim_network_begins_with_the_convolution_of_single_pixels_of_its_file(slim_weights, colours):
+def test_slim_network_applies_conv0_of_its_file(slim_weights, colours):
     state = load_file(slim_weights)
-    # Of one colour, it sees brightness only, and its offset is none that a mean of the picture would make.
+    # With one colour it sees only brightness, and no mean of the picture would make its offset.
     mixing, offset = torch.rand(3, colours, 1, 1).expand(3, 3, 1, 1).contiguous(), torch.rand(3)
     image = torch.rand(1, 3, 32, 32)
     found = build_slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
@@ -153,7 +152,7 @@ def test_a_slim_network_begins_with_the_convolution_of_single_pixels_of_its_file
     torch.testing.assert_close(found, expected)
 
 
-def test_a_linear_head_is_condensed_to_what_the_network_has_itself():
+def test_condensed_heads_keep_inner_products():
     """The condensed features have the inner products of the wide ones, between pixels and between pictures."""
     network = new_student(DistillSettings(channels=(4, 6, 8, 8, 10)), dict.fromkeys(CONV_LAYERS, 40))
     for head in network.heads.values():
@@ -169,7 +168,7 @@ def test_a_linear_head_is_condensed_to_what_the_network_has_itself():
             torch.testing.assert_close(narrow, wide, rtol=1e-4, atol=1e-4 * wide.abs().max().item())
 
 
-def test_what_is_not_linear_is_not_condensed(slim_weights):
+def test_heads_with_a_relu_are_not_condensed(slim_weights):
     slim = weights.load_features(str(slim_weights))
     true = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
     assert slim.condensed(["relu1_1"]) == (slim, {}) and true.condensed() == (true, {})
@@ -178,7 +177,7 @@ def test_what_is_not_linear_is_not_condensed(slim_weights):
     assert both.name == "true+slim" and both.parts == [true, slim] and both.parts[1].exact
 
 
-def test_slim_network_agrees_with_the_true_one(assets, read_photo):
+def test_slim_features_correlate_with_vgg19(assets, read_photo):
     """Channel by channel on a photo: the slim network's heads were trained to predict VGG-19."""
     folder = assets / "weights"
     photo = read_photo(assets / "photos/eval/tubingen.jpg", 384)
@@ -191,7 +190,7 @@ def test_slim_network_agrees_with_the_true_one(assets, read_photo):
         assert correlation.median() > least, layer
 
 
-def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_weights):
+def test_combined_network_takes_each_layer_from_the_first_that_has_it(slim_weights):
     deep = weights.load_features(str(slim_weights))
     shallow = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
     both = CombinedNetwork([shallow, deep])
@@ -204,7 +203,7 @@ def test_a_combined_network_takes_each_layer_from_the_first_that_has_it(slim_wei
     assert both.bytes_per_pixel(["relu1_1", "relu5_1"]) > deep.bytes_per_pixel(["relu5_1"])
 
 
-def test_a_slim_network_of_a_combined_one_is_exact_in_bfloat16_and_only_its_gradient_is_rounded(slim_weights):
+def test_slim_part_of_a_combined_network_rounds_only_its_gradient(slim_weights):
     shallow = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
     both = CombinedNetwork([shallow, weights.load_features(str(slim_weights))])
     image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
@@ -220,7 +219,7 @@ def test_a_slim_network_of_a_combined_one_is_exact_in_bfloat16_and_only_its_grad
     assert 1e-4 < difference < 0.03
 
 
-def test_a_combined_network_refuses_what_none_has(slim_weights):
+def test_combined_network_refuses_a_layer_that_none_has(slim_weights):
     both = CombinedNetwork(
         [build_vgg("true", random_vgg("vgg19", 1), "vgg19"), weights.load_features(str(slim_weights))]
     )
@@ -228,16 +227,3 @@ def test_a_combined_network_refuses_what_none_has(slim_weights):
         both(torch.rand(1, 3, 32, 32), ["relu4_2"])
     with pytest.raises(StyleError, match="no layer 'relu4_2'"):
         both.bytes_per_pixel(["relu1_1", "relu4_2"])
-
-
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-@pytest.mark.parametrize("shape", [(1, 5, 8, 6), (1, 5, 9, 7), (1, 5, 2, 2)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_max_pooling_of_one_picture_is_pytorchs_and_so_is_its_gradient(layout, shape, dtype):
-    start = torch.randint(4, shape).to(dtype).contiguous(memory_format=layout).requires_grad_(True)  # with ties
-    found, expected = max_pool(start), torch.max_pool2d(start, 2)
-    weights = torch.rand_like(expected)
-    assert torch.equal(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    gradients = [torch.autograd.grad(pooled, start, weights)[0] for pooled in (found, expected)]
-    assert torch.equal(*gradients)
