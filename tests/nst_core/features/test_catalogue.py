@@ -72,8 +72,8 @@ def test_bundled_compact_network_has_the_five_style_layers(hub, compact):
     assert weights.available() == {"compact": compact}
     network = weights.load_features("compact", "average")
     assert (network.name, network.pooling) == ("compact-average", "average")
-    found = network(torch.rand(1, 3, 32, 32), GATYS_STYLE_LAYERS)
-    assert [value.dtype for value in found.values()] == [torch.float32] * 5
+    features = network(torch.rand(1, 3, 32, 32), GATYS_STYLE_LAYERS)
+    assert [value.dtype for value in features.values()] == [torch.float32] * 5
 
 
 def test_missing_compact_network_is_an_error_in_one_sentence(tmp_path, monkeypatch):
@@ -158,3 +158,9 @@ def test_both_preprocessings_give_the_same_features(assets):
         for name in ("caffe", "rgbnorm")
     )
     torch.testing.assert_close(caffe["relu1_1"][..., 1:-1, 1:-1], rgb["relu1_1"][..., 1:-1, 1:-1], rtol=1e-3, atol=0.05)
+
+
+def test_addresses_are_those_of_torchvision():
+    models = pytest.importorskip("torchvision").models
+    official = {"vgg19": models.VGG19_Weights.IMAGENET1K_V1.url, "vgg16": models.VGG16_Weights.IMAGENET1K_V1.url}
+    assert {name: download.url for name, download in weights.DOWNLOADS.items()} == official

@@ -10,9 +10,9 @@ from nst_core.features.convolution_kernels import max_pool  # noqa: E402
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_max_pool_matches_pytorch_with_its_gradient(layout, shape, dtype):
     start = torch.randint(4, shape).to(dtype).contiguous(memory_format=layout).requires_grad_(True)  # with ties
-    found, expected = max_pool(start), torch.max_pool2d(start, 2)
+    pooled, expected = max_pool(start), torch.max_pool2d(start, 2)
     weights = torch.rand_like(expected)
-    assert torch.equal(found, expected)
-    assert found.is_contiguous(memory_format=torch.channels_last)
-    gradients = [torch.autograd.grad(pooled, start, weights)[0] for pooled in (found, expected)]
+    assert torch.equal(pooled, expected)
+    assert pooled.is_contiguous(memory_format=torch.channels_last)
+    gradients = [torch.autograd.grad(result, start, weights)[0] for result in (pooled, expected)]
     assert torch.equal(*gradients)

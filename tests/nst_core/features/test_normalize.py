@@ -31,8 +31,8 @@ def pictures() -> list:
 
 def means(network, layer: str) -> torch.Tensor:
     """Over all positions of all pictures."""
-    found = [network(picture, [layer])[layer].transpose(0, 1).flatten(1) for picture in pictures()]
-    return torch.cat(found, 1).mean(1)
+    features = [network(picture, [layer])[layer].transpose(0, 1).flatten(1) for picture in pictures()]
+    return torch.cat(features, 1).mean(1)
 
 
 @pytest.mark.parametrize("pooling", ["max", "average"])
@@ -70,8 +70,8 @@ def test_scaled_weights_against_float64():
     exact = random_network("max").double()
     for layer, convolution in exact.convolutions.items():
         relu = layer.replace("conv", "relu")
-        found = [exact(one.double(), [relu])[relu].transpose(0, 1).flatten(1) for one in pictures()]
-        mean = torch.cat(found, 1).mean(1)
+        features = [exact(one.double(), [relu])[relu].transpose(0, 1).flatten(1) for one in pictures()]
+        mean = torch.cat(features, 1).mean(1)
         mean = torch.where(mean > 0, mean, 1)
         weight = convolution.weight / mean.view(-1, 1, 1, 1)
         weight = weight if before is None else weight * before.view(1, -1, 1, 1)
@@ -111,6 +111,8 @@ def test_each_part_of_a_combined_network_is_scaled(slim_weights):
 def test_load_features_takes_reference_photos_from_a_folder(slim_weights, photos_folder):
     network, plain = (weights.load_features(str(slim_weights), reference_photos=p) for p in (photos_folder, None))
     photos = Photos(photos_folder, 32)
-    found = torch.stack([network(photos.whole(i), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) for i in range(len(photos))])
+    features = torch.stack(
+        [network(photos.whole(i), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) for i in range(len(photos))]
+    )
     fires = plain(photos.whole(0), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) > 0
-    torch.testing.assert_close(found.mean(0)[fires], torch.ones(int(fires.sum())), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(features.mean(0)[fires], torch.ones(int(fires.sum())), rtol=1e-3, atol=1e-3)

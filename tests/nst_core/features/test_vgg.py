@@ -34,13 +34,13 @@ def random_vgg(kind: str, deepest: int) -> dict:
 def test_vgg_layers_have_the_shapes_of_the_paper(kind, count):
     network = build_vgg(kind, random_vgg(kind, 5), kind)
     assert len(network.convolutions) == count
-    found = network(torch.rand(1, 3, 64, 48), ["relu1_1", "conv3_1", "relu5_1"])
-    assert {k: tuple(v.shape) for k, v in found.items()} == {
+    features = network(torch.rand(1, 3, 64, 48), ["relu1_1", "conv3_1", "relu5_1"])
+    assert {k: tuple(v.shape) for k, v in features.items()} == {
         "relu1_1": (1, 64, 64, 48),
         "conv3_1": (1, 256, 16, 12),
         "relu5_1": (1, 512, 4, 3),
     }
-    assert found["relu1_1"].min() >= 0 > found["conv3_1"].min()
+    assert features["relu1_1"].min() >= 0 > features["conv3_1"].min()
 
 
 def test_features_and_gradient_match_torchvision():
@@ -50,9 +50,9 @@ def test_features_and_gradient_match_torchvision():
     image = torch.rand(1, 3, 32, 32, dtype=torch.float64, requires_grad=True)
     mean, std = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (TORCHVISION_MEAN, TORCHVISION_STD))
     expected = model.features[:23]((image - mean) / std)  # up to the ReLU after conv4_3
-    found = network(image, ["relu4_3"])["relu4_3"]
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(one.square().sum(), image)[0] for one in (found, expected)))
+    features = network(image, ["relu4_3"])["relu4_3"]
+    torch.testing.assert_close(features, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one.square().sum(), image)[0] for one in (features, expected)))
 
 
 @pytest.mark.parametrize("heads", [False, True])
@@ -76,23 +76,23 @@ def test_relu_can_be_replaced_at_requested_layers(slim_weights, heads):
         return before.relu() / 2
 
     plain = network(picture, ["conv2_1", "relu1_1", "relu2_1"])
-    found = network(picture, ["conv2_1", "relu1_1", "relu2_1"], halved)
+    features = network(picture, ["conv2_1", "relu1_1", "relu2_1"], halved)
     assert seen == ["relu1_1", "relu2_1"]
-    torch.testing.assert_close(found["relu1_1"], plain["relu1_1"] / 2)
-    torch.testing.assert_close(found["relu2_1"], found["conv2_1"].relu() / 2)
+    torch.testing.assert_close(features["relu1_1"], plain["relu1_1"] / 2)
+    torch.testing.assert_close(features["relu2_1"], features["conv2_1"].relu() / 2)
     # A network's own ReLU feeds the next layers, a head's does not.
-    assert torch.allclose(found["conv2_1"], plain["conv2_1"]) == heads
+    assert torch.allclose(features["conv2_1"], plain["conv2_1"]) == heads
 
 
 def test_average_pooling_averages():
     state = random_vgg("vgg19", 2)
     image = torch.rand(1, 3, 16, 16)
-    found = {p: build_vgg("x", state, "vgg19", pooling=p)(image, ["conv2_1"])["conv2_1"] for p in ("max", "average")}
+    features = {p: build_vgg("x", state, "vgg19", pooling=p)(image, ["conv2_1"])["conv2_1"] for p in ("max", "average")}
     before = build_vgg("x", state, "vgg19")(image, ["relu1_2"])["relu1_2"]
     pooled = torch.nn.functional.avg_pool2d(before, 2)
     expected = torch.nn.functional.conv2d(pooled, state["features.5.weight"], state["features.5.bias"], padding=1)
-    torch.testing.assert_close(found["average"], expected)
-    assert not torch.allclose(found["max"], expected)
+    torch.testing.assert_close(features["average"], expected)
+    assert not torch.allclose(features["max"], expected)
 
 
 @pytest.mark.parametrize("padding_mode", ["zeros", "reflect"])
@@ -106,9 +106,9 @@ def test_gradient_of_first_convolution_matches_pytorch(size, padding_mode):
     mean = torch.tensor(CAFFE_MEAN, dtype=torch.float64).view(1, 3, 1, 1)
     padded = torch.nn.functional.pad((255 * picture - mean).flip(1), (1, 1, 1, 1), mode)
     expected = torch.nn.functional.conv2d(padded, weight.double(), bias.double())
-    found = network(picture, ["conv1_1"])["conv1_1"]
-    torch.testing.assert_close(found, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(one.pow(3).sum(), picture)[0] for one in (found, expected)))
+    features = network(picture, ["conv1_1"])["conv1_1"]
+    torch.testing.assert_close(features, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(one.pow(3).sum(), picture)[0] for one in (features, expected)))
 
 
 def test_gradient_in_bfloat16_is_near_float32():
@@ -117,9 +117,9 @@ def test_gradient_in_bfloat16_is_near_float32():
     gradients = []
     for low in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            found = network(picture, ["relu1_1"])["relu1_1"]
-        gradients.append(torch.autograd.grad(found.float().square().sum(), picture)[0])
-    assert found.dtype == torch.bfloat16 and gradients[1].dtype == torch.float32
+            features = network(picture, ["relu1_1"])["relu1_1"]
+        gradients.append(torch.autograd.grad(features.float().square().sum(), picture)[0])
+    assert features.dtype == torch.bfloat16 and gradients[1].dtype == torch.float32
     assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
 
 
@@ -135,8 +135,8 @@ def test_unknown_pooling_is_refused():
 
 
 def test_slim_heads_have_their_own_channels(slim_weights):
-    found = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
-    assert [tuple(v.shape) for v in found.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
+    features = weights.load_features(str(slim_weights))(torch.rand(2, 3, 32, 32), GATYS_STYLE_LAYERS)
+    assert [tuple(v.shape) for v in features.values()] == [(2, 12, 32 // 2**i, 32 // 2**i) for i in range(5)]
 
 
 @pytest.mark.parametrize("colours", [3, 1])
@@ -145,11 +145,11 @@ def test_slim_network_applies_conv0_of_its_file(slim_weights, colours):
     # With one colour it sees only brightness, and no mean of the picture would make its offset.
     mixing, offset = torch.rand(3, colours, 1, 1).expand(3, 3, 1, 1).contiguous(), torch.rand(3)
     image = torch.rand(1, 3, 32, 32)
-    found = build_slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
+    features = build_slim("slim", state | {"conv0.weight": mixing, "conv0.bias": offset})(image, ["relu1_1"])["relu1_1"]
     padded = torch.nn.functional.pad(torch.conv2d(image, mixing, offset), (1, 1, 1, 1), mode="reflect")
     own = torch.conv2d(padded, state["conv11.weight"], state["conv11.bias"]).relu()
     expected = torch.conv2d(own, state["conv11_aux.weight"], state["conv11_aux.bias"]).relu()
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(features, expected)
 
 
 def test_condensed_heads_keep_inner_products():
@@ -196,9 +196,9 @@ def test_combined_network_takes_each_layer_from_the_first_that_has_it(slim_weigh
     both = CombinedNetwork([shallow, deep])
     assert both.name == "true+slim"
     image = torch.rand(1, 3, 32, 32)
-    found = both(image, GATYS_STYLE_LAYERS)
+    features = both(image, GATYS_STYLE_LAYERS)
     for layer, network in zip(GATYS_STYLE_LAYERS, (shallow, shallow, deep, deep, deep), strict=True):
-        torch.testing.assert_close(found[layer], network(image, [layer])[layer])
+        torch.testing.assert_close(features[layer], network(image, [layer])[layer])
     assert both(image, ["relu3_1"]).keys() == {"relu3_1"}
     assert both.bytes_per_pixel(["relu1_1", "relu5_1"]) > deep.bytes_per_pixel(["relu5_1"])
 
@@ -207,14 +207,14 @@ def test_slim_part_of_a_combined_network_rounds_only_its_gradient(slim_weights):
     shallow = build_vgg("true", random_vgg("vgg19", 2), "vgg19")
     both = CombinedNetwork([shallow, weights.load_features(str(slim_weights))])
     image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    found, gradients = [], []
+    features, gradients = [], []
     for low in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=low):
-            found.append(both(image, ["relu1_1", "relu4_1"]))
-        (gradient,) = torch.autograd.grad(found[-1]["relu4_1"].square().sum(), image)
+            features.append(both(image, ["relu1_1", "relu4_1"]))
+        (gradient,) = torch.autograd.grad(features[-1]["relu4_1"].square().sum(), image)
         gradients.append(gradient)
-    torch.testing.assert_close(found[1]["relu4_1"], found[0]["relu4_1"])
-    assert found[1]["relu1_1"].dtype == torch.bfloat16
+    torch.testing.assert_close(features[1]["relu4_1"], features[0]["relu4_1"])
+    assert features[1]["relu1_1"].dtype == torch.bfloat16
     difference = (gradients[1] - gradients[0]).norm() / gradients[0].norm()
     assert 1e-4 < difference < 0.03
 

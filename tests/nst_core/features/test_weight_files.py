@@ -53,13 +53,13 @@ def split(state: dict) -> list:
 
 def layers(state: dict, rgb: bool = False) -> list:
     """Names, kernels [height, width, in, out] and biases, as Keras and MatConvNet have them."""
-    found = []
+    kernels = []
     for name in dict.fromkeys(name for name, _ in split(state)):
         kernel = state[f"{name}.weight"].permute(2, 3, 1, 0).numpy()
         if rgb and name == "conv1_1":
             kernel = kernel[:, :, ::-1]
-        found.append((name, np.ascontiguousarray(kernel), state[f"{name}.bias"].numpy()))
-    return found
+        kernels.append((name, np.ascontiguousarray(kernel), state[f"{name}.bias"].numpy()))
+    return kernels
 
 
 def save_safetensors(state, path, kind):
@@ -110,19 +110,19 @@ def save_keras_3(state, path, kind):
 
 def cells(values) -> np.ndarray:
     """Make a MATLAB cell array."""
-    found = np.empty((1, len(values)), object)
-    found[0, :] = values
-    return found
+    array = np.empty((1, len(values)), object)
+    array[0, :] = values
+    return array
 
 
 def save_matconvnet(state, path, kind, wrap=lambda layers: {"layers": layers}, older=False):
     savemat = pytest.importorskip("scipy.io").savemat
-    found = []
+    records = []
     for name, kernel, bias in layers(state, rgb=True):
         values = {"filters": kernel, "biases": bias} if older else {"weights": cells([kernel, bias])}
-        found += [values | {"name": name, "type": "conv"}, {"name": name.replace("conv", "relu"), "type": "relu"}]
-    found.append({"name": "fc6", "type": "conv", "weights": cells([np.zeros((7, 7, 4, 8), np.float32), np.zeros(8)])})
-    savemat(path, wrap(cells(found)))
+        records += [values | {"name": name, "type": "conv"}, {"name": name.replace("conv", "relu"), "type": "relu"}]
+    records.append({"name": "fc6", "type": "conv", "weights": cells([np.zeros((7, 7, 4, 8), np.float32), np.zeros(8)])})
+    savemat(path, wrap(cells(records)))
 
 
 def save_older_matconvnet(state, path, kind):
@@ -155,9 +155,9 @@ def picture() -> "torch.Tensor":
     return torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
 
 
-def assert_same(found, expected):
+def assert_same(actual, expected):
     """To float32's precision: the channels of RGB and BGR are added up in another order."""
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * expected.max().item())
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5 * expected.max().item())
 
 
 @every_format
@@ -382,8 +382,8 @@ def test_compact_layout_is_recognised(tmp_path):
     for save, name in ((save_file, "x.safetensors"), (torch.save, "x.pth")):
         save(state, tmp_path / name)
         network = weights.load_features(str(tmp_path / name))
-        found = network(picture(), ["relu1_1", "relu5_1"])
-        assert found["relu5_1"].shape == (1, 12, 1, 2) and found["relu5_1"].dtype == torch.float32
+        features = network(picture(), ["relu1_1", "relu5_1"])
+        assert features["relu5_1"].shape == (1, 12, 1, 2) and features["relu5_1"].dtype == torch.float32
     del state["head_relu3_1.weight"]
     save_file(state, tmp_path / "y.safetensors")
     with pytest.raises(StyleError, match="not a whole compact network"):
@@ -393,7 +393,7 @@ def test_compact_layout_is_recognised(tmp_path):
 def test_slim_network_loads_from_pytorch_file_too(tmp_path, slim_weights):
     state = weight_files.read(slim_weights).state
     torch.save({"state_dict": state}, tmp_path / "x.pth")
-    found, expected = (
+    features, expected = (
         weights.load_features(str(path))(picture(), ["relu3_1"]) for path in (tmp_path / "x.pth", slim_weights)
     )
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(features, expected)

@@ -28,10 +28,10 @@ def grain(photo, amount, seed=1):
 
 def strokes(photo, amount, seed=1):
     """Grain without what is finer than strokes."""
-    found = grain(photo, amount, seed)
+    scores = grain(photo, amount, seed)
     for _ in range(4):
-        found = 1.6 * torch.nn.functional.avg_pool2d(found, 3, 1, 1)
-    return found
+        scores = 1.6 * torch.nn.functional.avg_pool2d(scores, 3, 1, 1)
+    return scores
 
 
 def halos(photo, width):
@@ -98,8 +98,8 @@ def test_only_flat_areas_count_for_the_checkerboard(photo):
 
 def test_border_is_low_without_a_halo(photo):
     assert metrics.border(photo, photo) == 0
-    found = [metrics.border(photo + strokes(photo, 0.1, seed), photo) for seed in range(12)]
-    assert 0.8 < np.mean(np.square(found)) ** 0.5 < 1.3
+    scores = [metrics.border(photo + strokes(photo, 0.1, seed), photo) for seed in range(12)]
+    assert 0.8 < np.mean(np.square(scores)) ** 0.5 < 1.3
 
 
 @pytest.mark.parametrize("width", [2, 4, 8])
@@ -143,8 +143,8 @@ def test_oklab_matches_ottosson():
     """White, and the values of pure red, green and blue that CSS Color 4 gives for the same formula."""
     colours = torch.tensor([[1.0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
     expected = [[1, 0, 0], [0.62796, 0.22486, 0.12585], [0.86644, -0.23389, 0.17950], [0.45201, -0.03246, -0.31153]]
-    found = metrics.oklab(colours.T[:, None])
-    assert torch.allclose(found[:, 0].T, torch.tensor(expected), atol=1e-4)
+    scores = metrics.oklab(colours.T[:, None])
+    assert torch.allclose(scores[:, 0].T, torch.tensor(expected), atol=1e-4)
 
 
 def test_colour_distance(photo):
@@ -168,15 +168,15 @@ def comparison(slim_weights, photo):
 
 def test_photo_scores_1_and_style_picture_0_for_style(comparison, photo):
     metrics_of, style, _ = comparison
-    found = metrics_of(photo[None])
-    assert found["content"] == pytest.approx(0, abs=1e-6) and found["ssim"] == pytest.approx(1)
-    assert found["style_relu1_1"] == found["style_relu2_1"] == pytest.approx(1)
-    assert found["colour_photo"] == pytest.approx(0, abs=1e-6) and found["border"] == 0
+    scores = metrics_of(photo[None])
+    assert scores["content"] == pytest.approx(0, abs=1e-6) and scores["ssim"] == pytest.approx(1)
+    assert scores["style_relu1_1"] == scores["style_relu2_1"] == pytest.approx(1)
+    assert scores["colour_photo"] == pytest.approx(0, abs=1e-6) and scores["border"] == 0
     # The style picture itself, as a tile of its own texture; the border of the feature network makes it not quite 0.
     tiled = style.repeat(1, 1, 2, 3)[..., :128, :160]
-    found = metrics_of(tiled)
-    assert found["style_relu1_1"] < 0.1 and found["style_relu2_1"] < 0.2
-    assert found["colour_style"] < 0.02 < found["colour_photo"] and found["ssim"] < 0.3 < found["content"]
+    scores = metrics_of(tiled)
+    assert scores["style_relu1_1"] < 0.1 and scores["style_relu2_1"] < 0.2
+    assert scores["colour_style"] < 0.02 < scores["colour_photo"] and scores["ssim"] < 0.3 < scores["content"]
 
 
 def test_distances_match_the_features(comparison, photo):
@@ -187,10 +187,10 @@ def test_distances_match_the_features(comparison, photo):
         for x in (result, photo[None], style)
     )
     g, b, a = (x["relu1_1"] @ x["relu1_1"].T / x["relu1_1"].shape[1] for x in (f, p, s))
-    found = metrics_of(result)
-    assert found["style_relu1_1"] == pytest.approx(np.linalg.norm(g - a) / np.linalg.norm(b - a), rel=1e-4)
+    scores = metrics_of(result)
+    assert scores["style_relu1_1"] == pytest.approx(np.linalg.norm(g - a) / np.linalg.norm(b - a), rel=1e-4)
     content = np.linalg.norm(f["relu3_1"] - p["relu3_1"]) / np.linalg.norm(p["relu3_1"])
-    assert found["content"] == pytest.approx(content, rel=1e-4)
+    assert scores["content"] == pytest.approx(content, rel=1e-4)
 
 
 def test_small_pictures_have_fewer_metrics(photo):

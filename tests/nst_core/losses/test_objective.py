@@ -32,11 +32,11 @@ def test_style_picture_has_no_style_loss_and_photo_no_content_loss(network, sett
 def exact_loss(picture, photo, style, settings):
     """Compute the total loss of pictures in float64, with the formulas written out, by the network ``compact``."""
     network = load_features("compact").double()
-    found, wanted, painted = (network(one, settings.layers) for one in (picture, photo, style))
+    current, wanted, painted = (network(one, settings.layers) for one in (picture, photo, style))
     (content,) = settings.content_layers
-    total = settings.content_weight * (found[content] - wanted[content]).pow(2).sum() / wanted[content].pow(2).sum()
+    total = settings.content_weight * (current[content] - wanted[content]).pow(2).sum() / wanted[content].pow(2).sum()
     for layer, weight in settings.weights_by_layer.items():
-        flat, target = (one[layer][0].flatten(1) for one in (found, painted))
+        flat, target = (one[layer][0].flatten(1) for one in (current, painted))
         if settings.style_loss == "w2":
             means = [one.mean(1)[None] for one in (flat, target)]
             covariances = [one.cov(correction=0)[None] for one in (flat, target)]
@@ -86,13 +86,13 @@ def test_wasserstein_allows_several_styles_in_a_batch(network):
 def test_weights_keep_their_meaning_across_sizes(network, style_loss):
     generator = torch.Generator().manual_seed(0)
     small_style, small = (torch.rand(1, 3, 128, 128, generator=generator) ** power for power in (1, 2))
-    found = []
+    totals = []
     for scale in (1, 3):
         # The same texture over more pixels.
         style, photo = (v.repeat(1, 1, scale, scale) for v in (small_style, small))
         objective = Objective(network, ObjectiveSettings(style_loss=style_loss), [style])
-        found.append(objective(photo, objective.content_targets(style))["total"].item())
-    assert found[1] == pytest.approx(found[0], rel=0.1)
+        totals.append(objective(photo, objective.content_targets(style))["total"].item())
+    assert totals[1] == pytest.approx(totals[0], rel=0.1)
 
 
 def test_missing_layer_is_refused_at_once(network):
