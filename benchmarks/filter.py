@@ -196,7 +196,6 @@ def timed_choices(
 
 def changes(screen: Screen, key: str, count: int) -> list[float]:
     """Seconds from pressing a key until each of the next ``count`` changes of the painting on the screen."""
-
     left, top, right, bottom = PAINTED_PART
 
     def look() -> bytes:

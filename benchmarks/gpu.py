@@ -240,7 +240,8 @@ def iterative_times(options: argparse.Namespace, deadline: Deadline) -> bool:
 
 def fall_back(options: argparse.Namespace, deadline: Deadline) -> bool:
     """Into OUT/fall-back.json: which provider is chosen, with a GPU and without; whether both paint the same; and what
-    happens when a GPU's memory runs out."""
+    happens when a GPU's memory runs out.
+    """
     if (options.out / "fall-back.json").exists():
         return True
     if deadline.within(LEAST):
@@ -281,7 +282,8 @@ def difference(picture: Picture, style: Style) -> float:
 
 def memory_runs_out(picture: Picture, style: Style) -> Record:
     """What is said of a picture for which there is no room: before it is painted, and by the runtime; and whether the
-    next one is painted once there is."""
+    next one is painted once there is.
+    """
     session = open_session(style.path, choose_provider("cuda", style.path))
     large = inference.sample(4096)[0].transpose(1, 2, 0)
     filled = torch.empty(torch.cuda.mem_get_info()[0] - SPARE, dtype=torch.uint8, device="cuda")

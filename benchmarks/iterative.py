@@ -276,7 +276,8 @@ class Curve:
 def standings(curves: Mapping[str, Record]) -> list[Record]:
     """Each way beside the CLASSIC and the PLAIN one: its share of the first one's drop in loss, the time to its least
     loss and to DROP of the drop, by its whole time, and the time to the other's least loss, by that one's whole time;
-    None where it never gets there."""
+    None where it never gets there.
+    """
     start, least = curves[CLASSIC]["losses"][0], min(curves[CLASSIC]["losses"])
     goals = {
         "time_to_same": (CLASSIC, least),
@@ -366,7 +367,8 @@ def convolution_flops(
     way: Way, size: int, files: tuple[Path, Path], device: torch.device, turns: int
 ) -> dict[str, int]:
     """Operations of an iteration's convolutions, by precision: forwards, back to the picture, and of the photo if it is
-    moved. The mean of those that ``turns`` measure, whose views of the picture are not of one size."""
+    moved. The mean of those that ``turns`` measure, whose views of the picture are not of one size.
+    """
 
     def of(iterations: int) -> Counter[str]:
         with ConvolutionFlops() as counter:

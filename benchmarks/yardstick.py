@@ -265,7 +265,8 @@ def _memory(device: torch.device, peak: bool = False) -> float:
 @dataclass(frozen=True)
 class Cost:
     """Of a network's convolutions: operations (a multiplication and an addition are two), and the numbers that they
-    read and write if every input, kernel and output passes once."""
+    read and write if every input, kernel and output passes once.
+    """
 
     flops: int
     values: int

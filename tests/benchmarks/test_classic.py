@@ -4,12 +4,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import classic  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.combined import CombinedNetwork  # noqa: E402
-from nst_core.iterative.render import render  # noqa: E402
+from benchmarks import classic
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.features.catalogue import load_features
+from nst_core.features.combined import CombinedNetwork
+from nst_core.iterative.render import render
 
 
 @pytest.mark.parametrize("centred", [True, False])

@@ -10,21 +10,21 @@ import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from benchmarks import collection, compact, gpu, inference, iterative  # noqa: E402
-from benchmarks.yardstick import Deadline  # noqa: E402
-from export.from_onnx import read_starting_network  # noqa: E402
-from export.to_onnx import export_styles  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.style_file import PREFIX, StyleCard  # noqa: E402
-from plugin.engine.machine import paths  # noqa: E402
+from benchmarks import collection, compact, gpu, inference, iterative
+from benchmarks.yardstick import Deadline
+from export.from_onnx import read_starting_network
+from export.to_onnx import export_styles
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.base.recipes import Recipe
+from nst_core.base.training_settings import DistillSettings, TrainSettings, TransformerSettings
+from nst_core.distill.student import CONV_LAYERS, new_student, save_compact
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.features import catalogue as weights
+from nst_core.style_file import PREFIX, StyleCard
+from plugin.engine.machine import paths
 
 STAGE = DistillSettings(channels=(4, 4, 6, 6, 8), steps=3, batch=4, crop=64, rendered=0)
 

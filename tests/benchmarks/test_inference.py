@@ -8,15 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import inference  # noqa: E402
-from benchmarks.inference import CLASSICAL, ONNX_RUNTIME, OURS, PYTORCH, Way  # noqa: E402
-from benchmarks.yardstick import FirstCall, MatrixProduct, graph_cost  # noqa: E402
-from export.to_onnx import export_styles  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.style_file import StyleCard  # noqa: E402
-from plugin.engine.machine.provider import CPU, Provider  # noqa: E402
+from benchmarks import inference
+from benchmarks.inference import CLASSICAL, ONNX_RUNTIME, OURS, PYTORCH, Way
+from benchmarks.yardstick import FirstCall, MatrixProduct, graph_cost
+from export.to_onnx import export_styles
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.style_file import StyleCard
+from plugin.engine.machine.provider import CPU, Provider
 
 HERE = torch.device("cpu")
 

@@ -5,14 +5,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import save_file
 
-from benchmarks import iterative  # noqa: E402
-from benchmarks.iterative import Way  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
-from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.iterative.render import IterativeProgress  # noqa: E402
+from benchmarks import iterative
+from benchmarks.iterative import Way
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.recipes import Recipe
+from nst_core.iterative.render import IterativeProgress
 
 HERE = torch.device("cpu")
 

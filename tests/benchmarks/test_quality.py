@@ -10,15 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import quality  # noqa: E402
-from export.to_onnx import export_styles  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.losses.functional import total_variation  # noqa: E402
-from nst_core.style_file import PREFIX, StyleCard  # noqa: E402
+from benchmarks import quality
+from export.to_onnx import export_styles
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.losses.functional import total_variation
+from nst_core.style_file import PREFIX, StyleCard
 
 SETTINGS = TrainSettings(
     objective=ObjectiveSettings(content_layers=("relu3_1",), content_weight=0.5, tv_weight=7.0), style_size=80

@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks import yardstick  # noqa: E402
-from export.to_onnx import to_onnx  # noqa: E402
-from nst_core.base.training_settings import TransformerSettings  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
+from benchmarks import yardstick
+from export.to_onnx import to_onnx
+from nst_core.base.training_settings import TransformerSettings
+from nst_core.fast.transformer import TransformerNetwork
 
 CPU = torch.device("cpu")
 

@@ -4,16 +4,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from export.foreign.networks import UnitRangeNetwork  # noqa: E402
-from export.from_onnx import read_starting_network  # noqa: E402
-from export.measure import measure  # noqa: E402
-from export.to_onnx import StyleModel, export_styles, to_onnx, torch_reference, write_styles  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.style_file import StyleCard  # noqa: E402
-from plugin.engine.machine.paths import bundled_styles_folder  # noqa: E402
+from export.foreign.networks import UnitRangeNetwork
+from export.from_onnx import read_starting_network
+from export.measure import measure
+from export.to_onnx import StyleModel, export_styles, to_onnx, torch_reference, write_styles
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.style_file import StyleCard
+from plugin.engine.machine.paths import bundled_styles_folder
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
 CARDS = [StyleCard(f"Number {n}") for n in (1, 2, 3)]

@@ -6,14 +6,14 @@ import onnxruntime
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from export import to_onnx  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.style_file import StyleCard, read_styles  # noqa: E402
+from export import to_onnx
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.style_file import StyleCard, read_styles
 
 CARD = StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)

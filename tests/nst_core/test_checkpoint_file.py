@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.checkpoint_file import write_checkpoint  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.checkpoint_file import write_checkpoint
 
 
 def test_written_checkpoint_is_read_back(tmp_path):

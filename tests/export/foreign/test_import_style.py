@@ -9,16 +9,16 @@ import onnxruntime as ort
 import pytest
 
 torch = pytest.importorskip("torch")
-import torch.nn.functional as F  # noqa: E402
-from PIL import Image  # noqa: E402
+import torch.nn.functional as F
+from PIL import Image
 
-from export import to_onnx  # noqa: E402
-from export.foreign.import_style import import_style, read_network  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TransformerSettings  # noqa: E402
-from nst_core.style_file import PREFIX, StyleCard, read_styles  # noqa: E402
-from plugin.engine.fast.fast_painting import paint_fast  # noqa: E402
-from plugin.engine.imaging.picture import Picture  # noqa: E402
+from export import to_onnx
+from export.foreign.import_style import import_style, read_network
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TransformerSettings
+from nst_core.style_file import PREFIX, StyleCard, read_styles
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.imaging.picture import Picture
 
 CARD = StyleCard("Elsewhere", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)

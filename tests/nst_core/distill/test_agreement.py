@@ -2,9 +2,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.distill.agreement import agreement  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.vgg import VGGNetwork  # noqa: E402
+from nst_core.distill.agreement import agreement
+from nst_core.features.catalogue import load_features
+from nst_core.features.vgg import VGGNetwork
 
 
 def test_dead_channels_count_as_no_agreement(slim_weights):

@@ -4,12 +4,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
-from nst_core.distill.distillation import training_batch  # noqa: E402
-from nst_core.distill.student import save_compact  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.pictures.photos import Photos  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
+from nst_core.distill.distillation import training_batch
+from nst_core.distill.student import save_compact
+from nst_core.features.catalogue import load_features
+from nst_core.pictures.photos import Photos
 
 
 def test_student_learns_and_agrees_with_its_teacher(run, slim_weights, photos_folder, settings):

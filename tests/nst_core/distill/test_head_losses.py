@@ -2,11 +2,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.distill.head_losses import head_losses  # noqa: E402
-from nst_core.distill.student import CONV_LAYERS, new_student, relu_of  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.network import TORCHVISION  # noqa: E402
-from nst_core.features.vgg import VGGNetwork  # noqa: E402
+from nst_core.distill.head_losses import head_losses
+from nst_core.distill.student import CONV_LAYERS, new_student, relu_of
+from nst_core.features.catalogue import load_features
+from nst_core.features.network import TORCHVISION
+from nst_core.features.vgg import VGGNetwork
 
 
 @pytest.mark.parametrize("layer", CONV_LAYERS)

@@ -4,13 +4,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors import safe_open  # noqa: E402
+from safetensors import safe_open
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
-from nst_core.distill.student import save_compact  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.vgg import build_compact  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
+from nst_core.distill.student import save_compact
+from nst_core.features.catalogue import load_features
+from nst_core.features.vgg import build_compact
 
 
 def test_saved_student_has_half_precision_and_nearly_the_same_features(run, tmp_path):

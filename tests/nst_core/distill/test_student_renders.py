@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.distill.student_renders import STEPS_PER_RENDER, StudentRenders  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.pictures.photos import LEAST_CROP, Photos  # noqa: E402
+from nst_core.distill.student_renders import STEPS_PER_RENDER, StudentRenders
+from nst_core.features.catalogue import load_features
+from nst_core.pictures.photos import LEAST_CROP, Photos
 
 
 def test_renders_start_as_photos_move_towards_the_style_and_are_replaced(slim_weights, photos_folder, settings):

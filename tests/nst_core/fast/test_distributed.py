@@ -11,16 +11,16 @@ from unittest import mock
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast import distributed  # noqa: E402
-from nst_core.fast.starting_network import StartingNetwork  # noqa: E402
-from nst_core.fast.train import Training, TrainingData  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.pictures.photos import Photos  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast import distributed
+from nst_core.fast.starting_network import StartingNetwork
+from nst_core.fast.train import Training, TrainingData
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.features.catalogue import load_features
+from nst_core.pictures.photos import Photos
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1, styles=3)
 # At such a small learning rate, rounding errors are still small after a dozen steps. At the usual one, weights that

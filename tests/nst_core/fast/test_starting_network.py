@@ -2,10 +2,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.starting_network import StartingNetwork, nearest_start  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork, paint_every_style  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.starting_network import StartingNetwork, nearest_start
+from nst_core.fast.transformer import TransformerNetwork, paint_every_style
+from nst_core.features.catalogue import load_features
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1, styles=3)
 SETTINGS = TrainSettings(network=SHAPE, style_size=52)  # about the size of the photo

@@ -5,15 +5,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainingIntervals, TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.starting_network import StartingNetwork  # noqa: E402
-from nst_core.fast.train import Training, TrainingData  # noqa: E402
-from nst_core.fast.training_checkpoint import load_training  # noqa: E402
-from nst_core.fast.transformer import paint_every_style  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.pictures.dead_leaves import DeadLeaves  # noqa: E402
-from nst_core.pictures.photos import Photos  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainingIntervals, TrainSettings, TransformerSettings
+from nst_core.fast.starting_network import StartingNetwork
+from nst_core.fast.train import Training, TrainingData
+from nst_core.fast.training_checkpoint import load_training
+from nst_core.fast.transformer import paint_every_style
+from nst_core.features.catalogue import load_features
+from nst_core.pictures.dead_leaves import DeadLeaves
+from nst_core.pictures.photos import Photos
 
 SETTINGS = TrainSettings(
     network=TransformerSettings(width=4, residual_blocks=1), steps=12, batch=2, crop=48, style_size=48, seed=3

@@ -2,10 +2,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training, save_training  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training, save_training
+from nst_core.fast.transformer import TransformerNetwork
 
 SETTINGS = TrainSettings(network=TransformerSettings(width=4, residual_blocks=1))
 CHECKPOINT = TrainingCheckpoint(SETTINGS, 7, TransformerNetwork(SETTINGS.network), {}, "slim", ("ab",), 12, 30, "other")

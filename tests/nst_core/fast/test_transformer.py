@@ -2,10 +2,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import torch.nn.functional as F  # noqa: E402
+import torch.nn.functional as F
 
-from nst_core.base.training_settings import TransformerSettings  # noqa: E402
-from nst_core.fast.transformer import (  # noqa: E402
+from nst_core.base.training_settings import TransformerSettings
+from nst_core.fast.transformer import (
     UPSAMPLED_TAPS,
     ConditionalInstanceNorm,
     PhaseConvolution,

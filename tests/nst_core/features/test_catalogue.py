@@ -7,11 +7,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
-from nst_core.base.training_settings import DistillSettings  # noqa: E402
-from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
-from nst_core.features import catalogue as weights  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
+from nst_core.base.training_settings import DistillSettings
+from nst_core.distill.student import CONV_LAYERS, new_student, save_compact
+from nst_core.features import catalogue as weights
 
 
 @pytest.fixture

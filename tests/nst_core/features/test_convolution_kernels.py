@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.features.convolution_kernels import max_pool  # noqa: E402
+from nst_core.features.convolution_kernels import max_pool
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])

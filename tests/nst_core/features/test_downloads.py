@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.features.downloads import Download, fetch  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.features.downloads import Download, fetch
 
 CONTENT = os.urandom(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

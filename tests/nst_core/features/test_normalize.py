@@ -2,12 +2,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features.combined import CombinedNetwork  # noqa: E402
-from nst_core.features.normalize import normalized  # noqa: E402
-from nst_core.features.vgg import VGGNetwork  # noqa: E402
-from nst_core.pictures.photos import Photos  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.features import catalogue as weights
+from nst_core.features.combined import CombinedNetwork
+from nst_core.features.normalize import normalized
+from nst_core.features.vgg import VGGNetwork
+from nst_core.pictures.photos import Photos
 
 
 def random_network(pooling: str, padding: str = "zeros") -> VGGNetwork:

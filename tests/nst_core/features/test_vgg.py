@@ -2,17 +2,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.objective_settings import GATYS_STYLE_LAYERS  # noqa: E402
-from nst_core.base.training_settings import DistillSettings  # noqa: E402
-from nst_core.distill.student import CONV_LAYERS, new_student  # noqa: E402
-from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features.combined import CombinedNetwork  # noqa: E402
-from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
-from nst_core.features.network import CAFFE, CAFFE_MEAN, TORCHVISION_MEAN, TORCHVISION_STD  # noqa: E402
-from nst_core.features.vgg import VGGNetwork, build_slim, build_vgg  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
+from nst_core.base.training_settings import DistillSettings
+from nst_core.distill.student import CONV_LAYERS, new_student
+from nst_core.features import catalogue as weights
+from nst_core.features.combined import CombinedNetwork
+from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK
+from nst_core.features.network import CAFFE, CAFFE_MEAN, TORCHVISION_MEAN, TORCHVISION_STD
+from nst_core.features.vgg import VGGNetwork, build_slim, build_vgg
 
 PLACES = [layer[4:] for layer in GATYS_STYLE_LAYERS]
 

@@ -7,16 +7,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file, save_file  # noqa: E402
+from safetensors.torch import load_file, save_file
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import DistillSettings  # noqa: E402
-from nst_core.distill.student import CONV_LAYERS, new_student, save_compact  # noqa: E402
-from nst_core.features import catalogue as weights  # noqa: E402
-from nst_core.features import weight_files  # noqa: E402
-from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK  # noqa: E402
-from nst_core.features.network import CAFFE, MATCONVNET, TORCHVISION  # noqa: E402
-from nst_core.features.vgg import build_vgg  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import DistillSettings
+from nst_core.distill.student import CONV_LAYERS, new_student, save_compact
+from nst_core.features import catalogue as weights
+from nst_core.features import weight_files
+from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK
+from nst_core.features.network import CAFFE, MATCONVNET, TORCHVISION
+from nst_core.features.vgg import build_vgg
 
 NAMES = {
     kind: [f"conv{block}_{n}" for block, count in enumerate(blocks, 1) for n in range(1, count + 1)]

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.iterative.frequency_bands import frequency_bands, join_bands, split_gradient  # noqa: E402
+from nst_core.iterative.frequency_bands import frequency_bands, join_bands, split_gradient
 
 
 @pytest.mark.parametrize("shape", [(37, 50), (64, 33), (12, 15)])

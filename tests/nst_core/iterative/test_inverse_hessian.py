@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.iterative import inverse_hessian  # noqa: E402
-from nst_core.iterative.lbfgs import LBFGS  # noqa: E402
+from nst_core.iterative import inverse_hessian
+from nst_core.iterative.lbfgs import LBFGS
 
 
 def run(optimizer, picture, objective, steps):

@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.iterative.render import RenderOptions, render  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.iterative.render import RenderOptions, render
 
 RESUMED = {
     "lbfgs": {"optimizer": "lbfgs", "precondition": 1.0, "precision": "bfloat16"},

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.iterative.lbfgs import LBFGS  # noqa: E402
+from nst_core.iterative.lbfgs import LBFGS
 
 
 def run(optimizer, picture, objective, steps):

@@ -2,9 +2,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.iterative_settings import IterativeSettings  # noqa: E402
-from nst_core.iterative.optimizers import ADAM_BETAS, new_optimizer  # noqa: E402
-from nst_core.pictures.resize import resized  # noqa: E402
+from nst_core.base.iterative_settings import IterativeSettings
+from nst_core.iterative.optimizers import ADAM_BETAS, new_optimizer
+from nst_core.pictures.resize import resized
 
 
 def test_adam_takes_its_moments_to_the_next_size():

@@ -4,12 +4,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.iterative.render import RenderOptions, first_picture, render  # noqa: E402
-from nst_core.pictures.resize import resized  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.features.catalogue import load_features
+from nst_core.iterative.render import RenderOptions, first_picture, render
+from nst_core.pictures.resize import resized
 
 
 @pytest.mark.parametrize("style_loss", ["gram", "w2"])

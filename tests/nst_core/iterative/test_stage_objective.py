@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.iterative import stage_objective  # noqa: E402
-from nst_core.iterative.render import render  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.iterative import stage_objective
+from nst_core.iterative.render import render
 
 
 def test_bfloat16_gives_nearly_the_same_loss(network, pictures, monkeypatch):

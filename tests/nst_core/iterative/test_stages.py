@@ -4,11 +4,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.features.combined import CombinedNetwork  # noqa: E402
-from nst_core.features.vgg import build_vgg  # noqa: E402
-from nst_core.iterative.stages import plan_stages  # noqa: E402
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.features.catalogue import load_features
+from nst_core.features.combined import CombinedNetwork
+from nst_core.features.vgg import build_vgg
+from nst_core.iterative.stages import plan_stages
 
 
 def test_sizes_grow_by_the_root_of_two(network):

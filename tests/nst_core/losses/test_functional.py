@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.losses import functional, loss_kernels  # noqa: E402
+from nst_core.losses import functional, loss_kernels
 
 # Every check of a formula that has a kernel holds for both.
 gram_matrices = pytest.mark.parametrize("gram_matrix", [functional.gram_matrix, loss_kernels.blocked_gram_matrix])

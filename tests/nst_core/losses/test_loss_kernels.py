@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.losses import functional, loss_kernels  # noqa: E402
+from nst_core.losses import functional, loss_kernels
 
 
 def plain_gram_matrix(features, centre=None, head=None):

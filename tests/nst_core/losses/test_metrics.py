@@ -5,8 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.losses import metrics  # noqa: E402
+from nst_core.features.catalogue import load_features
+from nst_core.losses import metrics
 
 
 def waves(height, width, period_x, period_y):

@@ -4,13 +4,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.objective_settings import ObjectiveSettings  # noqa: E402
-from nst_core.base.presets import PRESETS  # noqa: E402
-from nst_core.features.catalogue import load_features  # noqa: E402
-from nst_core.losses.functional import wasserstein_2  # noqa: E402
-from nst_core.losses.objective import Objective, fitted  # noqa: E402
-from nst_core.pictures.resize import resized  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.objective_settings import ObjectiveSettings
+from nst_core.base.presets import PRESETS
+from nst_core.features.catalogue import load_features
+from nst_core.losses.functional import wasserstein_2
+from nst_core.losses.objective import Objective, fitted
+from nst_core.pictures.resize import resized
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.pictures.arrays import as_array, as_tensor  # noqa: E402
+from nst_core.pictures.arrays import as_array, as_tensor
 
 
 def test_picture_goes_to_tensor_and_back(noise):

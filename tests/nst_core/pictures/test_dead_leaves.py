@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 
-from nst_core.pictures.dead_leaves import DeadLeaves  # noqa: E402
+from nst_core.pictures.dead_leaves import DeadLeaves
 
 
 @pytest.fixture(scope="module")

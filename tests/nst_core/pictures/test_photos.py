@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.pictures.photos import HeldPhotos, Photos  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.pictures.photos import HeldPhotos, Photos
 
 
 def test_broken_and_tiny_files_are_skipped(photos_folder, tmp_path):

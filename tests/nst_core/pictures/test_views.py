@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.pictures.views import Tilt, View, random_tilt, random_view  # noqa: E402
+from nst_core.pictures.views import Tilt, View, random_tilt, random_view
 
 PICTURE = torch.arange(2 * 3 * 20 * 30, dtype=torch.float32).view(2, 3, 20, 30)
 

@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.studies.feature_maps import feature_maps  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.studies.feature_maps import feature_maps
 
 
 def test_feature_maps_are_of_channels_that_vary_in_both_and_differ(inputs, settings, with_layers, compact):

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.studies.loss_curves import losses  # noqa: E402
+from nst_core.studies.loss_curves import losses
 
 
 def test_layer_losses_add_up_to_the_style_loss(inputs, with_layers):

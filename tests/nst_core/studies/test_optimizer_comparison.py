@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.studies.optimizer_comparison import optimizers  # noqa: E402
+from nst_core.studies.optimizer_comparison import optimizers
 
 
 def test_lbfgs_leads_at_equal_iterations(inputs, settings, check_progress):

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.studies.reconstruction import content_reconstruction, style_reconstruction  # noqa: E402
+from nst_core.studies.reconstruction import content_reconstruction, style_reconstruction
 
 
 def test_content_of_deeper_layers_is_blurred(inputs, with_layers, check_progress):

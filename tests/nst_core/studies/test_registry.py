@@ -2,8 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.studies.kinds import KINDS  # noqa: E402
-from nst_core.studies.registry import STUDIES  # noqa: E402
+from nst_core.studies.kinds import KINDS
+from nst_core.studies.registry import STUDIES
 
 
 def test_every_study_has_a_name():

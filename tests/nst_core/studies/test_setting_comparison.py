@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.studies.setting_comparison import pooling, starts, weights  # noqa: E402
+from nst_core.studies.setting_comparison import pooling, starts, weights
 
 
 def test_more_content_weight_keeps_more_of_the_photo(inputs, settings, check_progress):

@@ -9,15 +9,15 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS  # noqa: E402
-from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.iterative import render as render_module  # noqa: E402
-from plugin.cli.picture_files import read_picture, write_picture  # noqa: E402
-from plugin.engine.imaging.blend_settings import BlendSettings  # noqa: E402
-from plugin.engine.imaging.picture import Picture  # noqa: E402
-from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively  # noqa: E402
-from plugin.engine.machine import memory  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import PLAIN_SETTINGS
+from nst_core.base.recipes import Recipe
+from nst_core.iterative import render as render_module
+from plugin.cli.picture_files import read_picture, write_picture
+from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
+from plugin.engine.machine import memory
 
 SETTINGS = replace(PLAIN_SETTINGS, size=64, iterations=4)
 KEEP_SIZE = IterativeOptions(keep_size=True)

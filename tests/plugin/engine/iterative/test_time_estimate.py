@@ -6,14 +6,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings  # noqa: E402
-from nst_core.base.recipes import Recipe  # noqa: E402
-from nst_core.features import catalogue  # noqa: E402
-from plugin.engine.imaging.picture import Picture  # noqa: E402
-from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively  # noqa: E402
-from plugin.engine.iterative.time_estimate import estimate  # noqa: E402
-from plugin.engine.progress import StoppedError, Stopper  # noqa: E402
+from nst_core.base.errors import StyleError
+from nst_core.base.iterative_settings import PLAIN_SETTINGS, IterativeSettings
+from nst_core.base.recipes import Recipe
+from nst_core.features import catalogue
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
+from plugin.engine.iterative.time_estimate import estimate
+from plugin.engine.progress import StoppedError, Stopper
 
 
 def test_render_takes_about_as_long_as_estimated():

@@ -2,13 +2,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from export.from_onnx import read_starting_network  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint, save_training  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.style_file import StyleCard  # noqa: E402
-from plugin.engine.training.style_export import export_checkpoint  # noqa: E402
+from export.from_onnx import read_starting_network
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, save_training
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.style_file import StyleCard
+from plugin.engine.training.style_export import export_checkpoint
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1, styles=3)
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from export.to_onnx import export_styles  # noqa: E402
-from nst_core.base.errors import StyleError  # noqa: E402
-from nst_core.base.training_settings import TrainSettings, TransformerSettings  # noqa: E402
-from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training, save_training  # noqa: E402
-from nst_core.fast.transformer import TransformerNetwork  # noqa: E402
-from nst_core.style_file import StyleCard, read_styles  # noqa: E402
-from plugin.cli.picture_files import read_picture, write_picture  # noqa: E402
-from plugin.engine.machine import paths  # noqa: E402
-from plugin.engine.training.style_training import TrainingRequest, train_styles  # noqa: E402
-from plugin.engine.training.training_preview import PREVIEW_SIDE  # noqa: E402
+from export.to_onnx import export_styles
+from nst_core.base.errors import StyleError
+from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training, save_training
+from nst_core.fast.transformer import TransformerNetwork
+from nst_core.style_file import StyleCard, read_styles
+from plugin.cli.picture_files import read_picture, write_picture
+from plugin.engine.machine import paths
+from plugin.engine.training.style_training import TrainingRequest, train_styles
+from plugin.engine.training.training_preview import PREVIEW_SIDE
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1)
 SETTINGS = TrainSettings(network=SHAPE, steps=2, batch=2, crop=64, style_size=64)

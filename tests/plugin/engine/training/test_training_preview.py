@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image  # noqa: E402
+from PIL import Image
 
-from nst_core.base.errors import StyleError  # noqa: E402
-from plugin.engine.training.training_preview import write_training_preview  # noqa: E402
+from nst_core.base.errors import StyleError
+from plugin.engine.training.training_preview import write_training_preview
 
 
 def test_preview_of_many_styles_has_a_dozen_rows(tmp_path):
