@@ -55,7 +55,7 @@ class PyTorchNetwork(nn.Module):
             name = f"res{number}"
             first = convolution(f"{name}.conv1"), norm(f"{name}.in1")
             second = convolution(f"{name}.conv2"), norm(f"{name}.in2")
-            self.add_module(name, _ResidualBlock(*first, *second))
+            self.add_module(name, _ForeignResidualBlock(*first, *second))
         channels = len(state["in3.weight"])
         self.deconv1, self.in4 = _upsampling(state["deconv1.conv2d.weight"], channels), norm("in4")
         self.deconv2, self.in5 = _upsampling(state["deconv2.conv2d.weight"], len(state["in4.weight"])), norm("in5")
@@ -92,7 +92,7 @@ class _ReflectedConvolution(nn.Module):
         return y
 
 
-class _ResidualBlock(nn.Module):
+class _ForeignResidualBlock(nn.Module):
     def __init__(self, conv1: nn.Module, in1: nn.Module, conv2: nn.Module, in2: nn.Module) -> None:
         super().__init__()
         self.conv1, self.in1, self.conv2, self.in2 = conv1, in1, conv2, in2

@@ -44,7 +44,7 @@ REPORT_SECONDS = 0.1
 
 
 @dataclass(eq=False)
-class _OpenedLayer:
+class _LayerState:
     """An opened layer and its previews by number: the picture to mix, and the painting."""
 
     copy: LayerCopy
@@ -67,7 +67,7 @@ class LocalEngine:
     """An Engine (see api.py) in this process, with the layers that its host opened."""
 
     def __init__(self) -> None:
-        self._layers: dict[int, _OpenedLayer] = {}
+        self._layers: dict[int, _LayerState] = {}
         self._numbers = itertools.count(1)
 
     def paint(
@@ -110,7 +110,7 @@ class LocalEngine:
 
         memory.keep_freed_memory()
         copy, number = LayerCopy(picture, grey), next(self._numbers)
-        self._layers[number] = _OpenedLayer(copy)
+        self._layers[number] = _LayerState(copy)
         return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
 
     def close_layer(self, layer: int) -> None:

@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
-    from plugin.engine.iterative.study import StudyRequest, run_study
+    from plugin.engine.iterative.study_run import StudyRequest, run_study
 
     kind, name = KINDS[options.name], options.name
     changes = given(options, (*NUMBERS, "optimizer", "features", "pooling"))

@@ -125,7 +125,7 @@ def paint_iteratively(
     settings = replace(recipe.settings, objective=objective)
     clock.lap("load")
     photo, style = _tensor_of(picture, device), _tensor_of(style_picture, device)
-    render = _Render(photo, style, network, progress, options, notes)
+    render = _RenderAttempts(photo, style, network, progress, options, notes)
     settings, done = render.largest_that_fits(settings)
     notes += [done.note] if done.note else []
     clock.lap("render")
@@ -152,7 +152,7 @@ def paint_iteratively(
 
 
 @dataclass(eq=False)
-class _Render:
+class _RenderAttempts:
     """Renders one photo, at a smaller size if memory is short.
 
     Attributes:

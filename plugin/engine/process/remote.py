@@ -74,7 +74,7 @@ class RemoteEngine:
     ) -> None:
         self._requests, self._answers, self._end_process, self.pid = requests, answers, end, pid
         self._numbers = itertools.count(1)
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[int, _PendingCall] = {}
         self._sending, self._changing = threading.Lock(), threading.Lock()
         self._left = False
         self._ended: EngineEndedError | None = None
@@ -145,8 +145,8 @@ class RemoteEngine:
         result: R = self._begin(method.__name__, *arguments, **keywords).answer.result()
         return result
 
-    def _begin(self, method: str, *arguments: Any, **keywords: Any) -> _Call:
-        number, call = next(self._numbers), _Call()
+    def _begin(self, method: str, *arguments: Any, **keywords: Any) -> _PendingCall:
+        number, call = next(self._numbers), _PendingCall()
         sent = [call.sendable(argument) for argument in arguments]
         if call.stopper:
             # A short call could be done before it heard that it is to stop.
@@ -206,7 +206,7 @@ class RemoteEngine:
             print(self._printed[-1], end="", file=sys.stderr)
 
 
-class _Call:
+class _PendingCall:
     """A call that has no answer yet."""
 
     def __init__(self) -> None:

@@ -110,7 +110,7 @@ class Worker:
             self._engine.set_exception(error)
 
 
-class _Call:
+class _RunningCall:
     """A running call: how to stop it, and what its host answered to its progress."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class HostCalls:
 
     def __init__(self, engine: Future[LocalEngine], answers: IO[bytes]) -> None:
         self._engine, self._answers, self._lock = engine, answers, threading.Lock()
-        self.running: dict[int, _Call] = {}
+        self.running: dict[int, _RunningCall] = {}
 
     def take(self, number: int, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         """Begin a call of an engine's method; or pass on a message to the running call of this number.
@@ -137,7 +137,7 @@ class HostCalls:
             if call:
                 call.replies.put(*arguments)
         else:
-            self.running[number] = call = _Call()
+            self.running[number] = call = _RunningCall()
             work = (number, call, method, arguments, keywords)
             threading.Thread(target=self._run, args=work, daemon=True).start()
 
@@ -150,7 +150,7 @@ class HostCalls:
             os._exit(0)
 
     def _run(
-        self, number: int, call: _Call, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
+        self, number: int, call: _RunningCall, method: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
     ) -> None:
         def report(progress: Progress) -> bool:
             self.answer(number, "progress", progress)

@@ -19,8 +19,8 @@ from nst_core.distill.student import save_compact
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.photos import Photos
+from plugin.engine.stage_progress import StageCallback, download_stage
 from plugin.engine.training.device_tuning import intervals_for, photos_for
-from plugin.engine.training.stages import StageCallback, download_stage
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ from nst_core.style_file import StyleCard, check_cards
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.machine import paths
 from plugin.engine.machine.memory import check_memory
+from plugin.engine.stage_progress import StageCallback, download_stage
 from plugin.engine.training.device_tuning import intervals_for, photos_for
 from plugin.engine.training.loss_log import LossLog
 from plugin.engine.training.sample_photo import read_sample_photo
-from plugin.engine.training.stages import StageCallback, download_stage
 from plugin.engine.training.training_preview import preview_photos, write_training_preview
 
 # The longer side in pixels of the photo whose paintings tell which style is nearest.

@@ -19,7 +19,7 @@ pytest.importorskip("matplotlib")
 def run(samples, slim_weights):
     """Runs a study of small pictures."""
 
-    from plugin.engine.iterative.study import StudyRequest, run_study
+    from plugin.engine.iterative.study_run import StudyRequest, run_study
 
     def go(name, **changes):
         settings = replace(replace(KINDS[name].defaults, size=64, iterations=2), **changes)

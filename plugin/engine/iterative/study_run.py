@@ -11,7 +11,7 @@ from nst_core.base.recipes import Recipe
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.iterative.iterative_painting import require_torch
 from plugin.engine.machine.memory import check_memory
-from plugin.engine.training.stages import StageCallback, download_stage
+from plugin.engine.stage_progress import StageCallback, download_stage
 
 if TYPE_CHECKING:
     from nst_core.studies.sheets import Findings

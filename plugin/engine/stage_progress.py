@@ -1,10 +1,12 @@
-"""Report what takes long before the first step of a training."""
+"""Report what takes long before the first step of a training or a study."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from nst_core.features.downloads import DownloadProgress
+if TYPE_CHECKING:
+    from nst_core.features.downloads import DownloadProgress
 
 StageCallback = Callable[[str, float], None]
 """Takes what is being done, a short phrase for people, and the fraction of it that is done, 0..1."""
