@@ -65,7 +65,7 @@ def load_features(
     if reference_photos is not None:
         photos = Photos(reference_photos, SMALLEST_PICTURE_SIDE)
         network = load_features(source, pooling, None, progress)
-        return normalized(network, [photos.whole(index) for index in range(min(len(photos), REFERENCE_PHOTOS))])
+        return normalized(network, list(photos.wholes(REFERENCE_PHOTOS)))
     source = named(source)
     if source in DOWNLOADS:
         path = available().get(source) or fetch(DOWNLOADS[source], progress)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
@@ -21,6 +22,18 @@ from nst_core.base.errors import StyleError
 WHOLE_SIDE = 512
 LEAST_CROP = 0.6  # of a photo's shorter side
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+# How a picture is turned upright, by its EXIF orientation (Exif 2.32, tag 0x0112).
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# The value of white in the grey modes that Pillow clips to 255 when it converts them. It opens 16-bit grey as I, too.
+GREY_WHITE = {"I": 65535, "I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "F": 1}
 
 
 class PictureSource(Protocol):
@@ -50,7 +63,7 @@ class Photos:
     Attributes:
         names: the names of the photos, in order.
         skipped: the names of files that are no picture, or too small, in order; and those of damaged photos as they are
-            discovered, since that takes reading all of them.
+            discovered, since that takes reading all of them. A pipe, socket or device is never opened.
     """
 
     def __init__(self, source: Path, smallest: int) -> None:
@@ -62,7 +75,9 @@ class Photos:
             try:
                 with Image.open(io.BytesIO(reader())) as image:
                     usable = min(image.size) >= smallest
-            except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+            except MemoryError:
+                raise
+            except Exception:  # decoders raise a dozen kinds on a damaged file
                 usable = False
             if usable:
                 self.names.append(name)
@@ -97,6 +112,26 @@ class Photos:
         image.thumbnail((WHOLE_SIDE, WHOLE_SIDE))
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
 
+    def wholes(self, count: int | None = None) -> Iterator[Tensor]:
+        """Yield the first ``count`` photos that are not damaged, or all of them, as ``whole`` returns them.
+
+        Each damaged one is named in ``skipped`` and in the log. Raises StyleError if all are damaged.
+        """
+        good = 0
+        for index in range(len(self)):
+            if good == count:
+                return
+            try:
+                photo = self.whole(index)
+            except StyleError as error:
+                self._skip(index)
+                logging.getLogger(__name__).warning("%s It was skipped.", error)
+                continue
+            good += 1
+            yield photo
+        if not good:
+            raise StyleError(f"Every photo in {self.source} is damaged; give another folder or tar.")
+
     def batch(
         self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
     ) -> Tensor:
@@ -120,10 +155,21 @@ class Photos:
     def open(self, index: int) -> Image.Image:
         """Return a photo as RGB, turned upright. Raises StyleError if it is damaged."""
         try:
-            return ImageOps.exif_transpose(Image.open(io.BytesIO(self._readers[index]()))).convert("RGB")
-        except OSError as error:
+            with Image.open(io.BytesIO(self._readers[index]())) as image:
+                image.load()
+                return _upright(_rgb(image), _orientation(image))
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders raise a dozen kinds on a damaged file
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             name = self.names[index]
-            raise StyleError(f"The photo {name} in {self.source} is damaged ({error}); remove it and go on.") from error
+            raise StyleError(
+                f"The photo {name} in {self.source} is damaged ({reason}); remove it and go on."
+            ) from error
+
+    def _skip(self, index: int) -> None:
+        if self.names[index] not in self.skipped:
+            self.skipped.append(self.names[index])
 
     def _sample(self, seed: int, sample: int) -> Image.Image:
         """Return the photo of a sample, or the first one after it that is not damaged."""
@@ -131,9 +177,7 @@ class Photos:
             try:
                 return self.open(index)
             except StyleError:
-                name = self.names[index]
-                if name not in self.skipped:
-                    self.skipped.append(name)
+                self._skip(index)
         raise StyleError(f"Every photo in {self.source} is damaged; give another folder or tar.")
 
     def _order(self, seed: int, sample: int) -> list[int]:
@@ -165,7 +209,7 @@ class HeldPhotos:
         with ThreadPoolExecutor() as pool:
             pictures = list(pool.map(decoded, range(len(photos))))
         damaged = [name for name, picture in zip(photos.names, pictures, strict=True) if picture is None]
-        self.skipped: Sequence[str] = [*photos.skipped, *damaged]
+        self.skipped: Sequence[str] = list(dict.fromkeys([*photos.skipped, *damaged]))
         self._pictures = [picture.to(device) for picture in pictures if picture is not None]
         if not self._pictures:
             raise StyleError(f"Every photo in {photos.source} is damaged; give another folder or tar.")
@@ -205,18 +249,53 @@ def _square(extents: tuple[int, int], rng: np.random.Generator, least: float) ->
     return (x, y, x + side, y + side), bool(rng.random() < 0.5)
 
 
+def _orientation(image: Image.Image) -> object:
+    """Return the EXIF orientation, 1 if the EXIF block cannot be read."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # the EXIF reader raises several kinds on an odd block, which says nothing about the pixels
+        return 1
+
+
+def _upright(image: Image.Image, orientation: object) -> Image.Image:
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Return a picture as RGB, with grey of more than 8 bits scaled to 0..255."""
+    if image.mode not in GREY_WHITE:
+        return image.convert("RGB")
+    values = np.nan_to_num(np.asarray(image).astype(np.float64)) * (255 / GREY_WHITE[image.mode])
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
 def _entries(source: Path) -> list[tuple[str, Callable[[], bytes]]]:
+    """Return the name and a reader of every file of the source that is named like a photo."""
     if source.is_dir():
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES)
-        return [(p.name, p.read_bytes) for p in files]
+        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
+        return [(p.name, _whole_file(p)) for p in files]
     if not source.exists():
         raise StyleError(f"There is no folder or tar of photos {source}; check its name.")
+    if not source.is_file():
+        raise StyleError(f"{source} is neither a folder nor an uncompressed tar of photos.")
     try:
         with tarfile.open(source, "r:") as tar:
             members = [m for m in tar.getmembers() if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]
     except (OSError, tarfile.TarError) as error:
         raise StyleError(f"{source} is neither a folder nor an uncompressed tar of photos ({error}).") from error
     return [(m.name, _slice(source, m.offset_data, m.size)) for m in members]
+
+
+def _whole_file(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if not path.is_file():  # to open a pipe waits for its writer, and to read a device may never end
+            raise OSError(f"{path} is no regular file")
+        return path.read_bytes()
+
+    return read
 
 
 def _slice(path: Path, offset: int, size: int) -> Callable[[], bytes]:

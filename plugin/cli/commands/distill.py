@@ -75,6 +75,8 @@ def run(options: argparse.Namespace) -> Report:
     for layer, value in report.get("agreement", {}).items():
         say(options, f"{layer}: correlation {value:.3f}")
     say(options, f"{options.output}: {report['steps']} steps")
+    if skipped := report["photos_skipped"]:
+        say(options, f"{len(skipped)} damaged or too small pictures were skipped: {', '.join(skipped)}")
     return report
 
 

@@ -73,6 +73,7 @@ def distill_features(
     }
     save_compact(student, output, origin)
     report: dict[str, Any] = {"output": str(output), "steps": training.step_count, "teacher": teacher.name}
+    report["photos_skipped"] = [*photos.skipped, *paintings.skipped]
     if held_out:
         report["agreement"] = _agreement(output, teacher, held_out, device)
     return report
@@ -81,6 +82,6 @@ def distill_features(
 def _agreement(output: Path, teacher: FeatureNetwork, photos: Photos, device: torch.device) -> dict[str, float]:
     """Return the correlation with the teacher by layer, as the network was saved, in half precision."""
     saved = load_features(str(output)).to(device)
-    pictures = (photos.whole(index).to(device) for index in range(len(photos)))
+    pictures = (photo.to(device) for photo in photos.wholes())
     correlations = agreement(saved, teacher, pictures, GATYS_STYLE_LAYERS)
     return {layer: round(value, 4) for layer, value in correlations.items()}

@@ -116,3 +116,10 @@ def test_load_features_takes_reference_photos_from_a_folder(slim_weights, photos
     )
     fires = plain(photos.whole(0), ["relu1_1"])["relu1_1"].mean((0, 2, 3)) > 0
     torch.testing.assert_close(features.mean(0)[fires], torch.ones(int(fires.sum())), rtol=1e-3, atol=1e-3)
+
+
+def test_damaged_reference_photo_is_skipped_and_named(slim_weights, photos_folder, tmp_path, caplog):
+    for path in photos_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[: 3000 if path.name == "05.png" else None])
+    network = weights.load_features(str(slim_weights), reference_photos=tmp_path)
+    assert network is not None and "05.png" in caplog.text

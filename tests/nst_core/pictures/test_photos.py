@@ -1,10 +1,13 @@
+import os
+import struct
 import tarfile
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from nst_core.base.errors import StyleError
 from nst_core.pictures.photos import HeldPhotos, Photos
@@ -124,3 +127,105 @@ def test_source_without_photos_is_refused(tmp_path, make):
         source.write_text("no tar")
     with pytest.raises(StyleError, match="photos"):
         Photos(source, 64)
+
+
+def odd_exif(orientation):
+    """Return an EXIF block with an orientation and a resolution of 0/-1 and 1/0, which Pillow cannot write again."""
+    entries = [(0x0112, 3, orientation), (0x011A, 10, 38)]
+    block = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + block + struct.pack("<Iii", 0, -1, 0)
+
+
+def odd_photos(folder):
+    """Write one photo of each odd kind, 96 x 64, and return the names of those that cannot be used."""
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    photo.save(folder / "exif.jpg", exif=odd_exif(1))
+    photo.save(folder / "exif-cut.jpg", exif=b"Exif\0\0II*\0" + struct.pack("<IH", 8, 200))
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 1_500_000, zip=True)
+    photo.save(folder / "text.png", pnginfo=text)
+    photo.save(folder / "whole.tif")
+    (folder / "cut.tif").write_bytes((folder / "whole.tif").read_bytes()[:9000])
+    photo.save(folder / "whole.png")
+    png = (folder / "whole.png").read_bytes()
+    for name, damaged in {
+        "chunk.png": png[:33] + b"\0\0\0\0\1\2\3\4" + png[33:],
+        "header.png": png[:20] + png[8:],
+        "huge.png": png[:16] + struct.pack(">II", 100_000, 100_000) + png[24:],
+    }.items():
+        (folder / name).write_bytes(damaged)
+    (folder / "gone.jpg").symlink_to(folder / "nothing.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "endless.jpg").symlink_to("/dev/zero")
+    (folder / "folder.jpg").mkdir()
+    return {"text.png", "cut.tif", "chunk.png", "header.png", "huge.png", "gone.jpg", "pipe.jpg", "endless.jpg"}
+
+
+def test_odd_photos_are_used_or_skipped_and_named(tmp_path):
+    unusable = odd_photos(tmp_path)
+    photos = Photos(tmp_path, 48)
+    for step in range(4):
+        photos.batch(step, len(photos), 48, seed=1)
+    assert set(photos.skipped) == unusable
+    held = HeldPhotos(Photos(tmp_path, 48), 80, torch.device("cpu"))
+    assert set(held.skipped) == unusable and len(held) == 4
+    photos = Photos(tmp_path, 48)
+    assert len(list(photos.wholes())) == 4 and len(list(photos.wholes(3))) == 3 and set(photos.skipped) == unusable
+
+
+@pytest.mark.parametrize("error", [ValueError, SyntaxError, struct.error, OverflowError, TypeError, RecursionError])
+def test_whatever_a_decoder_raises_skips_the_photo(photos_folder, monkeypatch, caplog, error):
+    photos, load = Photos(photos_folder, 64), PngImageFile.load
+    damaged = photos.names[photos._order(1, 0)[0]]
+    contents = (photos_folder / damaged).read_bytes()
+
+    def raise_for_one(image):
+        if image.fp and image.fp.getvalue() == contents:
+            raise error("odd\nand long")
+        return load(image)
+
+    monkeypatch.setattr(PngImageFile, "load", raise_for_one)
+    photos.batch(0, 2, 64, seed=1)
+    assert photos.skipped == [damaged]
+    assert HeldPhotos(photos, 150, torch.device("cpu")).skipped.count(damaged) == 1
+    assert len(list(photos.wholes())) == 11 and f"{damaged} in {photos_folder} is damaged (odd)" in caplog.text
+
+
+def test_lack_of_memory_is_not_taken_for_a_damaged_photo(photos_folder, monkeypatch):
+    photos = Photos(photos_folder, 64)
+
+    def fail(image):
+        raise MemoryError
+
+    monkeypatch.setattr(PngImageFile, "load", fail)
+    with pytest.raises(MemoryError):
+        photos.batch(0, 2, 64, seed=1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+def test_photos_are_turned_upright_also_by_an_odd_exif_block(tmp_path, orientation):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    photo.save(tmp_path / "odd.png", exif=odd_exif(orientation)[6:])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo.save(tmp_path / "plain.png", exif=exif)
+    odd, plain = (Photos(tmp_path, 8).open(index) for index in range(2))
+    expected = ImageOps.exif_transpose(Image.open(tmp_path / "plain.png"))
+    assert np.array_equal(plain, expected) and np.array_equal(odd, expected)
+
+
+def test_deep_grey_photos_keep_their_brightness(tmp_path):
+    grey = np.linspace(0, 255, 64 * 64).round().reshape(64, 64).astype(np.uint8)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.tif")
+    Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "float.tif")
+    photos = Photos(tmp_path, 64)
+    assert len(photos) == 3
+    for index in range(3):
+        assert np.array_equal(np.array(photos.open(index)), np.dstack([grey] * 3))
+
+
+def test_pipe_is_no_tar(tmp_path):
+    os.mkfifo(tmp_path / "photos.tar")
+    with pytest.raises(StyleError, match="neither a folder nor"):
+        Photos(tmp_path / "photos.tar", 64)
