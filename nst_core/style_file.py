@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.base.protobuf import MessageReader
 
 PREFIX = "neural_style."  # of every metadata key
 TRAINED_PREFIX = "trained."  # of the keys, after PREFIX, that say how the network was made
@@ -22,6 +24,14 @@ FORMAT_VERSION = 2
 # The field numbers of ONNX's ModelProto and StringStringEntryProto (onnx.proto).
 METADATA_FIELD = 14
 KEY_FIELD, VALUE_FIELD = 1, 2
+
+# What is read of a file to list it. The bundled styles have 17 fields and 12 kB of metadata each. A file at these
+# limits takes about 0.1 s; time itself is no limit, because a busy machine would then hide good styles.
+MOST_FIELDS = 4096
+MOST_METADATA = 4 << 20  # bytes
+MOST_STYLES = 256  # in one file
+LARGEST_NUMBER = 2**31 - 1  # of the size rules
+LONGEST_REASON = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,9 @@ class Style:
 
 
 def check_cards(cards: Sequence[StyleCard], styles: int) -> None:
-    """Raise StyleError unless there is one card for each style and their slugs are usable and differ."""
+    """Raise StyleError unless there is one card for each style, and their slugs are usable and differ."""
+    if styles > MOST_STYLES:
+        raise StyleError(f"There are {styles} styles, and a file holds at most {MOST_STYLES}; make several files.")
     if len(cards) != styles:
         raise StyleError(f"There are {styles} styles, and {len(cards)} were described; describe each once (--cards).")
     slugs = [card.slug for card in cards]
@@ -142,37 +154,54 @@ def read_styles(path: Path) -> list[Style]:
                 _("{path} was made by an older version of Neural Style; train or import it again.").format(path=path)
             )
         return _styles(path, entries)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise StyleError(
             _("The description in {path} is damaged ({error}); copy or export the file again.").format(
-                path=path, error=error
+                path=path, error=str(error)[:LONGEST_REASON]
             )
         ) from error
 
 
 def _entries(path: Path) -> dict[str, str]:
-    """Return the metadata under PREFIX, without it; empty if the ONNX file is not one of ours."""
-    if not path.is_file():
-        raise StyleError(_("There is no style file {path}; check its name.").format(path=path))
+    """Return the metadata under PREFIX, without it; empty if the ONNX file is not one of ours.
+
+    Nothing but an ordinary file is opened: a pipe would wait for ever, and a device may do anything.
+    """
     try:
-        metadata = _onnx_metadata(memoryview(path.read_bytes()))
-    except (LookupError, OSError, ValueError) as error:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise StyleError(_("There is no style file {path}; check its name.").format(path=path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise StyleError(_("{path} is not an ordinary file; choose a style file.").format(path=path))
+    try:
+        with path.open("rb") as file:
+            metadata = _onnx_metadata(MessageReader(file, MOST_FIELDS), status.st_size)
+    except (OSError, ValueError) as error:
         raise StyleError(
-            _("{path} is not an ONNX file; choose a style made by `neural-style export`.").format(path=path)
+            _("{path} is not a usable ONNX file ({reason}); choose a style made by `neural-style export`.").format(
+                path=path, reason=getattr(error, "strerror", None) or error
+            )
         ) from error
     return {key.removeprefix(PREFIX): value for key, value in metadata.items() if key.startswith(PREFIX)}
 
 
 def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
-    """Return the styles. Raises KeyError, TypeError or ValueError if an entry is missing or unusable."""
+    """Return the styles.
+
+    Raises LookupError, TypeError, ValueError or RecursionError if an entry is missing or unusable.
+    """
     multiple_of, minimum_size, bytes_per_pixel = (
         int(entries[key]) for key in ("multiple_of", "minimum_size", "bytes_per_pixel")
     )
     if min(multiple_of, minimum_size, bytes_per_pixel) < 1:
         raise ValueError("a size below 1")
+    if max(multiple_of, minimum_size, bytes_per_pixel) > LARGEST_NUMBER:
+        raise ValueError("a size that is too large")
     cards = json.loads(entries["styles"])
     if not cards:
         raise ValueError("no style")
+    if len(cards) > MOST_STYLES:
+        raise ValueError(f"more than {MOST_STYLES} styles")
     trained = {key.removeprefix(TRAINED_PREFIX): v for key, v in entries.items() if key.startswith(TRAINED_PREFIX)}
     return [
         Style(
@@ -184,47 +213,29 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
             minimum_size=minimum_size,
             bytes_per_pixel=bytes_per_pixel,
             trained=trained,
-            **{key: str(card[key]) for key in ("name", "title", "artist", "year", "licence")},
+            **{key: _text(card[key]) for key in ("name", "title", "artist", "year", "licence")},
         )
         for index, card in enumerate(cards)
     ]
 
 
-def _onnx_metadata(model: memoryview) -> dict[str, str]:
-    """Return the metadata of a serialised ONNX model.
+def _text(value: object) -> str:
+    """Return a value of the description as text. Raises ValueError if it has half a character of JSON's escapes."""
+    text = str(value)
+    text.encode()
+    return text
 
-    The onnx package reads it too, but importing that takes as long as importing NumPy does.
+
+def _onnx_metadata(reader: MessageReader, size: int) -> dict[str, str]:
+    """Return the metadata of a serialised ONNX model, skipping its graph by its length.
+
+    Raises ValueError if it is damaged or exceeds MOST_FIELDS or MOST_METADATA.
     """
-    pairs = (dict(_fields(value)) for number, value in _fields(model) if number == METADATA_FIELD)
-    return {str(pair[KEY_FIELD], "utf-8"): str(pair.get(VALUE_FIELD, b""), "utf-8") for pair in pairs}
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Yield number and bytes of each length-delimited field, in the wire format of Protocol Buffers.
-
-    Raises IndexError if the message ends too soon, KeyError for a wire type that ONNX does not use.
-    """
-    at = 0
-
-    def number() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    while at < len(message):
-        field_number, kind = divmod(number(), 8)
-        if kind == 0:  # a number
-            number()
-            continue
-        length = number() if kind == 2 else {1: 8, 5: 4}[kind]
-        if at + length > len(message):
-            raise IndexError("the file ends too soon")
-        if kind == 2:
-            yield field_number, message[at : at + length]
-        at += length
+    metadata = {}
+    entries = [field for field in reader.fields(0, size) if field.number == METADATA_FIELD]
+    if sum(entry.end - entry.start for entry in entries) > MOST_METADATA:
+        raise ValueError("its description is too long")
+    for entry in entries:
+        pair = {field.number: reader.content(field) for field in reader.fields(entry.start, entry.end)}
+        metadata[str(pair.get(KEY_FIELD, b""), "utf-8")] = str(pair.get(VALUE_FIELD, b""), "utf-8")
+    return metadata

@@ -1,7 +1,10 @@
 import ast
 import json
+import os
 import sys
+import time
 from pathlib import Path
+from random import Random
 
 import onnx
 import pytest
@@ -90,12 +93,25 @@ def test_cards_must_match_the_styles_and_differ():
         ({"minimum_size": "x"}, "damaged"),
         ({"multiple_of": "0"}, "damaged"),
         ({"bytes_per_pixel": "-4"}, "damaged"),
+        ({"bytes_per_pixel": "9" * 4000}, "too large"),
+        ({"multiple_of": "9" * 5000}, "damaged"),
+        ({"multiple_of": "x" * 5000}, "damaged"),
+        ({"styles": "[" * 200_000}, "damaged"),
+        ({"styles": "9" * 200_000}, "damaged"),
+        ({"styles": '{"a": 1}'}, "damaged"),
+        ({"styles": json.dumps([{}] * 257)}, "more than 256 styles"),
+        ({"card": {"title": "\ud800"}}, "damaged"),
+        ({"card": {"title": [[[]]]}, "styles": "null"}, "damaged"),
+        ({"card": {"thumbnail": "a"}}, "damaged"),
+        ({"card": {"thumbnail": "é"}}, "damaged"),
+        ({"more": "x" * (4 << 20)}, "description is too long"),
     ],
 )
 def test_unusable_descriptions_are_refused(tmp_path, entries, reason):
     style_with_metadata(tmp_path / "x.onnx", **entries)
-    with pytest.raises(StyleError, match=reason):
+    with pytest.raises(StyleError, match=reason) as raised:
         read_styles(tmp_path / "x.onnx")
+    assert len(str(raised.value)) < 500
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x08\x07" * 100])
@@ -107,9 +123,71 @@ def test_files_that_are_not_onnx_are_refused(tmp_path, content):
         read_styles(tmp_path / "missing.onnx")
 
 
+def test_pipes_folders_and_link_loops_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "device.onnx").symlink_to("/dev/zero")
+    for name in ("pipe", "folder", "device"):
+        with pytest.raises(StyleError, match="not an ordinary file"):
+            read_styles(tmp_path / f"{name}.onnx")
+    (tmp_path / "loop.onnx").symlink_to(tmp_path / "loop.onnx")
+    with pytest.raises(StyleError, match="no style file"):
+        read_styles(tmp_path / "loop.onnx")
+
+
+def test_graph_is_skipped_without_reading_it(tmp_path):
+    """The graph comes first, 8 GB of it, in a file that takes no room on the disk."""
+    path, graph = tmp_path / "x.onnx", 8 << 30
+    style_with_metadata(path, {"title": "Behind the graph"})
+    metadata = path.read_bytes()
+    head = b"\x3a" + bytes(graph >> 7 * index & 0x7F | 0x80 for index in range(4)) + bytes([graph >> 28])
+    with path.open("wb") as file:
+        file.write(head)
+        file.seek(graph, os.SEEK_CUR)
+        file.write(metadata)
+    start = time.monotonic()
+    (style,) = read_styles(path)
+    assert style.title == "Behind the graph"
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("content", [b"\xff" * (1 << 20), b"\x08\x01" * (1 << 20), b"\x72\x00" * (1 << 20)])
+def test_hostile_bytes_are_refused_at_once(tmp_path, content):
+    (tmp_path / "x.onnx").write_bytes(content)
+    start = time.monotonic()
+    with pytest.raises(StyleError, match="not a usable ONNX file"):
+        read_styles(tmp_path / "x.onnx")
+    assert time.monotonic() - start < 1
+
+
+def test_file_of_zeros_is_refused_at_once(tmp_path):
+    with (tmp_path / "x.onnx").open("wb") as file:
+        file.truncate(8 << 30)
+    with pytest.raises(StyleError, match="not a usable ONNX file"):
+        read_styles(tmp_path / "x.onnx")
+
+
+def test_every_damaged_copy_is_read_or_refused(tmp_path):
+    """Each is a copy of a style file with a few bytes changed or its end cut off."""
+    path, random = tmp_path / "x.onnx", Random(0)
+    style_with_metadata(path)
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(2000):
+        damaged = bytearray(whole)
+        for _ in range(random.randrange(1, 5)):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        path.write_bytes(damaged[: random.randrange(len(damaged))] if random.random() < 0.2 else damaged)
+        try:
+            assert read_styles(path)
+        except StyleError:
+            refused += 1
+    assert 200 < refused < 2000
+
+
 def test_module_needs_the_standard_library_alone():
     tree = ast.parse(Path(style_file.__file__).read_text(encoding="utf-8"), feature_version=(3, 10))
     modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     others = {module for module in modules if module.partition(".")[0] not in sys.stdlib_module_names}
-    assert others == {"nst_core.base.errors", "nst_core.base.language"}
+    assert others == {"nst_core.base.errors", "nst_core.base.language", "nst_core.base.protobuf"}

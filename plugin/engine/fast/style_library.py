@@ -27,10 +27,13 @@ def read_library() -> Library:
     left_out = []
     for folder in (paths.bundled_styles_folder(), paths.user_styles_folder()):
         for path in sorted(folder.glob("*.onnx")):
+            # One bad file must not hide the others, whatever it is that reading it raises.
             try:
                 styles |= {style.name: style for style in read_styles(path)}
             except StyleError as error:
-                left_out.append(str(error))  # one bad file must not hide the others
+                left_out.append(str(error))
+            except Exception as error:
+                left_out.append(_("{path} cannot be read ({error}); remove it.").format(path=path, error=error))
     return Library(dict(sorted(styles.items(), key=lambda item: item[1].title.casefold())), left_out)
 
 

@@ -1,6 +1,12 @@
+import json
+import os
+import time
+
 import pytest
 
 from nst_core.base.errors import StyleError
+from nst_core.style_file import read_styles
+from plugin.engine.fast import style_library
 from plugin.engine.fast.style_library import find_styles, list_styles, read_library
 from plugin.engine.machine import paths
 from tests.style_files import style_with_metadata
@@ -64,6 +70,38 @@ def test_bad_file_is_named_and_hides_no_other(own):
     assert the_style("great-wave")
     (reason,) = read_library().left_out
     assert reason.startswith(str(own / "bad.onnx"))
+
+
+def test_hostile_files_are_named_and_hide_no_other(own):
+    bundled = [style.name for style in list_styles()]
+    (own / "number.onnx").write_bytes(b"\xff" * (1 << 20))
+    style_with_metadata(own / "nested.onnx", styles="[" * 200_000)
+    style_with_metadata(own / "surrogate.onnx", {"title": "\ud800"})
+    style_with_metadata(own / "many.onnx", styles=json.dumps([{}] * 300_000))
+    os.mkfifo(own / "pipe.onnx")
+    (own / "loop.onnx").symlink_to(own / "loop.onnx")
+    with (own / "sparse.onnx").open("wb") as file:
+        file.truncate(8 << 30)
+    start = time.monotonic()
+    library = read_library()
+    assert time.monotonic() - start < 1
+    assert [*library.styles] == bundled
+    names = ("loop", "many", "nested", "number", "pipe", "sparse", "surrogate")
+    assert all(str(own / f"{name}.onnx") in reason for name, reason in zip(names, library.left_out, strict=True))
+    assert max(map(len, library.left_out)) < 500
+
+
+def test_error_of_any_kind_in_one_file_hides_no_other(own, monkeypatch):
+    def fail_on_own(path):
+        if path.parent == own:
+            raise MemoryError("no memory")
+        return read_styles(path)
+
+    (own / "bad.onnx").write_bytes(b"")
+    monkeypatch.setattr(style_library, "read_styles", fail_on_own)
+    library = read_library()
+    assert "great-wave" in library.styles
+    assert library.left_out == [f"{own / 'bad.onnx'} cannot be read (no memory); remove it."]
 
 
 def test_shares_of_a_mixture_sum_to_one(own):
