@@ -1,6 +1,6 @@
 """The science of Neural Style, in PyTorch: feature networks, losses, the iterative render and training.
 
-It knows neither hosts nor the terminal. Pictures come in and go out as tensors, settings as frozen dataclasses, and
+It depends on no host and no terminal. Pictures come in and go out as tensors, settings as frozen dataclasses, and
 progress through one callback. Only feature weights, checkpoints and training photos are read from disk.
 """
 

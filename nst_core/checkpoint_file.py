@@ -13,7 +13,7 @@ from nst_core.base.files import written_whole
 
 
 def write_checkpoint(state: Mapping[str, Any], path: Path) -> None:
-    """Write ``state`` to ``path`` by ``torch.save``, whole or not at all.
+    """Write ``state`` to ``path`` with ``torch.save``, whole or not at all.
 
     Raises StyleError if it cannot be written; a file that was there before stays as it was.
     """

@@ -1,4 +1,4 @@
-"""Which PyTorch device computes."""
+"""Choose the PyTorch device that computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The style file's format: what stands in the metadata of its ``.onnx``, read and written here alone.
+"""The style file's format: the metadata of its ``.onnx``, which only this module reads and writes.
 
 Standard library only, because GIMP's filter lists styles with whatever Python GIMP starts.
 """
@@ -46,7 +46,7 @@ class StyleCard:
 
     @property
     def slug(self) -> str:
-        """``name``, or one made from the title. Raises StyleError if it has other signs than a-z, 0-9 and hyphens."""
+        """``name``, or one made from the title. Raises StyleError if it is not made of a-z, 0-9 and hyphens."""
         slug = self.name or re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
             raise StyleError(f"The style name {slug!r} is not usable; give --name with letters, digits and hyphens.")
@@ -59,7 +59,7 @@ class SizeRules:
 
     Attributes:
         multiple_of, minimum_size: what height and width must be, in pixels.
-        receptive_radius: how far an input pixel reaches in the output, in pixels.
+        receptive_radius: how far in the output an input pixel has an effect, in pixels.
         bytes_per_pixel: peak memory of a run, per input pixel.
     """
 

@@ -56,12 +56,12 @@ class IterativeSettings:
         smaller_iterations: the same at each smaller size; 0 for as many as ``iterations``.
         first_iterations: the same at the first of several sizes; 0 for as many as at the other smaller sizes.
         learning_rate: Adam's step in units of the 0..1 range. For gradient descent, the step's root mean square over
-            the pixels, whatever the length of the gradient. L-BFGS takes its steps whole.
+            the pixels, whatever the length of the gradient. L-BFGS has no learning rate.
         precondition: how much larger L-BFGS assumes broad changes to be than fine ones before it has learned anything,
             as a power of their width. L-BFGS then also learns how far each place may move, by colour and fineness (see
             nst_core/iterative/lbfgs.py). 0 for plain L-BFGS.
-        schedule: how the learning rate changes over all iterations: ``linear``, to nothing; ``constant``; or ``step``,
-            to a tenth after each third.
+        schedule: how the learning rate changes over all iterations: ``linear``, falling to 0; ``constant``; or
+            ``step``, divided by ten after each third.
         average: the result is the exponential moving average of the pictures with this decay; 0 for the last picture.
         shift: before each evaluation, except with L-BFGS, move the picture by 0 to this many pixels and mirror it every
             other time (see nst_core/pictures/views.py); 0 for neither.

@@ -1,4 +1,4 @@
-"""Translate sentences for users, if the host has catalogues of their language."""
+"""Translate sentences into the user's language, if the host has a catalogue for it."""
 
 from __future__ import annotations
 

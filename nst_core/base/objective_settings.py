@@ -24,8 +24,8 @@ OBJECTIVE_RANGES: dict[str, tuple[float, float]] = {
 class ObjectiveSettings:
     """The layers, losses and weights of the objective.
 
-    All feature losses are relative to the size of their target (see nst_core/losses/objective.py), so the weights hold
-    for every picture size and every feature network. The content loss is the weighted mean over its layers, the style
+    All feature losses are relative to the size of their target (see nst_core/losses/objective.py), so the same weights
+    suit every picture size and every feature network. The content loss is the weighted mean over its layers, the style
     loss the weighted sum. Raises StyleError for settings that contradict one another.
 
     Attributes:
@@ -39,7 +39,7 @@ class ObjectiveSettings:
             between Gaussians with the means and covariances of the features.
         centred: subtract the style's mean activation from the features before their Gram matrix is computed (after
             Novak and Nikulin 2016, arXiv 1605.04603). Features after a ReLU are never negative, so those means make up
-            most of a plain Gram matrix and texture only little of it. Large strokes, such as van Gogh's whorls, appear
+            most of a plain Gram matrix, and texture only a little. Large strokes, such as van Gogh's whorls, appear
             only with centred features.
         nearby_layers: layers that the first layer of the same block may replace if the feature network lacks them.
         content_weight: weight of the content loss.

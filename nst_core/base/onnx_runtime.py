@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# ONNX Runtime's packages send usage data to their maker unless this is set when they are imported.
+# ONNX Runtime's packages send usage data to Microsoft unless this is set when they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort  # after the variable is set

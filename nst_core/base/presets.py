@@ -1,9 +1,10 @@
-"""Recipes by name: the default, a fast preview, and what other systems do.
+"""Recipes by name: the default, a fast preview, and the settings of other systems.
 
 Layers, pooling, optimiser, start and number of iterations are those of the other system, as far as our settings can
-express them. Weights do not carry over, because their losses have units and ours have none. Unless a comment says
-otherwise, the style layers share a weight of 1, as theirs do, and the content weight of 0.3 is ours. Where a feature
-network lacks a layer, the first layer of the same block replaces it; this substitution is ours too.
+express them. Weights do not carry over, because our losses are relative to the size of their targets and theirs are
+not. Unless a comment says otherwise, the style layers share a weight of 1, as theirs do, and the content weight of 0.3
+is ours. Where a feature network lacks a layer, the first layer of the same block replaces it; this substitution is ours
+too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from nst_core.base.recipes import Recipe
 
 
 def _plain_gram(content: str, style: Sequence[str], **others: Any) -> ObjectiveSettings:
-    """Return what the systems before 2018 have in common: Gram matrices that are not centred, equally weighted."""
+    """Return the objective of the systems before 2018: plain (not centred) Gram matrices, equally weighted."""
     nearby = tuple(layer for layer in (content, *style) if not layer.endswith("_1"))
     weights = {"content_weight": 0.3, "tv_weight": 0.0} | others
     return ObjectiveSettings(
@@ -119,9 +120,9 @@ PRESETS = {
             iterations=200,
         )
     ),
-    # Keras's example: content from the fifth block, total variation to the power of 2 x 1.25: theirs of the gradient's
-    # length, ours of the difference in each direction. Theirs: content 100, style 1 each. The TV weight of 10 and the
-    # 200 steps are ours.
+    # Keras's example: content from the fifth block, total variation to the power of 2 x 1.25: theirs is of the
+    # gradient's length, ours of the difference in each direction. Theirs: content 100, style 1 each. The TV weight of
+    # 10 and the 200 steps are ours.
     "keras": Recipe(
         replace(
             PLAIN_SETTINGS,

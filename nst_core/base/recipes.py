@@ -16,7 +16,7 @@ from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, Objecti
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a render needs in addition to its pictures.
+    """Everything that a render needs besides its pictures.
 
     Attributes:
         settings: the settings of the render.
@@ -32,7 +32,7 @@ class Recipe:
         check_choice("pooling", self.pooling, POOLINGS)
 
 
-# What a recorded recipe means by leaving a value out: pictures keep their meaning when a setting is added later.
+# The values of the settings that a recorded recipe lacks, because they were added after the picture was painted.
 RECORD_BASE = Recipe(PLAIN_SETTINGS)
 
 
@@ -42,10 +42,10 @@ def as_data(recipe: Recipe) -> dict[str, Any]:
 
 
 def from_data(data: Mapping[str, Any], base: Recipe, source: str = "") -> Recipe:
-    """Return ``base`` with the values in ``data``, which has the form of ``as_data``, also read from JSON or TOML.
+    """Return ``base`` updated with ``data``, which has the form of ``as_data`` and may come from JSON or TOML.
 
     Settings that ``data`` does not name stay as in ``base``. Layers may also be written as ``layers_from`` reads them.
-    Raises StyleError, its sentence beginning with ``source`` (such as ``my.toml: ``), for an unknown name, a value of
+    Raises StyleError, with ``source`` (such as ``my.toml: ``) in front of its sentence, for an unknown name, a value of
     the wrong type or out of range, or values that contradict one another.
     """
     try:
@@ -93,7 +93,7 @@ def _fields(settings: Any) -> dict[str, Any]:
 
 
 def _checked(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``data`` with each value in the type of the default with its name. Raises StyleError if one has not."""
+    """Return ``data`` after checking that each value has the type of its default. Raises StyleError if one has not."""
     if not isinstance(data, Mapping):
         raise StyleError(f"{data!r} is not a table of names and values; make it one.")
     values: dict[str, Any] = {}

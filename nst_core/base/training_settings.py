@@ -1,4 +1,4 @@
-"""The settings of trainings: of a transformer network and of a distilled feature network. Loads without PyTorch."""
+"""The settings for training a transformer network or a distilled feature network. Loads without PyTorch."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TransformerSettings:
     def receptive_radius(self) -> int:
         """How far an input pixel reaches in the output, in pixels, apart from the statistics of instance norm."""
         ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, (2 + 2) + (1 + 1)  # bilinear, convolution
-        return ends + halvings + 8 * self.residual_blocks + doublings + 3  # 3: it lies anywhere in a cell of four
+        return ends + halvings + 8 * self.residual_blocks + doublings + 3  # 3: it may be anywhere in a cell of 4
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,15 @@ class TrainSettings:
     Attributes:
         objective: what is optimised.
         network: the shape of the network.
-        steps: updates in all; the learning rate falls linearly to nothing over the last ``cooldown`` of them.
+        steps: updates in all; the learning rate falls linearly to 0 over the last ``cooldown`` of them.
         minutes: a budget in place of ``steps``, from which the training works out the number of steps itself;
             ``steps`` is 0 until it has.
         batch: photos in each step.
         crop: height and width of those photos in pixels.
         style_size: the style picture is scaled to about this many pixels squared; larger gives larger strokes.
         grain: variations smaller than this (in the 0..1 range) within 5x5 pixels of the scaled style picture are
-            smoothed away. A network turns the grain of a canvas or a print into a regular pattern, because it sees
-            nothing in the photo by which to vary it.
+            smoothed away. A network turns the grain of a canvas or a print into a regular pattern, because nothing in
+            the photo tells it how to vary the grain.
         turn: the result is rotated by up to this many degrees before it is compared (see nst_core/pictures/views.py).
             Without ``turn`` and ``zoom``, the network learns where the feature network's pooling grid lies and fills
             flat areas with a fine mesh that the feature network takes for strokes.
@@ -101,13 +101,13 @@ class TrainSettings:
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of update ``step`` (from 0)."""
         if not self.steps:
-            return self.learning_rate  # the end is far
+            return self.learning_rate  # a budget in minutes has not been timed yet, so the end is far
         return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
 
 
 @dataclass(frozen=True)
 class TrainingIntervals:
-    """The steps between two checkpoints, and between two reports: a GPU has to wait when its losses are read."""
+    """The steps between two checkpoints, and between two reports, which are slow on a GPU: reading losses stalls it."""
 
     save: int = 100
     report: int = 1

@@ -36,7 +36,7 @@ from nst_core.features.vgg import VGGNetwork
 from nst_core.pictures.photos import PictureSource
 
 CHECKPOINT_FORMAT = 3
-# The smallest crop of a photo, as a share of its short side: fine detail at full sharpness, and whole scenes.
+# The smallest crop of a photo, as a share of its short side. Crops then range from sharp fine detail to whole scenes.
 DISTILL_LEAST_CROP = 0.35
 SCALE_BATCHES = 16
 
@@ -63,8 +63,8 @@ class DistillData:
         teacher: the network to predict, at relu1_1 to relu5_1.
         photos, paintings: the pictures to learn on.
         start: a network that a new distillation begins with, as ``load_features`` reads it; None begins with random
-            weights. A resumed one ignores it.
-        device: what computes.
+            weights. A resumed distillation ignores it.
+        device: the device that computes.
     """
 
     teacher: FeatureNetwork
@@ -100,7 +100,7 @@ class Distillation:
         self.student = new_student(settings, {layer: scale.numel() for layer, scale in self.scales.items()})
         self.student = self.student.to(data.device).train()
         self.learning = freeze_before(self.student, self.layers[0])
-        self.trunk = VGGNetwork("trunk", {}, TORCHVISION)  # what the heads work on
+        self.trunk = VGGNetwork("trunk", {}, TORCHVISION)  # the layers that the heads read
         self.trunk.convolutions = self.student.convolutions
         self.optimizer = torch.optim.AdamW(self.learning, settings.learning_rate)
         self.renders = StudentRenders(data.photos, data.paintings, settings, data.device)
@@ -161,7 +161,7 @@ class Distillation:
         return torch.cat([batch, rendered]).contiguous(memory_format=torch.channels_last)
 
     def _report(self, losses: dict[str, Tensor], progress: Callable[[DistillProgress], bool]) -> bool:
-        """Report and save if it is time to; return whether to go on."""
+        """Report and save if they are due. Return whether to continue."""
         step, steps = self.step_count, self.settings.steps
         saving = step % self.intervals.save == 0 or step == steps
         if not saving and step % self.intervals.report:
@@ -206,7 +206,7 @@ class Distillation:
 def training_batch(photos: PictureSource, paintings: PictureSource, settings: DistillSettings, step: int) -> Tensor:
     """Return the batch of a step, float32 [N, 3, crop, crop] in 0..1.
 
-    Half of it are photos, a quarter paintings, and a quarter mixtures of a photo and a painting.
+    Half of it is photos, a quarter paintings, and a quarter mixtures of a photo and a painting.
     """
     n, mixtures = settings.batch, settings.batch // 4
     photo = photos.batch(step, n - mixtures, settings.crop, settings.seed, DISTILL_LEAST_CROP)
@@ -217,7 +217,7 @@ def training_batch(photos: PictureSource, paintings: PictureSource, settings: Di
 
 
 def _layers_to_learn(settings: DistillSettings, start: FeatureNetwork | None) -> tuple[str, ...]:
-    """Return those of CONV_LAYERS that learn. Raises StyleError if the others have nothing to start from."""
+    """Return the part of CONV_LAYERS that learns. Raises StyleError if the rest has nothing to start from."""
     if settings.first_layer not in GATYS_STYLE_LAYERS:
         raise StyleError(
             f"There is no layer {settings.first_layer!r} to learn; choose from {', '.join(GATYS_STYLE_LAYERS)}."
@@ -229,13 +229,13 @@ def _layers_to_learn(settings: DistillSettings, start: FeatureNetwork | None) ->
 
 
 def _load(path: Path, settings: DistillSettings, teacher: str) -> dict[str, Any]:
-    """Read a checkpoint. Raises StyleError if it is none, or of a training with another teacher or settings."""
+    """Read a checkpoint. Raises StyleError if it is not one, or if its teacher or its settings differ."""
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         values = dict(saved["settings"])
         earlier = DistillSettings(**values | {"channels": tuple(values["channels"])})
         ours = saved["format"] == CHECKPOINT_FORMAT
-    except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint
+    except Exception as error:  # the lines above raise many kinds of error for a file that is not a checkpoint
         raise StyleError(f"{path} is not a checkpoint of this training; choose another output file.") from error
     # How long and how fast it trains may change; what it learns may not.
     comparable = replace(earlier, steps=settings.steps, mixed_precision=settings.mixed_precision)

@@ -53,7 +53,7 @@ def _matrix(head: nn.Module) -> Tensor:
 
 
 def _inner_products(a: Tensor, b: Tensor) -> Tensor:
-    """Return the inner products over the pixels of the channels of [N, C, h, w] and [N, D, h, w]: [N, C, D]."""
+    """Return the inner products, over the pixels, of [N, C, h, w] with [N, D, h, w], channel by channel: [N, C, D]."""
     pixels = (v.permute(0, 2, 3, 1).flatten(1, 2) for v in (a, b))
     return torch.stack([one.T @ other for one, other in zip(*pixels, strict=True)])
 

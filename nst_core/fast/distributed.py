@@ -1,7 +1,7 @@
 """Train in several processes, as ``torchrun`` starts them: on the GPUs of one machine, or on several machines.
 
 Each process takes its share of every batch. Their gradients are averaged, so all keep the same network, the one that a
-single process would have. Without ``torchrun`` every function here acts as in a world of one process.
+single process would have. Without ``torchrun`` every function here works as with a single process.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def broadcast_weights(network: nn.Module) -> None:
 
 @contextmanager
 def local_main_process_first() -> Iterator[None]:
-    """Run the block in the first process of each machine before the others there, for a download, say."""
+    """Run the block in the first process of each machine before the others there, such as for a download."""
     first = not _is_distributed() or os.environ["LOCAL_RANK"] == "0"
     if not first:
         gather()

@@ -23,7 +23,7 @@ class StartingNetwork:
     """A trained network that another training may begin with.
 
     Attributes:
-        steps: the steps that it has learned in all.
+        steps: the number of steps that it has been trained for in all.
         names: its styles' names, in order; or the file's name, if they have none.
         rows: for each new style, which of the network's styles it begins as; None as in
             ``TransformerNetwork.start_from``.

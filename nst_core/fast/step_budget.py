@@ -12,7 +12,7 @@ MEASURED_SHARE = 0.05  # of the budget, spent before the steps that fit into it 
 class StepBudget:
     """The steps that fit into ``seconds``, known once the first ones have been timed.
 
-    ``earlier`` steps were made before the budget began; they count among the result.
+    ``earlier`` steps were taken before the budget began; the result includes them.
     """
 
     def __init__(self, seconds: float, earlier: int) -> None:

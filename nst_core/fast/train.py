@@ -1,4 +1,4 @@
-"""Train a transformer network for one style or several (Johnson et al. 2016), resumable to the bit."""
+"""Train a transformer network for one style or several (Johnson et al. 2016); resuming it changes no bit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nst_core.pictures.views import Tilt, random_tilt
 
 # The share of each photo, where it is flattest, that is searched for a mesh; elsewhere strokes hide it.
 MESH_SHARE = 0.5
-# Channels last is a sixth faster on a CPU and what tensor cores need.
+# Channels last is a sixth faster on a CPU, and tensor cores need it.
 LAYOUT = torch.channels_last
 
 
@@ -60,7 +60,7 @@ class TrainingData:
         styles: the style pictures, each [1, 3, h, w], RGB, sRGB-encoded 0..1; the training runs on their device.
         photos: the photos to paint.
         features: the feature network that judges the paintings.
-        start: the network that a new training begins with; None begins from scratch. A resumed one ignores it.
+        start: the network that a new training begins with; None begins from scratch. A resumed training ignores it.
         preview: photos, [N, 3, h, w] in 0..1, to paint in every style at every checkpoint.
     """
 
@@ -78,11 +78,11 @@ class Training:
     ``settings.network.styles`` is the number of styles; they take turns within each batch, and each photo is painted in
     one of them. ``compiled`` lets PyTorch compile the networks first, which may pay off in a long training on a GPU.
 
-    With a budget in minutes, the time of the first steps decides the number of steps once and for all, and the
-    checkpoint keeps it. So the learning rate falls as it does with that number of ``steps``, the network is the same to
-    the bit (if they are more than a handful), and a resumed training ends where an uninterrupted one would, however
-    fast it is. Another budget for a checkpoint that has one changes the number in proportion; for one without, it is
-    counted from there.
+    With a budget in minutes, the time of the first steps decides the number of steps, and the checkpoint keeps it. From
+    then on the training is the same, bit for bit, as one with that number of ``steps`` (if they are more than a
+    handful). A resumed training ends where an uninterrupted one would, however fast it runs. If the checkpoint already
+    has a budget, a new budget changes the number of steps in proportion; if not, the new budget begins at the
+    checkpoint.
 
     With several processes (see distributed.py), each makes a ``Training`` and runs it. They share every batch, and the
     losses reported are those of the whole batch. The first process writes the checkpoint; any may stop the training.
@@ -196,7 +196,7 @@ class Training:
         return losses
 
     def _report(self, losses: dict[str, Tensor], progress: TrainCallback) -> bool:
-        """Report and save if they are due. Return whether to go on."""
+        """Report and save if they are due. Return whether to continue."""
         step, steps = self.step_count, self.settings.steps
         preview_due = step % self.intervals.save == 0
         saving = preview_due or step == steps

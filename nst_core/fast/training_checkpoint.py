@@ -1,4 +1,4 @@
-"""What a training of a transformer network leaves on disk to resume from, to the bit."""
+"""The checkpoint of a transformer network's training, from which it resumes without changing a bit."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class TrainingCheckpoint:
         optimizer: Adam's state dict; empty if the training cannot be resumed.
         feature_network: the name of the network that judged the paintings.
         style_sha256: checksums of the style pictures as the losses saw them, one for each style.
-        photos: how many photos there were; 0 for pictures made up.
-        earlier_steps: the steps that the network had learned when the training began.
+        photos: how many photos there were; 0 for generated pictures.
+        earlier_steps: the number of steps that the network had been trained for when the training began.
         started_from: the name of the network that the training began with; empty if it began from scratch.
     """
 
@@ -44,7 +44,7 @@ class TrainingCheckpoint:
 
     @property
     def total_steps(self) -> int:
-        """The steps that the network has learned in all."""
+        """The number of steps that the network has been trained for in all."""
         return self.step + self.earlier_steps
 
     def with_styles(self, rows: Sequence[int]) -> TrainingCheckpoint:
@@ -87,7 +87,7 @@ def load_training(path: Path) -> TrainingCheckpoint:
         checkpoint = _checkpoint(saved)
         if saved["format"] != TRAINING_FORMAT:
             raise ValueError(saved["format"])
-    except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint
+    except Exception as error:  # the lines above raise many kinds of error for a file that is not a checkpoint
         raise StyleError(
             f"{path} is not a checkpoint of this version; give one that `neural-style train` wrote."
         ) from error

@@ -1,4 +1,4 @@
-"""Which feature networks there are: torchvision's VGG-19 and VGG-16, our own compact network, or a file of weights."""
+"""Load a feature network by name: torchvision's VGG-19 or VGG-16, our own compact network, or a file of weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOWNLOADS = {
         553433881,
     ),
 }
-# More photos change next to nothing, and all are in memory together.
+# More photos would change almost nothing, and all of them are in memory at once.
 REFERENCE_PHOTOS = 100
 COMPACT = Path(__file__).with_name("compact.safetensors")
 
@@ -91,7 +91,7 @@ def load_features(
 def _network(name: str, path: Path, pooling: str) -> VGGNetwork:
     file = weight_files.read(path)
     if pooling != "max":
-        name = f"{name}-{pooling}"  # its results are another network's
+        name = f"{name}-{pooling}"  # results must not look like those of the network with maximum pooling
     if file.layout == "slim":
         return build_slim(name, file.state, pooling)
     if file.layout == "compact":

@@ -15,8 +15,8 @@ class CombinedNetwork(FeatureNetwork):
     """Several networks as one: each layer comes from the first of them that has it.
 
     The first layers of VGG-19 and a slim network for the deeper ones together give the five layers of a style, each as
-    true as possible. A slim network's features are exact here: rounded to bfloat16, they made more than half of the
-    gradient's noise in a nearly finished picture.
+    accurate as possible. A slim network's features stay in float32 here: rounded to bfloat16, they caused more than
+    half of the gradient's noise in a nearly finished picture.
     """
 
     def __init__(self, networks: Sequence[FeatureNetwork]) -> None:
@@ -35,13 +35,14 @@ class CombinedNetwork(FeatureNetwork):
     def distilled(self) -> bool:
         """Whether the first network is distilled.
 
-        Where the layers of the fine patterns are a network's own, they hold those of the others in check.
+        The first network has the layers that see fine patterns. If these are its own, not predicted ones, they prevent
+        the patterns that only the other networks see.
         """
         return self.parts[0].distilled
 
     @property
     def parts(self) -> list[FeatureNetwork]:
-        """The networks, in the order in which they are asked for a layer."""
+        """The networks, in the order in which a layer is looked up."""
         return [cast(FeatureNetwork, network) for network in self.networks]
 
     def bytes_per_pixel(self, layers: Iterable[str]) -> int:

@@ -1,4 +1,4 @@
-"""Download weights on first use: resume broken downloads, check them, and write them whole or not at all.
+"""Download weights on first use: resume interrupted downloads, check them, and write them whole or not at all.
 
 The environment variable NEURAL_STYLE_MIRRORS may name more addresses, separated by spaces; each has the files directly
 under it.
@@ -32,7 +32,7 @@ DownloadProgress = Callable[[int, int], bool]
 
 @dataclass(frozen=True)
 class Download:
-    """A file on the net: its official address, its sha256 in hex (or the beginning), and its size in bytes."""
+    """A file on the web: its official address, its sha256 in hex (or the beginning), and its size in bytes."""
 
     url: str
     sha256: str
@@ -45,7 +45,7 @@ class Download:
 
     @property
     def path(self) -> Path:
-        """Its place on disk: torch.hub's folder, shared with every other program that uses torchvision."""
+        """Its path on disk: torch.hub's folder, shared with every other program that uses torchvision."""
         return Path(torch.hub.get_dir()) / "checkpoints" / self.filename
 
     @property
@@ -63,7 +63,7 @@ def continue_download(done: int, total: int) -> bool:
 def fetch(download: Download, progress: DownloadProgress = continue_download) -> Path:
     """Download a file to ``download.path``, and return that.
 
-    A partial file stays beside that place, and the next call resumes it, even if the program was killed. Raises
+    A partial file stays in the same folder, and the next call resumes it, even if the program was killed. Raises
     StyleError if no address has the right file, another program is downloading it, or ``progress`` returned False.
     """
     target = download.path

@@ -25,9 +25,9 @@ class Layer:
     """A layer of a VGG; layers sort as the network computes them.
 
     Attributes:
-        block: between two poolings, from 1.
-        number: the convolution in its block, from 1.
-        kind: ``conv`` for a convolution's result, ``relu`` for what its ReLU makes of that.
+        block: the number of its block, the layers between two poolings, from 1.
+        number: the number of its convolution in the block, from 1.
+        kind: ``conv`` for a convolution's result, ``relu`` for the result of the ReLU after it.
     """
 
     block: int
@@ -69,7 +69,7 @@ def convolutions(counts: Sequence[int]) -> list[Layer]:
 def torchvision_keys(counts: Sequence[int]) -> dict[Layer, str]:
     """Return each convolution's key in torchvision: ``features.0`` for conv1_1, ``features.5`` for conv2_1.
 
-    There a block is a row of convolutions, each followed by its ReLU, and one pooling.
+    In torchvision, a block is a series of convolutions, each followed by its ReLU, and then one pooling.
     """
-    # Each earlier convolution takes two places, with its ReLU, and each earlier block one more, for its pooling.
+    # Each earlier convolution takes up two places with its ReLU, and each earlier block one more for its pooling.
     return {layer: f"features.{2 * index + layer.block - 1}" for index, layer in enumerate(convolutions(counts))}

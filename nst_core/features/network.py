@@ -1,4 +1,4 @@
-"""What every feature network answers, and how it wants its pixels."""
+"""The interface that every feature network has, and the preprocessing of its pixels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def plain_relu(layer: str, before: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network wants its pixels: ``(rgb * scale - mean) / std``, with the channels reversed if ``bgr``."""
+    """The preprocessing of a network's pixels: ``(rgb * scale - mean) / std``, the channels reversed if ``bgr``."""
 
     scale: float
     mean: tuple[float, float, float]

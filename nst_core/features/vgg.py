@@ -34,7 +34,7 @@ class VGGNetwork(FeatureNetwork):
     Args:
         name: how results refer to it.
         weights: the 3x3 convolutions.
-        preprocessing: how it wants its pixels.
+        preprocessing: what it expects of its pixels.
         pooling: ``max`` as trained, or ``average`` (Gatys et al. 2015 found it smoother).
         padding_mode: ``zeros`` (VGG) or ``reflect``.
         heads: 1x1 convolutions by layer: a slim network's map to VGG's channels. With heads, only the layers that have
@@ -100,14 +100,14 @@ class VGGNetwork(FeatureNetwork):
         deepest = max(map(Layer.parse, requested)).conv
         last_of_block = {conv.block: conv for conv, _ in self._trunk()}
         features: dict[str, Tensor] = {}
-        # Channels last: a CPU's poolings and ReLUs are faster so, and its convolutions need no reordered copy.
+        # Channels last: a CPU's poolings and ReLUs are faster that way, and its convolutions need no reordered copy.
         x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
         for conv, convolution in self._trunk():
             here = [layer for layer in (str(conv), str(conv.relu)) if layer in requested]
             ends_block = conv == last_of_block[conv.block]
             before = self._convolve(x, convolution)
             if ends_block and not here and self.pooling == "max":
-                # The ReLU of the largest equals the largest after the ReLU, and has a quarter of the values.
+                # ReLU and maximum pooling may change places, and the ReLU then has a quarter of the work.
                 x = F.relu(self._pool(before), inplace=True)
                 continue
             if str(conv) in here and not self.heads:
@@ -130,8 +130,8 @@ class VGGNetwork(FeatureNetwork):
     def condensed(self, bare: Collection[str] = ()) -> tuple[VGGNetwork, dict[str, Tensor]]:
         """Return a network with smaller heads, as ``FeatureNetwork.condensed``.
 
-        A head without a ReLU after it is a matrix W, which has its bias as a column. Inner products are made of
-        W'W = R'R, where W = QR, so R can take its place.
+        A head without a ReLU after it is a matrix W, which has its bias as a column. Inner products depend on W'W
+        alone, and W'W = R'R if W = QR, so R can take its place.
         """
         linear = [layer for layer in self.heads if str(Layer.parse(layer).relu) in self.heads]
         if not linear:
@@ -243,7 +243,7 @@ def _merge_pixel_convolution(
     """Merge a 1x1 convolution of RGB with a reflect-padded one after it: a preprocessing and one convolution.
 
     As much of the first bias as possible becomes a mean that is subtracted: as a bias of the second convolution it
-    would cost float32 digits.
+    would lose float32 digits.
     """
     matrix, offset, wide = first.double()[:, :, 0, 0], first_bias.double(), weight.double()
     mean = torch.linalg.pinv(matrix) @ -offset

@@ -36,7 +36,7 @@ class WeightFile:
     Attributes:
         layout: ``vgg19`` or ``vgg16``, ``slim`` (Wang et al.) or ``compact`` (ours): the builder in vgg.py to use.
         state: float32 tensors of the convolutions. A VGG's have torchvision's keys, whatever the file's were.
-        preprocessing: how a VGG wants its pixels; the slim networks have their own.
+        preprocessing: what a VGG expects of its pixels; the slim networks have their own.
     """
 
     layout: str
@@ -45,7 +45,7 @@ class WeightFile:
 
 
 def read(path: Path) -> WeightFile:
-    """Read a file of weights, whatever its name ends with.
+    """Read a file of weights, whatever its suffix.
 
     A safetensors or PyTorch file has torchvision's keys (``features.0.weight``) or those of Gatys' ``vgg_conv.pth``
     (``conv1_1.weight``), and a safetensors file may have those of a slim network. A Keras file has layers
@@ -84,7 +84,7 @@ def read(path: Path) -> WeightFile:
 
 
 def oxford_preprocessing(first: Tensor) -> Preprocessing | None:
-    """Return how a VGG with the weights ``first`` in conv1_1 wants its pixels, if it is one of Oxford's; else None.
+    """Return the preprocessing of a VGG with the weights ``first`` in conv1_1 if it is one of Oxford's, else None.
 
     A corner of the first filter shows it: in BGR order it is Caffe's form, in RGB order MatConvNet's. Only its
     direction counts, because weights that were normalised as in Gatys et al. 2015 have a scaled filter.
@@ -152,7 +152,7 @@ def _read_torch(path: Path) -> Contents:
 
 
 def _read_keras(path: Path) -> Contents:
-    """Every layer has one dataset with four dimensions, its kernel, and one with one, its bias.
+    """Read Keras's HDF5. Every layer has a dataset with four dimensions, its kernel, and one with one, its bias.
 
     The layer is named by the groups above them, or in Keras 3's .weights.h5 by an attribute of the group ``vars``.
     """
@@ -171,7 +171,10 @@ def _read_keras(path: Path) -> Contents:
 
 
 def _read_matconvnet(path: Path) -> Contents:
-    """Cells ``layers``, perhaps in a structure ``net``: with a name and weights {W, b}, once filters and biases."""
+    """Read the cells ``layers``, perhaps in a structure ``net``.
+
+    Each has a name, and ``weights`` {W, b} or, in older files, ``filters`` and ``biases``.
+    """
     from scipy.io import loadmat
 
     contents = loadmat(path, struct_as_record=False, variable_names=("layers", "net"))
@@ -187,7 +190,7 @@ def _read_matconvnet(path: Path) -> Contents:
 
 
 def _add(tensors: dict[str, Tensor], layer: str, array: np.ndarray) -> None:
-    """Keep a kernel, [height, width, in, out] in Keras and MatConvNet, or a bias, as PyTorch has them."""
+    """Add a kernel, [height, width, in, out] in Keras and MatConvNet, or a bias, to ``tensors`` in PyTorch's layout."""
     native = array.astype(array.dtype.newbyteorder("="))
     if native.ndim == 4:
         tensors[f"{layer}.weight"] = torch.from_numpy(np.ascontiguousarray(native.transpose(3, 2, 0, 1)))
@@ -195,11 +198,11 @@ def _add(tensors: dict[str, Tensor], layer: str, array: np.ndarray) -> None:
         tensors[f"{layer}.bias"] = torch.from_numpy(native.ravel())
 
 
-# ---- what is in them --------------------------------------------------------------------------------------------
+# ---- contents ---------------------------------------------------------------------------------------------------
 
 
 def _convolutions(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weight and bias of every convolution in float32, and nothing else."""
+    """Return the weight and bias of every convolution in float32, and nothing else."""
     state: dict[str, Tensor] = {}
     for key, weight in tensors.items():
         layer, _dot, end = key.rpartition(".")

@@ -2,9 +2,9 @@
 
 L-BFGS usually guesses a multiple of the identity for what its last steps have not shown. Two facts give a better guess:
 
-- A feature network hardly sees a broad change of the picture and has a small gradient there, so plain steps go astray
-  in fine patterns first. Natural pictures are the opposite: their amplitudes fall as 1/frequency (Olah et al. 2017,
-  "Feature Visualization", precondition in this way). So amplitudes are divided by ``frequency ** (-slope / 2)``.
+- A feature network hardly sees a broad change of the picture and has a small gradient there, so plain steps change
+mostly fine patterns. Natural pictures are the opposite: their amplitudes fall as 1/frequency (Olah et al. 2017,
+"Feature Visualization", precondition in this way). So amplitudes are divided by ``frequency ** (-slope / 2)``.
 - The curvature differs between sky and leaves, between fine and broad patterns, between brightness and colour. By the
   secant equation, an entry of a diagonal inverse Hessian is the size of moves relative to the changes of the gradient
   that they cause. Both sizes are root mean squares in the neighbourhood of each pixel, over several steps; each step is
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from nst_core.iterative.frequency_bands import FrequencyBand, frequency_bands, join_bands, split_gradient, split_move
 
-# How much of the earlier steps' sums a step keeps, and the pixels of a band in one place, in each direction.
+# The share of the sums over earlier steps that a step keeps, and the side of a place in pixels of its band.
 KEPT, PLACE = 0.4, 4
 # Each of the first steps is measured; after them every second one, at half the cost.
 FIRST_STEPS = 6

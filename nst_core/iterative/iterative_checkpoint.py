@@ -1,4 +1,4 @@
-"""The checkpoint of an iterative render, from which it resumes to the bit."""
+"""The checkpoint of an iterative render, from which it resumes without changing a bit."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
             for name, value in origin.items()
             if checkpoint.origin[name] != value
         ]
-    except Exception as error:  # torch.load and what follows raise a dozen kinds on a file that is no checkpoint
+    except Exception as error:  # the lines above raise many kinds of error for a file that is not a checkpoint
         raise StyleError(f"{path} is not a checkpoint of a render of this version; remove or rename it.") from error
     if differences:
         raise StyleError(

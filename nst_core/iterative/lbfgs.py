@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nst_core.iterative.inverse_hessian import InverseHessianGuess, dot
 
-LEAST_CURVATURE = 1e-10  # along a step; below it is rounding
+LEAST_CURVATURE = 1e-10  # along a step; anything smaller is rounding error
 
 Pair = tuple[Tensor, Tensor, float]
 """A step: the move, the change of the gradient that it caused, and the curvature, the dot product of the two."""

@@ -1,6 +1,6 @@
 """The iterative render of Gatys et al. 2015 (arXiv 1508.06576).
 
-The photo itself is optimised until its features are close to the photo's and its Gram matrices to the painting's.
+A picture is optimised until its features are close to the photo's and its Gram matrices close to the painting's.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class RenderOptions:
         initial: a picture to start from in place of ``settings.start``, [1, 3, h, w], such as an earlier result; it is
             scaled to the first size.
         checkpoint: a file to write after every ``checkpoint_every`` iterations and when ``progress`` stops the render.
-            If it exists, the render resumes from it: on a CPU the result is the same to the bit as without the break.
-            Remove it once the result is safe.
+            If it exists, the render resumes from it: on a CPU the result is the same, bit for bit, as without the
+            break. Remove it once the result is safe.
     """
 
     initial: Tensor | None = None
@@ -73,8 +73,8 @@ def render(
     returns False. It also ends, with a ``note``, when the loss is not a number: the result is then the last picture
     with a finite loss.
 
-    Raises StyleError for an unknown layer, a photo too narrow, a loss that is not a number in the first iteration, or a
-    checkpoint that is of another render.
+    Raises StyleError for an unknown layer, a photo too narrow, a loss that is not a number in the first iteration, or
+    the checkpoint of another render.
     """
     return _Render(photo, style, features, settings, options).run(progress)
 
@@ -84,7 +84,7 @@ class _Render:
 
     Attributes:
         done: the last progress.
-        sound: the last progress whose picture is known to have a finite loss.
+        last_finite: the last progress whose picture is known to have a finite loss.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class _Render:
         self.objective = self._objective_of(self.plan[0])
         first = first_picture(self.objective.photo, style, settings) if options.initial is None else options.initial
         first = resized(first, *self.objective.photo.shape[-2:])
-        self.sound = self.done = IterativeProgress(0, self.iterations, {}, first)
+        self.last_finite = self.done = IterativeProgress(0, self.iterations, {}, first)
         self.optimizer: torch.optim.Optimizer | None = None
 
     def run(self, progress: Callable[[IterativeProgress], bool]) -> IterativeProgress:
@@ -121,10 +121,10 @@ class _Render:
             for iteration in range(max(stage.first, self.done.iteration + 1), stage.last + 1):
                 losses = self._step(stage, iteration, image, optimizer)
                 if not isfinite(losses["total"]):
-                    return _ended_early(self.sound, iteration)
+                    return _ended_early(self.last_finite, iteration)
                 with torch.no_grad():
                     picture = average.add(image).clamp(0, 1)
-                self.sound, self.done = self.done, IterativeProgress(iteration, self.iterations, losses, picture)
+                self.last_finite, self.done = self.done, IterativeProgress(iteration, self.iterations, losses, picture)
                 go_on = progress(self.done)
                 if (
                     path
@@ -143,7 +143,7 @@ class _Render:
         """Return the picture that ``stage`` optimises, its optimiser and its average."""
         if stage is not self.plan[0]:
             self.objective = self._objective_of(stage)
-        # Contiguous, unlike a picture that was turned from [H, W, 3].
+        # Contiguous, unlike a picture that was transposed from [H, W, 3].
         image = resized(self.done.image, *self.objective.photo.shape[-2:]).clone(memory_format=torch.contiguous_format)
         image.requires_grad_(True)
         self.optimizer = new_optimizer(stage.optimizer, image, self.settings, self.optimizer)
@@ -156,7 +156,7 @@ class _Render:
         optimizer.load_state_dict(saved.optimizer)
         average.sum, average.count = saved.average, saved.averaged
         picture = saved.picture.to(image.device)
-        self.sound = self.done = IterativeProgress(saved.iteration, self.iterations, saved.losses, picture)
+        self.last_finite = self.done = IterativeProgress(saved.iteration, self.iterations, saved.losses, picture)
 
     def _step(self, stage: Stage, iteration: int, image: Tensor, optimizer: torch.optim.Optimizer) -> dict[str, float]:
         """Take one iteration; return the losses before it."""
@@ -200,8 +200,8 @@ def first_picture(photo: Tensor, style: Tensor, settings: IterativeSettings) -> 
     return resized(style, *photo.shape[-2:]) if settings.start == "style" else photo
 
 
-def _ended_early(sound: IterativeProgress, iteration: int) -> IterativeProgress:
-    """Return ``sound`` with a note on why it is the last. Raises StyleError if ``iteration`` is the first."""
+def _ended_early(last_finite: IterativeProgress, iteration: int) -> IterativeProgress:
+    """Return ``last_finite`` with a note on why it is the last. Raises StyleError if ``iteration`` is the first."""
     if iteration == 1:
         raise StyleError(
             _(
@@ -213,4 +213,4 @@ def _ended_early(sound: IterativeProgress, iteration: int) -> IterativeProgress:
         "The render ended early, since the loss of iteration {iteration} is not a number; this is the picture of "
         "iteration {good}."
     )
-    return replace(sound, note=text.format(iteration=iteration, good=sound.iteration))
+    return replace(last_finite, note=text.format(iteration=iteration, good=last_finite.iteration))

@@ -85,7 +85,7 @@ def wasserstein_2(
     Means are [N, C], covariances [N, C, C]; the targets broadcast over N, and the mean over N is returned. Between
     N(m, S) and N(t, T) the distance is |m - t|^2 + tr(S + T - 2 (T^1/2 S T^1/2)^1/2) (Dowson and Landau 1982; Olkin and
     Pukelsheim 1982), divided by |t|^2 + tr T: 1 is as wrong as features that are all 0. ``target_root`` is
-    ``ridged_root`` of the target's covariance, if it is known already.
+    ``ridged_root`` of the target's covariance, if that is already known.
 
     Fewer positions than channels make a covariance singular, and there the root has no derivative. So RIDGE times the
     target's mean variance is added to the variances of both: the distance between both with that much noise added.
@@ -129,7 +129,7 @@ def total_variation(image: Tensor, exponent: float = 1.0) -> Tensor:
 
     These are absolute differences (Rudin, Osher and Fatemi 1992), raised to ``exponent`` and rounded off below LEVEL to
     keep the gradient smooth. Squared ones, as in Johnson et al. 2016, spare a faint mesh over the whole picture and
-    blur its few strong edges, the reverse of what is wanted. Keras's example has 2.5.
+    blur its few strong edges, the reverse of what is wanted. Keras's example raises them to 2.5.
     """
     total = image.new_zeros(())
     for differences in (image.diff(dim=3), image.diff(dim=2)):

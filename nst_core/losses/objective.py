@@ -61,8 +61,8 @@ class Objective:
     def __post_init__(self) -> None:
         self.network.check(self.settings.layers)
         s = self.settings
-        # All losses are made of distances and inner products. The centred Gram matrix of a linear head is that of its
-        # input, multiplied by the head's matrix, which is small.
+        # All losses depend only on distances and inner products. The centred Gram matrix of a linear head is that of
+        # its input, multiplied by the head's matrix, which is small.
         bare = set(s.style_layers) - set(s.content_layers) if s.style_loss == "gram" and s.centred else set()
         self.network, self._heads = self.network.condensed(bare)
         statistics = [self._style_statistics(style) for style in self.styles]
@@ -126,8 +126,8 @@ class Objective:
         for layer, weight in self.settings.weights_by_layer.items():
             target_mean = _select(self._means[layer], style_indices)
             difference = (features[layer].mean((2, 3), keepdim=True) - target_mean).flatten(1)
-            # The Gram matrix is centred at the style's mean, which is near: the square of a mean far from it would take
-            # the covariance's digits.
+            # The Gram matrix is centred at the style's mean, which is close to the picture's. Far from it, the square
+            # of the difference would cost the covariance its digits.
             covariance = grams[layer] - difference[:, :, None] * difference[:, None, :]
             target = _select(self._targets[layer], style_indices), _select(self._roots[layer], style_indices)
             mean = target_mean.flatten(1)

@@ -56,14 +56,15 @@ class PictureSource(Protocol):
 
 
 class Photos:
-    """The photos of a folder (with its subfolders) or an uncompressed tar file whose sides have ``smallest`` pixels.
+    """The photos in a folder (with its subfolders) or an uncompressed tar, at least ``smallest`` pixels a side.
 
     Raises StyleError if there is no usable photo.
 
     Attributes:
         names: the names of the photos, in order.
-        skipped: the names of files that are no picture, or too small, in order; and those of damaged photos as they are
-            discovered, since that takes reading all of them. A pipe, socket or device is never opened.
+        skipped: the names of files that are not pictures, or too small, in order. Damaged photos follow as they are
+            discovered, since finding them all would mean decoding every photo. A pipe, socket or device is never
+            opened.
     """
 
     def __init__(self, source: Path, smallest: int) -> None:
@@ -181,7 +182,7 @@ class Photos:
         raise StyleError(f"Every photo in {self.source} is damaged; give another folder or tar.")
 
     def _order(self, seed: int, sample: int) -> list[int]:
-        """Return all photos in the order of the pass, from that of the sample round to the one before it."""
+        """Return all photos in the order of the pass, beginning with the sample's and wrapping around."""
         epoch, place = divmod(sample, len(self))
         order: list[int] = np.roll(_pass(seed, epoch, len(self)), -place).tolist()
         return order

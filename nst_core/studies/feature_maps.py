@@ -68,7 +68,7 @@ def _as_grey(channel: Tensor, limits: tuple[float, float]) -> Tensor:
 
 
 def _inner_part(maps: Tensor) -> Tensor:
-    """Return [C, h, w] without its outer eighths, where some channels answer to the zero padding alone."""
+    """Return [C, h, w] without its outer eighths, where some channels respond to the zero padding alone."""
     h, w = maps.shape[-2:]
     return maps[:, h // 8 : h - h // 8, w // 8 : w - w // 8]
 

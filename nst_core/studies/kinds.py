@@ -1,4 +1,4 @@
-"""The studies by name, with what a user may know of each before it runs. Never imports PyTorch."""
+"""The studies by name, with what the command line needs to know before it runs one. Never imports PyTorch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StudyKind:
 
     Attributes:
         text: what it shows, in one phrase.
-        two_pictures: whether it takes a style picture beside the photo.
+        two_pictures: whether it takes a style picture in addition to the photo.
         defaults: the settings of its renders.
     """
 
@@ -39,10 +39,10 @@ KINDS = {
         False,
         replace(_BASE, objective=_WITHOUT_TV),
     ),
-    "feature-maps": StudyKind("how channels of each layer answer to both pictures"),
+    "feature-maps": StudyKind("how channels of each layer respond to both pictures"),
     "optimizers": StudyKind("gradient descent, Adam with step decay and L-BFGS after equal iterations"),
     "weights": StudyKind("content weights against style layers"),
     "losses": StudyKind("a render step by step, with the loss of each style layer"),
     "pooling": StudyKind("maximum against average pooling"),
-    "starts": StudyKind("a render begun with noise, the photo and the style picture"),
+    "starts": StudyKind("a render started from noise, from the photo and from the style picture"),
 }

@@ -69,7 +69,7 @@ def pooling(inputs: StudyInputs, settings: IterativeSettings) -> Findings:
 
 
 def starts(inputs: StudyInputs, settings: IterativeSettings) -> Findings:
-    """Compare the same render begun with noise, with the photo and with the style picture."""
+    """Compare the same render started from noise, from the photo and from the style picture."""
     photo = resized_to_long_side(inputs.photo, settings.size)
     renders = StudyRenders(inputs, len(STARTS) * settings.iterations)
     judge = inputs.judge(settings)

@@ -74,7 +74,7 @@ class StudyRender:
     Attributes:
         image: the result, [1, 3, h, w].
         losses: the weighted losses before each iteration, with its number (0-based) as ``iteration``.
-        kept: the pictures after those iterations (1-based) that were asked for.
+        kept: the pictures after the requested iterations (1-based).
     """
 
     image: Tensor
