@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
+from nst_core.base.jpeg import is_small_jpeg
 from nst_core.base.language import _
 from nst_core.base.protobuf import MessageReader
 
@@ -26,10 +27,13 @@ METADATA_FIELD = 14
 KEY_FIELD, VALUE_FIELD = 1, 2
 
 # What is read of a file to list it. The bundled styles have 17 fields and 12 kB of metadata each. A file at these
-# limits takes about 0.1 s; time itself is no limit, because a busy machine would then hide good styles.
+# limits takes about 0.05 s; time itself is no limit, because a busy machine would then hide good styles.
 MOST_FIELDS = 4096
 MOST_METADATA = 4 << 20  # bytes
 MOST_STYLES = 256  # in one file
+MOST_JSON_SIGNS = 1 << 14  # of those that begin or separate the values of the styles' JSON
+LONGEST_THUMBNAIL_SIDE = 1024  # pixels; those that export makes have 160
+LARGEST_THUMBNAIL = 1 << 20  # bytes
 LARGEST_NUMBER = 2**31 - 1  # of the size rules
 LONGEST_REASON = 200  # characters of another library's message
 
@@ -76,7 +80,7 @@ class Style:
     Attributes:
         index, count: the style's position in the file, and how many styles the file has.
         name: the slug that scripts and ``--style`` use.
-        thumbnail: a small JPEG.
+        thumbnail: a small JPEG, or empty if the file has none that is safe to decode.
         multiple_of, minimum_size, bytes_per_pixel: as in ``SizeRules``.
         trained: how it was trained, as ``{"steps": "4000", ...}``.
     """
@@ -197,6 +201,8 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
         raise ValueError("a size below 1")
     if max(multiple_of, minimum_size, bytes_per_pixel) > LARGEST_NUMBER:
         raise ValueError("a size that is too large")
+    if sum(map(entries["styles"].count, "[{,")) > MOST_JSON_SIGNS:
+        raise ValueError("too many values")
     cards = json.loads(entries["styles"])
     if not cards:
         raise ValueError("no style")
@@ -208,7 +214,7 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
             path=path,
             index=index,
             count=len(cards),
-            thumbnail=base64.b64decode(card["thumbnail"]),
+            thumbnail=_thumbnail(card["thumbnail"]),
             multiple_of=multiple_of,
             minimum_size=minimum_size,
             bytes_per_pixel=bytes_per_pixel,
@@ -217,6 +223,11 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
         )
         for index, card in enumerate(cards)
     ]
+
+
+def _thumbnail(text: str) -> bytes:
+    data = base64.b64decode(text)
+    return data if is_small_jpeg(data, LONGEST_THUMBNAIL_SIDE, LARGEST_THUMBNAIL) else b""
 
 
 def _text(value: object) -> str:

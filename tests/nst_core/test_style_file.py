@@ -1,4 +1,6 @@
 import ast
+import base64
+import io
 import json
 import os
 import sys
@@ -8,6 +10,7 @@ from random import Random
 
 import onnx
 import pytest
+from PIL import Image
 
 from nst_core import style_file
 from nst_core.base.errors import StyleError
@@ -20,6 +23,12 @@ CARDS = [
 ]
 
 
+def picture_file(kind, size):
+    data = io.BytesIO()
+    Image.new("RGB", size, "teal").save(data, kind)
+    return data.getvalue()
+
+
 def write_style(path, metadata):
     model = negative_style()
     onnx.helper.set_model_props(model, metadata)
@@ -27,16 +36,17 @@ def write_style(path, metadata):
 
 
 def test_written_metadata_is_read_back(tmp_path):
-    metadata = style_metadata(CARDS, [b"\xff\xd8one", b"\xff\xd8two"], SizeRules(4, 8, 30, 100), {"steps": 7})
+    thumbnails = [picture_file("JPEG", size) for size in ((160, 107), (107, 160))]
+    metadata = style_metadata(CARDS, thumbnails, SizeRules(4, 8, 30, 100), {"steps": 7})
     write_style(tmp_path / "x.onnx", metadata)
     first, second = read_styles(tmp_path / "x.onnx")
     assert (first.name, first.title, first.artist) == ("the-wave-no-1", "The Wave No. 1", "Hokusai & Co.")
-    assert (first.year, first.licence, first.thumbnail) == ("1831", "public domain", b"\xff\xd8one")
+    assert (first.year, first.licence, first.thumbnail) == ("1831", "public domain", thumbnails[0])
     assert (second.name, second.title, second.artist, second.thumbnail) == (
         "second",
         CARDS[1].title,
         "",
-        b"\xff\xd8two",
+        thumbnails[1],
     )
     assert [(style.index, style.count, style.path) for style in (first, second)] == [
         (0, 2, tmp_path / "x.onnx"),
@@ -97,8 +107,10 @@ def test_cards_must_match_the_styles_and_differ():
         ({"multiple_of": "9" * 5000}, "damaged"),
         ({"multiple_of": "x" * 5000}, "damaged"),
         ({"styles": "[" * 200_000}, "damaged"),
+        ({"styles": "[" * 16_000}, "recursion"),
         ({"styles": "9" * 200_000}, "damaged"),
         ({"styles": '{"a": 1}'}, "damaged"),
+        ({"styles": f"[{'[],' * 20_000}[]]"}, "too many values"),
         ({"styles": json.dumps([{}] * 257)}, "more than 256 styles"),
         ({"card": {"title": "\ud800"}}, "damaged"),
         ({"card": {"title": [[[]]]}, "styles": "null"}, "damaged"),
@@ -121,6 +133,14 @@ def test_files_that_are_not_onnx_are_refused(tmp_path, content):
         read_styles(tmp_path / "x.onnx")
     with pytest.raises(StyleError, match="no style file"):
         read_styles(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize(("kind", "size"), [("PNG", (160, 107)), ("JPEG", (2000, 20)), ("BMP", (8, 8))])
+def test_thumbnails_other_than_small_jpegs_are_left_out(tmp_path, kind, size):
+    """The style itself can still be used."""
+    style_with_metadata(tmp_path / "x.onnx", {"thumbnail": base64.b64encode(picture_file(kind, size)).decode()})
+    (style,) = read_styles(tmp_path / "x.onnx")
+    assert style.thumbnail == b""
 
 
 def test_pipes_folders_and_link_loops_are_not_opened(tmp_path):
@@ -190,4 +210,4 @@ def test_module_needs_the_standard_library_alone():
     modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     others = {module for module in modules if module.partition(".")[0] not in sys.stdlib_module_names}
-    assert others == {"nst_core.base.errors", "nst_core.base.language", "nst_core.base.protobuf"}
+    assert others == {"nst_core.base.errors", "nst_core.base.jpeg", "nst_core.base.language", "nst_core.base.protobuf"}

@@ -186,6 +186,8 @@ def _build_line(text: str, attributes: Pango.AttrList, lines: int) -> Gtk.Label:
 
 
 def _read_thumbnail(style: Style) -> GdkPixbuf.Pixbuf | None:
+    if not style.thumbnail:
+        return None
     loader = GdkPixbuf.PixbufLoader()
     try:
         loader.write(style.thumbnail)
@@ -193,6 +195,8 @@ def _read_thumbnail(style: Style) -> GdkPixbuf.Pixbuf | None:
     except GLib.Error:
         return None
     picture = loader.get_pixbuf()
+    if picture is None:
+        return None
     sides = picture.get_width(), picture.get_height()
     scale = min(TILE_WIDTH / sides[0], THUMBNAIL_HEIGHT / sides[1])
     return picture.scale_simple(*(max(1, round(side * scale)) for side in sides), GdkPixbuf.InterpType.BILINEAR)
