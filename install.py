@@ -347,7 +347,7 @@ def read_project() -> dict[str, Any]:
 
 
 def loads(extras: list[str]) -> bool:
-    """Tell whether the environment's Python starts and loads the fast way and the main package of each extra."""
+    """Return whether the environment's Python starts and loads the fast way and the main package of each extra."""
     packages = {"torch": "torch", "test": "pytest"}
     modules = ["pip", "plugin.cli.main", "plugin.engine.fast.fast_painting", *(packages[extra] for extra in extras)]
     try:
@@ -358,7 +358,7 @@ def loads(extras: list[str]) -> bool:
 
 
 def use_gpu() -> bool:
-    """Tell whether this machine can use packages with CUDA."""
+    """Return whether this machine can use packages with CUDA."""
     return nvidia_driver() and platform.machine() in ("x86_64", "AMD64")
 
 
@@ -370,7 +370,7 @@ def pip(command: str, *arguments: str) -> list[str | Path]:
 def run(what: str, *command: str | Path) -> None:
     """Run a command and append its output to the log.
 
-    Raises InstallError with the reason if it fails; ``what`` names in its sentence what failed.
+    Raises InstallError with the reason if it fails; ``what`` says in that sentence what failed.
     """
     with log_file().open("a", encoding="utf-8") as log:
         done = subprocess.run(

@@ -24,7 +24,7 @@ CONVOLUTIONS_OUTSIDE_BLOCKS = 6
 
 
 def read_starting_network(path: Path) -> StartingNetwork:
-    """Return the network in a style file, with the steps it has learned and its styles' names.
+    """Return the network in a style file, with its training steps and its styles' names.
 
     The rebuilt network is compared with the file at COMPARED_SIZES. Raises StyleError if ``path`` is not a style file,
     or if `neural-style train` did not make its network.
@@ -38,7 +38,7 @@ def read_starting_network(path: Path) -> StartingNetwork:
         if not difference <= TOLERANCE:
             raise ValueError(f"rebuilt, it differs by {difference:.1e}")
         steps = sum(int(styles[0].trained[key]) for key in ("steps", "earlier_steps"))
-    except Exception as error:  # a foreign graph can fail in a dozen ways, and ONNX Runtime raises its own kinds
+    except Exception as error:  # a foreign graph can fail in many ways, and ONNX Runtime raises its own kinds
         raise StyleError(
             f"The network in {path} was not trained by this program, so no training can start from it; "
             "choose another style, or a checkpoint."
@@ -47,7 +47,7 @@ def read_starting_network(path: Path) -> StartingNetwork:
 
 
 def _rebuild(tensors: list[Tensor], styles: int) -> TransformerNetwork:
-    """Return the network with these tensors, which are in the order of its state dict and tell its shape."""
+    """Return the network with these tensors, which are in the order of its state dict and determine its shape."""
     width, _, end_kernel, _ = tensors[0].shape
     convolutions = sum(tensor.ndim == 4 for tensor in tensors)
     blocks = (convolutions - CONVOLUTIONS_OUTSIDE_BLOCKS) // 2

@@ -1,6 +1,6 @@
 """Make the graph that resizes planes with ONNX Runtime: plugin/engine/imaging/resampling.onnx.
 
-``python -m export.resampling_graph`` writes that file anew.
+``python -m export.resampling_graph`` writes that file again.
 """
 
 from __future__ import annotations

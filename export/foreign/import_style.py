@@ -1,4 +1,4 @@
-"""Make a style file from a fast-style network that another program trained; its contents tell its layout."""
+"""Make a style file from a fast-style network that another program trained, recognised by its contents."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _read_torch(path: Path) -> PyTorchNetwork:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles that it then refuses
             contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises a dozen kinds on a file that it cannot or will not read
+    except Exception as error:  # torch.load raises many kinds of error for a file that it cannot or will not read
         raise _damaged(path) from error
     for key in STATE_DICT_KEYS:
         if isinstance(contents, dict) and isinstance(contents.get(key), dict):

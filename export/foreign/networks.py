@@ -1,7 +1,7 @@
 """The fast-style networks of two other projects, as PyTorch modules built from the tensors in their files.
 
-The tensors tell widths, kernel sizes and the number of residual blocks. Both networks take RGB in 0..255, [N, 3, H, W],
-and return the same, with H and W rounded up to the next multiple of four.
+Widths, kernel sizes and the number of residual blocks follow from the tensors. Both networks take RGB in 0..255, [N, 3,
+H, W], and return the same, with H and W rounded up to the next multiple of four.
 """
 
 from __future__ import annotations

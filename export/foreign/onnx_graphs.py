@@ -18,7 +18,7 @@ from nst_core.style_file import PREFIX
 
 IR_VERSION = 8  # of the first ONNX with OPSET
 MULTIPLES = (1, 2, 4, 8, 16, 32)
-TRIED_SIZES = ((61, 97), (157, 133))  # two, so a network that always answers with one size does not pass
+TRIED_SIZES = ((61, 97), (157, 133))  # two, so a network that always returns one size does not pass
 DEFAULT_SIDE = 224  # where the model names no size of its own
 # A picture in 0..255 has values above this one; a picture in 0..1 or -1..1 has none.
 BRIGHT = 3.0
@@ -61,7 +61,7 @@ def adapt(original: onnx.ModelProto, photo: np.ndarray) -> AdaptedNetwork:
         freed = _without_sizes(original)
         run_original, run_freed = _runner(open_quietly(original), name), _runner(open_quietly(freed), name)
         model = _to_contract(_without_sizes(version_converter.convert_version(original, OPSET)), name)
-    except Exception as error:  # the converter and the runtime raise a dozen kinds
+    except Exception as error:  # the converter and the runtime raise many kinds
         raise StyleError(f"The ONNX network cannot be converted ({_reason(error)}); choose another one.") from error
     _check_range(run_original, photo, own_size)
     multiple = _multiple(run_freed, own_size)

@@ -1,4 +1,4 @@
-"""Output files: refuse before any work is done what could not be written, and write files whole or not at all."""
+"""Check before any work is done that the output can be written, and write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_picture_output(path: Path) -> None:
 
 
 def check_style_output(path: Path) -> None:
-    """Raise StyleError if a style file could not be made at ``path``, for lack of PyTorch, too."""
+    """Raise StyleError if a style file could not be written to ``path``, or if PyTorch is missing."""
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
@@ -42,8 +42,8 @@ def check_style_output(path: Path) -> None:
 def write_file(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path``, whole or not at all. Raises StyleError if the disk does not take it.
 
-    Encode a picture in memory first and write it with this: libraries do not all notice when a disk takes only part of
-    a file.
+    Encode a picture in memory first and write it with this: not every library notices that a disk has taken only part
+    of a file.
     """
     try:
         with written_whole(path) as partial:

@@ -27,7 +27,7 @@ KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
 
 @dataclass(frozen=True, eq=False)
 class PictureFile:
-    """A picture and what its file holds beside the pixels.
+    """A picture and what its file holds besides the pixels.
 
     Attributes:
         picture: the pixels, upright and in sRGB.

@@ -1,4 +1,4 @@
-"""What a command says: lines for people, and the report that ``--json`` prints in their place."""
+"""The output of a command: lines for people, and the report that ``--json`` prints in their place."""
 
 from __future__ import annotations
 

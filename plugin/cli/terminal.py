@@ -1,4 +1,4 @@
-"""What a terminal shows of long work, and what Ctrl-C does."""
+"""Show in the terminal how far long work is, and let Ctrl-C stop it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def training_bar(steps: int) -> Iterator[tuple[Callable[[TrainingStep], bool], S
 def progress_bar(total: int) -> Iterator[ShowStep]:
     """Yield a function that shows steps in a progress bar with losses.
 
-    The bar appears with the first step, so an error before it is one sentence alone.
+    The bar appears with the first step, so an error before that prints its sentence and nothing else.
     """
     from tqdm import tqdm
 
@@ -88,7 +88,7 @@ def progress_bar(total: int) -> Iterator[ShowStep]:
 
 @contextmanager
 def stage_bars() -> Iterator[ShowStage]:
-    """Yield a function that shows, in a bar for each stage, what takes long before the first step.
+    """Yield a function that shows the slow stages before the first step, each in a bar of its own.
 
     A stage that never gets beyond 0 shows nothing.
     """
@@ -116,7 +116,7 @@ def stage_bars() -> Iterator[ShowStage]:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupted]:
-    """Yield a function that tells whether Ctrl-C was pressed, so that the work can stop and keep what it has.
+    """Yield a function that returns whether Ctrl-C was pressed; the work can then stop and keep what it has.
 
     Until that function is first called there is nothing to keep, and Ctrl-C raises KeyboardInterrupt as usual. So does
     a second Ctrl-C.

@@ -80,7 +80,7 @@ class PreviewRequest:
     Attributes:
         styles: each style and its share.
         stroke_size: in percent.
-        corner: the left upper corner, in the layer's pixels, of a part to paint with strokes at full resolution; None
+        corner: the upper left corner, in the layer's pixels, of a part to paint with strokes at full resolution; None
             to paint the whole layer with strokes relative to its size.
     """
 

@@ -35,11 +35,11 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], bool]
-"""Returns False to stop. A render then keeps the painting as far as it is."""
+"""Returns False to stop. A render then keeps what it has painted so far."""
 
 
 def ignore(progress: Progress) -> bool:
-    """Ignore the progress, and go on."""
+    """Ignore the progress, and continue."""
     return True
 
 

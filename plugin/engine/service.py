@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
 
-# The fast way must start soon. Modules that only the other calls need are imported when these are made.
+# The fast way must start soon. Modules that only the other calls need are imported by those calls.
 Painter = Callable[[Picture, ProgressCallback], "FastResult | IterativeResult"]
 # The least time between two reports of an iterative render; no host looks more often.
 REPORT_SECONDS = 0.1

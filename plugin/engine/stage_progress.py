@@ -1,4 +1,4 @@
-"""Report what takes long before the first step of a training or a study."""
+"""Report the slow work before the first step of a training or a study."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``neural-style doctor``: say what is installed, what was found, and what is missing."""
+"""``neural-style doctor``: say what is installed and what is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``neural-style study``: show what a layer knows or what a setting does."""
+"""``neural-style study``: show what a layer keeps of a picture, or what a setting does."""
 
 from __future__ import annotations
 

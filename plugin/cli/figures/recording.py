@@ -16,7 +16,7 @@ from plugin.engine.progress import Progress
 
 @dataclass
 class Recording:
-    """The losses of a render and an animation of its pictures, if they are asked for.
+    """The losses of a render and an animation of its pictures, if they are requested.
 
     Raises StyleError, before any work is done, if one of them could not be written.
 
@@ -57,7 +57,7 @@ class Recording:
             self._frames.append(_frame(step))
 
     def write(self) -> dict[str, str]:
-        """Write what was asked for. Returns the names of the files by their keys in the report."""
+        """Write what was requested. Returns the names of the files by their keys in the report."""
         if self._last is None:
             return {}
         written = {}

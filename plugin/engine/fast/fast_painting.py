@@ -54,8 +54,8 @@ def paint_fast(
 ) -> FastResult:
     """Paint ``picture``, of any size from 1x1 up, in a trained style or in a mixture of several.
 
-    ``styles`` gives each style's share; the shares sum to 1. The network of a file mixes the file's own styles, which
-    gives a manner between them. Paintings by different files are averaged.
+    ``styles`` gives each style's share; the shares sum to 1. The network of a file mixes the file's own styles into one
+    that lies between them. Paintings by different files are averaged.
 
     Raises StyleError if the painting does not fit into memory or a style file does not run, and progress.StoppedError
     if ``stopper`` stops it.
@@ -144,7 +144,7 @@ def _run_padded(
 
 
 def _check_memory(picture: Picture, styles: Iterable[Style], settings: FastSettings, provider: Provider) -> None:
-    """Raise StyleError if the network that needs most memory does not fit beside the pictures."""
+    """Raise StyleError if the network that needs the most memory does not fit in addition to the pictures."""
     pixels = picture.height * picture.width
     working = working_size(picture.height, picture.width, settings)
     painted_pixels = {style: math.prod(padded_size(*working, style)) for style in styles}

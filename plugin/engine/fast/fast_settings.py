@@ -1,4 +1,4 @@
-"""The settings of the fast way. Standard library only: a host may know them without loading the engine."""
+"""The settings of the fast way. Standard library only: a host uses them before the engine is loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 
 # For example 1024 x 683: strokes of this size show in the whole picture, and still render its details.
 WORKING_PIXELS = 700_000
-# In percent; the sentence about a value outside names these numbers.
+# In percent. The error message for a value out of range repeats these numbers.
 STROKE_SIZE_RANGE = (50.0, 200.0)
 
 
@@ -41,7 +41,7 @@ class FastSettings:
 
 
 def working_size(height: int, width: int, settings: FastSettings) -> tuple[int, int]:
-    """Compute the height and width at which the network paints a picture with strokes of the size asked for."""
+    """Compute the height and width at which the network paints a picture with strokes of the requested size."""
     scale = 100.0 / settings.stroke_size
     if not settings.full_resolution:
         scale *= min(1.0, (WORKING_PIXELS / (height * width)) ** 0.5)

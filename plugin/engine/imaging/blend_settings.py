@@ -1,4 +1,4 @@
-"""How a painting of either way is mixed with the photo. Standard library only: hosts without NumPy use it."""
+"""How a fast or iterative painting is mixed with the photo. Standard library only: hosts without NumPy use it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 
-# In percent; the sentence about a value outside names these numbers.
+# In percent. The error message for a value out of range repeats these numbers.
 STRENGTH_RANGE = (0.0, 100.0)
 
 

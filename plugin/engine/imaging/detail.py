@@ -38,11 +38,11 @@ def enlarge_painting(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -
 
     Strokes have no such lines that could sharpen them, so an unsharp mask sharpens the painting first. Before that, its
     grain is removed, which is a pixel wide and would become lumps. The result stays within the range of the 3x3 painted
-    pixels around, which prevents halos. The eye sees such fine detail only in the luminance, so the difference between
-    the channels and the luminance only loses its grain.
+    pixels around, which prevents halos. The eye sees such fine detail only in the luminance, so nothing is added to the
+    difference between the channels and the luminance; it only loses its grain.
     """
     size = height, width = photo.shape[:2]
-    # Small where little is enlarged, so nothing jumps as the stroke size leaves 100 %.
+    # Small for a slight enlargement, so that nothing jumps when the stroke size changes from 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
     luma = _luma(seen)

@@ -47,7 +47,7 @@ class Picture:
 
 
 def network_input(picture: Picture) -> np.ndarray:
-    """Return RGB for a network: float32 [H, W, 3], finite and in 0..1. It is a view of an opaque picture in that range.
+    """Return RGB for a network: float32 [H, W, 3], finite and in 0..1. An opaque picture in that range is not copied.
 
     Transparent pixels take the mean visible colour, so the colours under them do not bleed into the painting.
     """
@@ -78,8 +78,9 @@ def network_input(picture: Picture) -> np.ndarray:
 def composite(picture: Picture, painted: np.ndarray, blend: BlendSettings) -> np.ndarray:
     """Mix a painting, RGB [H, W, 3] in 0..1, into the picture. Return float32 [H, W, 4].
 
-    With ``blend.keep_colors`` only the luminance is the painting's (see ``recolour``). Alpha stays, and every bit of a
-    pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it repeatedly.
+    With ``blend.keep_colors`` only the luminance is the painting's (see ``recolour``). Alpha does not change, nor does
+    any bit of a pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it
+    repeatedly.
     """
     out = np.empty_like(picture.pixels)
 

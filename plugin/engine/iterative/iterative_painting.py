@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class IterativeOptions:
-    """What a render takes beside its pictures and its recipe, and does not change how it paints.
+    """What a render takes besides its pictures and its recipe.
 
     Attributes:
         device: ``auto``, ``cuda`` or ``cpu``.
@@ -62,11 +62,11 @@ class IterativeResult:
         device, feature_network: the names of what computed it.
         recipe: the recipe that was followed in the end.
         finished: whether it has all its iterations.
-        iterations, losses: how many iterations it has, and the weighted losses before each of this sitting.
+        iterations, losses: how many iterations it has, and the weighted losses before each of this run.
         seconds: by stage.
         notes: sentences on what in the recipe was adapted to the feature network or the memory, or why the render ended
             early.
-        metrics: those of nst_core/losses/metrics.py by name, if they were asked for.
+        metrics: those of nst_core/losses/metrics.py by name, if they were requested.
     """
 
     pixels: np.ndarray
@@ -201,7 +201,8 @@ class _RenderAttempts:
         from nst_core.pictures.arrays import as_array
 
         if self._shape and step.image.shape != self._shape:
-            # The freed blocks of the previous size, between those of this one, are too small for its feature maps.
+            # The freed blocks of the previous size lie between those of this size, and are too small for its feature
+            # maps.
             give_back_freed_memory()
         self._shape = step.image.shape
         if not self.losses and step.iteration > 1:

@@ -24,11 +24,11 @@ class StudyRequest:
 
     Attributes:
         name: a key of nst_core.studies.kinds.KINDS.
-        picture, style_picture: the second is needed by a study of two pictures.
+        picture, style_picture: a study of two pictures needs both.
         recipe: how its renders are made.
         device: ``auto``, ``cuda`` or ``cpu``.
         reference_photos: a folder or tar of photos that scale the feature network (see features/catalogue.py).
-        content_weights: those that the study ``weights`` compares; empty for its own.
+        content_weights: those that the study ``weights`` compares; empty for its defaults.
     """
 
     name: str
@@ -56,7 +56,7 @@ def run_study(
 ) -> StudyResult:
     """Run a study.
 
-    ``progress`` is called after every iteration, and ``stage``, with a phrase and a fraction, during what takes long
+    ``progress`` is called after every iteration, and ``stage``, with a phrase and a fraction, during the slow work
     before the first one. Raises StyleError if PyTorch or the feature weights are missing, memory is too short, or the
     settings cannot be rendered.
     """

@@ -35,9 +35,9 @@ def estimate(
 ) -> Estimate:
     """Estimate how long renders of photos of these shapes (height, width) will take together.
 
-    Takes seconds itself: it runs iterations at the size of the recipe if they are fast, and at smaller sizes otherwise,
-    and assumes that their time grows with the number of pixels. Raises StyleError if PyTorch is missing or the feature
-    network is not on this machine, and progress.StoppedError if ``stopper`` stops it.
+    The estimate itself takes seconds: it runs iterations at the size of the recipe if they are fast, and at smaller
+    sizes otherwise, and assumes that their time grows with the number of pixels. Raises StyleError if PyTorch is
+    missing or the feature network is not on this machine, and progress.StoppedError if ``stopper`` stops it.
     """
     require_torch()
     from nst_core.devices import choose_device
@@ -76,7 +76,7 @@ def _seconds_per_pixel(
     """Return the seconds that an iteration takes for each pixel, from the largest size that is worth a trial."""
     from nst_core.iterative.stages import peak_memory, plan_stages
 
-    # The last of two optimisers takes the most steps, and the longest.
+    # The last of two optimisers takes the most steps and the most time.
     optimizer = plan_stages(network, settings, *shape)[-1].optimizer
     size, pace = min(SMALLEST_SIZE, settings.size), 0.0
     while True:

@@ -13,7 +13,7 @@ NAME = "neural-style"
 
 
 def data_folder() -> Path:
-    """Return the folder of what a user would miss: the private environment and the user's own styles."""
+    """Return the folder of what must not be lost: the private environment and the user's own styles."""
     if home := os.environ.get("NEURAL_STYLE_HOME"):
         return Path(home).absolute()
     if sys.platform == "darwin":

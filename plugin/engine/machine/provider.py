@@ -15,7 +15,7 @@ from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.nvidia import nvidia_driver
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-# A cache of ``cuda_problem``, from which the failures can be removed alone.
+# The answers of ``cuda_problem``. functools.cache could not forget the failures and keep the rest.
 _problems: dict[Path, str | None] = {}
 
 
@@ -23,7 +23,7 @@ _problems: dict[Path, str | None] = {}
 class Provider:
     """An execution provider by ONNX Runtime's name, and in one phrase why it was chosen.
 
-    ``fell_back`` is True if the CPU replaces a GPU that this machine and its ONNX Runtime have, but that does not work.
+    ``fell_back`` is True if the machine and its ONNX Runtime have a GPU, but it does not work, so the CPU replaces it.
     """
 
     name: str

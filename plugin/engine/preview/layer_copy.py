@@ -60,7 +60,7 @@ class LayerCopy:
         return self._picture(lambda image: image.crop((x, y, x + width, y + height)))
 
     def shown_part(self, corner: tuple[int, int] | None) -> Picture:
-        """Return as much of the layer as there is room for, from this corner on; or without one the small whole."""
+        """Return the part of the layer that is shown from this corner on, or the small whole layer without a corner."""
         return self.part(*corner, self.proxy.width, self.proxy.height) if corner else self.proxy
 
     def _picture(self, change: Callable[[Image.Image], Image.Image]) -> Picture:

@@ -1,4 +1,4 @@
-"""Have a process end with the process it works for. Standard library only."""
+"""End a process together with the process it works for. Standard library only."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def end_with_parent(enabled: bool = True) -> None:
 
 
 def end_with_pipe(pipe: int) -> None:
-    """Have Linux end this process as soon as the other end of a pipe closes, into which nobody writes.
+    """Have Linux end this process as soon as the other end of a pipe closes.
 
-    ``pipe`` is the file descriptor of this end. If this end closes first, the process lives on.
+    ``pipe`` is the file descriptor of this end. Nobody may write to the pipe, because that would end the process too.
+    If this end closes first, the process lives on.
     """
     if sys.platform == "linux":
         import fcntl
 
-        # The system does it, so no library's lock is in the way: some libraries load for seconds, and Python waits.
+        # The kernel does it, because Python would be late: it waits while a library loads, and some take seconds.
         fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
         fcntl.fcntl(pipe, F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)

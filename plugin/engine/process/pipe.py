@@ -10,14 +10,14 @@ from enum import Enum
 from pathlib import Path, PurePath
 from typing import IO, Any
 
-# The oldest Python that install.py accepts reads this one.
+# The oldest Python that install.py accepts can read this pickle protocol.
 PROTOCOL = 5
-# In the place of a method's name: there will be no more calls; stop a running call; an answer to its progress.
+# Sent in place of a method's name: there will be no more calls; stop a running call; an answer to its progress.
 LEAVE, STOP, REPLY = "leave", "stop", "reply"
 
 
 class StandIn(Enum):
-    """Stands in a message for an argument that cannot be sent; the receiver puts one of its own in its place."""
+    """Takes the place of an argument that cannot be sent; the receiver puts one of its own there."""
 
     PROGRESS = "progress"
     STOPPER = "stopper"

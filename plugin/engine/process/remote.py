@@ -149,7 +149,7 @@ class RemoteEngine:
         number, call = next(self._numbers), _PendingCall()
         sent = [call.sendable(argument) for argument in arguments]
         if call.stopper:
-            # A short call could be done before it heard that it is to stop.
+            # A short call could finish before the request to stop reached it.
             call.stopper.check()
         with self._changing:
             if self._ended:
@@ -176,7 +176,7 @@ class RemoteEngine:
                     self._send(number, pipe.REPLY, [self._calls[number].progress(value)])
                 else:
                     self._calls.pop(number).end(kind, value)
-        except Exception:  # whatever came in place of an answer, no more will come
+        except Exception:  # whatever went wrong, no more answers will come
             self._give_up()
 
     def _give_up(self) -> None:

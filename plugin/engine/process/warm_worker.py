@@ -1,6 +1,6 @@
 """A worker process that stays for the host's next plug-in, which then need not wait for a worker to start.
 
-Only on Linux, where abstract sockets leave no files behind and tell who is at the other end. Standard library only.
+Only on Linux, where abstract sockets leave no files behind and reveal who is at the other end. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO
 
 SUPPORTED = sys.platform == "linux" and hasattr(os, "pidfd_open")
-# For how many seconds a worker stays with nothing to do; 0 for not at all.
+# How many seconds an idle worker stays; 0 for not at all.
 STAY_VARIABLE, DEFAULT_STAY_SECONDS, MAX_STAY_SECONDS = "NEURAL_STYLE_STAY_SECONDS", 600.0, 1e6
-# After which it releases memory: a user who tries settings comes back sooner.
+# The idle seconds after which it releases memory; a user who is trying settings comes back sooner.
 RELEASE_SECONDS = 10.0
 GREETING_SECONDS = 1.0
 PID_NAMESPACE = Path("/proc/self/ns/pid")
@@ -33,7 +33,7 @@ class JoinedWorker:
 
     Attributes:
         errors: what the worker prints.
-        life: the worker ends when this is closed, as it is at the latest when the host ends.
+        life: the worker ends when this is closed, which happens at the latest when the host ends.
     """
 
     connection: socket.socket
@@ -155,7 +155,7 @@ def peer(connection: socket.socket) -> tuple[int, int]:
 def is_trusted(connection: socket.socket) -> bool:
     """Return whether the same user is at the other end, outside any sandbox.
 
-    Messages are pickled, and reading a stranger's would run the stranger's code. Raises OSError if this cannot be
+    Messages are pickled, and reading another user's could run that user's code. Raises OSError if this cannot be
     determined.
     """
     process, user = peer(connection)

@@ -1,10 +1,10 @@
-"""The engine in a process of its own: answers on standard output what remote.py calls on standard input.
+"""The engine in a process of its own: takes remote.py's calls on standard input, and answers on standard output.
 
     PYTHON -I -m plugin.engine.process.worker [CATALOGUES [HOST NAME]]
 
 CATALOGUES is the folder of the host's translations. The process ends when its standard input does, whatever it is doing
 then. But if its host leaves it, and it has nothing to do, it becomes a warm worker (see warm_worker.py): it waits under
-NAME for another process to join it, at the longest until the process with the id HOST ends.
+NAME for another process to join it, until the process with the id HOST ends at the latest.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from plugin.engine.progress import Progress, StoppedError, Stopper
 if TYPE_CHECKING:
     from plugin.engine.service import LocalEngine
 
-# Between two threads. The system's 5 ms would be added to each of the many parts in which a picture arrives.
+# How long a thread may keep the others waiting. A picture arrives in many parts, and Python's 5 ms would delay each.
 SWITCH_SECONDS = 0.0005
 
 
 def main() -> None:
     """Answer the calls of the process that started this one, and of those that join it."""
-    catalogues, place = sys.argv[1:2], sys.argv[2:]
+    catalogues, host_and_name = sys.argv[1:2], sys.argv[2:]
     requests, answers = _take_streams()
     for folder in catalogues:
         gettext.bindtextdomain(DOMAIN, folder)
     gc.disable()  # until everything is imported: none of it is garbage
-    # Importing must not delay what arrives.
+    # Importing must not delay the calls that arrive.
     sys.setswitchinterval(SWITCH_SECONDS)
     worker = Worker()
     try:
         reusable = worker.serve(requests, answers, end_with_parent, lambda: end_with_parent(False))
-        while reusable and place and (host := worker.next_host(*place)):
+        while reusable and host_and_name and (host := worker.next_host(*host_and_name)):
             reusable = worker.serve_joined(host)
     except Exception:  # such as an unreadable message: nothing may go on without its host
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""The project's own photo for thumbnails and previews."""
+"""The bundled photo that thumbnails and previews show."""
 
 from __future__ import annotations
 

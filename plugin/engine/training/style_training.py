@@ -36,7 +36,7 @@ from plugin.engine.training.loss_log import LossLog
 from plugin.engine.training.sample_photo import read_sample_photo
 from plugin.engine.training.training_preview import preview_photos, write_training_preview
 
-# The longer side in pixels of the photo whose paintings tell which style is nearest.
+# The longer side in pixels of the photo whose paintings decide which style is nearest.
 NEAREST_STYLE_SIDE = 256
 
 
@@ -46,7 +46,7 @@ class TrainingRequest:
 
     Attributes:
         paintings: the style pictures.
-        photos: a folder or tar of photos to paint; None for pictures made up.
+        photos: a folder or tar of photos to paint; None for generated pictures.
         output: the style file. Its checkpoint, losses and preview are next to it.
         features, pooling, reference_photos: the feature network, as for ``load_features``.
         device: as for ``choose_device``.
@@ -112,8 +112,8 @@ def train_network(
     """Train without writing the style file; return the result and a report on it.
 
     Checkpoint, losses and preview are kept up to date. An existing checkpoint is resumed. ``progress`` is called as by
-    ``Training.run``; ``stage`` hears what takes long before the first step. Raises StyleError for whatever cannot be
-    read or written.
+    ``Training.run``; ``stage`` is called during the slow work before the first step. Raises StyleError for whatever
+    cannot be read or written.
     """
     share, device = distributed.batch_share(request.settings.batch), choose_device(request.device)
     torch.backends.cudnn.benchmark = device.type == "cuda"  # all batches have one shape, so trying algorithms pays off
@@ -151,7 +151,7 @@ def bundled_networks(shape: TransformerSettings) -> list[StartingNetwork]:
 
 
 def _earlier(request: TrainingRequest) -> TrainingCheckpoint | None:
-    """Return the checkpoint to resume from, the first process's in all of them."""
+    """Return the checkpoint to resume from; in every process it is the first one's."""
     path = request.checkpoint
     earlier: TrainingCheckpoint | None = distributed.gather(load_training(path) if path.exists() else None)[0]
     if earlier and earlier.started_from and request.from_scratch:

@@ -1,4 +1,4 @@
-"""Long computations beside a running main loop, and what the user sees of them in GIMP."""
+"""Run long computations while the main loop goes on, and show their progress in GIMP."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def show_messages_once(sentences: Iterable[str]) -> None:
     """Show each sentence to the user, unless it was shown since GIMP started."""
     for sentence in sentences:
         # A parasite of GIMP itself that is not persistent lasts until GIMP ends.
-        name = f"neural-style-told-{zlib.crc32(sentence.encode())}"
+        name = f"neural-style-shown-{zlib.crc32(sentence.encode())}"
         if Gimp.get_parasite(name) is None:
             Gimp.attach_parasite(Gimp.Parasite.new(name, 0, sentence.encode()))
             Gimp.message(sentence)

@@ -1,8 +1,8 @@
-"""The filter's way to the engine (see plugin/engine/api.py).
+"""The filter's connection to the engine (see plugin/engine/api.py).
 
-The engine is in the warm worker that the last run left, if there is one and it is idle; else in this process, if its
-Python has the version that the private environment was made for; else in a new worker, started with that environment's
-own Python.
+If the last run left a warm worker and it is idle, the engine is there. Otherwise it is in this process, if the private
+environment was made for this version of Python. Otherwise it is in a new worker, started with that environment's own
+Python.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _warm_engine(environment: installation.Installation) -> RemoteEngine | None:
         return None
     from plugin.engine.process import warm_worker
 
-    # Most runs find none, and need not import what speaks to it.
+    # Most runs find none, and need not import what talks to it.
     if not (worker := warm_worker.join_worker(name)):
         return None
     from plugin.engine.process.remote import joined_engine
@@ -108,7 +108,7 @@ def _command(environment: installation.Installation) -> list[str | Path]:
 
 
 def _worker_name() -> str:
-    """Return the name of this GIMP's warm worker, which an update changes; empty if none is to stay."""
+    """Return the name of this GIMP's warm worker; empty if none may stay. An update of the engine changes the name."""
     from plugin.engine.process import warm_worker
 
     if not warm_worker.stay_seconds():

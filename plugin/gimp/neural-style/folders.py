@@ -1,4 +1,4 @@
-"""Every picture of a folder, painted into another folder."""
+"""Paint every picture of a folder into another folder."""
 
 from __future__ import annotations
 

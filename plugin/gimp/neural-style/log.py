@@ -28,7 +28,8 @@ def write_error(text: str) -> str:
 def write(text: str) -> str:
     """Append the text as an entry and return the entry.
 
-    An entry replaces a log larger than ``MAX_BYTES``. If the log cannot be written, the reason is only printed.
+    If the log is larger than ``MAX_BYTES``, the entry replaces it. If the log cannot be written, the reason is only
+    printed.
     """
     python = ".".join(map(str, sys.version_info[:3]))
     head = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, GIMP {Gimp.version()}, Python {python}, {sys.platform}"

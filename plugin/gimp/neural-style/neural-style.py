@@ -255,7 +255,7 @@ def _run_connected(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Work
     from plugin.engine.process.lifetime import end_with_parent
 
     # GIMP's library also ends this process with GIMP, but by ``exit``, which destroys what the threads still use: they
-    # crash, or wait for the main thread while it waits for them, and the process stays for ever.
+    # crash, or wait for the main thread while it waits for them, and the process never ends.
     end_with_parent()
     clock = Stopwatch(START_SECONDS)
     clock.lap("start")
@@ -266,7 +266,7 @@ def _run_connected(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Work
     except background.PaintingCancelledError:
         values = None
     except StyleError as error:
-        # The process of an engine may have printed why it ended.
+        # The engine's process may have printed why it ended.
         details = "\n".join(filter(None, (str(error), getattr(error, "printed", ""))))
         return _fail(procedure, run_mode, str(error), log.write_error(details))
     except Exception as error:  # nothing else would show it to the user

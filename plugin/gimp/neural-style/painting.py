@@ -1,4 +1,4 @@
-"""From the filter's settings and the layers of an image to painted layers."""
+"""Turn the filter's settings and the layers of an image into painted layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixels between GIMP and the engine. For the main thread only; needs the engine to be connected."""
+"""Move pixels between GIMP and the engine. For the main thread only; needs the engine to be connected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def unique_layers(drawables: Iterable[Gimp.Drawable]) -> list[Gimp.Layer]:
 def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool = False) -> RawPicture:
     """Read the whole layer with its effects and, ``with_selection``, how much of each pixel is selected.
 
-    The numbers have eight bits if ``eight_bits`` is set or the image has no more, else they are floats.
+    The values have eight bits if ``eight_bits`` is set or the image has no more, else they are floats.
     """
     image = layer.get_image()
     eight_bits = eight_bits or _has_eight_bits(image)

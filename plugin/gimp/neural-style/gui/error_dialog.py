@@ -16,7 +16,7 @@ COPY_RESPONSE = 1
 
 
 def show_error(sentence: str, details: str) -> None:
-    """Show the sentence and the place of the log until the user closes the window, who can copy ``details``."""
+    """Show the sentence and the path of the log until the user closes the window; a button copies ``details``."""
     GimpUi.init("neural-style")
     place = str(log.path())
     if place not in sentence:

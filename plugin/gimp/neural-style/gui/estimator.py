@@ -23,7 +23,7 @@ class Estimator:
     Args:
         engine: computes the estimate.
         shapes: the heights and widths of the layers.
-        on_change: called in the main loop when ``estimate`` or ``error`` is there.
+        on_change: called in the main loop when ``estimate`` or ``error`` is ready.
 
     Attributes:
         estimate: the estimate, or None while there is none.

@@ -1,4 +1,4 @@
-"""Pieces of the dialog's form that several of its parts use."""
+"""Build pieces of the dialog's form that several of its parts use."""
 
 from __future__ import annotations
 

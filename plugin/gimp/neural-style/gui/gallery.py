@@ -56,7 +56,7 @@ class StyleGallery(Gtk.Box):
         self._grid.connect("child-activated", lambda *_: on_accept())
         config.connect("notify::style", self._on_style)
         self._on_style()
-        # The arrow keys work at once, and the selected style is in sight.
+        # The arrow keys work at once, and the selected style is visible.
         self._grid.connect_after("map", lambda _: GLib.idle_add(self._focus_selected))
 
     def _replace_missing_style(self) -> None:

@@ -117,7 +117,7 @@ def _build_bar() -> Gtk.ProgressBar:
 
 
 def format_duration(seconds: float) -> str:
-    """Describe a duration only as exactly as it can be known, for example "about 20 seconds"."""
+    """Describe a duration no more precisely than it can be known, for example "about 20 seconds"."""
     if seconds < 10:
         return _("a few seconds")
     if seconds < 90:
