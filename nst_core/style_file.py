@@ -6,13 +6,16 @@ Standard library only, because GIMP's filter lists styles with whatever Python G
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import stat
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.jpeg import is_small_jpeg
 from nst_core.base.language import _
@@ -34,6 +37,8 @@ MOST_STYLES = 256  # in one file
 MOST_JSON_SIGNS = 1 << 14  # of those that begin or separate the values of the styles' JSON
 LONGEST_THUMBNAIL_SIDE = 1024  # pixels; those that export makes have 160
 LARGEST_THUMBNAIL = 1 << 20  # bytes
+LONGEST_SLUG = 64  # characters
+LONGEST_TEXTS = {"title": 200, "artist": 200, "year": 50, "licence": 500}  # characters
 LARGEST_NUMBER = 2**31 - 1  # of the size rules
 LONGEST_REASON = 200  # characters of another library's message
 
@@ -50,11 +55,37 @@ class StyleCard:
 
     @property
     def slug(self) -> str:
-        """``name``, or one made from the title. Raises StyleError if it is not made of a-z, 0-9 and hyphens."""
-        slug = self.name or re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
-            raise StyleError(f"The style name {slug!r} is not usable; give --name with letters, digits and hyphens.")
+        """``name``, or one made from the title.
+
+        Raises StyleError if the name is not made of a-z, 0-9 and hyphens or is too long, or if both are empty.
+        """
+        slug = self.name or _slug_from(self.title)
+        if not _is_slug(slug):
+            raise StyleError(
+                f"The style name {slug[: 2 * LONGEST_SLUG]!r} is not usable; give --name with letters, digits and "
+                f"hyphens, at most {LONGEST_SLUG}."
+            )
         return slug
+
+
+def _is_slug(name: str) -> bool:
+    """Return whether a name can be typed and mixed on a command line: commas and colons have a meaning there."""
+    return len(name) <= LONGEST_SLUG and bool(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name))
+
+
+def _slug_from(title: str) -> str:
+    """Return a slug made from a title in any script; empty if the title is.
+
+    A title in another script than the Latin one, of which a slug would keep less than half, gives a short hash.
+    """
+    letters = unicodedata.normalize("NFKD", title[: LONGEST_TEXTS["title"]]).lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+    slug = slug[:LONGEST_SLUG].strip("-")
+    kept, shown = len(slug.replace("-", "")), sum(map(str.isalnum, title[:LONGEST_SLUG]))
+    if title.strip() and (not slug or 2 * kept < shown):
+        digest = hashlib.sha256(title.encode("utf-8", "backslashreplace")).hexdigest()
+        slug = f"style-{digest[:8]}"
+    return slug
 
 
 @dataclass(frozen=True)
@@ -79,7 +110,9 @@ class Style:
 
     Attributes:
         index, count: the style's position in the file, and how many styles the file has.
-        name: the slug that scripts and ``--style`` use.
+        name: the slug that scripts and ``--style`` use; if the file has no usable one, it is made from what it has.
+        title, artist, year, licence: each on one line, without control characters, and not empty in the case of the
+            title.
         thumbnail: a small JPEG, or empty if the file has none that is safe to decode.
         multiple_of, minimum_size, bytes_per_pixel: as in ``SizeRules``.
         trained: how it was trained, as ``{"steps": "4000", ...}``.
@@ -121,10 +154,7 @@ def style_metadata(
     styles = [
         {
             "name": card.slug,
-            "title": card.title,
-            "artist": card.artist,
-            "year": card.year,
-            "licence": card.licence,
+            **{key: one_line(getattr(card, key), longest) for key, longest in LONGEST_TEXTS.items()},
             "thumbnail": base64.b64encode(thumbnail).decode(),
         }
         for card, thumbnail in zip(cards, thumbnails, strict=True)
@@ -214,15 +244,31 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
             path=path,
             index=index,
             count=len(cards),
+            name=name,
+            title=texts["title"] or name,
+            artist=texts["artist"],
+            year=texts["year"],
+            licence=texts["licence"],
             thumbnail=_thumbnail(card["thumbnail"]),
             multiple_of=multiple_of,
             minimum_size=minimum_size,
             bytes_per_pixel=bytes_per_pixel,
             trained=trained,
-            **{key: _text(card[key]) for key in ("name", "title", "artist", "year", "licence")},
         )
         for index, card in enumerate(cards)
+        for name, texts in [_name_and_texts(card)]
     ]
+
+
+def _name_and_texts(card: Mapping[str, object]) -> tuple[str, dict[str, str]]:
+    """Return a style's name, usable in any case, and what is shown of it. Raises as ``_styles`` does."""
+    texts = {key: one_line(_text(card[key]), longest) for key, longest in LONGEST_TEXTS.items()}
+    name = _text(card["name"])
+    if not _is_slug(name):
+        name = _slug_from(name) or _slug_from(texts["title"])
+    if not name:
+        raise ValueError("a style without name and title")
+    return name, texts
 
 
 def _thumbnail(text: str) -> bytes:

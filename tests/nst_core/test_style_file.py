@@ -3,6 +3,7 @@ import base64
 import io
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -75,11 +76,81 @@ def test_metadata_keys_and_their_order_stay(tmp_path):
     assert list(card) == ["name", "title", "artist", "year", "licence", "thumbnail"]
 
 
-@pytest.mark.parametrize("title", ["", "???", "日本"])
-def test_title_without_slug_needs_a_name(title):
+@pytest.mark.parametrize("title", ["", " "])
+def test_empty_title_needs_a_name(title):
     with pytest.raises(StyleError, match="--name"):
         _ = StyleCard(title).slug
     assert StyleCard(title, name="my-style").slug == "my-style"
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("The Wave No. 1", "the-wave-no-1"),
+        ("Café à l'Été", "cafe-a-l-ete"),
+        ("???", "style-"),
+        ("日本", "style-"),
+        ("神奈川沖浪裏 2", "style-"),
+        ("Чёрный квадрат", "style-"),
+        ("لوحة", "style-"),
+        ("🌊", "style-"),
+        ("\udcff", "style-"),
+        ("x" * 300, "x" * 64),
+        ("\n", None),
+    ],
+)
+def test_title_in_any_script_gives_a_name(title, slug):
+    if slug is None:
+        with pytest.raises(StyleError):
+            _ = StyleCard(title).slug
+    else:
+        made = StyleCard(title).slug
+        assert made.startswith(slug) and len(made) <= 64
+        assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", made)
+        assert made == StyleCard(title).slug
+
+
+def test_titles_in_other_scripts_give_different_names():
+    assert len({StyleCard(title).slug for title in ("神奈川沖浪裏 2", "赤富士 2", "日本", "Чёрный квадрат")}) == 4
+
+
+@pytest.mark.parametrize("name", ["a,b:0.5", "a:1", "a b", "A", "é", "-a", "a\n", "../a", "a.onnx", "x" * 65])
+def test_names_with_signs_of_a_mixture_are_refused(name):
+    with pytest.raises(StyleError, match="is not usable"):
+        _ = StyleCard("Title", name=name).slug
+
+
+@pytest.mark.parametrize(
+    ("card", "name", "title"),
+    [
+        ({"name": "a,b:0.5"}, "a-b-0-5", "Negative"),
+        ({"name": ""}, "negative", "Negative"),
+        ({"name": "\u0344\u0316" * 100_000}, "style-", "Negative"),
+        ({"name": "../../etc/passwd"}, "etc-passwd", "Negative"),
+        ({"name": "\x1b[2J", "title": "\x1b]0;owned\x07A\nB\u202e\u2066C\r\x00"}, "2j", "]0;ownedA BC"),
+        ({"title": "\u202e\x1b\n"}, "negative", "negative"),
+        ({"title": "👩\u200d🎨"}, "negative", "👩\u200d🎨"),
+        ({"title": "é" * 300}, "negative", "é" * 199 + "…"),
+    ],
+)
+def test_names_and_titles_of_other_files_are_usable(tmp_path, card, name, title):
+    style_with_metadata(tmp_path / "x.onnx", card)
+    (style,) = read_styles(tmp_path / "x.onnx")
+    assert style.title == title
+    assert style.name == name or (name == "style-" and re.fullmatch("style-[0-9a-f]{8}", style.name))
+
+
+def test_style_without_name_and_title_is_refused(tmp_path):
+    style_with_metadata(tmp_path / "x.onnx", {"name": "\n", "title": "\u202e"})
+    with pytest.raises(StyleError, match="without name and title"):
+        read_styles(tmp_path / "x.onnx")
+
+
+def test_titles_are_written_as_they_will_be_shown(tmp_path):
+    cards = [StyleCard("A\nB\udcff", "C\x1b", name="x")]
+    write_style(tmp_path / "x.onnx", style_metadata(cards, [b""], SizeRules(4, 8, 30, 100), {}))
+    (style,) = read_styles(tmp_path / "x.onnx")
+    assert (style.title, style.artist) == ("A B", "C")
 
 
 def test_cards_must_match_the_styles_and_differ():
@@ -210,4 +281,10 @@ def test_module_needs_the_standard_library_alone():
     modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     others = {module for module in modules if module.partition(".")[0] not in sys.stdlib_module_names}
-    assert others == {"nst_core.base.errors", "nst_core.base.jpeg", "nst_core.base.language", "nst_core.base.protobuf"}
+    assert others == {
+        "nst_core.base.display_text",
+        "nst_core.base.errors",
+        "nst_core.base.jpeg",
+        "nst_core.base.language",
+        "nst_core.base.protobuf",
+    }

@@ -8,6 +8,7 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any
 
+from nst_core.base.display_text import one_line
 from plugin.cli.reports import Report
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Say what is installed and what was found."
 PACKAGES = ("neural-style", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow", "pyvips", "torch")
+LONGEST_PATH = 1000  # characters
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +56,7 @@ def examine() -> dict[str, Any]:
             for gimp in find_gimps()
         ]
         or ["none found"],
-        "styles": [f"{style.name} ({style.path})" for style in styles],
+        "styles": [f"{style.name} ({one_line(str(style.path), LONGEST_PATH)})" for style in styles],
         "styles_left_out": library.left_out,
         "user_styles_folder": str(paths.user_styles_folder()),
         "feature_networks": _feature_networks(),

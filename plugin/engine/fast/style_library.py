@@ -7,10 +7,13 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.style_file import Style, read_styles
 from plugin.engine.machine import paths
+
+LONGEST_REASON = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,10 @@ def read_library() -> Library:
             try:
                 styles |= {style.name: style for style in read_styles(path)}
             except StyleError as error:
-                left_out.append(str(error))
+                left_out.append(one_line(str(error), LONGEST_REASON))
             except Exception as error:
-                left_out.append(_("{path} cannot be read ({error}); remove it.").format(path=path, error=error))
+                reason = _("{path} cannot be read ({error}); remove it.").format(path=path, error=error)
+                left_out.append(one_line(reason, LONGEST_REASON))
     return Library(dict(sorted(styles.items(), key=lambda item: item[1].title.casefold())), left_out)
 
 

@@ -104,6 +104,17 @@ def test_error_of_any_kind_in_one_file_hides_no_other(own, monkeypatch):
     assert library.left_out == [f"{own / 'bad.onnx'} cannot be read (no memory); remove it."]
 
 
+def test_style_with_signs_of_a_mixture_in_its_name_can_be_chosen(own):
+    style_with_metadata(own / "a.onnx", {"name": "a,b:0.5"})
+    assert the_style("a-b-0-5").path == own / "a.onnx"
+
+
+def test_reasons_are_shown_without_control_characters(own):
+    (own / "bad\x1b[2J\nname.onnx").write_bytes(b"not onnx")
+    (reason,) = read_library().left_out
+    assert "bad[2J name.onnx" in reason and reason.isprintable()
+
+
 def test_shares_of_a_mixture_sum_to_one(own):
     for name in ("one", "two"):
         style_with_metadata(own / f"{name}.onnx", {"name": name})
