@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
+
+NamedPath = tuple[str, Path | None]
+"""What a file is, for people, and its path; None if the command has no such file."""
 
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 
@@ -19,6 +24,34 @@ def check_folder(path: Path) -> None:
         raise StyleError(f"{path} is a folder; name a file in it.")
     if not os.access(path.parent, os.W_OK):
         raise StyleError(f"The folder {path.parent} is not writable; choose another output.")
+
+
+def check_apart(outputs: Sequence[NamedPath], inputs: Sequence[NamedPath]) -> None:
+    """Raise StyleError if an output is the same file as an input or as another output, also through links.
+
+    The files need not exist yet.
+    """
+    written = [(role, path) for role, path in outputs if path is not None]
+    read = [(role, path) for role, path in inputs if path is not None]
+    pairs = [((role, path), other) for role, path in written for other in read]
+    for (role, path), (other_role, other_path) in [*pairs, *combinations(written, 2)]:
+        if same_file(path, other_path):
+            raise StyleError(f"The {role} {path} and the {other_role} are the same file; give each a name of its own.")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths name one file, existing or not, also through symbolic and hard links."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))
+
+
+def network_files(source: str | None) -> Iterator[NamedPath]:
+    """Yield the weights files that ``--features`` or ``--teacher`` names."""
+    for name in [source, *source.split("+")] if source else []:
+        if name and Path(name).is_file():
+            yield "feature network", Path(name)
 
 
 def check_picture_output(path: Path) -> None:

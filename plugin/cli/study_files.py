@@ -29,11 +29,16 @@ def write_study(name: str, findings: Findings, folder: Path) -> list[Path]:
     Makes ``folder`` if it does not exist. Raises StyleError if a file cannot be written.
     """
     folder.mkdir(exist_ok=True)
-    files = [folder / f"{name}.png", folder / f"{name}.csv"]
-    write_sheet(findings.sheet, files[0])
-    write_table(findings.rows, files[1])
-    if findings.losses:
-        for suffix in (".png", ".csv"):
-            files.append(folder / f"{name}-losses{suffix}")
-            write_losses(findings.sheet.title, findings.losses, files[-1])
-    return files
+    sheet, table, plot, losses = study_paths(name, folder)
+    write_sheet(findings.sheet, sheet)
+    write_table(findings.rows, table)
+    if not findings.losses:
+        return [sheet, table]
+    for path in (plot, losses):
+        write_losses(findings.sheet.title, findings.losses, path)
+    return [sheet, table, plot, losses]
+
+
+def study_paths(name: str, folder: Path) -> list[Path]:
+    """Return the paths of a study's sheet, its table, the plot of its losses and their table."""
+    return [folder / f"{name}{ending}" for ending in (".png", ".csv", "-losses.png", "-losses.csv")]

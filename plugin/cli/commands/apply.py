@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from plugin.cli.options import add_number, add_picture
-from plugin.cli.outputs import check_picture_output
+from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
@@ -41,6 +41,8 @@ def run(options: argparse.Namespace) -> Report:
 
     styles = find_styles(options.style)
     check_picture_output(options.output)
+    inputs = [("photo", options.photo), *(("style file", style.path) for style in styles)]
+    check_apart([("output", options.output)], inputs)
     source = read_picture(options.photo)
     settings = FastSettings(
         stroke_size=options.stroke_size,

@@ -9,7 +9,7 @@ from pathlib import Path
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.base.training_settings import DistillSettings
 from plugin.cli.options import MIXED_PRECISION_HELP, SEED_RANGE, add_device, add_number
-from plugin.cli.outputs import check_folder
+from plugin.cli.outputs import check_apart, check_folder, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
 
@@ -56,6 +56,14 @@ def run(options: argparse.Namespace) -> Report:
 
     require_torch()
     check_folder(options.output)
+    inputs = [
+        ("photos", options.photos),
+        ("paintings", options.paintings),
+        ("file of --start-from", options.start_from),
+        ("photos of --held-out", options.held_out),
+        *network_files(options.teacher),
+    ]
+    check_apart([("output", options.output), ("checkpoint", options.output.with_suffix(".checkpoint"))], inputs)
     from plugin.engine.training.feature_training import DistillRequest, distill_features
 
     names = {field.name for field in fields(DistillSettings)} & vars(options).keys()

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from plugin.cli.options import add_style_card, style_cards
-from plugin.cli.outputs import check_style_output
+from plugin.cli.outputs import check_apart, check_style_output
 from plugin.cli.reports import Report, say
 
 SUMMARY = "Make a style file from a training checkpoint (needs PyTorch)."
@@ -25,6 +25,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Write the style file."""
     check_style_output(options.output)
+    inputs = [("checkpoint", options.checkpoint), ("file of --cards", options.cards)]
+    check_apart([("output", options.output)], inputs)
     from plugin.engine.training.style_export import export_checkpoint
 
     cards = style_cards(options, [options.output.stem])

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from plugin.cli.options import add_style_card, style_cards
-from plugin.cli.outputs import check_style_output
+from plugin.cli.outputs import check_apart, check_style_output
 from plugin.cli.reports import Report, say
 
 SUMMARY = "Make a style file from a fast-style network of another project (needs PyTorch)."
@@ -28,6 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Write the style file."""
     check_style_output(options.output)
+    inputs = [("network", options.source), ("file of --cards", options.cards)]
+    check_apart([("output", options.output)], inputs)
     from plugin.engine.training.style_export import import_network
 
     report = import_network(options.source, style_cards(options, [options.output.stem]), options.output)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +31,7 @@ from plugin.cli.options import (
     flag_of,
     given,
 )
-from plugin.cli.outputs import check_picture_output
+from plugin.cli.outputs import NamedPath, check_apart, check_picture_output, network_files
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.terminal import Interrupted, ShowStage, ShowStep, interruptible, progress_bar, stage_bars
 from plugin.engine.imaging.blend_settings import BlendSettings
@@ -117,6 +120,7 @@ def run(options: argparse.Namespace) -> Report:
     require_torch()
     check_picture_output(options.output)
     recipe, extras = _recipe(options)
+    _check_apart(options, recipe, extras)
     recording = Recording(options.losses, options.animation, options.animation_every)
     source = read_picture(options.photo)
     result, checkpoint_pictures = _paint(options, recipe, extras, source, recording)
@@ -197,6 +201,41 @@ def _recorded(picture: Path) -> tuple[Recipe, _Extras]:
     }
     extras = {name: record[name] for name, kind in kinds.items() if isinstance(record.get(name), kind)}
     return from_data(record.get("recipe", {}), RECORD_BASE, f"{picture}: "), _Extras(**extras)
+
+
+def _check_apart(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -> None:
+    """Raise StyleError if the render would overwrite one of its own pictures or files."""
+    inputs: list[NamedPath] = [
+        ("photo", options.photo),
+        ("style picture", options.style_image),
+        ("settings file", options.settings),
+        ("picture of --like", options.like),
+        ("picture of --init", Path(extras.initial) if extras.initial else None),
+        ("reference photos", Path(extras.reference_photos) if extras.reference_photos else None),
+        *network_files(recipe.features),
+    ]
+    outputs: list[NamedPath] = [
+        ("output", options.output),
+        ("file of --losses", options.losses),
+        ("file of --animation", options.animation),
+        ("checkpoint", _checkpoint(options)),
+    ]
+    check_apart(outputs, inputs)
+    if options.checkpoint_every:
+        others = [path for _, path in (*inputs, *outputs) if path is not None]
+        check_apart(_checkpoint_pictures(options, others), [*inputs, *outputs])
+
+
+def _checkpoint_pictures(options: argparse.Namespace, others: Iterable[Path]) -> list[NamedPath]:
+    """Return those pictures of checkpoints that exist already or are named like one of ``others``."""
+    output: Path = options.output
+    name = re.compile(re.escape(output.stem) + r"-([1-9]\d*)" + re.escape(output.suffix))
+    candidates = [output.with_name(path.name) for other in others for path in (other, Path(os.path.realpath(other)))]
+    return [
+        ("picture of a checkpoint", path)
+        for path in dict.fromkeys([*candidates, *output.parent.iterdir()])
+        if (match := name.fullmatch(path.name)) and int(match[1]) % options.checkpoint_every == 0
+    ]
 
 
 def _checkpoint(options: argparse.Namespace) -> Path | None:

@@ -19,6 +19,7 @@ from plugin.cli.options import (
     given,
     number_within,
 )
+from plugin.cli.outputs import check_apart, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import progress_bar, stage_bars
 
@@ -56,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Run the study and write its sheets and tables."""
     from plugin.cli.picture_files import read_picture
-    from plugin.cli.study_files import check_study_folder, write_study
+    from plugin.cli.study_files import check_study_folder, study_paths, write_study
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
@@ -68,6 +69,13 @@ def run(options: argparse.Namespace) -> Report:
     if kind.two_pictures and options.style_image is None:
         raise StyleError(f"The study {name} compares a photo with a style picture; give one with --style-image.")
     check_study_folder(options.output)
+    inputs = [
+        ("picture", options.picture),
+        ("style picture", options.style_image),
+        ("reference photos", options.reference_photos),
+        *network_files(recipe.features),
+    ]
+    check_apart([("file of the study", path) for path in study_paths(name, options.output)], inputs)
     request = StudyRequest(
         name,
         read_picture(options.picture).picture,

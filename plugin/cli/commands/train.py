@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nst_core.base.recipes import objective_from_data
 from nst_core.base.training_settings import TrainSettings, TransformerSettings
@@ -19,9 +20,12 @@ from plugin.cli.options import (
     number_within,
     style_cards,
 )
-from plugin.cli.outputs import check_style_output
+from plugin.cli.outputs import check_apart, check_style_output, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
+
+if TYPE_CHECKING:
+    from plugin.engine.training.style_training import TrainingRequest
 
 SUMMARY = "Train a fast style from one painting or several (needs PyTorch; Ctrl-C keeps it, the same command resumes)."
 
@@ -107,10 +111,30 @@ def run(options: argparse.Namespace) -> Report:
         start=options.start_from,
         from_scratch=options.from_scratch,
     )
+    _check_apart(options, request)
     with distributed.process_group(options.device), training_bar(settings.steps) as (progress, stage):
         report = train_styles(request, cards, progress, stage)
     _describe(options, report)
     return report
+
+
+def _check_apart(options: argparse.Namespace, request: TrainingRequest) -> None:
+    """Raise StyleError if the training would overwrite one of its own pictures or files."""
+    outputs = [
+        ("output", request.output),
+        ("checkpoint", request.checkpoint),
+        ("table of losses", request.losses),
+        ("preview", request.preview),
+    ]
+    inputs = [
+        *(("painting", path) for path in options.paintings),
+        ("photos", options.photos),
+        ("file of --start-from", options.start_from),
+        ("file of --cards", options.cards),
+        ("reference photos", options.reference_photos),
+        *network_files(options.features),
+    ]
+    check_apart(outputs, inputs)
 
 
 def _describe(options: argparse.Namespace, report: Report) -> None:

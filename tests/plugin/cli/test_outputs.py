@@ -1,7 +1,12 @@
+import os
+import re
+import shutil
+
 import pytest
 
 from nst_core.base.errors import StyleError
-from plugin.cli.outputs import check_picture_output
+from plugin.cli.main import main
+from plugin.cli.outputs import check_apart, check_picture_output, same_file
 
 
 def test_unusable_picture_outputs_are_refused(tmp_path):
@@ -13,3 +18,85 @@ def test_unusable_picture_outputs_are_refused(tmp_path):
     ):
         with pytest.raises(StyleError, match=reason):
             check_picture_output(path)
+
+
+def test_same_file_sees_through_links_and_needs_no_file(tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"photo")
+    (tmp_path / "link.png").symlink_to(photo)
+    os.link(photo, tmp_path / "hard.png")
+    (tmp_path / "later.png").symlink_to("new.png")
+    (tmp_path / "folder").symlink_to(".")
+    for one, other in (("photo.png", "link.png"), ("photo.png", "hard.png"), ("later.png", "folder/new.png")):
+        assert same_file(tmp_path / one, tmp_path / other)
+    for one, other in (("photo.png", "new.png"), ("a.png", "b.png"), ("photo.png", 300 * "x")):
+        assert not same_file(tmp_path / one, tmp_path / other)
+
+
+def test_output_may_not_be_an_input_or_another_output(tmp_path):
+    photo, output = ("photo", tmp_path / "photo.png"), ("output", tmp_path / "out.png")
+    check_apart([output, ("plot", None)], [photo, ("settings", None), photo])
+    with pytest.raises(StyleError, match=r"The plot .*photo\.png and the photo are the same file"):
+        check_apart([output, ("plot", photo[1])], [photo])
+    with pytest.raises(StyleError, match=r"The output .*out\.png and the plot are the same file"):
+        check_apart([output, ("plot", output[1])], [photo])
+
+
+RENDER = "render photo.png --style-image style.png --features compact"
+CHECKPOINTS = "--checkpoint-every 50"
+CLASHES = [
+    "apply photo.png --style udnie -o photo.png",
+    "apply photo.png --style udnie -o link.png",
+    f"{RENDER} -o photo.png",
+    f"{RENDER} -o style.png",
+    f"{RENDER} -o out.png --losses photo.png",
+    f"{RENDER} -o out.png --losses out.png",
+    f"{RENDER} -o later.png --losses out.png",
+    f"{RENDER} -o x.gif --animation x.gif",
+    f"{RENDER} -o out.png --animation style.webp --init style.webp",
+    f"{RENDER} -o out.png --losses mine.csv --settings mine.csv",
+    f"{RENDER} -o photo-50.png --init photo-50.png",
+    f"render photo-50.png --style-image style.png -o photo.png --features compact {CHECKPOINTS}",
+    f"{RENDER} -o out.png {CHECKPOINTS} --losses out-100.png",
+    f"{RENDER} -o links.png {CHECKPOINTS}",
+    f"{RENDER} -o out.png {CHECKPOINTS} --settings out.checkpoint",
+    "train style.png -o mine.onnx --start-from mine.onnx",
+    "train mine.preview.jpg -o mine.onnx",
+    "train style.png -o mine.onnx --cards mine.losses.csv",
+    "train style.png -o mine.onnx --photos mine.checkpoint",
+    "distill -o out.safetensors --teacher compact --photos out.checkpoint --paintings .",
+    "distill -o net.safetensors --teacher net.safetensors --photos . --paintings .",
+    "export mine.onnx -o mine.onnx",
+    "import mine.onnx -o linked.onnx",
+    "study pooling pooling.png --style-image style.png -o .",
+]
+
+
+@pytest.fixture
+def folder(tmp_path, samples, monkeypatch):
+    for name in ("photo.png", "style.png", "style.webp", "photo-50.png", "pooling.png", "mine.preview.jpg"):
+        shutil.copy(samples / "chelsea.jpg", tmp_path / name)
+    for name in ("mine.csv", "mine.losses.csv", "out.checkpoint", "mine.onnx", "mine.checkpoint", "net.safetensors"):
+        (tmp_path / name).write_text("[[style]]\ntitle = 'a'" if name == "mine.losses.csv" else "")
+    for name, target in {
+        "link.png": "photo.png",
+        "later.png": "out.png",
+        "links-100.png": "photo.png",
+        "linked.onnx": "mine.onnx",
+    }.items():
+        (tmp_path / name).symlink_to(target)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", CLASHES)
+def test_command_refuses_to_overwrite_its_own_files(folder, capsys, command):
+    pytest.importorskip("torch")
+    pytest.importorskip("matplotlib")
+    (folder / "mine.checkpoint").unlink() if "train" in command and "--photos" not in command else None
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert main(command.split()) == 2
+    assert re.fullmatch(
+        r"neural-style: The .* and the .* are the same file; give each a name of its own\.\n", capsys.readouterr().err
+    )
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
