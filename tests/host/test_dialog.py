@@ -100,6 +100,48 @@ def test_paint_last_values_undo_cancel_and_error(desktop, home, photo):
         assert layers() == ["photo"]
 
 
+def test_filter_run_on_a_painting_paints_the_photo_again(desktop, home, photo):
+    screen, negative = desktop.screen, photo.copy()
+    negative[..., :3] = 1 - negative[..., :3]
+    full, quarter = "Neural Style: Negative, 100 %", "Neural Style: Negative, 25 %"
+    with desktop.start_gimp(home) as session:
+        image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
+        session.call("run", image=image, drawables=[layer], style="negative")
+
+        def expect(names: list[str], painting: np.ndarray) -> None:
+            """Wait for these layers, the first of them selected, with this painting."""
+            wait_for_value(lambda: session.call("describe_image", image=image)["layers"], names)
+            wait_for_value(lambda: len(session.call("describe_image", image=image)["selected"]), 1)
+            (new,) = session.call("describe_image", image=image)["selected"]
+            assert session.call("describe_layer", layer=new)["position"] == 0
+            assert np.abs(session.call("pixels", drawable=new) - painting).max() <= 2.01 / 255
+
+        # The selected layer is the painting; the dialog shows and paints the photo.
+        desktop.open_filter()
+        screen.keys("alt+f")
+        screen.type("negative")
+        screen.keys("Return")
+        wait_for_value(lambda: find_preview(desktop, photo, negative, 0.5) is not None, True)
+        desktop.save_screenshot("filter-on-a-painting")
+        screen.keys("alt+g", "ctrl+a", "2", "5", "Tab", "alt+p")
+        mixed = composite(Picture(photo), negative[..., :3], BlendSettings(25))
+        expect([quarter, full, "photo"], mixed)
+
+        screen.focus(screen.window(IMAGE_TITLE))
+        screen.keys("ctrl+f")
+        expect([f"{quarter} #1", quarter, full, "photo"], mixed)
+
+        # The painting itself can be chosen too.
+        desktop.open_filter()
+        screen.keys("alt+t", "Down")
+        wait_for_value(lambda: find_preview(desktop, mixed, None, 0.5) is not None, True)
+        desktop.save_screenshot("filter-on-a-painting-itself")
+        screen.keys("alt+g", "ctrl+a", "1", "0", "0", "Tab", "alt+p")
+        twice = mixed.copy()
+        twice[..., :3] = 1 - mixed[..., :3]
+        expect([f"{full} #1", f"{quarter} #1", quarter, full, "photo"], twice)
+
+
 def check_error_window(desktop: Desktop, session: Session) -> None:
     """Break the installation: a window says what is wrong, and copies what a bug report needs."""
     (desktop.profile / "plug-ins" / "neural-style" / "installation.json").unlink()

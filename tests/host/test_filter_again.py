@@ -70,6 +70,78 @@ def test_painting_of_a_painting_can_be_repainted_after_the_first(session, painti
     assert paint_again(session, image, second, style="negative")["status"] == "success"
 
 
+def test_last_values_paint_the_photo_of_a_selected_painting(session, painting):
+    image, photo, old = painting
+    session.call("select", image=image, rectangle=(0, 0, 100, 80))
+    expected = session.call("run", image=image, drawables=[photo])["layer"]
+    session.call("call_method", item=old, method="set_offsets", arguments=[1, 2])
+    result = session.call("run", image=image, drawables=[old], run_mode="WITH_LAST_VALS")
+    assert result["status"] == "success", result["message"]
+    assert (raw_pixels(session, result["layer"]) == raw_pixels(session, expected)).all()
+    new, source = (session.call("describe_layer", layer=layer) for layer in (result["layer"], photo))
+    assert new["offset"] == source["offset"]
+    assert new["position"] == session.call("describe_layer", layer=old)["position"] - 1 == 0
+
+
+def test_scripts_paint_a_selected_painting_as_given(session, painting):
+    image, _, old = painting
+    session.call("select", image=image, rectangle=(0, 0, 100, 80))
+    before = pixels(session, old)
+    result = session.call("run", image=image, drawables=[old], style="negative")
+    assert np.abs(pixels(session, result["layer"]) - negative(before)).max() <= ROUNDING["U8"]
+
+
+def test_painting_without_its_photo_is_painted_itself(session, painting):
+    image, photo, old = painting
+    session.call("select", image=image, rectangle=(0, 0, 100, 80))
+    session.call("remove", layer=photo)
+    before = pixels(session, old)
+    (new,) = session.call("paint_from_sources", image=image, drawables=[old], style="negative")
+    assert np.abs(pixels(session, new) - negative(before)).max() <= ROUNDING["U8"]
+
+
+def test_photo_selected_with_its_painting_is_painted_once_above_both(session, painting):
+    image, photo, old = painting
+    session.call("select", image=image, rectangle=(0, 0, 100, 80))
+    layers = session.call("paint_from_sources", image=image, drawables=[photo, old], style="negative")
+    assert session.call("describe_image", image=image)["layers"] == [
+        "Neural Style: Negative, 100 %",
+        "Neural Style: Negative, 50 %",
+        "photo",
+    ]
+    assert session.call("describe_image", image=image)["selected"] == layers
+    # It can be edited again, because its record names the photo.
+    assert paint_again(session, image, *layers, style="negative")["status"] == "success"
+
+
+def test_photo_is_painted_into_the_selected_part_of_its_painting(session, painting):
+    image, photo, old = painting
+    session.call("call_method", item=old, method="set_offsets", arguments=[33 - 4, 21 + 3])
+    before, photo_before = pixels(session, old), raw_pixels(session, photo)
+    session.call("select", image=image, rectangle=(33 + 18, 21 + 6, 9, 30))
+    selected = session.call("selection", drawable=old) > 0
+    arguments = {"style": "negative", "output": "in-place"}
+    assert session.call("paint_from_sources", image=image, drawables=[old], **arguments) == [old]
+    after, height = pixels(session, old), before.shape[0]
+    # Where the photo lies below the painting; the rest of the painting stays.
+    expected, inside = before.copy(), selected.copy()
+    expected[: height - 3, 4:] = negative(pixels(session, photo))[3:, :-4]
+    inside[height - 3 :] = inside[:, :4] = False
+    assert inside.sum() > 100
+    assert np.abs(after - expected)[inside].max() <= ROUNDING["U8"]
+    assert (after[~inside] == before[~inside]).all()
+    assert (raw_pixels(session, photo) == photo_before).all()
+    assert paint_again(session, image, old, style="negative")["status"] == "success"
+
+
+def test_new_image_shows_the_photo_of_a_painting_painted(session, painting):
+    image, photo, old = painting
+    session.call("select", image=image, rectangle=(0, 0, 100, 80))
+    (new,) = session.call("paint_from_sources", image=image, drawables=[old], style="negative", output="image")
+    assert np.abs(pixels(session, new) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
+    session.call("delete", image=session.call("describe_layer", layer=new)["image"])
+
+
 def test_record_survives_saving_as_xcf(session, painting, tmp_path):
     image, _, _ = painting
     loaded, (old, photo) = session.call("save_and_load", image=image, path=str(tmp_path / "painting.xcf"))

@@ -106,7 +106,7 @@ class _FilePainter:
             (painted,) = background.run(lambda report: self.engine.paint([picture], self.request, report), title)
             self.clock.lap("wait", painted.seconds)
             background.show_messages_once(painted.notes)
-            pixels.write_in_place(layer, painted.picture)
+            pixels.write_in_place(layer, layer, painted.picture)
             with written_whole(target) as partial:
                 pixels.export_image(image, Gio.File.new_for_path(str(partial)))
         except OSError as error:

@@ -168,21 +168,30 @@ def paint(
     config: Gimp.ProcedureConfig,
     data: object,
 ) -> Gimp.ValueArray:
-    """Run the filter: ask for the settings if interactive, and paint."""
+    """Run the filter: ask for the settings if interactive, and paint.
+
+    A person who runs the filter on its own painting gets another painting of the photo, because the filter selects the
+    new layer; a script gets what it asks for.
+    """
 
     def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value] | None:
+        import painting
+
         monitor = None
+        from_sources = run_mode != Gimp.RunMode.NONINTERACTIVE
         if run_mode == Gimp.RunMode.INTERACTIVE:
             from gui import dialog
 
-            if not dialog.ask(engine, procedure, config, drawables, OUTPUTS):
+            subjects = painting.find_subjects(drawables)
+            subject = dialog.ask(engine, procedure, config, subjects, OUTPUTS)
+            if subject is None:
                 return None
-            monitor = dialog.open_progress_window(engine, config, drawables)
+            from_sources = subject is subjects[0]
+            monitor = dialog.open_progress_window(engine, config, subject)
             clock.lap("dialog")
         procedure_arguments.check(config, OUTPUTS)
-        import painting
-
-        layers = painting.paint(image, drawables, painting.LayerPainter(engine, config, clock, monitor))
+        painter = painting.LayerPainter(engine, config, clock, monitor)
+        layers = painting.paint(image, drawables, painter, from_sources)
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
             with contextlib.suppress(TypeError):  # the constructor returns nothing if GIMP has no screen
                 Gimp.Display.new(layers[0].get_image())
@@ -212,7 +221,7 @@ def paint_again(
 
             records.apply_settings(painted.record.settings, config)
             sources = [painted.source]
-            if not dialog.ask(engine, procedure, config, sources, OUTPUTS_AGAIN, with_selection=False):
+            if dialog.ask(engine, procedure, config, [sources], OUTPUTS_AGAIN, with_selection=False) is None:
                 return None
             monitor = dialog.open_progress_window(engine, config, sources, with_selection=False)
             clock.lap("dialog")

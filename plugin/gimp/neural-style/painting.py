@@ -72,12 +72,31 @@ class LayerPainter:
         return title, [each.picture for each in painted]
 
 
-def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: LayerPainter) -> list[Gimp.Layer]:
+def find_sources(drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:
+    """Return the layers to paint, each once: instead of a painting, the layer that it was painted from, if it is there.
+
+    A mask stands for its layer.
+    """
+    sources = (records.find_source(layer) or layer for layer in pixels.unique_layers(drawables))
+    return pixels.unique_layers(sources)
+
+
+def find_subjects(drawables: Sequence[Gimp.Drawable]) -> list[list[Gimp.Layer]]:
+    """Return the layers to paint by default and, if they are others, the drawables' own layers."""
+    sources, layers = find_sources(drawables), pixels.unique_layers(drawables)
+    ids = [[layer.get_id() for layer in subject] for subject in (sources, layers)]
+    return [sources, layers] if ids[0] != ids[1] else [layers]
+
+
+def paint(
+    image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: LayerPainter, from_sources: bool = False
+) -> list[Gimp.Layer]:
     """Paint the drawables in one undo step, and return the new or changed layers.
 
-    If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the settings or
-    the drawables do not allow it, and background.PaintingCancelledError if the monitor is cancelled; the image is then
-    unchanged.
+    With ``from_sources`` the layers that ``find_sources`` returns are painted, and their paintings go above or into
+    the drawables. If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the
+    settings or the drawables do not allow it, and background.PaintingCancelledError if the monitor is cancelled; the
+    image is then unchanged.
     """
     config = painter.config
     output = config.get_property("output")
@@ -86,36 +105,81 @@ def paint(image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: LayerP
         raise StyleError(_("No layer is selected; select the layer to paint."))
     _check_colours(image)
     layers = _find_layers(drawables, in_place)
-    for layer in layers:
+    sources = find_sources(layers) if from_sources else layers
+    for layer in layers if in_place else sources:
         _check_selection(layer)
-    title, paintings = painter.paint(layers, with_selection=output == "image")
-    layers = layers[: len(paintings)]
+    title, paintings = painter.paint(sources, with_selection=output == "image")
     for layer in layers:
+        if not layer.is_valid():
+            raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
         _find_layer(layer, in_place)  # checks again: GIMP was not blocked all that time
 
     # The image changes only once everything is computed.
     name = _layer_name(title, config)
+    sources = sources[: len(paintings)]
     if output == "image":
-        layers = pixels.write_new_image(layers, name, paintings)
+        layers = pixels.write_new_image(sources, name, paintings)
         for layer in layers:
             records.write(layer, config, None, name)
         return layers
+    targets = _find_targets(layers, sources, paintings, from_sources)
     image.undo_group_start()
     try:
         if in_place:
-            for layer, painting in zip(layers, paintings, strict=True):
-                pixels.write_in_place(layer, painting)
-                records.write(layer, config, None, name)
-            return layers
-        new_layers = []
-        for layer, painting in zip(layers, paintings, strict=True):
-            new_layers.append(pixels.write_above(layer, name, painting))
-        for new, source in zip(new_layers, layers, strict=True):
-            records.write(new, config, source, name)
+            return [_write_in_place(target, config, name) for target in targets]
+        new_layers = _write_above(targets, config, name)
         image.set_selected_layers(new_layers)
         return new_layers
     finally:
         image.undo_group_end()
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A selected layer, the layer that was painted for it, which may be the same, and the painting."""
+
+    layer: Gimp.Layer
+    source: Gimp.Layer
+    painting: RawPicture
+
+
+def _find_targets(
+    layers: Sequence[Gimp.Layer],
+    sources: Sequence[Gimp.Layer],
+    paintings: Sequence[RawPicture],
+    from_sources: bool,
+) -> list[_Target]:
+    """Return a target for each of ``layers`` whose source was painted."""
+    painted = {source.get_id(): painting for source, painting in zip(sources, paintings, strict=True)}
+    targets = []
+    for layer in layers:
+        (source,) = find_sources([layer]) if from_sources else [layer]
+        if source.get_id() in painted:
+            targets.append(_Target(layer, source, painted[source.get_id()]))
+    return targets
+
+
+def _write_in_place(target: _Target, config: Gimp.ProcedureConfig, name: str) -> Gimp.Layer:
+    """Write the painting into the target's layer, and return the layer."""
+    layer, source = target.layer, target.source
+    pixels.write_in_place(layer, source, target.painting)
+    # A layer whose own pixels were painted no longer has them.
+    records.write(layer, config, source if source.get_id() != layer.get_id() else None, name)
+    return layer
+
+
+def _write_above(targets: Sequence[_Target], config: Gimp.ProcedureConfig, name: str) -> list[Gimp.Layer]:
+    """Write one new layer for each source, above the highest layer that stands for it, and return the new layers."""
+    highest: dict[int, _Target] = {}
+    for target in targets:
+        other = highest.setdefault(target.source.get_id(), target)
+        if pixels.position(target.layer) < pixels.position(other.layer):
+            highest[target.source.get_id()] = target
+    new_layers = []
+    for target in highest.values():
+        new_layers.append(pixels.write_above(target.layer, target.source, name, target.painting))
+        records.write(new_layers[-1], config, target.source, name)
+    return new_layers
 
 
 @dataclass(frozen=True)
@@ -135,7 +199,7 @@ def find_painted_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) ->
         raise StyleError(_("{count} layers are selected; select only the painting to edit.").format(count=len(layers)))
     (layer,) = layers
     record = records.read(layer)
-    source = image.get_layer_by_tattoo(record.source) if record.source else None
+    source = records.find_source(layer)
     if source is None:
         raise StyleError(
             _(

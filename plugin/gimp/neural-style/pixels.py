@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from gi.repository import Gegl, Gimp, Gio
+from gi.repository import Babl, Gegl, Gimp, Gio
 from translation import _
 
 from nst_core.base.errors import StyleError
@@ -117,7 +117,7 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
     new_layers = [
         _new_layer(layer, new_image, name, painting) for layer, painting in zip(layers, paintings, strict=True)
     ]
-    bottom_up = sorted(zip(layers, new_layers, strict=True), key=lambda pair: _position(pair[0]), reverse=True)
+    bottom_up = sorted(zip(layers, new_layers, strict=True), key=lambda pair: position(pair[0]), reverse=True)
     for layer, new in bottom_up:
         new_image.insert_layer(new, None, 0)
         new.set_offsets(*layer.get_offsets()[1:])
@@ -127,15 +127,23 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
     return new_layers
 
 
-def _position(item: Gimp.Item) -> list[int]:
+def position(item: Gimp.Item) -> list[int]:
     """Return the positions of the groups that hold the item, the outermost first, and its own; 0 is the top."""
     parent = item.get_parent()
-    return [*(_position(parent) if parent else []), item.get_image().get_item_position(item)]
+    return [*(position(parent) if parent else []), item.get_image().get_item_position(item)]
 
 
-def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
-    """Replace the selected pixels of ``layer``, which can be undone. Raises StyleError if GIMP refuses."""
-    _set(layer.get_shadow_buffer(), painting)
+def write_in_place(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture) -> None:
+    """Replace the selected pixels of ``layer`` by a painting of ``source``, where that lies; this can be undone.
+
+    Raises StyleError if GIMP refuses.
+    """
+    shadow = layer.get_shadow_buffer()
+    _, x, y = layer.get_offsets()
+    _, source_x, source_y = source.get_offsets()
+    if (x, y, layer.get_width(), layer.get_height()) != (source_x, source_y, painting.width, painting.height):
+        _copy(layer.get_buffer(), shadow, Babl.get_name(layer.get_format()))
+    _set(shadow, painting, source_x - x, source_y - y)
     # Merging, unlike writing, respects the selection and records the old pixels for undo.
     if not layer.merge_shadow(True):
         raise StyleError(
@@ -146,12 +154,12 @@ def write_in_place(layer: Gimp.Layer, painting: RawPicture) -> None:
     layer.update(0, 0, layer.get_width(), layer.get_height())
 
 
-def write_above(layer: Gimp.Layer, name: str, painting: RawPicture) -> Gimp.Layer:
-    """Insert the painting as a new layer above ``layer``, with the selection as its mask if there is one."""
+def write_above(layer: Gimp.Layer, source: Gimp.Layer, name: str, painting: RawPicture) -> Gimp.Layer:
+    """Insert a painting of ``source`` as a new layer above ``layer``; a selection becomes its mask."""
     image = layer.get_image()
-    new = _new_layer(layer, image, name, painting)
+    new = _new_layer(source, image, name, painting)
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
-    _, x, y = layer.get_offsets()
+    _, x, y = source.get_offsets()
     new.set_offsets(x, y)
     if not Gimp.Selection.is_empty(image):
         new.add_mask(new.create_mask(Gimp.AddMaskType.SELECTION))
@@ -198,11 +206,19 @@ def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPic
     return new
 
 
-def _set(buffer: Gegl.Buffer, painting: RawPicture) -> None:
-    """Fill a buffer of the painting's size."""
+def _copy(buffer: Gegl.Buffer, other: Gegl.Buffer, pixel_format: str) -> None:
+    """Copy a whole buffer into another one, in a format that keeps its values."""
+    extent = buffer.get_extent()
+    for band in _bands(Gegl.Rectangle.new(extent.x, extent.y, extent.width, extent.height)):
+        other.set(band, pixel_format, buffer.get(band, 1.0, pixel_format, Gegl.AbyssPolicy.NONE))
+    other.flush()
+
+
+def _set(buffer: Gegl.Buffer, painting: RawPicture, left: int = 0, top: int = 0) -> None:
+    """Write the painting into a buffer, as far as it lies inside, with its corner at ``left`` and ``top``."""
     pixel_format, rows, start = _format(ALPHA_FORMAT, painting.eight_bits), memoryview(painting.data), 0
     row_bytes = len(rows) // painting.height
-    for band in _bands(Gegl.Rectangle.new(0, 0, painting.width, painting.height)):
+    for band in _bands(Gegl.Rectangle.new(left, top, painting.width, painting.height)):
         end = start + band.height * row_bytes
         # GEGL takes bytes many times faster than any other buffer.
         buffer.set(band, pixel_format, bytes(rows[start:end]))

@@ -59,6 +59,17 @@ def read(layer: Gimp.Layer) -> Record:
         ) from error
 
 
+def find_source(layer: Gimp.Drawable) -> Gimp.Layer | None:
+    """Return the layer of the same image that ``layer`` was painted from, or None if there is none."""
+    if layer.get_parasite(PARASITE) is None:
+        return None
+    try:
+        record = read(layer)
+    except StyleError:
+        return None
+    return layer.get_image().get_layer_by_tattoo(record.source) if record.source else None
+
+
 def apply_settings(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:
     """Set ``config`` to recorded settings, except those that this version does not have."""
     for key in settings.keys() & set(SETTINGS):

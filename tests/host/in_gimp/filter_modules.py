@@ -63,6 +63,21 @@ def paint_and_stop(image: int, drawables: list[int], part: int, **arguments: Any
     return [layer.get_id() for layer in painting.paint(Gimp.Image.get_by_id(image), items, painter)]
 
 
+def paint_from_sources(image: int, drawables: list[int], **arguments: Any) -> list[int]:
+    """Paint layers as the filter does for a person: from their sources. Return the new or changed layers."""
+    engine = connect()
+    import painting
+
+    from plugin.engine.machine.stopwatch import Stopwatch
+
+    config = Gimp.get_pdb().lookup_procedure(FILTER_PROCEDURE).create_config()
+    set_arguments(config, arguments)
+    painter = painting.LayerPainter(engine, config, Stopwatch())
+    items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
+    layers = painting.paint(Gimp.Image.get_by_id(image), items, painter, from_sources=True)
+    return [layer.get_id() for layer in layers]
+
+
 def show_message_once(sentence: str) -> None:
     """Show a sentence as the filter shows an engine's notes."""
     connect()

@@ -10,16 +10,16 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from gi.repository import Gimp, GimpUi, Gtk
+from gi.repository import Gimp, GimpUi, Gtk, Pango
 from painting import read_recipe
 from pixels import unique_layers
 from procedure_arguments import SETTINGS
-from translation import _
+from translation import _, ngettext
 
 from gui.estimator import Estimator
-from gui.form import add_labelled_row, limit_to_range
+from gui.form import add_labelled_row, align_widths, limit_to_range
 from gui.gallery import StyleGallery
-from gui.preview import PreviewLayer, open_layer
+from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
 from gui.progress_window import ProgressWindow, format_duration
 from gui.style_picture_page import build_style_picture_page
@@ -35,23 +35,23 @@ def ask(
     engine: Engine,
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
-    drawables: Sequence[Gimp.Drawable],
+    subjects: Sequence[Sequence[Gimp.Layer]],
     outputs: Sequence[tuple[str, str]],
     with_selection: bool = True,
-) -> bool:
-    """Let the user change ``config``, with a preview of the first drawable. Return False if the user cancels.
+) -> Sequence[Gimp.Layer] | None:
+    """Let the user change ``config``, with a preview of the first layer. Return the layers to paint.
 
-    ``outputs`` are those to choose from (see procedure_arguments.py). ``with_selection`` says whether the selection
-    limits where the style goes. Raises StyleError if there is no drawable.
+    Returns None if the user cancels. ``subjects`` are the layers that can be painted: by default the first ones, which
+    paintings were painted from; the second ones, if there are any, are those paintings themselves. ``outputs`` are the
+    outputs to choose from (see procedure_arguments.py). ``with_selection`` says whether the selection limits where the
+    style goes. Raises StyleError if there is no layer.
     """
-    if not drawables:
+    if not subjects[0]:
         raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
-    layer = open_layer(engine, drawables[0], with_selection)
-    shapes = [(layer.get_height(), layer.get_width()) for layer in unique_layers(drawables)]
-    dialog = FilterDialog(engine, procedure, config, layer, shapes)
+    dialog = FilterDialog(engine, procedure, config, subjects, with_selection)
     try:
-        return dialog.run(outputs)
+        return dialog.subject if dialog.run(outputs) else None
     finally:
         dialog.close()
 
@@ -79,8 +79,11 @@ class FilterDialog:
         engine: paints the preview.
         procedure: the filter's procedure.
         config: the settings, which the dialog changes.
-        layer: the layer to preview, which is closed with the dialog.
-        shapes: heights and widths of all layers to paint.
+        subjects: see ``ask``.
+        with_selection: whether the selection limits where the style goes.
+
+    Attributes:
+        subject: the layers to paint.
     """
 
     def __init__(
@@ -88,13 +91,15 @@ class FilterDialog:
         engine: Engine,
         procedure: Gimp.Procedure,
         config: Gimp.ProcedureConfig,
-        layer: PreviewLayer,
-        shapes: Sequence[tuple[int, int]],
+        subjects: Sequence[Sequence[Gimp.Layer]],
+        with_selection: bool,
     ) -> None:
         self._engine, self._config = engine, config
+        self._subjects, self._with_selection = subjects, with_selection
+        self.subject = subjects[0]
         self._library = read_library()
-        self._preview_pane = PreviewPane(engine, config, layer)
-        self._estimator = Estimator(engine, shapes, self._update)
+        self._preview_pane = self._build_preview_pane(self.subject)
+        self._estimator = self._build_estimator(self.subject)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
         self._pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
         self._picture_page: Gtk.Widget | None = None
@@ -109,8 +114,13 @@ class FilterDialog:
             self._pages.add(page)
         self._pages.show()
         page_buttons = self._build_page_buttons(gallery, self._picture_page)
-        add_labelled_row(self._dialog, "output", _("O_utput"), _build_output_combo(self._config, outputs))
-        self._lay_out(page_buttons)
+        output = add_labelled_row(self._dialog, "output", _("O_utput"), _build_output_combo(self._config, outputs))
+        rows = ["output-row"]
+        if len(self._subjects) > 1:
+            subject = add_labelled_row(self._dialog, "subject", _("Pain_ts"), self._build_subject_combo())
+            align_widths(*(row.get_children()[0] for row in (subject, output)))
+            rows = ["subject-row", "output-row"]
+        self._lay_out(page_buttons, rows)
         for name in SETTINGS:
             self._config.connect(f"notify::{name}", self._update)
         self._pages.connect("notify::visible-child", self._update)
@@ -122,6 +132,44 @@ class FilterDialog:
         self._preview_pane.close()
         self._estimator.close()
         self._dialog.destroy()
+
+    def _build_preview_pane(self, subject: Sequence[Gimp.Layer]) -> PreviewPane:
+        return PreviewPane(self._engine, self._config, open_layer(self._engine, subject[0], self._with_selection))
+
+    def _build_estimator(self, subject: Sequence[Gimp.Layer]) -> Estimator:
+        shapes = [(layer.get_height(), layer.get_width()) for layer in unique_layers(subject)]
+        return Estimator(self._engine, shapes, self._update)
+
+    def _build_subject_combo(self) -> Gtk.ComboBoxText:
+        """Build the choice between the layers that paintings were painted from and the paintings themselves."""
+        combo = Gtk.ComboBoxText()
+        sources, paintings = self._subjects
+        combo.append_text(", ".join(layer.get_name() for layer in sources))
+        combo.append_text(ngettext("The painting itself", "The selected layers themselves", len(paintings)))
+        combo.set_active(0)
+        for renderer in combo.get_cells():  # a long name must not widen the dialog
+            renderer.set_property("ellipsize", Pango.EllipsizeMode.END)
+            renderer.set_property("width-chars", 1)
+        combo.connect("changed", lambda combo: self._choose_subject(combo, self._subjects[combo.get_active()]))
+        return combo
+
+    def _choose_subject(self, combo: Gtk.ComboBoxText, subject: Sequence[Gimp.Layer]) -> None:
+        """Paint other layers, and preview the first of them."""
+        if subject is self.subject:
+            return
+        try:
+            pane = self._build_preview_pane(subject)
+        except StyleError:  # without its engine the dialog stays as it is, and the status says why
+            combo.set_active(self._subjects.index(self.subject))
+            return
+        self.subject = subject
+        self._preview_pane.close()
+        self._estimator.close()
+        columns = self._preview_pane.get_parent()
+        self._preview_pane.destroy()
+        self._preview_pane, self._estimator = pane, self._build_estimator(subject)
+        _put_first(columns, pane)
+        self._update()
 
     def _accept(self) -> None:
         if self._dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
@@ -198,14 +246,14 @@ class FilterDialog:
         on_style_picture()
         return buttons
 
-    def _lay_out(self, page_buttons: Gtk.Widget) -> None:
+    def _lay_out(self, page_buttons: Gtk.Widget, rows: Sequence[str]) -> None:
         dialog = self._dialog
         # Which widget GIMP takes by default depends on its version.
         for name in ("strength", "stroke-size"):
             scale = dialog.get_widget(name, GimpUi.SpinScale)
             limit_to_range(scale, name)
             scale.unset_scale_limits()
-        settings = ["strength", "stroke-size", "full-resolution", "keep-colors", "output-row"]
+        settings = ["strength", "stroke-size", "full-resolution", "keep-colors", *rows]
         controls = dialog.fill_box("controls", settings)
         controls.set_spacing(6)
         side = dialog.fill_box("side", ["controls"])
@@ -218,9 +266,13 @@ class FilterDialog:
         columns.set_orientation(Gtk.Orientation.HORIZONTAL)
         columns.set_spacing(2 * SPACING)
         columns.set_child_packing(side, False, False, 0, Gtk.PackType.START)
-        columns.pack_start(self._preview_pane, True, True, 0)
-        columns.reorder_child(self._preview_pane, 0)
+        _put_first(columns, self._preview_pane)
         dialog.fill(["columns"])
+
+
+def _put_first(box: Gtk.Box, widget: Gtk.Widget) -> None:
+    box.pack_start(widget, True, True, 0)
+    box.reorder_child(widget, 0)
 
 
 def _find_chosen_styles(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
