@@ -14,6 +14,7 @@ from torch import Tensor
 from export.measure import open_quietly
 from export.to_onnx import TOLERANCE, each_style, largest_difference, torch_reference
 from nst_core.base.errors import StyleError
+from nst_core.base.onnx_model import read_model
 from nst_core.base.training_settings import TransformerSettings
 from nst_core.fast.starting_network import StartingNetwork
 from nst_core.fast.transformer import PhaseConvolution, TransformerNetwork
@@ -30,7 +31,7 @@ def read_starting_network(path: Path) -> StartingNetwork:
     or if `neural-style train` did not make its network.
     """
     styles = read_styles(path)
-    model = onnx.load(path)
+    model = onnx.load_from_string(read_model(path))
     try:
         network = _rebuild(list(_tensors(model, len(styles))), len(styles))
         reference = replace(torch_reference(network), sizes=COMPARED_SIZES)

@@ -13,6 +13,7 @@ from PIL import Image
 from export.measure import open_quietly
 from export.to_onnx import CHECKED_SIZES, OPSET, Reference, without_traces
 from nst_core.base.errors import StyleError
+from nst_core.base.onnx_model import inspect_model
 from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import PREFIX
 
@@ -89,7 +90,11 @@ def _opset(model: onnx.ModelProto) -> int:
             f"The ONNX network has operators of {', '.join(sorted(domains)) or 'no known set'}, and only those of "
             "ai.onnx can be converted; choose another one."
         )
-    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+    try:
+        reads_files = inspect_model(model.SerializeToString()).reads_files
+    except ValueError as error:
+        raise StyleError(f"The ONNX network cannot be used ({error}); choose another one.") from error
+    if reads_files:
         raise StyleError("The ONNX network keeps its weights in a second file; save it with all in one.")
     return int(domains["ai.onnx"])
 

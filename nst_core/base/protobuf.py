@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 LONGEST_NUMBER = 10  # bytes of a varint of 64 bits
+LARGEST_KEY = 2**32 - 1  # other readers drop the bits above, so they would see another field
 NUMBER, EIGHT_BYTES, MESSAGE, FOUR_BYTES = 0, 1, 2, 5  # wire types; ONNX has no others
 
 
@@ -42,6 +43,8 @@ class MessageReader:
             self.file.seek(at)
             head = self.file.read(min(2 * LONGEST_NUMBER, end - at))
             key, size = _read_number(head, 0)
+            if key > LARGEST_KEY:
+                raise ValueError("it has a field whose number is too large")
             number, kind = divmod(key, 8)
             value, length = None, {EIGHT_BYTES: 8, FOUR_BYTES: 4}.get(kind, 0)
             if kind == NUMBER:

@@ -11,6 +11,7 @@ from typing import Any
 from nst_core.base.device_names import check_device
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.base.onnx_model import read_model
 from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.nvidia import nvidia_driver
 
@@ -105,7 +106,7 @@ def run_options(session: ort.InferenceSession) -> ort.RunOptions:
 def open_session(model: Path, provider: Provider, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
     """Open an ONNX Runtime session for a style file, with ``session_options`` if none are given.
 
-    Raises StyleError if the file does not load.
+    Raises StyleError if ``read_model`` refuses the file or it does not load.
     """
     if provider.name == CUDA:
         ort.preload_dlls(directory="")
@@ -115,8 +116,11 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
         providers.append(CPU)
     else:
         providers = [CPU]
+    options = options or session_options(provider)
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # which ``read_model`` has checked
+    data = read_model(model)
     try:
-        return ort.InferenceSession(model, options or session_options(provider), providers=providers)
+        return ort.InferenceSession(data, options, providers=providers)
     except Exception as error:  # the only base class of the runtime's own exceptions
         raise StyleError(
             _("{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.").format(
@@ -133,14 +137,17 @@ def _python() -> str:
 _TRIAL = """
 import sys
 sys.path[:] = sys.argv[2:]
+from pathlib import Path
 from plugin.engine.process.lifetime import end_with_parent
 end_with_parent()
 import numpy as np
+from nst_core.base.onnx_model import read_model
 from nst_core.base.onnx_runtime import ort
 ort.preload_dlls(directory="")
 options = ort.SessionOptions()
 options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-session = ort.InferenceSession(sys.argv[1], options, providers=["CUDAExecutionProvider"])
+options.add_session_config_entry("session.load_model_format", "ONNX")
+session = ort.InferenceSession(read_model(Path(sys.argv[1])), options, providers=["CUDAExecutionProvider"])
 if session.get_providers()[0] != "CUDAExecutionProvider":
     sys.exit("ONNX Runtime fell back to " + session.get_providers()[0])
 session.run(None, {session.get_inputs()[0].name: np.zeros((1, 3, 64, 64), np.float32)})

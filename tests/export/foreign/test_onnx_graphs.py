@@ -232,6 +232,11 @@ def apart(model):
     model.graph.initializer[0].data_location = TensorProto.EXTERNAL
 
 
+def apart_in_a_node(model):
+    tensor = TensorProto(name="x", data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+    model.graph.node.append(helper.make_node("Constant", [], ["x"], value=tensor))
+
+
 def unknown_operator(model):
     model.graph.node[1].op_type = "Stylise"
 
@@ -259,6 +264,7 @@ BAD = {
     "channels last": (lambda: edited(last_channels, size=(None, None)), r"\[1, 40, 56, 3\]"),
     "operators of others": (lambda: edited(other_domain), "com.example"),
     "weights in another file": (lambda: edited(apart), "second file"),
+    "a constant in another file": (lambda: edited(apart_in_a_node), "second file"),
     "an unknown operator": (lambda: edited(unknown_operator), "Stylise"),
 }
 

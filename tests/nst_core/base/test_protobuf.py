@@ -31,6 +31,7 @@ def test_fields_of_every_kind_are_read():
         (b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "too soon"),
         (b"\x0b", "kind 3"),
         (b"\x00\x00", "without a number"),
+        (b"\x88\x80\x80\x80\x10\x01", "too large"),  # field 1 to a reader that keeps 32 bits
         (b"\x08\x01" * 101, "too many parts"),
     ],
 )

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from onnx import TensorProto
 
+from nst_core.base.errors import StyleError
+from plugin.engine.machine.provider import CPU, Provider, open_session
 from tests.conftest import ROOT
+from tests.style_files import negative_style
 
 # Imitates a machine with a driver and ONNX Runtime for CUDA.
 HOST = """
@@ -22,6 +26,17 @@ provider.nvidia_driver = lambda: True
 provider.ort.get_available_providers = lambda: [provider.CUDA, provider.CPU]
 provider.cuda_problem(Path(sys.argv[1]))
 """
+
+
+def test_session_of_a_model_that_reads_other_files_is_not_made(tmp_path):
+    model = negative_style()
+    tensor = model.graph.initializer.add(name="stolen", data_type=TensorProto.UINT8, dims=[16])
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="secret")
+    (tmp_path / "secret").write_bytes(bytes(16))
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(StyleError, match="wants to read other files"):
+        open_session(tmp_path / "x.onnx", Provider(CPU, ""))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")

@@ -1,0 +1,100 @@
+"""Check ONNX models that are not trusted, from their bytes, before ONNX Runtime sees them."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+from nst_core.base.protobuf import Field, MessageReader
+
+LARGEST_MODEL = 256 << 20  # bytes; the bundled styles have 1.8 MB
+MOST_PARTS = 200_000  # fields that are looked at; the bundled styles have about 1500
+DEEPEST = 16  # graphs within graphs
+
+# The messages of onnx.proto that hold tensors or nodes: by message, the field numbers of those within.
+PARTS = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
+    "sparse tensor": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+OPERATOR, DOMAIN = 4, 7  # of a node
+EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
+
+
+@dataclass
+class ModelContents:
+    """What a model consists of.
+
+    Attributes:
+        operators: the names of its operators, each after its domain and a dot unless that is ONNX's own.
+        reads_files: whether a tensor, anywhere in it, has its data in another file or in memory.
+    """
+
+    operators: set[str] = field(default_factory=set)
+    reads_files: bool = False
+
+
+def inspect_model(data: bytes) -> ModelContents:
+    """Return what a serialised model consists of, with its functions and the graphs within its nodes.
+
+    Raises ValueError if it is damaged, or has more than MOST_PARTS parts or more than DEEPEST graphs within graphs.
+    """
+    contents = ModelContents()
+    _inspect(MessageReader(io.BytesIO(data), MOST_PARTS), "model", Field(0, 0, len(data), None), contents, 0)
+    return contents
+
+
+def read_model(path: Path) -> bytes:
+    """Read the model that a style file is, for ``ort.InferenceSession``.
+
+    Raises StyleError if it cannot be read, is damaged or very large, or would have ONNX Runtime read other files.
+    """
+    try:
+        with path.open("rb") as file:
+            data = _read_all(file)
+        contents = inspect_model(data)
+    except (OSError, ValueError) as error:
+        raise StyleError(
+            _("{path} is not a usable ONNX file ({reason}); choose a style made by `neural-style export`.").format(
+                path=path, reason=getattr(error, "strerror", None) or error
+            )
+        ) from error
+    if contents.reads_files:
+        raise StyleError(
+            _("{path} wants to read other files, and a style has all in one; choose another style.").format(path=path)
+        )
+    return data
+
+
+def _read_all(file: BinaryIO) -> bytes:
+    if os.fstat(file.fileno()).st_size > LARGEST_MODEL:
+        raise ValueError("it is too large")
+    return file.read(LARGEST_MODEL)
+
+
+def _inspect(reader: MessageReader, kind: str, message: Field, contents: ModelContents, depth: int) -> None:
+    """Add what a message of a kind in PARTS consists of to ``contents``."""
+    if depth > DEEPEST * len(("graph", "node", "attribute")):
+        raise ValueError("it has too many graphs within graphs")
+    operator, domain = "", ""
+    for part in reader.fields(message.start, message.end):
+        if inner := PARTS[kind].get(part.number):
+            _inspect(reader, inner, part, contents, depth + 1)
+        elif kind == "tensor" and (part.number == EXTERNAL_DATA or (part.number == DATA_LOCATION and part.value != 0)):
+            contents.reads_files = True
+        elif kind == "node" and part.number == OPERATOR:
+            operator = str(reader.content(part), "utf-8")
+        elif kind == "node" and part.number == DOMAIN:
+            domain = str(reader.content(part), "utf-8")
+    if kind == "node":
+        contents.operators.add(operator if domain in ("", "ai.onnx") else f"{domain}.{operator}")
