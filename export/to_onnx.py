@@ -199,7 +199,7 @@ def largest_difference(session: ort.InferenceSession, reference: Reference, styl
         (styled,) = session.run(["styled"], inputs)
         if styled.shape != expected.shape:
             raise StyleError(
-                f"The exported network answers {height}x{width} with {styled.shape[2:]}; nothing was written."
+                f"Given {height}x{width}, the exported network returns {styled.shape[2:]}; nothing was written."
             )
         differences.append(np.abs(styled - expected).max())
     return float(np.max(differences))  # unlike Python's max(), it lets no NaN slip through

@@ -151,16 +151,16 @@ def _build(path: Path, build: Callable[[], Network]) -> Network:
     try:
         network = build().eval()
         if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
-            raise ValueError("it has values that are no numbers or infinite")
+            raise ValueError("it has values that are infinite or NaN")
         with torch.no_grad():
             answer = network(torch.full(shape, 127.5))
         if answer.shape != shape:
-            raise ValueError(f"it answers {list(shape)} with {list(answer.shape)}")
+            raise ValueError(f"given {list(shape)}, it returns {list(answer.shape)}")
     except (KeyError, ValueError, RuntimeError) as error:
         message = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
         reason = message.splitlines()[-1].strip().rstrip(".")
         raise StyleError(
-            f"{path} looks like a fast style, but its network is not whole ({reason}); fetch it again or take another."
+            f"{path} looks like a fast style, but its network is not complete ({reason}); fetch or choose another."
         ) from error
     return network
 

@@ -165,7 +165,7 @@ def _runner(session: ort.InferenceSession, name: str) -> Runner:
 
 
 def _check_range(run: Runner, photo: np.ndarray, own_size: Size) -> None:
-    """Raise StyleError unless the network answers a photo in 0..255 with a picture in 0..255."""
+    """Raise StyleError unless the network turns a photo in 0..255 into a picture in 0..255."""
     resized = np.array(Image.fromarray(photo).resize(own_size[::-1]), np.float32)
     try:
         answer = run(resized.transpose(2, 0, 1)[None])
@@ -173,13 +173,13 @@ def _check_range(run: Runner, photo: np.ndarray, own_size: Size) -> None:
         raise StyleError(f"The ONNX network does not run ({_reason(error)}); choose another one.") from error
     if not (np.isfinite(answer).all() and answer.max() > BRIGHT):
         raise StyleError(
-            f"The ONNX network answers a photo in 0..255 with values from {answer.min():.3g} to {answer.max():.3g}, "
-            "and only those with 0..255 on both sides can be imported; choose another one."
+            f"The ONNX network turns a photo in 0..255 into values from {answer.min():.3g} to {answer.max():.3g}, but "
+            "only a network with 0..255 on both sides can be imported; choose another one."
         )
 
 
 def _multiple(run: Runner, own_size: Size) -> int:
-    """Return the least number whose multiples are sizes that the network answers with a picture no smaller.
+    """Return the least number whose multiples are sizes for which the network returns a picture no smaller.
 
     Raises StyleError if there is none up to the last of MULTIPLES.
     """
@@ -199,7 +199,7 @@ def _multiple(run: Runner, own_size: Size) -> int:
         ]
         if all(answer[:2] == (1, 3) for answer in answers) and min(excess) >= 0 and max(excess) < MULTIPLES[-1]:
             return multiple
-        trouble = f"given {list(sizes[0])} it answers {list(answers[0])}"
+        trouble = f"given {list(sizes[0])}, it returns {list(answers[0])}"
     raise StyleError(
         f"The ONNX network, made for {own_size[1]}x{own_size[0]} pixels, does not paint pictures of every size "
         f"({trouble}); export it again with dynamic height and width."

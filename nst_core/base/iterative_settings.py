@@ -95,7 +95,7 @@ class IterativeSettings:
         check_choice("schedule", self.schedule, SCHEDULES)
         check_choice("start", self.start, STARTS)
         if self.first_iterations and not self.coarsest:
-            raise StyleError("Iterations of the first size were given, but there is one size only; give the coarsest.")
+            raise StyleError("Iterations of the first size were given, but there is only one size; give the coarsest.")
         if not 0 <= self.average < 1:
             raise StyleError(f"The average's decay is {self.average:g}; give 0 or more, and less than 1.")
 

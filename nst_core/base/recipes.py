@@ -116,7 +116,7 @@ def _checked(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 def _value(name: str, value: Any, kind: type[Any]) -> Any:
     fitting = (int, float) if kind is float else (kind,)
     if not isinstance(value, fitting) or (isinstance(value, bool) and kind is not bool):
-        words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        words = {int: "a whole number", float: "a number", str: "a string", bool: "true or false"}
         raise StyleError(f"{name} is {value!r}; make it {words[kind]}.")
     ranges = ITERATIVE_RANGES | OBJECTIVE_RANGES
     if name in ranges:

@@ -145,7 +145,7 @@ def _exchange(failure: str | None, value: Any) -> list[Any]:
 def _sentence(error: Exception) -> str:
     if isinstance(error, StyleError):
         return str(error)
-    return f"Process {rank()} of the training failed ({error!r}); fix that and give the same command again."
+    return f"Process {rank()} of the training failed ({error!r}); fix that and run the same command again."
 
 
 @contextmanager

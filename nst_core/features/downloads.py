@@ -80,9 +80,9 @@ def fetch(download: Download, progress: DownloadProgress = continue_download) ->
             return target  # another program was quicker
         raise StyleError(
             _(
-                "{name} ({size:.0f} MiB) is not on this machine and could not be fetched ({error}); get "
-                "{url} on another machine and put it at {target}, or choose the feature network compact, which "
-                "needs none."
+                "{name} ({size:.0f} MiB) is not on this machine and could not be fetched ({error}); "
+                "download {url} on another machine and put it at {target}, or choose the feature network compact, "
+                "which needs no download."
             ).format(name=target.name, size=download.size / 2**20, error=error, url=download.url, target=target)
         ) from error
     return target
@@ -146,7 +146,7 @@ def _receive(file: BufferedRandom, address: str, download: Download, progress: D
         return
     file.truncate(0)
     if not resumed:
-        raise OSError("what came has the wrong checksum")
+        raise OSError("the file received has the wrong checksum")
     _receive(file, address, download, progress)  # the fault may lie in the part received earlier
 
 
@@ -156,7 +156,7 @@ def _append(file: BufferedRandom, address: str, download: Download, progress: Do
             raise StyleError(
                 _(
                     "The download of {filename} was stopped after {done:.0f} of {size:.0f} MiB; the next one "
-                    "goes on from there."
+                    "continues from there."
                 ).format(filename=download.filename, done=done / 2**20, size=download.size / 2**20)
             )
 
@@ -173,4 +173,4 @@ def _append(file: BufferedRandom, address: str, download: Download, progress: Do
             done += len(chunk)
             report(done)
     if done < promised:
-        raise OSError("the connection broke off")
+        raise OSError("the connection was lost")

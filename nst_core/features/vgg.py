@@ -232,7 +232,7 @@ def build_slim(name: str, state: Mapping[str, Tensor], pooling: str = "max") -> 
         preprocessing, weights["conv1_1"] = _merge_pixel_convolution(*first, *weights["conv1_1"])
     except KeyError as missing:
         raise StyleError(
-            _("{name} is not a whole slim VGG-19: {missing} is missing.").format(name=name, missing=missing)
+            _("{name} is not a complete slim VGG-19: {missing} is missing.").format(name=name, missing=missing)
         ) from missing
     return VGGNetwork(name, weights, preprocessing, pooling, "reflect", heads)
 
@@ -270,6 +270,6 @@ def build_compact(name: str, state: Mapping[str, Tensor], pooling: str = "max") 
                     heads[str(head)] = (state[f"head_{head}.weight"], state[f"head_{head}.bias"])
     except KeyError as missing:
         raise StyleError(
-            _("{name} is not a whole compact network: {missing} is missing.").format(name=name, missing=missing)
+            _("{name} is not a complete compact network: {missing} is missing.").format(name=name, missing=missing)
         ) from missing
     return VGGNetwork(name, weights, TORCHVISION, pooling, heads=heads)

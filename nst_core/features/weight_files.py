@@ -113,7 +113,7 @@ def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
             start = file.read(32)
     except OSError as error:
         raise StyleError(
-            _("{path} cannot be read ({strerror}); mend that or choose another file.").format(
+            _("{path} cannot be read ({strerror}); fix that or choose another file.").format(
                 path=path, strerror=error.strerror
             )
         ) from error
@@ -129,7 +129,8 @@ def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
         raise StyleError(_("{path} is a MATLAB 7.3 file; save it with MATLAB's option -v7.").format(path=path))
     raise StyleError(
         _(
-            "{path} cannot be read as weights: it is no safetensors, PyTorch, Keras or MatConvNet file; choose another."
+            "{path} cannot be read as weights: it is not a safetensors, PyTorch, Keras or MatConvNet file; choose "
+            "another."
         ).format(path=path)
     )
 
@@ -215,16 +216,16 @@ def _convolutions(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             if not tensor.is_floating_point():
                 kind = str(tensor.dtype).removeprefix("torch.")
                 raise StyleError(
-                    _("{part} in {path} is of type {kind}, and weights are floats; choose another file.").format(
+                    _("{part} in {path} is of type {kind}, but weights are floats; choose another file.").format(
                         part=part, path=path, kind=kind
                     )
                 )
             state[part] = tensor.float()
             if not state[part].isfinite().all():
                 raise StyleError(
-                    _(
-                        "{part} in {path} holds values that are no numbers or infinite; fetch or copy the file again."
-                    ).format(part=part, path=path)
+                    _("{part} in {path} holds values that are infinite or NaN; fetch or copy the file again.").format(
+                        part=part, path=path
+                    )
                 )
     return state
 

@@ -35,7 +35,7 @@ def fitted(settings: ObjectiveSettings, network: FeatureNetwork) -> tuple[Object
         first = str(Layer.parse(layer).first_of_block)
         if first not in valid:
             return layer
-        notes[layer] = f"{network.name} has no {layer}; {first} takes its place."
+        notes[layer] = f"{network.name} has no {layer}; {first} is used instead."
         return first
 
     content, style = (tuple(nearby(layer) for layer in v) for v in (settings.content_layers, settings.style_layers))

@@ -21,10 +21,10 @@ RENDER_NUMBERS = {
     "size": "pixels of the result's longer side",
     "coarsest": "paint at sizes that grow by the square root of 2 from about this one; 0 for one size",
     "iterations": "steps of the optimiser at the result's size",
-    "smaller_iterations": "steps at each of the smaller sizes; 0 for as many",
+    "smaller_iterations": "steps at each of the smaller sizes; 0 for as many as at the result's size",
     "first_iterations": "steps at the first of several sizes; 0 for as many as at the other smaller sizes",
     "style_scale": "size of the strokes",
-    "learning_rate": "step of Adam or of gradient descent",
+    "learning_rate": "step size of Adam or gradient descent",
     "precondition": "how much L-BFGS prefers broad changes to fine ones; 0 for plain L-BFGS",
     "average": "decay of the moving average of the pictures that becomes the result; 0 for the last picture",
     "shift": "pixels by which the picture moves between steps, except with L-BFGS",
@@ -109,7 +109,9 @@ def add_features(parser: argparse.ArgumentParser) -> None:
         help="compact, vgg19, vgg16, a weights file, or several joined by + "
         "(default auto: vgg19 if it is on disk, else compact)",
     )
-    parser.add_argument("--pooling", choices=POOLINGS, default="max")
+    parser.add_argument(
+        "--pooling", choices=POOLINGS, default="max", help="the feature network's pooling (default max)"
+    )
     parser.add_argument(
         "--reference-photos",
         type=Path,

@@ -78,7 +78,7 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     times = {file: file.stat().st_mtime_ns for file in paintings.iterdir()}
     result = session.call("run_folder", **folders)
     assert result["status"] == "success" and result["painted"] == []
-    assert len(result["skipped"]) == 6 and "give overwrite" in result["skipped"][0]
+    assert len(result["skipped"]) == 6 and "set overwrite" in result["skipped"][0]
     assert {file: file.stat().st_mtime_ns for file in paintings.iterdir()} == times
     result = session.call("run_folder", **folders, overwrite=True, format="png")
     assert result["painted"] == ["a.png", "b.png", "grey.png", "indexed.png"]

@@ -13,7 +13,7 @@ from plugin.cli.outputs import check_apart, check_folder, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
 
-SUMMARY = "Train a small feature network from a large one (needs PyTorch; Ctrl-C keeps it, the same command resumes)."
+SUMMARY = "Train a small feature network from a large one (needs PyTorch; Ctrl-C keeps it, a second run resumes)."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=default.first_layer,
         help="the first layer to learn; earlier layers stay as in --start-from",
     )
-    add_number(parser, "--learning-rate", (1e-6, 1.0), default.learning_rate, "step of AdamW")
+    add_number(parser, "--learning-rate", (1e-6, 1.0), default.learning_rate, "step size of AdamW")
     parser.add_argument("--mixed-precision", action="store_true", help=MIXED_PRECISION_HELP)
     add_number(parser, "--seed", SEED_RANGE, default.seed, "seed of all randomness")
 

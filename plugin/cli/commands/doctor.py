@@ -14,7 +14,7 @@ from plugin.cli.reports import Report
 if TYPE_CHECKING:
     from nst_core.style_file import Style
 
-SUMMARY = "Say what is installed and what was found."
+SUMMARY = "Show what is installed and what is missing."
 PACKAGES = ("neural-style", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow", "pyvips", "torch")
 LONGEST_PATH = 1000  # characters
 

@@ -49,7 +49,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``render``."""
     default = IterativeSettings()
     add_picture(parser)
-    parser.add_argument("--style-image", type=Path, required=True, metavar="PAINTING")
+    parser.add_argument(
+        "--style-image", type=Path, required=True, metavar="PAINTING", help="the picture whose style is taken"
+    )
     _add_recipe(parser, default)
     _add_extra_outputs(parser)
     add_objective(parser, default.objective)
@@ -59,7 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_recipe(parser: argparse.ArgumentParser, default: IterativeSettings) -> None:
     start_from = parser.add_mutually_exclusive_group()
-    start_from.add_argument("--preset", choices=PRESETS, help="start from these settings, of this or another system")
+    start_from.add_argument("--preset", choices=PRESETS, help="start from named settings, ours or another system's")
     start_from.add_argument(
         "--like", type=Path, metavar="PICTURE", help="start from the settings that an earlier render recorded in it"
     )
@@ -74,17 +76,18 @@ def _add_recipe(parser: argparse.ArgumentParser, default: IterativeSettings) -> 
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help=f"(default {default.precision}: bfloat16 if the CPU has instructions for it)",
+        help=f"how exactly to compute (default {default.precision}: bfloat16 if the CPU has instructions for it)",
     )
     parser.add_argument(
         "--optimizer",
         choices=OPTIMIZERS,
-        help=f"(default {default.optimizer}: lbfgs, followed by adam for compact and other distilled features)",
+        help="what moves the picture "
+        f"(default {default.optimizer}: lbfgs, followed by adam for compact and other distilled features)",
     )
     parser.add_argument(
         "--schedule",
         choices=SCHEDULES,
-        help=f"how the learning rate changes (default {default.schedule}, to nothing)",
+        help=f"how the learning rate changes (default {default.schedule}, falling to 0)",
     )
 
 
@@ -100,13 +103,13 @@ def _add_extra_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         action="store_true",
-        help="say how far the result is from the photo and from the style (always with --json)",
+        help="report how far the result is from the photo and from the style (always with --json)",
     )
     parser.add_argument(
         "--losses", type=Path, metavar="FILE", help="write a table (.csv) or a plot (.png) of the losses"
     )
     parser.add_argument(
-        "--animation", type=Path, metavar="FILE", help="write how the picture develops (.gif, .webp or .mp4)"
+        "--animation", type=Path, metavar="FILE", help="write an animation of the render (.gif, .webp or .mp4)"
     )
     add_number(parser, "--animation-every", (1, 100000), 5, "iterations between two pictures of the animation")
 

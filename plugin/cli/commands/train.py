@@ -27,7 +27,7 @@ from plugin.cli.terminal import training_bar
 if TYPE_CHECKING:
     from plugin.engine.training.style_training import TrainingRequest
 
-SUMMARY = "Train a fast style from one painting or several (needs PyTorch; Ctrl-C keeps it, the same command resumes)."
+SUMMARY = "Train a style from one or more paintings (needs PyTorch; Ctrl-C keeps it, and the same command resumes)."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +52,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     text = "smooth canvas or paper grain up to this contrast, such as 0.06; a network would make it a regular pattern"
     add_number(parser, "--grain", (0, 1), default.grain, text)
     add_number(parser, "--width", (4, 128), default.network.width, "channels of the network")
-    parser.add_argument("--end-kernel", type=int, choices=(3, 5, 7, 9), default=default.network.end_kernel)
-    add_number(parser, "--learning-rate", (1e-6, 1.0), default.learning_rate, "step of Adam")
+    parser.add_argument(
+        "--end-kernel",
+        type=int,
+        choices=(3, 5, 7, 9),
+        default=default.network.end_kernel,
+        help=f"side of the first and the last convolution's kernel (default {default.network.end_kernel})",
+    )
+    add_number(parser, "--learning-rate", (1e-6, 1.0), default.learning_rate, "step size of Adam")
     parser.add_argument("--mixed-precision", action="store_true", help=MIXED_PRECISION_HELP)
     add_number(parser, "--seed", SEED_RANGE, default.seed, "seed of all randomness")
     add_objective(parser, default.objective)

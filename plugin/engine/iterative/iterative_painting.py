@@ -190,7 +190,7 @@ class _RenderAttempts:
                 if smaller < ITERATIVE_RANGES["size"][0]:
                     raise StyleError(str(error)) from error
                 self.notes.append(
-                    _("There is too little memory for a size of {size}; {smaller} takes its place.").format(
+                    _("There is too little memory for a size of {size}; {smaller} is used instead.").format(
                         size=settings.size, smaller=smaller
                     )
                 )

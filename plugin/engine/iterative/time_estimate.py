@@ -49,8 +49,8 @@ def estimate(
     if name in catalogue.DOWNLOADS and name not in catalogue.available():
         raise StyleError(
             _(
-                "The feature network {name} will first be fetched, {size:.0f} MiB; how long the painting takes is told "
-                "as it develops."
+                "The feature network {name} will be fetched first ({size:.0f} MiB); the time left is shown as the "
+                "painting develops."
             ).format(name=name, size=catalogue.DOWNLOADS[name].size / 2**20)
         )
     began = time.perf_counter()

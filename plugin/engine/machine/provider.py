@@ -36,7 +36,7 @@ def choose_provider(device: str, model: Path) -> Provider:
     """Choose the provider for ``device``: ``auto``, ``cuda`` or ``cpu``. Raises StyleError if ``cuda`` fails."""
     check_device(device)
     if device == "cpu":
-        return Provider(CPU, _("the CPU was asked for"))
+        return Provider(CPU, _("the CPU was requested"))
     problem = cuda_problem(model)
     if problem is None:
         return Provider(CUDA, _("an NVIDIA GPU ran a trial picture"))

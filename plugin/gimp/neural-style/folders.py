@@ -47,7 +47,7 @@ def paint_folder(engine: Engine, config: Gimp.ProcedureConfig, clock: Stopwatch)
             if target.name in written:
                 raise StyleError(_("another picture was saved as {name}.").format(name=target.name))
             if target.exists() and not config.get_property("overwrite"):
-                raise StyleError(_("{target} already exists; give overwrite to replace it.").format(target=target))
+                raise StyleError(_("{target} already exists; set overwrite to replace it.").format(target=target))
             text = _("{title}, {file} ({number} of {count})")
             text = text.format(title=title, file=file.name, number=number, count=len(files))
             clock.lap("write")

@@ -53,7 +53,7 @@ def test_named_layers_bring_their_own_weights_and_are_not_replaced():
         ({"optimizer": "newton"}, "auto, lbfgs, adam, sgd"),
         ({"start": "photo"}, "content, noise, style"),
         ({"pooling": "min"}, "max, average"),
-        ({"first_iterations": 9}, "one size only"),
+        ({"first_iterations": 9}, "only one size"),
         ({"objective": {"style_layers": "relu1_1=x"}}, "not a number"),
         ({"objective": {"style_layers": "relu1_1,relu1_1=2"}}, "named twice"),
         ({"objective": {"style_layers": 3}}, "make it a list"),

@@ -268,9 +268,9 @@ def one_sentence(error) -> bool:
 def test_integers_nan_and_infinity_are_refused(tmp_path, save):
     path, state = tmp_path / "x.bin", tensors(count=2)
     for bad, message in (
-        (torch.ones(64, dtype=torch.int32), "of type int32, and weights are floats"),
-        (torch.full((64,), torch.nan), "no numbers or infinite"),
-        (torch.full((64,), torch.inf), "no numbers or infinite"),
+        (torch.ones(64, dtype=torch.int32), "of type int32, but weights are floats"),
+        (torch.full((64,), torch.nan), "infinite or NaN"),
+        (torch.full((64,), torch.inf), "infinite or NaN"),
     ):
         save(state | {"conv1_2.bias": bad}, path, "vgg19")
         with pytest.raises(StyleError, match=message) as error:
@@ -386,7 +386,7 @@ def test_compact_layout_is_recognised(tmp_path):
         assert features["relu5_1"].shape == (1, 12, 1, 2) and features["relu5_1"].dtype == torch.float32
     del state["head_relu3_1.weight"]
     save_file(state, tmp_path / "y.safetensors")
-    with pytest.raises(StyleError, match="not a whole compact network"):
+    with pytest.raises(StyleError, match="not a complete compact network"):
         weights.load_features(str(tmp_path / "y.safetensors"))
 
 

@@ -110,7 +110,7 @@ def test_preset_uses_a_nearby_layer_and_says_so(network):
     settings = PRESETS["gatys-2017"].settings.objective
     fitting, notes = fitted(settings, network)
     assert fitting.content_layers == ("relu4_1",) and fitting.style_layers == settings.style_layers
-    assert notes == ["slim has no relu4_2; relu4_1 takes its place."]
+    assert notes == ["slim has no relu4_2; relu4_1 is used instead."]
 
 
 def test_explicitly_named_layer_is_not_replaced(network):

@@ -204,7 +204,7 @@ def test_stroke_size_out_of_range_is_refused(stroke_size):
 
 def test_result_has_provider_and_seconds(style):
     result = paint_fast(picture(32, 32), style, FastSettings(device="cpu"))
-    assert result.provider == provider.Provider(provider.CPU, "the CPU was asked for")
+    assert result.provider == provider.Provider(provider.CPU, "the CPU was requested")
     assert result.seconds["total"] == pytest.approx(sum(v for k, v in result.seconds.items() if k != "total"), abs=1e-3)
 
 

@@ -53,7 +53,7 @@ def test_short_memory_reduces_the_size(recipe, noise, monkeypatch):
     settings = replace(PLAIN_SETTINGS, size=400, coarsest=300, iterations=2)
     done = paint_iteratively(Picture(noise), Picture(noise), recipe(settings))
     assert max(done.pixels.shape) == done.recipe.settings.size < 400 and done.finished
-    assert done.notes[0] == "There is too little memory for a size of 400; 283 takes its place."
+    assert done.notes[0] == "There is too little memory for a size of 400; 283 is used instead."
     assert str(done.recipe.settings.size) in done.notes[-1]
     monkeypatch.setattr(memory, "available_memory", lambda: 0)
     with pytest.raises(StyleError, match=r"A render at this size has .* make it smaller"):
