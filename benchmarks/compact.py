@@ -1,30 +1,31 @@
-"""How well the feature network ``compact`` stands in for better ones: agreement, speed, and the pictures it makes.
+"""Measure how well the feature network compact replaces better ones: agreement, speed, and the pictures it makes.
 
     python -m benchmarks.compact ASSETS OUT
 
-ASSETS holds weights/, photos/ and styles/ as the tests' NEURAL_STYLE_ASSETS does. OUT gets compact.md, which goes to
-standard output too, compact.json, and one picture sheet per painting: the photo, the render with compact, the render
-with the better features.
+ASSETS holds weights/, photos/ and styles/ like the tests' NEURAL_STYLE_ASSETS. OUT gets compact.md, which is printed
+too, compact.json, and a picture sheet for each painting: the photo, the render with compact, the render with the better
+features.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.iterative import better, judge, random_vgg19, read
-from benchmarks.yardstick import in_turns, machine, one_sentence, positive, ratio, table, waiting, write
+from benchmarks.iterative.methods import best_features, random_vgg19
+from benchmarks.iterative.race import loss_at_size
+from benchmarks.measuring.command import exit_on_error, new_parser, positive
+from benchmarks.measuring.machine import describe_machine, synchronised
+from benchmarks.measuring.pictures import read_picture_tensor
+from benchmarks.measuring.records import Record, markdown_table, write_file, write_json, write_text
+from benchmarks.measuring.timing import median_ratio, time_in_turns
 from nst_core.base.device_names import DEVICES
-from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
 from nst_core.base.presets import PRESETS
 from nst_core.devices import choose_device
@@ -41,76 +42,91 @@ from nst_core.pictures.resize import resized_to_long_side
 PAINTINGS = {"starry_night": "The Starry Night", "wave": "The Great Wave"}
 TIMED_SIZE, TIMED_ITERATIONS = 512, 5
 
-Record = dict[str, Any]
+
+@dataclass(frozen=True)
+class CompactOptions:
+    """The command's options.
+
+    Attributes:
+        assets, out: the folders of inputs and results.
+        network: the network that is judged, as for ``load_features``.
+        features: the better features; None for those of ASSETS.
+        size, iterations: of the renders.
+        device: as for ``choose_device``.
+    """
+
+    assets: Path
+    out: Path
+    network: str
+    features: str | None
+    size: int
+    iterations: int
+    device: str
 
 
-@one_sentence("compact")
+@exit_on_error("compact")
 def main(arguments: Sequence[str] | None = None) -> None:
-    run(parser().parse_args(arguments))
+    """Run the command."""
+    run(parse(arguments))
 
 
-def run(options: argparse.Namespace) -> Record:
-    """Measure, write and print what the options ask for."""
-    found = measure(options)
-    write(options.out / "compact.json", lambda path: path.write_text(json.dumps(found, indent=1)))
-    report = text(found)
-    write(options.out / "compact.md", lambda path: path.write_text(report, encoding="utf-8"))
+def run(options: CompactOptions) -> Record:
+    """Measure, write the files in OUT, print the report, and return the record."""
+    record = _measure(options)
+    write_json(options.out / "compact.json", record)
+    report = _report(record)
+    write_text(options.out / "compact.md", report)
     print(report)
-    return found
+    return record
 
 
-def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("assets", type=Path, metavar="ASSETS")
-    found.add_argument("out", type=Path, metavar="OUT")
-    found.add_argument("--network", default="compact", help="another such network, a file (default compact)")
-    found.add_argument("--features", metavar="SOURCE", help="the better ones (default those of ASSETS)")
-    found.add_argument("--size", type=positive, default=384, help="of the renders in pixels (default 384)")
-    found.add_argument("--iterations", type=positive, default=300, help="of the renders at that size (default 300)")
-    found.add_argument("--device", choices=DEVICES, default="auto")
-    return found
+def parse(arguments: Sequence[str] | None = None) -> CompactOptions:
+    """Parse the command line."""
+    parser = new_parser("compact", __doc__)
+    parser.add_argument("assets", type=Path, metavar="ASSETS")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("--network", default="compact", help="another such network, a file (default compact)")
+    parser.add_argument("--features", metavar="SOURCE", help="the better features (default those of ASSETS)")
+    parser.add_argument("--size", type=positive, default=384, help="of the renders in pixels (default 384)")
+    parser.add_argument("--iterations", type=positive, default=300, help="of the renders at that size (default 300)")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    return CompactOptions(**vars(parser.parse_args(arguments)))
 
 
-def measure(options: argparse.Namespace) -> Record:
-    """All that the report tells."""
+def _measure(options: CompactOptions) -> Record:
+    """Measure everything that the report contains."""
     device = choose_device(options.device)
     compact = load_features(options.network).to(device)
-    teacher = load_features(options.features or better(options.assets)).to(device)
+    teacher = load_features(options.features or best_features(options.assets)).to(device)
     held_out = Photos(options.assets / "photos/holdout.tar", 128)
-    pictures = (held_out.whole(i).to(device) for i in range(len(held_out)))
-    agreed = agreement(compact, teacher, pictures, GATYS_STYLE_LAYERS)
-    settings = replace(PRESETS["default"].settings, size=options.size, iterations=options.iterations)
+    photos = (held_out.whole(number).to(device) for number in range(len(held_out)))
     return {
-        "machine": machine(device, torch.get_num_threads()),
+        "machine": describe_machine(device, torch.get_num_threads()),
         "network": compact.name,
         "teacher": teacher.name,
         "photos": len(held_out),
         "size": options.size,
         "iterations": options.iterations,
-        "agreement": agreed,
-        "time_ratio": time_ratio(compact, device),
-        "renders": [compare(name, (compact, teacher), settings, options, device) for name in PAINTINGS],
+        "agreement": agreement(compact, teacher, photos, GATYS_STYLE_LAYERS),
+        "time_ratio": _time_ratio(compact, device),
+        "renders": [_compare_renders(name, compact, teacher, options) for name in PAINTINGS],
     }
 
 
-def compare(
-    name: str,
-    networks: tuple[FeatureNetwork, FeatureNetwork],
-    settings: IterativeSettings,
-    options: argparse.Namespace,
-    device: torch.device,
-) -> Record:
-    """The losses, by the teacher, of the photo and of its renders by each of the networks; and their sheet."""
-    compact, teacher = networks
-    photo = resized_to_long_side(read(options.assets / "photos/eval/tubingen.jpg", device), settings.size)
-    style = read(options.assets / f"styles/{name}.jpg", device)
-    # The teacher is to show how far one can get, and L-BFGS gets furthest.
-    ways = ((compact, settings), (teacher, replace(settings, optimizer="lbfgs")))
-    results = [render(photo, style, network, way, lambda _: True).image for network, way in ways]
-    loss = judge(teacher, settings.objective, photo, style, settings.size)
+def _compare_renders(name: str, compact: FeatureNetwork, teacher: FeatureNetwork, options: CompactOptions) -> Record:
+    """Return the teacher's losses of the photo and of its renders by each network, and write their sheet."""
+    device = choose_device(options.device)
+    settings = replace(PRESETS["default"].settings, size=options.size, iterations=options.iterations)
+    photo = read_picture_tensor(options.assets / "photos/eval/tubingen.jpg", device)
+    photo = resized_to_long_side(photo, settings.size)
+    style = read_picture_tensor(options.assets / f"styles/{name}.jpg", device)
+    # The teacher shows how far a render can get, and L-BFGS gets furthest.
+    methods = ((compact, settings), (teacher, replace(settings, optimizer="lbfgs")))
+    results = [render(photo, style, network, method, lambda _: True).image for network, method in methods]
+    loss = loss_at_size(teacher, settings.objective, photo, style, settings.size)
     losses = [loss(image) for image in (photo, *results)]
     sheet = np.round(as_array(torch.cat([photo, *results], 3)) * 255).astype(np.uint8)
-    write(options.out / f"{name}.png", lambda path: Image.fromarray(sheet).save(path))
+    write_file(options.out / f"{name}.png", lambda path: Image.fromarray(sheet).save(path))
     share = (losses[0] - losses[1]) / (losses[0] - losses[2])
     return {
         "painting": PAINTINGS[name],
@@ -119,16 +135,17 @@ def compare(
     }
 
 
-def time_ratio(compact: FeatureNetwork, device: torch.device) -> float:
-    """Time of an iteration with ``compact`` over that with VGG-19 to the same depth, taken in turns."""
+def _time_ratio(compact: FeatureNetwork, device: torch.device) -> float:
+    """Return the time of an iteration with ``compact`` relative to VGG-19 of the same depth, taken in turns."""
     image = torch.rand(1, 3, TIMED_SIZE, TIMED_SIZE, device=device)
     networks = {"compact": compact, "vgg19": build_vgg("timed", random_vgg19(), "vgg19").to(device)}
-    work = {name: waiting(_iteration(network, image), device) for name, network in networks.items()}
-    seconds = in_turns(work, TIMED_ITERATIONS)
-    return ratio(seconds["compact"], seconds["vgg19"])
+    calls = {name: synchronised(_iteration(network, image), device) for name, network in networks.items()}
+    seconds = time_in_turns(calls, TIMED_ITERATIONS)
+    return median_ratio(seconds["compact"], seconds["vgg19"])
 
 
-def _iteration(network: FeatureNetwork, image: Tensor) -> Any:
+def _iteration(network: FeatureNetwork, image: Tensor) -> Callable[[], None]:
+    """Return a function that computes the objective of ``image`` and its gradient."""
     objective = Objective(network, ObjectiveSettings(), [image.flip(3)])
     targets = objective.content_targets(image)
 
@@ -139,38 +156,40 @@ def _iteration(network: FeatureNetwork, image: Tensor) -> Any:
     return iterate
 
 
-def text(found: Record) -> str:
-    """The tables and what they say, as Markdown."""
-    return f"""# How well {found["network"]} stands in
+def _report(record: Record) -> str:
+    """Format all that was measured, in Markdown."""
+    return f"""# How well {record["network"]} replaces better features
 
-{found["machine"]}. Measured by `benchmarks/compact.py`; the better features are {found["teacher"]}.
+{record["machine"]}. Measured by `python -m benchmarks.compact`; the better features are {record["teacher"]}.
 
-The median over the channels of the correlation with them, over every pixel of {found["photos"]} photos that it has not
-seen:
+The median over the channels of the correlation with them, over every pixel of {record["photos"]} photos that the
+training did not see:
 
-{agreement_table({found["network"]: found["agreement"]})}
+{agreement_table({record["network"]: record["agreement"]})}
 
-An iteration at {TIMED_SIZE}x{TIMED_SIZE} takes {found["time_ratio"]:.2f} of the time that VGG-19's shape to the same
-depth takes.
+An iteration at {TIMED_SIZE}x{TIMED_SIZE} takes {record["time_ratio"]:.2f} of the time that it takes with VGG-19's shape
+to the same depth.
 
-Losses, by the better features, of a photo and of its renders ({found["size"]} pixels, {found["iterations"]}
-iterations):
+Losses of a photo and of its renders, computed with the better features ({record["size"]} pixels,
+{record["iterations"]} iterations):
 
-{renders_table(found["renders"])}
+{renders_table(record["renders"])}
 """
 
 
-def agreement_table(found: Mapping[str, Mapping[str, float]]) -> str:
-    """A row for each network."""
-    rows = [[name, *(f"{by_layer[layer]:.3f}" for layer in GATYS_STYLE_LAYERS)] for name, by_layer in found.items()]
-    return table(["network", *GATYS_STYLE_LAYERS], rows)
+def agreement_table(agreements: Mapping[str, Mapping[str, float]]) -> str:
+    """Format a row for each network, with a column for each layer."""
+    rows = [
+        [name, *(f"{by_layer[layer]:.3f}" for layer in GATYS_STYLE_LAYERS)] for name, by_layer in agreements.items()
+    ]
+    return markdown_table(["network", *GATYS_STYLE_LAYERS], rows)
 
 
-def renders_table(found: Sequence[Record]) -> str:
-    """A row for each painting."""
+def renders_table(renders: Sequence[Record]) -> str:
+    """Format a row for each painting."""
     keys = ("photo", "compact", "teacher", "share")
-    rows = [[r["painting"], *(f"{r[key]:.3f}" for key in keys)] for r in found]
-    return table(["painting", "photo", "by compact", "by the better features", "share of the drop"], rows)
+    rows = [[r["painting"], *(f"{r[key]:.3f}" for key in keys)] for r in renders]
+    return markdown_table(["painting", "photo", "by compact", "by the better features", "share of the drop"], rows)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import re
 import onnx
 import pytest
 
-from benchmarks.filter import NOT_OPEN, OPEN, choices_table, copied_styles, runs_table, stages
+from benchmarks.filter import NOT_OPEN, OPEN, choices_table, copy_styles, runs_table, stages
 from nst_core.style_file import read_styles
 from plugin.engine.machine import paths
 
@@ -20,31 +20,31 @@ def numbers(row: str) -> list[float]:
     return [float(number) for number in re.findall(r"\d+\.\d\d", row)]
 
 
-def test_the_stages_of_the_last_run_add_up_to_the_whole_call():
-    found = stages(LOG, 0.8)
-    assert found == {"GIMP": pytest.approx(0.05), "start": 0.2, "inference": 0.5, "write": 0.05, "whole call": 0.8}
-    assert sum(found.values()) == pytest.approx(2 * 0.8)
+def test_stages_of_the_last_run_add_up_to_the_whole_call():
+    seconds = stages(LOG, 0.8)
+    assert seconds == {"GIMP": pytest.approx(0.05), "start": 0.2, "inference": 0.5, "write": 0.05, "whole call": 0.8}
+    assert sum(seconds.values()) == pytest.approx(2 * 0.8)
 
 
-def test_the_table_shows_the_first_run_and_the_median_one():
+def test_table_shows_the_first_run_and_the_median_later_run():
     def run(inference: float) -> dict[str, float]:
         return {"start": 0.25, "inference": inference, "whole call": 0.25 + inference}
 
     report = runs_table({"one way": [run(9), run(3), run(1), run(2)]}, {"one way": 1.5})
     rows = {line.split("|")[1].strip(): numbers(line) for line in report.splitlines()[2:]}
     assert rows["inference"] == [9, 2] and rows["whole call"] == [9.25, 2.25]
-    assert rows["all but inference"] == [0.25, 0.25] and rows["the network alone"] == [1.5]
-    assert rows["1.3 times that, and 0.5"] == [2.45]
+    assert rows["everything except inference"] == [0.25, 0.25] and rows["the network alone"] == [1.5]
+    assert rows["limit: 1.3 times that + 0.5"] == [2.45]
 
 
-def test_choices_are_told_apart_by_their_files():
+def test_choices_are_grouped_by_whether_their_file_is_open():
     report = choices_table([(NOT_OPEN, 0.25, 1.0), (OPEN, 0.5, 2.0), (OPEN, 0.25, 4.0), (OPEN, 0.75, 3.0)])
     assert [numbers(line) for line in report.splitlines()[2:]] == [[0.25, 0.25, 1, 1], [0.5, 0.75, 3, 4]]
 
 
-def test_the_copies_lead_the_gallery_in_turn(tmp_path):
-    files = copied_styles(tmp_path / "styles", 2)
-    found = [style for file in set(files) for style in read_styles(file)]
-    assert [style.path for style in sorted(found, key=lambda style: style.title)] == files
+def test_copied_styles_come_first_in_the_gallery(tmp_path):
+    files = copy_styles(tmp_path / "styles", 2)
+    styles = [style for file in set(files) for style in read_styles(file)]
+    assert [style.path for style in sorted(styles, key=lambda style: style.title)] == files
     first = min(paths.bundled_styles_folder().glob("*.onnx"))
     assert all(onnx.load(file).graph == onnx.load(first).graph for file in set(files))

@@ -7,7 +7,7 @@ from plugin.cli.picture_files import read_picture
 from plugin.engine.fast.style_library import find_styles
 
 
-def test_a_sheet_shows_sizes_and_strengths(samples, tmp_path):
+def test_sheet_shows_stroke_sizes_and_strengths(samples, tmp_path):
     photo = tmp_path / "photo.png"
     with Image.open(samples / "chelsea.jpg") as image:
         image.resize((120, 80)).save(photo)
@@ -16,7 +16,7 @@ def test_a_sheet_shows_sizes_and_strengths(samples, tmp_path):
         assert sheet.format == "JPEG" and sheet.width > 3 * 120 and sheet.height > 3 * 80
 
     (style,) = find_styles("udnie")
-    whole, detail, mixed = (cells for _, cells in strokes.sheet(read_picture(photo).picture, style).rows)
+    whole, detail, mixed = (cells for _, cells in strokes.stroke_sheet(read_picture(photo).picture, style).rows)
     assert [cell.caption for cell in mixed] == ["strength 0 %", "strength 50 %", "strength 100 %"]
     with Image.open(photo) as image:
         assert np.abs(mixed[0].picture.astype(int) - np.array(image.convert("RGB"))).max() <= 1
@@ -24,7 +24,7 @@ def test_a_sheet_shows_sizes_and_strengths(samples, tmp_path):
     assert len({cell.picture.tobytes() for cell in whole}) == 3
 
 
-def test_bad_input_is_one_sentence(tmp_path, capsys):
+def test_bad_input_gives_one_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         strokes.main([str(tmp_path / "none.jpg"), str(tmp_path), "--style", "udnie"])
     assert capsys.readouterr().err.startswith("strokes: ")

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
     [
         ("nst_core.devices", {}, "1000"),
         ("plugin.engine.service", {}, "1000"),
-        ("benchmarks.yardstick", {}, "1000"),
+        ("benchmarks.measuring.machine", {}, "1000"),
         ("nst_core.devices", {"GOMP_SPINCOUNT": "7"}, "7"),
         ("nst_core.devices", {"OMP_WAIT_POLICY": "passive"}, "0"),
     ],
