@@ -1,1 +1,1 @@
-"""Studies: what a layer knows, and what each setting does."""
+"""Studies: what a layer keeps of a picture, and what each setting does."""

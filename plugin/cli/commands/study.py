@@ -23,7 +23,7 @@ from plugin.cli.outputs import check_apart, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import progress_bar, stage_bars
 
-SUMMARY = "Show what a layer knows or what a setting does, in sheets and tables (needs PyTorch)."
+SUMMARY = "Show what a layer keeps of a picture or what a setting does, in sheets and tables (needs PyTorch)."
 NUMBERS = {
     "size": "pixels of the pictures' longer side",
     "iterations": "steps of the optimiser in each render",
