@@ -14,6 +14,7 @@ import pyvips
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
 from plugin.cli.picture_records import record_in, with_record
+from plugin.cli.terminal import interrupts_held_back
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import check_memory
 
@@ -55,19 +56,24 @@ def read_picture(path: Path) -> PictureFile:
     if path.stat().st_size == 0:
         raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
     try:
-        # A source takes any file name; new_from_file() would read options in square brackets.
-        image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "", fail_on="truncated")
-        check_memory(image.width * image.height, BYTES_PER_PIXEL, on_gpu=False)
-        image = image.autorot()
-        metadata = {name: image.get(name) for name in KEPT_METADATA if image.get_typeof(name)}
-        bits = 8 if image.format == "uchar" else 16
-        has_alpha = image.hasalpha()
-        profile = _rgb_profile(image)
-        pixels = _srgb_pixels(image)
+        with interrupts_held_back():
+            return _read(path)
     except pyvips.Error as error:
         raise StyleError(
             f"{path} cannot be read as a picture ({_reason(error)}); open it in another program and save it again."
         ) from error
+
+
+def _read(path: Path) -> PictureFile:
+    # A source takes any file name; new_from_file() would read options in square brackets.
+    image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "", fail_on="truncated")
+    check_memory(image.width * image.height, BYTES_PER_PIXEL, on_gpu=False)
+    image = image.autorot()
+    metadata = {name: image.get(name) for name in KEPT_METADATA if image.get_typeof(name)}
+    bits = 8 if image.format == "uchar" else 16
+    has_alpha = image.hasalpha()
+    profile = _rgb_profile(image)
+    pixels = _srgb_pixels(image)
     return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres))
 
 
@@ -77,26 +83,34 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: M
     ``record`` says how the picture was made, as data for JSON, and ``read_record`` reads it; GIF has no place for it.
     The file is written whole or not at all. Raises StyleError if it cannot be written.
     """
+    quality = {"Q": 95} if path.suffix.lower() in NO_ALPHA_SUFFIXES else {}
+    try:
+        with interrupts_held_back():
+            image = _encodable(source, pixels, path, record)
+        # Ctrl-C takes effect before the old file is replaced.
+        with written_whole(path) as partial, interrupts_held_back():
+            image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
+    except (pyvips.Error, OSError) as error:
+        raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
+
+
+def _encodable(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None) -> pyvips.Image:
+    """Return what ``write_picture`` writes, with its metadata."""
     bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
     image = _integers(pixels if source.has_alpha else pixels[..., :3], bits)
     if source.has_alpha and path.suffix.lower() in NO_ALPHA_SUFFIXES:
         image = image.flatten(background=[2**bits - 1] * 3)
-    quality = {"Q": 95} if path.suffix.lower() in NO_ALPHA_SUFFIXES else {}
-    try:
-        if source.profile is not None:
-            image = _converted_to(image, source.profile, bits)
-        image = image.copy(xres=source.resolution[0], yres=source.resolution[1])
-        metadata = source.metadata
-        if record is not None:
-            metadata = metadata | {"xmp-data": with_record(metadata.get("xmp-data"), record)}
-        for name, value in metadata.items():
-            image.set_type(pyvips.GValue.blob_type, name, value)
-        # The pixels are upright, but the EXIF block still has the old orientation.
-        image.set_type(pyvips.GValue.gint_type, "orientation", 1)
-        with written_whole(path) as partial:
-            image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
-    except (pyvips.Error, OSError) as error:
-        raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
+    if source.profile is not None:
+        image = _converted_to(image, source.profile, bits)
+    image = image.copy(xres=source.resolution[0], yres=source.resolution[1])
+    metadata = source.metadata
+    if record is not None:
+        metadata = metadata | {"xmp-data": with_record(metadata.get("xmp-data"), record)}
+    for name, value in metadata.items():
+        image.set_type(pyvips.GValue.blob_type, name, value)
+    # The pixels are upright, but the EXIF block still has the old orientation.
+    image.set_type(pyvips.GValue.gint_type, "orientation", 1)
+    return image
 
 
 def read_record(path: Path) -> dict[str, Any]:

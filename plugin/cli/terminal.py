@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 Interrupted = Callable[[], bool]
@@ -123,10 +125,10 @@ def interruptible() -> Iterator[Interrupted]:
     """
     asked = running = False
 
-    def ask(signum: int, frame: object) -> None:
+    def ask(signum: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked or not running:
-            raise KeyboardInterrupt
+            _pass_on(before, signum, frame)
         asked = True
 
     def interrupted() -> bool:
@@ -139,3 +141,57 @@ def interruptible() -> Iterator[Interrupted]:
         yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupts_noted() -> Iterator[Interrupted]:
+    """Let Ctrl-C raise KeyboardInterrupt, and yield a function that tells whether it did.
+
+    A library that calls back into Python swallows the exception.
+    """
+    noted = False
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        nonlocal noted
+        noted = True
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:  # the process was started to ignore Ctrl-C
+        yield lambda: False
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back until the block ends, for a library that would swallow it or abort; a second one passes."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+
+    def hold(signum: int, frame: FrameType | None) -> None:
+        held.append((signum, frame))
+        if len(held) > 1:
+            _pass_on(before, signum, frame)
+
+    before = signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            _pass_on(before, *held[0])
+
+
+def _pass_on(handler: object, signum: int, frame: FrameType | None) -> None:
+    """Do what an earlier handler of a signal does."""
+    if callable(handler):
+        handler(signum, frame)
+    elif handler is not signal.SIG_IGN:
+        raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from pathlib import Path
 from plugin.cli.options import add_style_card, style_cards
 from plugin.cli.outputs import check_apart, check_style_output
 from plugin.cli.reports import Report, say
+from plugin.cli.terminal import interrupts_held_back
 
 SUMMARY = "Make a style file from a fast-style network of another project (needs PyTorch)."
 
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> Report:
     check_apart([("output", options.output)], inputs)
     from plugin.engine.training.style_export import import_network
 
-    report = import_network(options.source, style_cards(options, [options.output.stem]), options.output)
+    with interrupts_held_back():  # PyTorch's exporter may abort when it is interrupted
+        report = import_network(options.source, style_cards(options, [options.output.stem]), options.output)
     say(
         options,
         f"{options.output}: {report['layout']}, differs from the original by at most {report['difference']:.1e}",

@@ -33,7 +33,15 @@ from plugin.cli.options import (
 )
 from plugin.cli.outputs import NamedPath, check_apart, check_picture_output, network_files
 from plugin.cli.reports import Report, painting_report, say
-from plugin.cli.terminal import Interrupted, ShowStage, ShowStep, interruptible, progress_bar, stage_bars
+from plugin.cli.terminal import (
+    Interrupted,
+    ShowStage,
+    ShowStep,
+    interruptible,
+    interrupts_held_back,
+    progress_bar,
+    stage_bars,
+)
 from plugin.engine.imaging.blend_settings import BlendSettings
 
 if TYPE_CHECKING:
@@ -133,7 +141,8 @@ def run(options: argparse.Namespace) -> Report:
         "feature_network": result.feature_network,
         **asdict(extras),
     }
-    write_picture(source, result.pixels, options.output, record)
+    with interrupts_held_back():  # Ctrl-C keeps what has been painted
+        write_picture(source, result.pixels, options.output, record)
     if result.finished and (checkpoint := _checkpoint(options)):
         checkpoint.unlink(missing_ok=True)
     files = recording.write()

@@ -1,6 +1,16 @@
 """The command line in a process of its own: what all commands share."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+
+from plugin.cli.commands import styles
+from plugin.cli.main import main
 
 APPLY = ("apply", "fine.jpg", "--style", "great-wave", "-o", "o.png")
 RENDER = ("render", "fine.jpg", "--style-image", "fine.jpg", "-o", "o.png")
@@ -74,3 +84,39 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, sample, slim_weights, ca
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("neural-style: ") and done.stderr.count("\n") == 1, done.stderr
     assert sorted(run.folder.iterdir()) == before
+
+
+def test_ctrl_c_that_a_library_swallows_still_ends_with_130(monkeypatch, capsys):
+    def run_styles(options):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        return {}
+
+    monkeypatch.setattr(styles, "run", run_styles)
+    assert main(["styles", "--json"]) == 130
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err == "neural-style: cancelled\n"
+
+
+@pytest.mark.parametrize("module", ["plugin.cli.main", "numpy", "plugin.engine.fast.style_library"])
+def test_ctrl_c_while_modules_load_shows_no_traceback(run, sample, module):
+    probe = (
+        "import os, runpy, signal, sys\n"
+        "class Presser:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Presser())\n"
+        "runpy.run_module('plugin.cli', run_name='__main__')\n"
+    )
+    command = ["apply", sample, "--style", "great-wave", "-o", "o.png"]
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *command],
+        cwd=run.folder,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (130, "neural-style: cancelled\n")
+    assert not list(run.folder.glob("o*"))

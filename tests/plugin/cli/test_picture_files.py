@@ -1,3 +1,7 @@
+import contextlib
+import os
+import signal
+
 import numpy as np
 import pytest
 import pyvips
@@ -168,3 +172,20 @@ def test_failed_write_leaves_the_old_file(tmp_path, full_disk):
         write_picture(source, source.picture.pixels, tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_ctrl_c_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
+    """The library's log callback swallows exceptions."""
+    Image.fromarray(RGB).save(tmp_path / "a.png")
+    source, write = read_picture(tmp_path / "a.png"), pyvips.Image.write_to_target
+
+    def interrupted_write(*arguments, **keywords):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(*arguments, **keywords)
+
+    monkeypatch.setattr(pyvips.Image, "write_to_target", interrupted_write)
+    (tmp_path / "b.png").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        write_picture(source, source.picture.pixels, tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
