@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
-from nst_core.base.files import written_whole
+from nst_core.base.files import link_target, written_whole
 
 NamedPath = tuple[str, Path | None]
 """What a file is, for people, and its path; None if the command has no such file."""
@@ -17,7 +17,11 @@ PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", 
 
 
 def check_folder(path: Path) -> None:
-    """Raise StyleError if the folder of ``path`` does not exist or is not writable, or if ``path`` is a folder."""
+    """Raise StyleError if the folder of ``path`` does not exist or is not writable, or if ``path`` is a folder.
+
+    If ``path`` is a symbolic link, its target is checked.
+    """
+    path = link_target(path)
     if not path.parent.is_dir():
         raise StyleError(f"There is no folder {path.parent}; create it or choose another output.")
     if path.is_dir():

@@ -48,6 +48,10 @@ def paint_folder(engine: Engine, config: Gimp.ProcedureConfig, clock: Stopwatch)
                 raise StyleError(_("another picture was saved as {name}.").format(name=target.name))
             if target.exists() and not config.get_property("overwrite"):
                 raise StyleError(_("{target} already exists; set overwrite to replace it.").format(target=target))
+            if target.exists() and any(target.samefile(photo) for photo in files):
+                raise StyleError(
+                    _("{target} is one of the photos; choose another folder for the paintings.").format(target=target)
+                )
             text = _("{title}, {file} ({number} of {count})")
             text = text.format(title=title, file=file.name, number=number, count=len(files))
             clock.lap("write")

@@ -100,3 +100,13 @@ def test_command_refuses_to_overwrite_its_own_files(folder, capsys, command):
         r"neural-style: The .* and the .* are the same file; give each a name of its own\.\n", capsys.readouterr().err
     )
     assert before == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_target_of_a_link_is_checked(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "fine.png").symlink_to("folder/new.png")
+    check_picture_output(tmp_path / "fine.png")
+    for name, target, reason in (("nowhere.png", "no/new.png", "no folder"), ("folder.png", "folder", "is a folder")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(StyleError, match=reason):
+            check_picture_output(tmp_path / name)
