@@ -13,7 +13,7 @@ from PIL import Image
 from export.measure import open_quietly
 from export.to_onnx import CHECKED_SIZES, OPSET, Reference, without_traces
 from nst_core.base.errors import StyleError
-from nst_core.base.onnx_model import inspect_model
+from nst_core.base.onnx_model import OPERATORS, inspect_model, list_names
 from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import PREFIX
 
@@ -91,11 +91,15 @@ def _opset(model: onnx.ModelProto) -> int:
             "ai.onnx can be converted; choose another one."
         )
     try:
-        reads_files = inspect_model(model.SerializeToString()).reads_files
+        contents = inspect_model(model.SerializeToString())
     except ValueError as error:
         raise StyleError(f"The ONNX network cannot be used ({error}); choose another one.") from error
-    if reads_files:
+    if contents.reads_files:
         raise StyleError("The ONNX network keeps its weights in a second file; save it with all in one.")
+    if others := contents.operators - OPERATORS:
+        raise StyleError(
+            f"The ONNX network has operators that no style may have ({list_names(others)}); choose another."
+        )
     return int(domains["ai.onnx"])
 
 

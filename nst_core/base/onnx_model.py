@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.protobuf import Field, MessageReader
@@ -27,6 +29,21 @@ PARTS = {
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
+# The operators that a style may have. Each takes a time that the sizes of its inputs tell, unlike control flow (If,
+# Loop, Scan), and none reads files, draws random numbers, or works on text or sequences.
+OPERATOR_NAMES = """
+    Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Celu CenterCropPad Clip Concat Constant
+    ConstantOfShape Conv ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum
+    Elu Equal Erf Exp Expand EyeLike Flatten Floor Gather GatherElements GatherND Gelu Gemm GlobalAveragePool
+    GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Identity
+    InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpNormalization LpPool MatMul Max
+    MaxPool Mean MeanVarianceNormalization Min Mish Mod Mul Neg NonZero Not OneHot Or PRelu Pad Pow QLinearConv
+    QuantizeLinear Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+    ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Shrink Sigmoid
+    Sign Sin Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile
+    TopK Transpose Trilu Unsqueeze Upsample Where Xor
+"""
+OPERATORS = frozenset(OPERATOR_NAMES.split())
 OPERATOR, DOMAIN = 4, 7  # of a node
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
 
@@ -57,7 +74,8 @@ def inspect_model(data: bytes) -> ModelContents:
 def read_model(path: Path) -> bytes:
     """Read the model that a style file is, for ``ort.InferenceSession``.
 
-    Raises StyleError if it cannot be read, is damaged or very large, or would have ONNX Runtime read other files.
+    Raises StyleError if it cannot be read, is damaged or very large, would have ONNX Runtime read other files, or has
+    operators that are not in OPERATORS.
     """
     try:
         with path.open("rb") as file:
@@ -73,7 +91,18 @@ def read_model(path: Path) -> bytes:
         raise StyleError(
             _("{path} wants to read other files, and a style has all in one; choose another style.").format(path=path)
         )
+    if others := contents.operators - OPERATORS:
+        raise StyleError(
+            _("{path} has operators that no style needs ({operators}); choose another style.").format(
+                path=path, operators=list_names(others)
+            )
+        )
     return data
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return a few names of unknown origin for showing them in a sentence."""
+    return one_line(", ".join(sorted(names)), 80)
 
 
 def _read_all(file: BinaryIO) -> bytes:

@@ -114,7 +114,7 @@ def run_network(
     """Run a network on RGB [H, W, 3]. Return [H, W, 3].
 
     ``weights`` are the shares of the file's styles, [1, styles]; a network of one style ignores them. Raises StyleError
-    if the runtime fails, and progress.StoppedError if ``stopper`` stops it.
+    if the runtime fails or the output is not a picture of this size, and progress.StoppedError if ``stopper`` stops it.
     """
     inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}
     if weights.size > 1:
@@ -128,8 +128,19 @@ def run_network(
         raise StyleError(
             _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.").format(error=error)
         ) from error
+    _check_output(styled, inputs["image"])
     painted: np.ndarray = styled[0].transpose(1, 2, 0)
     return painted
+
+
+def _check_output(styled: object, image: np.ndarray) -> None:
+    """Raise StyleError unless a network answered ``image`` with a picture of the same shape and type."""
+    if not isinstance(styled, np.ndarray) or (styled.shape, styled.dtype) != (image.shape, image.dtype):
+        raise StyleError(_("The style does not answer a picture with a picture of its size; choose another style."))
+    if not np.isfinite([styled.min(), styled.max()]).all():  # both are NaN if any value is
+        raise StyleError(
+            _("The style paints values that are no numbers, so its file is damaged; choose another style.")
+        )
 
 
 def _run_padded(

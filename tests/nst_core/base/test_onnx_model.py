@@ -3,7 +3,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from nst_core.base.errors import StyleError
-from nst_core.base.onnx_model import inspect_model, read_model
+from nst_core.base.onnx_model import OPERATORS, inspect_model, read_model
 from plugin.engine.machine import paths
 from tests.style_files import negative_style
 
@@ -115,6 +115,23 @@ def test_operators_of_other_domains_are_named_with_them():
     model.graph.node.append(helper.make_node("FusedConv", [], ["x"], domain="com.microsoft"))
     model.graph.node.append(helper.make_node("Relu", [], ["y"], domain="ai.onnx"))
     assert inspect_model(model.SerializeToString()).operators == {"Sub", "Relu", "com.microsoft.FusedConv"}
+
+
+@pytest.mark.parametrize(
+    ("operator", "domain"),
+    [("Loop", ""), ("If", ""), ("Scan", ""), ("RandomNormal", ""), ("Relu", "own"), ("a\x1b", "")],
+)
+def test_other_operators_than_those_of_styles_are_refused(tmp_path, operator, domain):
+    model = negative_style()
+    model.graph.node.append(helper.make_node(operator, [], ["x"], domain=domain))
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(StyleError, match="operators that no style needs") as raised:
+        read_model(tmp_path / "x.onnx")
+    assert str(raised.value).isprintable()
+
+
+def test_operators_of_styles_are_onnx_operators():
+    assert {schema.name for schema in onnx.defs.get_all_schemas_with_history()} >= OPERATORS
 
 
 def test_damaged_large_and_missing_models_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 
 from nst_core.base.errors import StyleError
@@ -18,6 +19,7 @@ from plugin.engine.imaging.picture import Picture
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import memory, provider
 from plugin.engine.progress import StoppedError, Stopper
+from tests.style_files import negative_style
 
 
 @pytest.fixture(scope="module")
@@ -346,3 +348,45 @@ def test_mixture_weighs_each_style_by_its_share(dimmers, noise, shares, factor):
     mixture = {style: share for style, share in zip(dimmers, shares, strict=True) if share}
     result = paint_fast(Picture(noise), mixture)
     np.testing.assert_allclose(result.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)
+
+
+def style_that_computes(path, nodes, initializers=(), image=TensorProto.FLOAT, styled=TensorProto.FLOAT):
+    """Write a style file whose graph is wrong."""
+    model = negative_style()
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(initializers)
+    model.graph.input[0].type.tensor_type.elem_type = image
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("styled", styled, None))
+    path.write_bytes(model.SerializeToString())
+    return read_styles(path)[0]
+
+
+WRONG_STYLES = {
+    "NaN": ([helper.make_node("Log", ["minus"], ["nan"]), helper.make_node("Add", ["image", "nan"], ["styled"])], {}),
+    "infinity": ([helper.make_node("Div", ["image", "zero"], ["styled"])], {}),
+    "five channels": ([helper.make_node("Concat", ["image", "image"], ["styled"], axis=1)], {}),
+    "half the size": ([helper.make_node("MaxPool", ["image"], ["styled"], kernel_shape=[2, 2], strides=[2, 2])], {}),
+    "a number": ([helper.make_node("ReduceMean", ["image"], ["styled"], keepdims=0)], {}),
+    "bytes": (
+        [helper.make_node("Cast", ["image"], ["styled"], to=TensorProto.UINT8)],
+        {"styled": TensorProto.UINT8},
+    ),
+    "bytes wanted": (
+        [helper.make_node("Cast", ["image"], ["styled"], to=TensorProto.FLOAT)],
+        {"image": TensorProto.UINT8},
+    ),
+    "a loop": ([helper.make_node("Loop", ["", ""], ["styled"], body=helper.make_graph([], "body", [], []))], {}),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_STYLES)
+def test_wrong_style_is_one_sentence(tmp_path, case):
+    nodes, types = WRONG_STYLES[case]
+    constants = [
+        helper.make_tensor(name, TensorProto.FLOAT, [], [value]) for name, value in (("minus", -1), ("zero", 0))
+    ]
+    wrong = style_that_computes(tmp_path / "x.onnx", nodes, constants, **types)
+    with pytest.raises(StyleError) as raised:
+        paint_fast(picture(20, 24), {wrong: 1.0}, FastSettings(device="cpu"))
+    assert str(raised.value).count(". ") <= 1
