@@ -37,6 +37,7 @@ class PictureFile:
         profile: the ICC profile that the pixels were converted from, and are converted back to, or None.
         metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
         resolution: pixels per millimetre, across and down.
+        notes: sentences that tell the user what a result cannot keep.
     """
 
     picture: Picture
@@ -45,6 +46,7 @@ class PictureFile:
     profile: bytes | None
     metadata: dict[str, bytes]
     resolution: tuple[float, float]
+    notes: tuple[str, ...] = ()
 
 
 def read_picture(path: Path) -> PictureFile:
@@ -73,8 +75,11 @@ def _read(path: Path) -> PictureFile:
     bits = 8 if image.format == "uchar" else 16
     has_alpha = image.hasalpha()
     profile = _rgb_profile(image)
+    notes: tuple[str, ...] = ()
+    if profile is not None and not _can_be_written(profile):
+        profile, notes = None, (f"Nothing can be converted to the colour profile of {path}; the result is in sRGB.",)
     pixels = _srgb_pixels(image)
-    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres))
+    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres), notes)
 
 
 def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:
@@ -127,6 +132,18 @@ def _rgb_profile(image: pyvips.Image) -> bytes | None:
         return None
     profile = bytes(image.get("icc-profile-data"))
     return profile if profile[16:20] == b"RGB " else None  # the header's colour space field
+
+
+def _can_be_written(profile: bytes) -> bool:
+    """Return whether pixels can be converted to a profile.
+
+    Those of scanners and some phones only convert from the device, and a damaged one does nothing.
+    """
+    try:
+        _converted_to(_integers(np.zeros((1, 1, 3), np.float32), 8), profile, 8)
+    except pyvips.Error:
+        return False
+    return True
 
 
 def _srgb_pixels(image: pyvips.Image) -> np.ndarray:

@@ -44,6 +44,8 @@ def run(options: argparse.Namespace) -> Report:
     inputs = [("photo", options.photo), *(("style file", style.path) for style in styles)]
     check_apart([("output", options.output)], inputs)
     source = read_picture(options.photo)
+    for note in source.notes:
+        say(options, note)
     settings = FastSettings(
         stroke_size=options.stroke_size,
         full_resolution=options.full_resolution,
@@ -59,4 +61,5 @@ def run(options: argparse.Namespace) -> Report:
         "style": ",".join(f"{style.name}:{share:g}" if share < 1 else style.name for style, share in styles.items()),
         "provider": provider.name,
         "provider_reason": provider.reason,
+        "notes": list(source.notes),
     }

@@ -134,6 +134,8 @@ def run(options: argparse.Namespace) -> Report:
     _check_apart(options, recipe, extras)
     recording = Recording(options.losses, options.animation, options.animation_every)
     source = read_picture(options.photo)
+    for note in source.notes:
+        say(options, note)
     result, checkpoint_pictures = _paint(options, recipe, extras, source, recording)
     record = {
         "recipe": as_data(result.recipe),
@@ -152,7 +154,7 @@ def run(options: argparse.Namespace) -> Report:
         "provider": result.device,
         "feature_network": result.feature_network,
         "recipe": as_data(result.recipe),
-        "notes": result.notes,
+        "notes": [*source.notes, *result.notes],
         "iterations": result.iterations,
         "losses": result.losses[-1] if result.losses else {},
         "metrics": {name: round(value, 4) for name, value in result.metrics.items()},

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import struct
 
 import numpy as np
 import pytest
@@ -189,3 +190,33 @@ def test_ctrl_c_while_saving_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_picture(source, source.picture.pixels, tmp_path / "b.png")
     assert (tmp_path / "b.png").read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
+
+
+def input_only_profile():
+    """Return an ICC profile with a table from RGB to Lab and none back, as scanners have (ICC.1:2001-04)."""
+    corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(8, 3)
+    lightness = corners @ [0.3, 0.6, 0.1] * 255
+    grid = np.stack([lightness, np.full(8, 128), np.full(8, 128)], -1).round().astype(np.uint8)
+    ramps = np.tile(np.arange(256, dtype=np.uint8), 3).tobytes()
+    matrix = b"".join(struct.pack(">i", 65536 * (i % 4 == 0)) for i in range(9))
+    table = b"mft1" + bytes([0, 0, 0, 0, 3, 3, 2, 0]) + matrix + ramps + grid.tobytes() + ramps
+    white = struct.pack(">iii", 63190, 65536, 54061)  # D50
+    size = 128 + 4 + 12 + len(table)
+    header = struct.pack(">I4xI4s4s4s12x4s", size, 0x02400000, b"scnr", b"RGB ", b"Lab ", b"acsp").ljust(68, b"\0")
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(table))
+    return (header + white).ljust(128, b"\0") + tags + table
+
+
+@pytest.mark.parametrize("kind", ["input only", "cut off"])
+def test_profile_that_cannot_be_written_gives_srgb_and_a_note(tmp_path, kind):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    odd = input_only_profile() if kind == "input only" else profile[:200]
+    Image.fromarray(RGB).save(tmp_path / "a.tif", icc_profile=odd)
+    source = copy_picture(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert len(source.notes) == 1 and "a.tif" in source.notes[0] and "sRGB" in source.notes[0]
+    seen = source.picture.pixels[..., :3] * 255
+    assert np.ptp(seen, axis=2).max() < 3 if kind == "input only" else np.array_equal(seen.round(), RGB)
+    with Image.open(tmp_path / "b.tif") as written:
+        assert "icc_profile" not in written.info and np.array_equal(np.array(written), seen.round())
+    Image.fromarray(RGB).save(tmp_path / "fine.tif", icc_profile=profile)
+    assert read_picture(tmp_path / "fine.tif").notes == ()
