@@ -92,7 +92,7 @@ def install(extras: set[str]) -> list[Gimp]:
     gimps = find_gimps()
     python, version, origin = choose_python(gimps)
     state = read_state()
-    wanted = extras | set(state["extras"])
+    all_extras = extras | set(state["extras"])
     paths.data_folder().mkdir(parents=True, exist_ok=True)
     log_file().unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ def install(extras: set[str]) -> list[Gimp]:
     register_everywhere(gimps, state)
     link_command()
     for extra in ("torch", "test"):
-        if extra in wanted:
+        if extra in all_extras:
             install_extra(extra, project["project"]["optional-dependencies"][extra], state)
     return gimps
 

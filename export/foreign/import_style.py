@@ -153,9 +153,9 @@ def _build(path: Path, build: Callable[[], Network]) -> Network:
         if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
             raise ValueError("it has values that are infinite or NaN")
         with torch.no_grad():
-            answer = network(torch.full(shape, 127.5))
-        if answer.shape != shape:
-            raise ValueError(f"given {list(shape)}, it returns {list(answer.shape)}")
+            output = network(torch.full(shape, 127.5))
+        if output.shape != shape:
+            raise ValueError(f"given {list(shape)}, it returns {list(output.shape)}")
     except (KeyError, ValueError, RuntimeError) as error:
         message = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
         reason = message.splitlines()[-1].strip().rstrip(".")

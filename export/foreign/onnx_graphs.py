@@ -187,14 +187,14 @@ def _multiple(run: Runner, own_size: Size) -> int:
 
     Raises StyleError if there is none up to the last of MULTIPLES.
     """
-    trouble = ""
+    problem = ""
     for multiple in MULTIPLES:
         # Odd multiples, which are not multiples of the next number.
         sizes = [tuple(multiple * (-(-extent // multiple) | 1) for extent in size) for size in TRIED_SIZES]
         try:
             answers = [run(np.full((1, 3, *size), 127.5, np.float32)).shape for size in sizes]
         except Exception as error:  # the runtime's own exception classes share no other base
-            trouble = _reason(error)
+            problem = _reason(error)
             continue
         excess = [
             output - extent
@@ -203,10 +203,10 @@ def _multiple(run: Runner, own_size: Size) -> int:
         ]
         if all(answer[:2] == (1, 3) for answer in answers) and min(excess) >= 0 and max(excess) < MULTIPLES[-1]:
             return multiple
-        trouble = f"given {list(sizes[0])}, it returns {list(answers[0])}"
+        problem = f"given {list(sizes[0])}, it returns {list(answers[0])}"
     raise StyleError(
         f"The ONNX network, made for {own_size[1]}x{own_size[0]} pixels, does not paint pictures of every size "
-        f"({trouble}); export it again with dynamic height and width."
+        f"({problem}); export it again with dynamic height and width."
     )
 
 

@@ -88,10 +88,10 @@ def copy_weights(student: VGGNetwork, start: FeatureNetwork, scales: dict[str, T
                 if name.startswith("heads"):
                     scale = scales[str(Layer.parse(name.removeprefix("heads.")).conv)].flatten()
                     weight, bias = weight / scale.view(-1, 1, 1, 1), bias / scale
-                out, into = weight.shape[:2]
-                module.weight[:out] = 0
-                module.weight[:out, :into] = weight
-                cast(Tensor, module.bias)[:out] = bias
+                outputs, inputs = weight.shape[:2]
+                module.weight[:outputs] = 0
+                module.weight[:outputs, :inputs] = weight
+                cast(Tensor, module.bias)[:outputs] = bias
     except (AttributeError, RuntimeError) as error:
         raise StyleError(
             f"The feature network {start.name} is of another shape; start from one with the same layers and teacher, "

@@ -61,8 +61,8 @@ class StudentRenders:
         except StyleError:  # a crop of one colour
             return photos
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.mixed_precision):
-            which = torch.arange(count, device=self.device)
-            loss = objective(view.of(self.image), objective.content_targets(view.of(photos)), which)["total"]
+            style_indices = torch.arange(count, device=self.device)
+            loss = objective(view.of(self.image), objective.content_targets(view.of(photos)), style_indices)["total"]
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -11,6 +11,6 @@ def style_schedule(step: int, batch: int, styles: int, seed: int) -> np.ndarray:
     All styles come equally often, in an order that changes from round to round. ``step`` and ``seed`` alone decide it,
     so a resumed training gets what an uninterrupted one would.
     """
-    rounds, places = np.divmod(np.arange(step * batch, (step + 1) * batch), styles)
+    rounds, positions = np.divmod(np.arange(step * batch, (step + 1) * batch), styles)
     orders = {n: np.random.default_rng([seed, int(n), 2]).permutation(styles) for n in np.unique(rounds)}
-    return np.array([orders[n][place] for n, place in zip(rounds, places, strict=True)])
+    return np.array([orders[n][position] for n, position in zip(rounds, positions, strict=True)])

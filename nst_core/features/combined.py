@@ -65,7 +65,7 @@ class CombinedNetwork(FeatureNetwork):
 
     def _shares(self, layers: Iterable[str]) -> list[tuple[FeatureNetwork, list[str]]]:
         """Return the networks that are needed, each with its layers. Raises StyleError for a layer that none has."""
-        self.check(wanted := list(layers))
+        self.check(requested := list(layers))
         source = {layer: network for network in reversed(self.parts) for layer in network.layers}
-        shares = [(n, [layer for layer in wanted if source[layer] is n]) for n in self.parts]
+        shares = [(n, [layer for layer in requested if source[layer] is n]) for n in self.parts]
         return [(network, share) for network, share in shares if share]

@@ -33,15 +33,15 @@ def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNe
     means = _mean_activations(network, pictures)
     result = copy.deepcopy(network)
     result.name = f"{network.name}-normalised"
-    into: Tensor | None = None
+    previous_mean: Tensor | None = None
     with torch.no_grad():
         for layer, module in (result.heads or result.convolutions).items():
             convolution, mean = cast(nn.Conv2d, module), means[layer]
-            if into is not None:
-                convolution.weight *= into.view(1, -1, 1, 1)
+            if previous_mean is not None:
+                convolution.weight *= previous_mean.view(1, -1, 1, 1)
             convolution.weight /= mean.view(-1, 1, 1, 1)
             cast(Tensor, convolution.bias).div_(mean)
-            into = None if result.heads else mean  # heads do not feed one another
+            previous_mean = None if result.heads else mean  # heads do not feed one another
     return result
 
 

@@ -85,8 +85,8 @@ class VGGNetwork(FeatureNetwork):
             pixels = 0.25 ** (conv.block - 1)
             copies = 3 if convolution.padding_mode == "reflect" else 2
             head = self._head(requested[conv]).out_channels if self.heads and conv in requested else 0
-            answer = (head or convolution.out_channels) if conv in requested else 0
-            kept += (convolution.out_channels * copies + head * 2 + answer) * pixels
+            output_channels = (head or convolution.out_channels) if conv in requested else 0
+            kept += (convolution.out_channels * copies + head * 2 + output_channels) * pixels
             largest = max(largest, convolution.out_channels * pixels, head * pixels)
         return round(4 * (kept + 4 * largest))
 
@@ -119,8 +119,8 @@ class VGGNetwork(FeatureNetwork):
                 if self._is_own_relu(layer):
                     features[layer] = x
                 elif layer not in features:
-                    answer = self._convolve(x, self._head(layer))
-                    features[layer] = answer if layer in self.heads else relu(layer, answer)
+                    output = self._convolve(x, self._head(layer))
+                    features[layer] = output if layer in self.heads else relu(layer, output)
             if conv == deepest:
                 return features
             if ends_block:

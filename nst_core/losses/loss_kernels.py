@@ -164,8 +164,8 @@ def _mean_of_products(features: Tensor, centre: Tensor | None, relu: bool = Fals
                 for block, columns in zip(blocks, pixels.mT.split(rows, -2), strict=True):
                     _add_product(block, columns, pixels[..., : block.shape[-1]])
     for last in range(rows, c, rows):
-        these = slice(last, last + rows)
-        gram[:, :last, these] = gram[:, these, :last].mT
+        block_rows = slice(last, last + rows)
+        gram[:, :last, block_rows] = gram[:, block_rows, :last].mT
     return gram.div_(height * width)
 
 

@@ -78,7 +78,7 @@ class Photos:
                     usable = min(image.size) >= smallest
             except MemoryError:
                 raise
-            except Exception:  # decoders raise a dozen kinds on a damaged file
+            except Exception:  # decoders raise many kinds of error for a damaged file
                 usable = False
             if usable:
                 self.names.append(name)
@@ -118,9 +118,9 @@ class Photos:
 
         Each damaged one is named in ``skipped`` and in the log. Raises StyleError if all are damaged.
         """
-        good = 0
+        yielded = 0
         for index in range(len(self)):
-            if good == count:
+            if yielded == count:
                 return
             try:
                 photo = self.whole(index)
@@ -128,9 +128,9 @@ class Photos:
                 self._skip(index)
                 logging.getLogger(__name__).warning("%s It was skipped.", error)
                 continue
-            good += 1
+            yielded += 1
             yield photo
-        if not good:
+        if not yielded:
             raise StyleError(f"Every photo in {self.source} is damaged; give another folder or tar.")
 
     def batch(
@@ -161,11 +161,11 @@ class Photos:
                 return _upright(_rgb(image), _orientation(image))
         except MemoryError:
             raise
-        except Exception as error:  # decoders raise a dozen kinds on a damaged file
+        except Exception as error:  # decoders raise many kinds of error for a damaged file
             reason = (str(error) or type(error).__name__).splitlines()[0]
             name = self.names[index]
             raise StyleError(
-                f"The photo {name} in {self.source} is damaged ({reason}); remove it and go on."
+                f"The photo {name} in {self.source} is damaged ({reason}); remove it and continue."
             ) from error
 
     def _skip(self, index: int) -> None:
@@ -183,8 +183,8 @@ class Photos:
 
     def _order(self, seed: int, sample: int) -> list[int]:
         """Return all photos in the order of the pass, beginning with the sample's and wrapping around."""
-        epoch, place = divmod(sample, len(self))
-        order: list[int] = np.roll(_pass(seed, epoch, len(self)), -place).tolist()
+        epoch, position = divmod(sample, len(self))
+        order: list[int] = np.roll(_pass(seed, epoch, len(self)), -position).tolist()
         return order
 
 

@@ -20,19 +20,19 @@ LOSS_POINTS = 50
 def losses(inputs: StudyInputs, settings: IterativeSettings) -> Findings:
     """Show one render step by step: its pictures, and all its losses with those of each style layer."""
     steps = settings.iterations
-    moments = sorted({n for n in (5, 10, steps // 4, steps // 2, steps) if 0 < n <= steps})
-    points = sorted({round(n) for n in np.linspace(1, steps, min(steps, LOSS_POINTS))} | set(moments))
+    sheet_iterations = sorted({n for n in (5, 10, steps // 4, steps // 2, steps) if 0 < n <= steps})
+    points = sorted({round(n) for n in np.linspace(1, steps, min(steps, LOSS_POINTS))} | set(sheet_iterations))
     renders = StudyRenders(inputs, steps)
     photo, style = inputs.pair(settings)
     judge = inputs.judge(settings)
     measure = _losses_by_layer(inputs, settings, photo, style)
     run = renders.render("render", settings, keep=points)
     kept = {0: photo, **run.kept}
-    table: list[dict[str, float]] = [{"iteration": moment, **measure(image)} for moment, image in kept.items()]
-    shown = [0, *moments]
-    at = {row["iteration"]: row for row in table}
-    cells = [cell(kept[n], f"total {at[n]['total']:.3f}\ncontent {at[n]['content']:.3f}") for n in shown]
-    rows: list[Row] = [{**at[n], **judge(kept[n])} for n in shown]
+    table: list[dict[str, float]] = [{"iteration": iteration, **measure(image)} for iteration, image in kept.items()]
+    shown = [0, *sheet_iterations]
+    row_of = {row["iteration"]: row for row in table}
+    cells = [cell(kept[n], f"total {row_of[n]['total']:.3f}\ncontent {row_of[n]['content']:.3f}") for n in shown]
+    rows: list[Row] = [{**row_of[n], **judge(kept[n])} for n in shown]
     title = f"A render step by step, {describe(inputs, settings)}"
     return Findings(Sheet(title, [f"iteration {n}" for n in shown], [("", cells)]), rows, table)
 
@@ -41,9 +41,9 @@ def _losses_by_layer(
     inputs: StudyInputs, settings: IterativeSettings, photo: Tensor, style: Tensor
 ) -> Callable[[Tensor], dict[str, float]]:
     """Return a function from a picture to its weighted losses, and those of each style layer by ``style LAYER``."""
-    whole = Objective(inputs.network, settings.objective, [style])
-    targets = whole.content_targets(photo)
-    # Each style layer with its weight in the whole.
+    objective = Objective(inputs.network, settings.objective, [style])
+    targets = objective.content_targets(photo)
+    # Each style layer with its weight in that objective.
     single = {}
     for layer, weight in settings.objective.weights_by_layer.items():
         only = replace(
@@ -58,7 +58,7 @@ def _losses_by_layer(
 
     @torch.no_grad()
     def measure(image: Tensor) -> dict[str, float]:
-        total = {name: value.item() for name, value in whole(image, targets).items()}
+        total = {name: value.item() for name, value in objective(image, targets).items()}
         return total | {name: one(image, own)["style"].item() for name, (one, own) in single.items()}
 
     return measure

@@ -30,31 +30,33 @@ def optimizers(inputs: StudyInputs, settings: IterativeSettings) -> Findings:
     renders = StudyRenders(inputs, 2 * len(RATES) * trial + 3 * steps)
     loss, judge = _total_loss(inputs, settings), inputs.judge(settings)
 
-    def at_its_best_rate(name: str, one: IterativeSettings) -> IterativeSettings:
+    def at_its_best_rate(name: str, base: IterativeSettings) -> IterativeSettings:
         def loss_at(rate: float) -> float:
-            tried = replace(one, learning_rate=rate, iterations=trial)
+            tried = replace(base, learning_rate=rate, iterations=trial)
             return loss(renders.render(f"{name}, rate {rate:g}", tried).image)
 
-        return replace(one, learning_rate=min(RATES, key=loss_at))
+        return replace(base, learning_rate=min(RATES, key=loss_at))
 
     chosen = {
         "gradient descent": at_its_best_rate("gradient descent", descent),
         "Adam, step decay": at_its_best_rate("Adam", adam),
         "L-BFGS": replace(still, optimizer="lbfgs"),
     }
-    moments = sorted({max(1, steps // 20), max(1, steps // 5), max(1, steps // 2), steps})
+    kept_iterations = sorted({max(1, steps // 20), max(1, steps // 5), max(1, steps // 2), steps})
     rows, sheet_rows, losses = list[Row](), [], []
-    for name, one in chosen.items():
-        run = renders.render(name, one, keep=moments)
+    for name, chosen_settings in chosen.items():
+        run = renders.render(name, chosen_settings, keep=kept_iterations)
         losses.append((name, run.losses))
         cells = []
-        for moment, image in run.kept.items():
+        for iteration, image in run.kept.items():
             total = loss(image)
             cells.append(cell(image, f"loss {total:.3f}"))
-            rows.append({"optimizer": name, "iterations": moment, "loss": total, **judge(image)})
-        sheet_rows.append((name if one.optimizer == "lbfgs" else f"{name}\nrate {one.learning_rate:g}", cells))
+            rows.append({"optimizer": name, "iterations": iteration, "loss": total, **judge(image)})
+        sheet_rows.append(
+            (name if chosen_settings.optimizer == "lbfgs" else f"{name}\nrate {chosen_settings.learning_rate:g}", cells)
+        )
     title = f"Optimisers at equal iterations from the photo, with {inputs.network.name} at {settings.size} px"
-    columns = [f"{moment} iteration{'s' * (moment > 1)}" for moment in moments]
+    columns = [f"{iteration} iteration{'s' * (iteration > 1)}" for iteration in kept_iterations]
     return Findings(Sheet(title, columns, sheet_rows), rows, side_by_side(losses))
 
 

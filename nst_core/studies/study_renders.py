@@ -102,11 +102,11 @@ class StudyRenders:
         """Render with the photo and network of the inputs, unless others are given; ``keep`` names iterations."""
         losses: list[dict[str, float]] = []
         kept: dict[int, Tensor] = {}
-        wanted = set(keep)
+        kept_iterations = set(keep)
 
         def progress(step: IterativeProgress) -> bool:
             losses.append({"iteration": step.iteration - 1, **step.losses})
-            if step.iteration in wanted:
+            if step.iteration in kept_iterations:
                 kept[step.iteration] = step.image.clone()
             self._done += 1
             self.inputs.progress(StudyProgress(label, self._done, self.total, step.losses))

@@ -70,8 +70,8 @@ def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
         from plugin.engine.machine.provider import cuda_problem
     except ImportError as error:
         return [], f"not used: ONNX Runtime does not load ({error}); run install.py again"
-    trouble = cuda_problem(styles[0].path) if styles else "there is no style to try it with"
-    return ort.get_available_providers(), f"not used: {trouble}" if trouble else "used"
+    problem = cuda_problem(styles[0].path) if styles else "there is no style to try it with"
+    return ort.get_available_providers(), f"not used: {problem}" if problem else "used"
 
 
 def _version(package: str) -> str | None:

@@ -265,7 +265,7 @@ def _paint(
     from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
 
     style = read_picture(options.style_image)
-    how = IterativeOptions(
+    render_options = IterativeOptions(
         device=options.device,
         initial=read_picture(Path(extras.initial)).picture if extras.initial else None,
         reference_photos=Path(extras.reference_photos) if extras.reference_photos else None,
@@ -280,7 +280,7 @@ def _paint(
         progress_bar(recipe.settings.iterations) as show_step,
     ):
         observer = _Observer(options, source, recording, interrupted, show_stage, show_step)
-        result = paint_iteratively(source.picture, style.picture, recipe, observer.observe, blend, how)
+        result = paint_iteratively(source.picture, style.picture, recipe, observer.observe, blend, render_options)
     return result, observer.checkpoint_pictures
 
 

@@ -114,19 +114,19 @@ class Preview:
 
     def _finish(self, request: PreviewRequest, future: Future[PreviewPainting]) -> bool:
         self._running = None
-        wanted = request == self._latest
+        is_latest = request == self._latest
         try:
             painting = future.result()
             if not painting.sketch:
                 self._keep(painting)
-            if wanted:
+            if is_latest:
                 self._show(painting)
             elif painting.sketch:
                 self._forget(painting)
         except StoppedError:
             pass
         except Exception as error:  # it comes from a thread, so nobody else would report it
-            if wanted:
+            if is_latest:
                 self._show(None)
                 self.error = _describe(error)
         if self._latest and self._latest not in self._kept and not self.error:
