@@ -29,12 +29,12 @@ FORMAT_VERSION = 2
 METADATA_FIELD = 14
 KEY_FIELD, VALUE_FIELD = 1, 2
 
-# What is read of a file to list it. The bundled styles have 17 fields and 12 kB of metadata each. A file at these
-# limits takes about 0.05 s; time itself is no limit, because a busy machine would then hide good styles.
+# How much of a file is read to list it. The bundled styles have 17 fields and 12 kB of metadata each. A file at these
+# limits takes about 0.05 s; there is no limit of time, because a busy machine would then hide good styles.
 MOST_FIELDS = 4096
 MOST_METADATA = 4 << 20  # bytes
 MOST_STYLES = 256  # in one file
-MOST_JSON_SIGNS = 1 << 14  # of those that begin or separate the values of the styles' JSON
+MOST_JSON_DELIMITERS = 1 << 14  # of the styles' JSON, counted where values begin or are separated
 LONGEST_THUMBNAIL_SIDE = 1024  # pixels; those that export makes have 160
 LARGEST_THUMBNAIL = 1 << 20  # bytes
 LONGEST_SLUG = 64  # characters
@@ -76,7 +76,7 @@ def _is_slug(name: str) -> bool:
 def _slug_from(title: str) -> str:
     """Return a slug made from a title in any script; empty if the title is.
 
-    A title in another script than the Latin one, of which a slug would keep less than half, gives a short hash.
+    A title in a script other than Latin, of which a slug would keep less than half, gives a short hash.
     """
     letters = unicodedata.normalize("NFKD", title[: LONGEST_TEXTS["title"]]).lower()
     slug = re.sub(r"[^a-z0-9]+", "-", "".join(letter for letter in letters if not unicodedata.combining(letter)))
@@ -231,7 +231,7 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
         raise ValueError("a size below 1")
     if max(multiple_of, minimum_size, bytes_per_pixel) > LARGEST_NUMBER:
         raise ValueError("a size that is too large")
-    if sum(map(entries["styles"].count, "[{,")) > MOST_JSON_SIGNS:
+    if sum(map(entries["styles"].count, "[{,")) > MOST_JSON_DELIMITERS:
         raise ValueError("too many values")
     cards = json.loads(entries["styles"])
     if not cards:
@@ -261,7 +261,7 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
 
 
 def _name_and_texts(card: Mapping[str, object]) -> tuple[str, dict[str, str]]:
-    """Return a style's name, usable in any case, and what is shown of it. Raises as ``_styles`` does."""
+    """Return a style's name, which is always usable, and its texts to show. Raises as ``_styles`` does."""
     texts = {key: one_line(_text(card[key]), longest) for key, longest in LONGEST_TEXTS.items()}
     name = _text(card["name"])
     if not _is_slug(name):

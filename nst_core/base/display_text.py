@@ -10,10 +10,10 @@ LEFT_OUT = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories
 
 
 def one_line(text: str, longest: int) -> str:
-    """Return ``text`` on one line of at most ``longest`` characters, without what a terminal or a label would obey.
+    """Return ``text`` on one line of at most ``longest`` characters, without what a terminal or a label would act on.
 
-    Left out are control characters, among them those of escape sequences; format characters, among them those that
-    turn the direction of writing; and halves of surrogate pairs. Line ends and tabs become spaces.
+    Control characters (such as those of escape sequences), format characters (such as those that change the direction
+    of writing) and halves of surrogate pairs are left out. Line ends and tabs become spaces.
     """
     spaced = " ".join(text[: 8 * longest].split())
     shown = "".join(

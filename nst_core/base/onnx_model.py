@@ -29,8 +29,8 @@ PARTS = {
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
-# The operators that a style may have. Each takes a time that the sizes of its inputs tell, unlike control flow (If,
-# Loop, Scan), and none reads files, draws random numbers, or works on text or sequences.
+# The operators that a style may have. The time that each takes follows from the sizes of its inputs, unlike control
+# flow (If, Loop, Scan), and none reads files, draws random numbers, or works on text or sequences.
 OPERATOR_NAMES = """
     Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Celu CenterCropPad Clip Concat Constant
     ConstantOfShape Conv ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Einsum
@@ -89,7 +89,7 @@ def read_model(path: Path) -> bytes:
         ) from error
     if contents.reads_files:
         raise StyleError(
-            _("{path} wants to read other files, and a style has all in one; choose another style.").format(path=path)
+            _("{path} refers to other files, but a style is a single file; choose another style.").format(path=path)
         )
     if others := contents.operators - OPERATORS:
         raise StyleError(

@@ -31,7 +31,7 @@ class MessageReader:
     budget: int
 
     def fields(self, start: int, end: int) -> Iterator[Field]:
-        """Yield the fields of the message between two places, skipping their contents.
+        """Yield the fields of the message between two offsets, skipping their contents.
 
         Raises ValueError if the message is damaged or the budget is spent.
         """
@@ -70,7 +70,7 @@ class MessageReader:
 
 
 def _read_number(data: bytes, at: int) -> tuple[int, int]:
-    """Return the varint at a place and the place after it."""
+    """Return the varint at an offset, and the offset after it."""
     value = 0
     for index, byte in enumerate(data[at : at + LONGEST_NUMBER]):
         value |= (byte & 0x7F) << (7 * index)

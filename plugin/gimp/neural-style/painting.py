@@ -73,7 +73,7 @@ class LayerPainter:
 
 
 def find_sources(drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:
-    """Return the layers to paint, each once: instead of a painting, the layer that it was painted from, if it is there.
+    """Return the layers to paint, each once: the source of a painting, if it still exists, in place of the painting.
 
     A mask stands for its layer.
     """
@@ -82,7 +82,7 @@ def find_sources(drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:
 
 
 def find_subjects(drawables: Sequence[Gimp.Drawable]) -> list[list[Gimp.Layer]]:
-    """Return the layers to paint by default and, if they are others, the drawables' own layers."""
+    """Return the layers to paint by default and, if those differ, the drawables' own layers."""
     sources, layers = find_sources(drawables), pixels.unique_layers(drawables)
     ids = [[layer.get_id() for layer in subject] for subject in (sources, layers)]
     return [sources, layers] if ids[0] != ids[1] else [layers]

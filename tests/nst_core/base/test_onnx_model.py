@@ -92,7 +92,7 @@ def test_external_data_is_refused_wherever_it_is(tmp_path, change):
     change(model)
     (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
     assert inspect_model(model.SerializeToString()).reads_files
-    with pytest.raises(StyleError, match="wants to read other files"):
+    with pytest.raises(StyleError, match="refers to other files"):
         read_model(tmp_path / "x.onnx")
 
 

@@ -41,10 +41,10 @@ def ask(
 ) -> Sequence[Gimp.Layer] | None:
     """Let the user change ``config``, with a preview of the first layer. Return the layers to paint.
 
-    Returns None if the user cancels. ``subjects`` are the layers that can be painted: by default the first ones, which
-    paintings were painted from; the second ones, if there are any, are those paintings themselves. ``outputs`` are the
-    outputs to choose from (see procedure_arguments.py). ``with_selection`` says whether the selection limits where the
-    style goes. Raises StyleError if there is no layer.
+    Returns None if the user cancels. ``subjects`` are the choices of layers to paint. The first, the default, has the
+    layers that paintings were painted from; the second, if there is one, has those paintings themselves. ``outputs``
+    are the outputs to choose from (see procedure_arguments.py). ``with_selection`` says whether the selection limits
+    where the style goes. Raises StyleError if there is no layer.
     """
     if not subjects[0]:
         raise StyleError(_("No layer is selected; select the layer to paint."))
