@@ -64,13 +64,19 @@ def examine() -> dict[str, Any]:
 
 
 def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
-    """Return the execution providers of ONNX Runtime, and whether the GPU works."""
+    """Return the execution providers of ONNX Runtime, and whether the GPU works.
+
+    A bundled style is tried if there is one, because a damaged file of the user's says nothing about the GPU.
+    """
     try:
         from nst_core.base.onnx_runtime import ort
+        from plugin.engine.machine import paths
         from plugin.engine.machine.provider import cuda_problem
     except ImportError as error:
         return [], f"not used: ONNX Runtime does not load ({error}); run install.py again"
-    problem = cuda_problem(styles[0].path) if styles else "there is no style to try it with"
+    bundled = [style for style in styles if style.path.parent == paths.bundled_styles_folder()]
+    tried = bundled or styles
+    problem = cuda_problem(tried[0].path) if tried else "there is no style to try it with"
     return ort.get_available_providers(), f"not used: {problem}" if problem else "used"
 
 
