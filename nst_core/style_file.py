@@ -45,7 +45,7 @@ LONGEST_REASON = 200  # characters of another library's message
 
 @dataclass(frozen=True)
 class StyleCard:
-    """What a style file says about the artwork: ``licence`` states its rights, ``name`` is the slug for scripts."""
+    """A style file's description of the artwork: ``licence`` states its rights, ``name`` is the slug for scripts."""
 
     title: str
     artist: str = ""

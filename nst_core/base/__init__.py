@@ -1,1 +1,1 @@
-"""What every other package uses: settings, presets, recipes, errors, language and files. Never imports PyTorch."""
+"""Shared by every other package: settings, presets, recipes, errors, language and files. Never imports PyTorch."""

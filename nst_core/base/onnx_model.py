@@ -50,7 +50,7 @@ EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
 
 @dataclass
 class ModelContents:
-    """What a model consists of.
+    """The contents of a model.
 
     Attributes:
         operators: the names of its operators, each after its domain and a dot unless that is ONNX's own.

@@ -1,4 +1,4 @@
-"""How the threads of PyTorch's OpenMP wait for each other."""
+"""Set how PyTorch's OpenMP threads wait for each other."""
 
 from __future__ import annotations
 

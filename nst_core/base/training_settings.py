@@ -41,7 +41,7 @@ class TransformerSettings:
 
     @property
     def receptive_radius(self) -> int:
-        """How far an input pixel reaches in the output, in pixels, apart from the statistics of instance norm."""
+        """How far in the output an input pixel has an effect, in pixels, apart from instance norm's statistics."""
         ends, halvings, doublings = 2 * (self.end_kernel // 2), 1 + 2, (2 + 2) + (1 + 1)  # bilinear, convolution
         return ends + halvings + 8 * self.residual_blocks + doublings + 3  # 3: it may be anywhere in a cell of 4
 

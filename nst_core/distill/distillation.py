@@ -57,7 +57,7 @@ class DistillProgress:
 
 @dataclass(frozen=True, eq=False)
 class DistillData:
-    """What a distillation learns from.
+    """The data and the device of a distillation.
 
     Attributes:
         teacher: the network to predict, at relu1_1 to relu5_1.

@@ -54,7 +54,7 @@ TrainCallback = Callable[[TrainProgress], bool]
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """What a training learns from.
+    """The data of a training.
 
     Attributes:
         styles: the style pictures, each [1, 3, h, w], RGB, sRGB-encoded 0..1; the training runs on their device.

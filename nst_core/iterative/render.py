@@ -44,7 +44,7 @@ class IterativeProgress:
 
 @dataclass(frozen=True, eq=False)
 class RenderOptions:
-    """Where a render starts and where it is kept.
+    """The start and the checkpoint of a render.
 
     Attributes:
         initial: a picture to start from in place of ``settings.start``, [1, 3, h, w], such as an earlier result; it is

@@ -1,4 +1,4 @@
-"""What the studies share: their inputs, their renders as one piece of work, and the labels of their sheets.
+"""Shared by the studies: their inputs, their renders as one piece of work, and the labels of their sheets.
 
 A study is a function from ``StudyInputs`` and settings to ``Findings`` (see registry.py). Most of them render with some
 losses switched off, from a special start, or several times. All raise StyleError as ``render`` does.
@@ -42,7 +42,7 @@ class StudyProgress:
 
 @dataclass(frozen=True, eq=False)
 class StudyInputs:
-    """What a study works with.
+    """The inputs of a study.
 
     Attributes:
         photo, style: [1, 3, h, w] in 0..1; the same for a study of one picture.

@@ -20,7 +20,7 @@ from plugin.engine.machine.memory import keep_freed_memory
 
 
 class Command(Protocol):
-    """What a module of plugin/cli/commands has."""
+    """The interface of a module of plugin/cli/commands."""
 
     SUMMARY: str
 

@@ -1,4 +1,4 @@
-"""What a host and the engine exchange (see api.py): plain data without arrays. Standard library only."""
+"""The data that a host and the engine exchange (see api.py), without arrays. Standard library only."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class OpenedLayer:
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """What a preview shows.
+    """A request to preview styles.
 
     Attributes:
         styles: each style and its share.
@@ -105,7 +105,7 @@ class PreviewResult:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How many seconds a render will take, on which device, and with which feature network."""
+    """The seconds that a render will take, its device and its feature network."""
 
     seconds: float
     device: str

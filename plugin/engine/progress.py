@@ -1,4 +1,4 @@
-"""How a long operation reports its progress, and how a host stops it. Standard library only."""
+"""The progress of a long operation, and a way for a host to stop it. Standard library only."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def run(options: argparse.Namespace) -> Report:
 
 @dataclass(frozen=True)
 class _Extras:
-    """What the picture's record names in addition to the recipe.
+    """The entries of a picture's record besides the recipe.
 
     Attributes:
         strength: percent of the style in the result.

@@ -16,7 +16,7 @@ STROKE_SIZE_RANGE = (50.0, 200.0)
 
 @dataclass(frozen=True)
 class FastSettings:
-    """How to paint with a trained network. Raises StyleError for a value out of range.
+    """The settings of painting with a trained network. Raises StyleError for a value out of range.
 
     Attributes:
         stroke_size: in percent of the strokes that the network was trained to paint, 50 to 200. The network paints

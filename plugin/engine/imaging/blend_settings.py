@@ -1,4 +1,4 @@
-"""How a fast or iterative painting is mixed with the photo. Standard library only: hosts without NumPy use it."""
+"""The settings of mixing a painting with its photo. Standard library only: hosts without NumPy use them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STRENGTH_RANGE = (0.0, 100.0)
 
 @dataclass(frozen=True)
 class BlendSettings:
-    """What the result takes from the painting and what from the photo. Raises StyleError for a value out of range.
+    """The shares of painting and photo in the result. Raises StyleError for a value out of range.
 
     Attributes:
         strength: in percent, 0 (the photo) to 100 (the painting).

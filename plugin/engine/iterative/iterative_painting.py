@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class IterativeOptions:
-    """What a render takes besides its pictures and its recipe.
+    """The options of a render besides its pictures and its recipe.
 
     Attributes:
         device: ``auto``, ``cuda`` or ``cpu``.

@@ -1,1 +1,1 @@
-"""What this machine has: memory, graphics card, GIMPs, folders."""
+"""Find out what this machine has: memory, graphics card, GIMPs, folders."""

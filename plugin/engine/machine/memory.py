@@ -1,4 +1,4 @@
-"""How much memory a painting needs and this machine has, and what the C library does with freed memory."""
+"""Compare the memory that a painting needs with this machine's, and tell the C library how to keep freed memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this machine has an NVIDIA GPU. Standard library only: install.py needs it before any environment exists."""
+"""Find out whether there is an NVIDIA GPU. Standard library only: install.py needs it before any environment exists."""
 
 from __future__ import annotations
 

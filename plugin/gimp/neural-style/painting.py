@@ -30,7 +30,7 @@ UNCHECKED_PIXELS = 2**24
 
 @dataclass(frozen=True)
 class LayerPainter:
-    """What paints the layers of one run of the filter.
+    """Paints the layers of one run of the filter.
 
     Attributes:
         engine: paints the pictures.

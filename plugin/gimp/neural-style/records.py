@@ -17,7 +17,7 @@ PARASITE = "neural-style"
 
 @dataclass(frozen=True)
 class Record:
-    """How a layer was painted.
+    """The record of how a layer was painted.
 
     Attributes:
         settings: values by the names in ``SETTINGS``; files as URIs.

@@ -1,4 +1,4 @@
-"""How long an iterative render will take, computed in a thread of its own."""
+"""Estimate how long an iterative render will take, in a thread of its own."""
 
 from __future__ import annotations
 

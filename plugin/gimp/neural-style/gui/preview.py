@@ -48,7 +48,7 @@ def open_layer(engine: Engine, drawable: Gimp.Drawable, with_selection: bool = T
 
 @dataclass(frozen=True, eq=False)
 class PreviewPainting:
-    """What a request looks like. A sketch has larger strokes than requested."""
+    """The painting for a request. A sketch has larger strokes than requested."""
 
     request: PreviewRequest
     result: PreviewResult
