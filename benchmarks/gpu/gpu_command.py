@@ -99,9 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     # An estimate for a GPU of 3 to 5 TB/s: a picture moves a gigabyte, mostly in VGG-19's first two blocks, forward and
-    # backward for the style and forward for the content, and takes 60 GFLOP: a third to half a millisecond. A step
-    # launches about 1 600 kernels, for which a CPU needs some 10 ms: with fewer than 16 pictures a step the GPU would
-    # wait. So a style's 160 000 pictures take 60 to 110 seconds, and the twelve styles 12 to 22 minutes.
+    # backward for the loss and forward for the content target, and takes 60 GFLOP: a third to half a millisecond. A
+    # step launches about 1 600 kernels, for which a CPU needs some 10 ms: with fewer than 16 pictures a step the GPU
+    # would wait. So a style's 160 000 pictures take 60 to 110 seconds, and the twelve styles 12 to 22 minutes.
     parser.add_argument("--batch", type=positive, default=16, help="pictures in a training step (default 16)")
     parser.add_argument(
         "--steps", type=positive, help=f"for each style (default as many as {PICTURES:,} pictures take)"
@@ -126,7 +126,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--new-style-minutes", type=float, default=1.0, help="budget for each of them (default 1)")
     parser.add_argument(
-        "--judged-every", type=positive, default=100, help="steps of them between two judgements (default 100)"
+        "--judged-every", type=positive, default=100, help="steps between two judgements of such a style (default 100)"
     )
 
 
