@@ -199,7 +199,7 @@ def read_styles(path: Path) -> list[Style]:
 def _entries(path: Path) -> dict[str, str]:
     """Return the metadata under PREFIX, without it; empty if the ONNX file is not one of ours.
 
-    Nothing but an ordinary file is opened: a pipe would wait for ever, and a device may do anything.
+    Only an ordinary file is opened: a pipe could block for ever, and a device may do anything.
     """
     try:
         status = path.stat()

@@ -21,10 +21,10 @@ LONGEST_SUFFIX = 16  # in bytes; no format that we write has a longer one
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary file with the same suffix that replaces ``path`` if the block succeeds.
 
-    If the block raises, ``path`` stays as it was and the temporary file is removed. A file that is replaced passes its
-    mode on, and a symbolic link stays: its target is replaced. Nobody can guess the temporary name and lay a link
-    there; what a killed process left is removed when ``path`` is next written. Raises OSError if ``path`` cannot be
-    written.
+    If the block raises, ``path`` stays as it was and the temporary file is removed. The new file takes over the mode of
+    the old one, and a symbolic link stays: its target is replaced. The temporary name cannot be guessed, so nobody can
+    plant a link there. Leftovers of a killed process are removed when ``path`` is next written. Raises OSError if
+    ``path`` cannot be written.
     """
     target = link_target(path)
     _remove_leftovers(target)

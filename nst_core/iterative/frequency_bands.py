@@ -1,6 +1,6 @@
 """Split a picture into three opponent colours and octaves of frequencies, and join them again.
 
-A band lies on a grid that is just fine enough for it, so the coarser bands cost little.
+Each band has a grid that is just fine enough for it, so the coarser bands cost little.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
 def square_norm(values: Tensor) -> Tensor:
     """Sum the squares of each picture's values, at least in float32: [N].
 
-    In bfloat16, the sum would only change in steps of a 256th.
+    In bfloat16, a sum changes only in steps of a 256th of itself.
     """
     dtype = torch.promote_types(values.dtype, torch.float32)
     norm: Tensor = torch.linalg.vector_norm(values, dim=tuple(range(1, values.dim())), dtype=dtype)

@@ -28,7 +28,7 @@ class Command(Protocol):
         """Add the command's options to its parser. Defaults and ranges come from the settings that they fill."""
 
     def run(self, options: argparse.Namespace) -> Report:
-        """Do the work, print what people read, and return the report that ``--json`` prints in its place."""
+        """Do the work, print lines for people, and return the report that ``--json`` prints in their place."""
 
 
 COMMANDS: dict[str, Command] = {

@@ -21,7 +21,7 @@ CONTROL_GROUP = Path("/sys/fs/cgroup")
 PICTURE_BYTES_PER_PIXEL = 96
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
-# Bytes that glibc keeps at the end of the heap. What lies between blocks in use stays anyway.
+# Bytes that glibc keeps at the end of the heap. It keeps freed blocks between blocks in use anyway.
 KEPT_BYTES = 2**28
 
 

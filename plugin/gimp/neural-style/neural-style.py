@@ -24,7 +24,7 @@ CONNECTION = EngineConnection()
 if "-run" in sys.argv:  # rather than -query
     CONNECTION.begin()
 
-# gi imports asyncio, which loads OpenSSL if it can: a twentieth of the start, for connections that nobody opens.
+# gi imports asyncio, which loads OpenSSL if it can: a twentieth of the start, for connections that are never opened.
 sys.modules["ssl"] = None  # type: ignore[assignment]
 import gi
 
@@ -292,7 +292,7 @@ def _run_connected(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Work
 
 def _succeed(procedure: Gimp.Procedure, values: list[GObject.Value], clock: Stopwatch) -> Gimp.ValueArray:
     """Show the changes, log the seconds of each stage, and return the values to GIMP."""
-    if Gimp.default_display() is not None:  # without a screen GIMP would draw the image for nobody
+    if Gimp.default_display() is not None:  # without a screen GIMP would draw the image for nothing
         Gimp.displays_flush()
     clock.lap("write")
     log.write("Seconds: " + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in clock.seconds.items()))

@@ -134,7 +134,7 @@ def position(item: Gimp.Item) -> list[int]:
 
 
 def write_in_place(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture) -> None:
-    """Replace the selected pixels of ``layer`` by a painting of ``source``, where that lies; this can be undone.
+    """Replace the selected pixels of ``layer`` with a painting of ``source``, where that lies; this can be undone.
 
     Raises StyleError if GIMP refuses.
     """
@@ -215,7 +215,7 @@ def _copy(buffer: Gegl.Buffer, other: Gegl.Buffer, pixel_format: str) -> None:
 
 
 def _set(buffer: Gegl.Buffer, painting: RawPicture, left: int = 0, top: int = 0) -> None:
-    """Write the painting into a buffer, as far as it lies inside, with its corner at ``left`` and ``top``."""
+    """Write the part of the painting that fits into a buffer, with the painting's corner at ``left`` and ``top``."""
     pixel_format, rows, start = _format(ALPHA_FORMAT, painting.eight_bits), memoryview(painting.data), 0
     row_bytes = len(rows) // painting.height
     for band in _bands(Gegl.Rectangle.new(left, top, painting.width, painting.height)):

@@ -74,7 +74,7 @@ def add_settings(procedure: Gimp.Procedure) -> None:
 
 
 def _add_number(procedure: Gimp.Procedure, name: str, label: str, text: str, default: float) -> None:
-    # GIMP reports to nobody that a number is outside an argument's range: it runs the procedure with the default
+    # GIMP does not report a number outside an argument's range: it silently runs the procedure with the default
     # instead. So the argument allows any number, and ``check`` refuses it with a message. Only NaN and the infinities,
     # which are in no range, become the default. A choice would behave the same, so ``add_output`` adds a string.
     text = _("{text} ({least} to {most})").format(text=text, least=RANGES[name][0], most=RANGES[name][1])
