@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -198,6 +199,25 @@ def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
         wait_for_value(lambda: session.call("describe_image", image=image)["layers"], expected_layers)
         painted = session.call("describe_image", image=image)["selected"][0]
         assert np.abs(session.call("pixels", drawable=painted) - second).max() <= 1.01 / 255
+
+
+def test_dialog_offers_style_files_with_names_in_latin_1(desktop, tmp_path, photo):
+    latin = os.fsdecode("é".encode("latin-1"))
+    styles = tmp_path / f"home {latin}" / "styles"
+    styles.mkdir(parents=True)
+    onnx.save(negative_style(), styles / f"{latin}.onnx")
+    (styles / f"{latin}{latin}.onnx").write_bytes(b"no style")
+    with desktop.start_gimp(styles.parent) as session:
+        image, _ = session.call("new_image", pixels=photo, alpha=False, display=True)
+        desktop.open_filter()
+        desktop.screen.keys("alt+f")
+        desktop.screen.type("negative")
+        desktop.screen.keys("Return")
+        desktop.save_screenshot("filter-names")
+        desktop.screen.keys("alt+p")
+        expected_layers = ["Neural Style: Negative, 100 %", "photo"]
+        wait_for_value(lambda: session.call("describe_image", image=image)["layers"], expected_layers)
+    assert "Traceback" not in desktop.log.read_text()
 
 
 @IN_BOTH_PYTHONS

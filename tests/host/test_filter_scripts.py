@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.host.checks import AGAIN, FILTER, FOLDER, RECTANGLE, assert_refused, in_rectangle, noise_pixels
+from tests.host.checks import (
+    AGAIN,
+    FILTER,
+    FOLDER,
+    RECTANGLE,
+    assert_refused,
+    in_rectangle,
+    noise_pixels,
+    require_torch,
+)
 from tests.host.gimp import script_fu
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def test_filter_called_from_script_fu(gimp, variables, tmp_path):
@@ -83,6 +96,48 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     result = session.call("run_folder", **folders, overwrite=True, format="png")
     assert result["painted"] == ["a.png", "b.png", "grey.png", "indexed.png"]
     assert (paintings / "a.png").stat().st_mtime_ns > times[paintings / "a.png"]
+
+
+def test_names_in_latin_1_do_not_end_a_folder_run(session, photos):
+    latin = os.fsdecode("é".encode("latin-1"))
+    (photos / "a.png").rename(photos / f"a{latin}.png")
+    (photos / "broken.png").rename(photos / f"a{latin} broken.png")
+    paintings = photos.parent / f"paintings {latin}"
+    paintings.mkdir()
+    folders = {"folder": str(photos), "output_folder": str(paintings), "style": "negative", "strength": 0.0}
+    shown = f"a{REPLACEMENT}"
+    result = session.call("run_folder", **folders)
+    assert result["status"] == "success", result["message"]
+    assert result["painted"] == [f"{shown}.png", "b.jpg", "grey.tif", "indexed.gif"]
+    assert [sentence.split(" was skipped")[0] for sentence in result["skipped"]] == [
+        f"{shown} broken.png",
+        "notes.txt",
+    ]
+    assert sorted(file.name for file in paintings.iterdir()) == [f"a{latin}.png", "b.jpg", "grey.tif", "indexed.gif"]
+    result = session.call("run_folder", **folders)
+    assert result["painted"] == [] and len(result["skipped"]) == 6
+    assert f"{shown}.png already exists" in result["skipped"][1]
+    empty = photos.parent / f"empty {latin}"
+    empty.mkdir()
+    assert_refused(session.call("run_folder", **folders | {"folder": str(empty)}), f"empty {REPLACEMENT}")
+
+
+def test_style_picture_may_have_a_name_in_latin_1(session, features, photos):
+    require_torch()
+    picture = photos / os.fsdecode("é.png".encode("latin-1"))
+    image, layer = session.call("new_image", pixels=noise_pixels(alpha=False), alpha=False)
+    arguments = {"style_image": str(picture), "features": features, "size": 64, "iterations": 1}
+    picture.write_text("no picture")
+    assert_refused(session.call("run", image=image, drawables=[layer], **arguments), f"{REPLACEMENT}.png")
+    shutil.copy(photos / "a.png", picture)
+    result = session.call("run", image=image, drawables=[layer], **arguments)
+    assert result["status"] == "success", result["message"]
+    expected_name = f"Neural Style: {REPLACEMENT}, 100 %"
+    assert session.call("describe_layer", layer=result["layer"])["name"] == expected_name
+    again = session.call("run", image=image, drawables=[result["layer"]], procedure=AGAIN, **arguments)
+    assert again["status"] == "success", again["message"]
+    assert session.call("describe_layer", layer=again["layer"])["name"] == expected_name
+    session.call("delete", image=image)
 
 
 def test_invalid_folder_arguments_are_refused(session, photos):

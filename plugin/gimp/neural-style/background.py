@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gi.repository import Gimp, GLib
+from showable import showable
 from translation import _
 
 if TYPE_CHECKING:
@@ -43,12 +44,17 @@ class ProgressMonitor(Protocol):
 
 def show_messages_once(sentences: Iterable[str]) -> None:
     """Show each sentence to the user, unless it was shown since GIMP started."""
-    for sentence in sentences:
+    for sentence in map(showable, sentences):
         # A parasite of GIMP itself that is not persistent lasts until GIMP ends.
         name = f"neural-style-shown-{zlib.crc32(sentence.encode())}"
         if Gimp.get_parasite(name) is None:
             Gimp.attach_parasite(Gimp.Parasite.new(name, 0, sentence.encode()))
-            Gimp.message(sentence)
+            show_message(sentence)
+
+
+def show_message(sentence: str) -> None:
+    """Show a sentence to the user."""
+    Gimp.message(showable(sentence))
 
 
 def run(work: Callable[[ProgressCallback], T], title: str, monitor: ProgressMonitor | None = None) -> T:
@@ -75,7 +81,7 @@ def run(work: Callable[[ProgressCallback], T], title: str, monitor: ProgressMoni
                 loop.quit()
         return GLib.SOURCE_CONTINUE
 
-    Gimp.progress_init(title)
+    Gimp.progress_init(showable(title))
     timer = GLib.timeout_add(TICK_MS, tick)
     executor = ThreadPoolExecutor(1)
     try:
@@ -102,7 +108,7 @@ def _show_in_gimp(title: str, progress: Progress | None) -> None:
         text = text.format(title=title, iteration=progress.iteration, iterations=progress.iterations)
     else:
         text = f"{title}: {progress.stage}"
-    Gimp.progress_set_text(text)
+    Gimp.progress_set_text(showable(text))
     if progress is not None and progress.fraction:
         Gimp.progress_update(progress.fraction)
     else:

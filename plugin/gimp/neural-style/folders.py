@@ -10,6 +10,7 @@ import background
 import pixels
 from gi.repository import Gimp, Gio
 from painting import read_request
+from showable import showable
 from translation import _
 
 from nst_core.base.errors import StyleError
@@ -22,9 +23,9 @@ from plugin.engine.messages import FastRequest, IterativeRequest
 def paint_folder(engine: Engine, config: Gimp.ProcedureConfig, clock: Stopwatch) -> tuple[list[str], list[str]]:
     """Paint a folder as ``config`` says.
 
-    Returns the names of the files written, and a sentence for each file that was skipped. ``clock`` measures every
-    stage except the writing of the last file. Raises StyleError, with nothing written, if the settings or the folders
-    allow none of it.
+    Returns the names of the files written, and a sentence for each file that was skipped, both showable. ``clock``
+    measures every stage except the writing of the last file. Raises StyleError, with nothing written, if the settings
+    or the folders allow none of it.
     """
     folder, output = (_read_folder(config, name) for name in ("folder", "output-folder"))
     if output.samefile(folder):
@@ -59,8 +60,8 @@ def paint_folder(engine: Engine, config: Gimp.ProcedureConfig, clock: Stopwatch)
             written.append(target.name)
         except StyleError as error:
             skipped.append(_("{file} was skipped: {error}").format(file=file.name, error=error))
-            Gimp.message(skipped[-1])
-    return written, skipped
+            background.show_message(skipped[-1])
+    return [showable(name) for name in written], [showable(sentence) for sentence in skipped]
 
 
 def _read_folder(config: Gimp.ProcedureConfig, name: str) -> Path:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from gi.repository import Gimp
+from showable import showable
 
 MAX_BYTES = 2**20
 
@@ -21,19 +22,19 @@ def path() -> Path:
 
 def write_error(text: str) -> str:
     """Print the text, append it as an entry, and return the entry."""
-    print(text, file=sys.stderr)
+    print(showable(text), file=sys.stderr)
     return write(text)
 
 
 def write(text: str) -> str:
-    """Append the text as an entry and return the entry.
+    """Append the text, made showable, as an entry and return the entry.
 
     If the log is larger than ``MAX_BYTES``, the entry replaces it. If the log cannot be written, the reason is only
     printed.
     """
     python = ".".join(map(str, sys.version_info[:3]))
     head = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, GIMP {Gimp.version()}, Python {python}, {sys.platform}"
-    entry = f"{head}\n{text.rstrip()}\n"
+    entry = f"{head}\n{showable(text.rstrip())}\n"
     try:
         too_large = path().is_file() and path().stat().st_size > MAX_BYTES
         with path().open("w" if too_large else "a", encoding="utf-8") as log:

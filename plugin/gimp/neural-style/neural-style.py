@@ -38,6 +38,7 @@ import log
 import procedure_arguments
 from gi.repository import Gimp, Gio, GLib, GObject
 from procedure_arguments import FLAGS, OUTPUTS, OUTPUTS_AGAIN
+from showable import showable
 from translation import _
 
 if TYPE_CHECKING:
@@ -305,6 +306,7 @@ def _succeed(procedure: Gimp.Procedure, values: list[GObject.Value], clock: Stop
 
 def _fail(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, sentence: str, details: str) -> Gimp.ValueArray:
     """Return an error to GIMP; if interactive, show it in our own window, so that GIMP adds nothing."""
+    sentence = showable(sentence)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         from gui.error_dialog import show_error
 

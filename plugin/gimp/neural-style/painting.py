@@ -11,6 +11,7 @@ import background
 import pixels
 import records
 from gi.repository import Gimp
+from showable import showable
 from translation import _
 
 from nst_core.base.errors import StyleError
@@ -268,7 +269,7 @@ def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, Fas
 
 
 def _layer_name(title: str, config: Gimp.ProcedureConfig) -> str:
-    return f"Neural Style: {title}, {config.get_property('strength'):g} %"
+    return showable(f"Neural Style: {title}, {config.get_property('strength'):g} %")
 
 
 def _check_colours(image: Gimp.Image) -> None:

@@ -10,6 +10,7 @@ gi.require_version("Gtk", "3.0")
 
 import log
 from gi.repository import Gdk, GimpUi, Gtk
+from showable import showable
 from translation import _
 
 COPY_RESPONSE = 1
@@ -18,7 +19,7 @@ COPY_RESPONSE = 1
 def show_error(sentence: str, details: str) -> None:
     """Show the sentence and the path of the log until the user closes the window; a button copies ``details``."""
     GimpUi.init("neural-style")
-    place = str(log.path())
+    place = showable(str(log.path()))
     if place not in sentence:
         sentence += "\n\n" + _("Log file: {place}").format(place=place)
     dialog = Gtk.MessageDialog(

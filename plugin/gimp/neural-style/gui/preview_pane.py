@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
+from showable import showable
 from translation import _
 
 from gui.navigator import Navigator
@@ -76,8 +77,8 @@ class PreviewPane(Gtk.Box):
         self._show_part(None)
         self._view.show_pictures(self._photo, None)
         self._spinner.stop()
-        self._status.set_text(status)
-        self._note.set_text(note)
+        self._status.set_text(showable(status))
+        self._note.set_text(showable(note))
 
     def close(self) -> None:
         """Close the preview; call this before the widget is destroyed."""
@@ -132,7 +133,7 @@ class PreviewPane(Gtk.Box):
         if busy:
             self._status.set_text(_("Painting the preview…"))
         else:
-            self._status.set_text(error or (_describe_device(painting.result) if painting else ""))
+            self._status.set_text(showable(error or (_describe_device(painting.result) if painting else "")))
         self._note.set_text(ABOUT_PART if self._corner else "")
         return GLib.SOURCE_REMOVE
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from gi.repository import GimpUi, Gtk
+from showable import showable
 from translation import _
 
 from gui.pixbufs import pixbuf_from_rgb
@@ -66,7 +67,7 @@ class ProgressWindow:
             painting = pixbuf_from_rgb(progress.shown, photo.get_width(), photo.get_height())
             self._view.show_pictures(photo, painting)
         self._bar.set_fraction(progress.fraction)
-        self._text.set_text(self._describe(progress))
+        self._text.set_text(showable(self._describe(progress)))
         self._stop_button.set_sensitive(progress.iteration > 0 and not self.stopped)
 
     def close(self) -> None:

@@ -39,6 +39,13 @@ def test_session_of_a_model_that_reads_other_files_is_not_made(tmp_path):
         open_session(tmp_path / "x.onnx", Provider(CPU, ""))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names that are not Unicode")
+def test_style_file_with_a_name_in_latin_1_opens(tmp_path):
+    model = tmp_path / os.fsdecode("é.onnx".encode("latin-1"))
+    model.write_bytes(negative_style().SerializeToString())
+    assert open_session(model, Provider(CPU, "")).get_inputs()[0].name == "image"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 def test_gpu_trial_ends_with_its_host(tmp_path):
     model = tmp_path / "endless.onnx"
