@@ -1,4 +1,4 @@
-"""Programs that measure; each says in its first lines how it is run."""
+"""Measure the product for docs/. Each benchmark says in its first lines how to run it."""
 
 from nst_core.base.threads import shorten_openmp_waits
 

@@ -1,1 +1,1 @@
-"""Everything that only an NVIDIA GPU can show: trainings at their full budget, speed, and the fall-back to the CPU."""
+"""Train and measure what only an NVIDIA GPU can show: full budgets, speed, and the fall-back to the CPU."""

@@ -1,1 +1,1 @@
-"""How fast a trained style paints: ours and the classic network, in ONNX Runtime and in PyTorch, on a CPU or a GPU."""
+"""Measure how fast a trained style paints, ours and the classic network, in ONNX Runtime and in PyTorch."""

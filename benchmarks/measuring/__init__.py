@@ -1,1 +1,1 @@
-"""What the benchmarks share: command lines, machine rates, timing, memory, convolution costs and written records."""
+"""Measure, describe and record: what the benchmarks share."""
