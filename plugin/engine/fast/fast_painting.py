@@ -15,6 +15,7 @@ from nst_core.base.language import _
 from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings, working_size
+from plugin.engine.fast.style_trial import TRIAL_SIDE, try_style
 from plugin.engine.imaging.detail import enlarge_painting
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.imaging.resampling import resample_picture
@@ -74,7 +75,9 @@ def paint_fast(
     shares = []
     for number, (path, members) in enumerate(files.items()):
         progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
-        session = _session(path, path.stat().st_mtime_ns, provider)
+        modified = path.stat().st_mtime_ns
+        try_style(path, modified, padded_size(TRIAL_SIDE, TRIAL_SIDE, members[0]), members[0].count)
+        session = _session(path, modified, provider)
         clock.lap("load")
         progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
         stopper.check()

@@ -69,7 +69,7 @@ def _find_cuda_problem(model: Path) -> str | None:
         return _("no NVIDIA driver was found")
     try:
         trial = subprocess.run(
-            [_python(), "-c", _TRIAL, str(model), *sys.path],
+            [python_executable(), "-c", _TRIAL, str(model), *sys.path],
             capture_output=True,
             text=True,
             errors="replace",
@@ -129,7 +129,8 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
         ) from error
 
 
-def _python() -> str:
+def python_executable() -> str:
+    """Return the Python for a process of our own."""
     # In a host, sys.executable may be the host itself or empty.
     return sys.executable if "python" in Path(sys.executable or "").name.lower() else "python3"
 

@@ -1,0 +1,82 @@
+"""Try a style file that is not trusted in a process of its own, with limits, before it runs in this one."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+from plugin.engine.machine import paths
+from plugin.engine.machine.provider import python_executable
+
+MEMORY_LIMIT = 1 << 30  # bytes for a picture of TRIAL_SIDE; the largest network that ships takes 30 MB
+TIME_LIMIT = 10  # seconds of the CPU
+TRIAL_SIDE = 64  # pixels, at least
+# The system may be so busy that a trial does not end; that says nothing about the style.
+PATIENCE = 120  # seconds
+OUT_OF_MEMORY = 77  # exit code of a trial
+
+
+@functools.lru_cache(maxsize=64)
+def try_style(path: Path, modified: int, size: tuple[int, int], styles: int) -> None:
+    """Paint a small picture of ``size`` (height, width) with a style file under limits, once for each version of it.
+
+    ``modified`` is when the file was, and ``styles`` how many it has. Bundled styles are trusted. Nothing is tried
+    except on Linux, where limits hold. Raises StyleError if a limit is exceeded or the trial crashes; a style that
+    fails in another way does so again, with its reason, where it is used.
+    """
+    if sys.platform != "linux" or path.resolve().parent == paths.bundled_styles_folder().resolve():
+        return
+    numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, styles)
+    try:
+        trial = subprocess.run(
+            [python_executable(), "-c", _TRIAL, path, *map(str, numbers), *sys.path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    if trial.returncode == OUT_OF_MEMORY or (trial.returncode < 0 and trial.returncode != -signal.SIGINT):
+        raise StyleError(
+            _("The style {path} takes far more memory or time than a style should; choose another style.").format(
+                path=path
+            )
+        )
+
+
+_TRIAL = """
+import sys
+path, (memory, time, height, width, styles) = sys.argv[1], map(int, sys.argv[2:7])
+sys.path[:] = sys.argv[7:]
+import resource
+from pathlib import Path
+from plugin.engine.process.lifetime import end_with_parent
+end_with_parent()
+import numpy as np
+from nst_core.base.onnx_model import read_model
+from nst_core.base.onnx_runtime import ort
+options = ort.SessionOptions()
+options.log_severity_level = 4
+options.intra_op_num_threads = 1
+options.enable_cpu_mem_arena = False
+options.add_session_config_entry("session.load_model_format", "ONNX")
+inputs = {"image": np.zeros((1, 3, height, width), np.float32)}
+if styles > 1:
+    inputs["style_weights"] = np.eye(1, styles, dtype=np.float32)
+data = read_model(Path(path))
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_AS, (taken + memory + 4 * len(data),) * 2)
+used = resource.getrusage(resource.RUSAGE_SELF)
+resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + time,) * 2)
+try:
+    ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(["styled"], inputs)
+except Exception as error:
+    if isinstance(error, MemoryError) or "alloc" in str(error).lower():
+        sys.exit(77)
+"""
