@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TextIO
 
+from nst_core.base.files import written_whole
 from nst_core.fast.train import TrainProgress
 
 
@@ -28,10 +29,16 @@ class LossLog:
     def add(self, step: TrainProgress) -> None:
         """Append the losses of ``step``. Rows later than the checkpoint that the training resumed from are dropped."""
         if self._file is None:
-            earlier = self.path.read_text().splitlines()[1:] if self._resumed and self.path.exists() else []
-            kept = [row for row in earlier if int(row.split(",")[0]) <= self._resumed]
-            self._file = self.path.open("w")
-            print("step", *step.losses, sep=",", file=self._file)
-            for row in kept:
-                print(row, file=self._file)
+            rows = [",".join(["step", *step.losses]), *self._earlier_rows()]
+            with written_whole(self.path) as partial:  # a killed training loses no row
+                partial.write_text("".join(f"{row}\n" for row in rows))
+            self._file = self.path.open("a", buffering=1)  # each row is on the disk at once
         print(step.step, *(f"{value:.6f}" for value in step.losses.values()), sep=",", file=self._file)
+
+    def _earlier_rows(self) -> list[str]:
+        """Return the rows up to the checkpoint, without those that are blank or damaged."""
+        if not self._resumed or not self.path.exists():
+            return []
+        rows = self.path.read_text(errors="replace").splitlines()[1:]
+        steps = [row.split(",")[0] for row in rows]
+        return [row for row, step in zip(rows, steps, strict=True) if step.isdecimal() and int(step) <= self._resumed]

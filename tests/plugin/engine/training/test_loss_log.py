@@ -24,3 +24,21 @@ def test_resumed_log_drops_steps_after_the_checkpoint(tmp_path):
     write_steps(tmp_path / "x.csv", [1, 2, 3, 4])
     write_steps(tmp_path / "x.csv", [3], resumed=2)
     assert [row.split(",")[0] for row in (tmp_path / "x.csv").read_text().splitlines()] == ["step", "1", "2", "3"]
+
+
+def test_rows_are_on_the_disk_at_once(tmp_path):
+    path = tmp_path / "x.csv"
+    with LossLog(path) as log:
+        for step in (1, 2):
+            log.add(TrainProgress(step, 9, {"total": 1 / 4}))
+            assert path.read_text().splitlines()[-1] == f"{step},0.250000"
+
+
+def test_resumed_log_drops_damaged_rows(tmp_path):
+    path = tmp_path / "x.csv"
+    text = "step,total\n1,3\n\nx,3\n2,3\n3,3\n4"
+    path.write_text(text)
+    with LossLog(path, 2) as log:
+        assert path.read_text() == text  # it stays until there is a new row
+        log.add(TrainProgress(3, 9, {"total": 1 / 4}))
+        assert path.read_text() == "step,total\n1,3\n2,3\n3,0.250000\n"
