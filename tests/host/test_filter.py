@@ -19,6 +19,7 @@ from tests.host.checks import (
     AGAIN,
     FILTER,
     HEIGHT,
+    RECTANGLE,
     ROUNDING,
     WIDTH,
     assert_refused,
@@ -107,6 +108,73 @@ def test_new_layer_matches_the_source_layer_and_selection(session, canvas, offse
     assert np.count_nonzero(mask) == 5 * 7
     assert (session.call("layer_mask", layer=result["layer"]) == mask).all()
     assert session.call("describe_image", image=image)["selected"] == [result["layer"]]
+    session.call("delete", image=image)
+
+
+@pytest.fixture
+def blended(session):
+    """An image whose upper layer has a mask with soft values, a mode, and an opacity; the layer and its mask."""
+    image, _ = session.call("new_image", pixels=1 - noise_pixels(alpha=False), alpha=False)
+    layer = session.call("add_layer", image=image, pixels=noise_pixels(), name="upper")
+    mask = np.linspace(0, 1, WIDTH * HEIGHT, dtype=np.float32).reshape(HEIGHT, WIDTH)
+    session.call("set_mask", layer=layer, values=mask)
+    session.call("set_mode", layer=layer, mode="MULTIPLY", opacity=40.0)
+    yield image, layer, session.call("layer_mask", layer=layer)
+    session.call("delete", image=image)
+
+
+def test_new_layer_blends_as_a_duplicate_does(session, blended):
+    image, layer, mask = blended
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    assert result["status"] == "success", result["message"]
+    new = result["layer"]
+    assert (session.call("layer_mask", layer=new) == mask).all()
+    layer_before, described = (session.call("describe_layer", layer=each) for each in (layer, new))
+    assert described["opacity"] == layer_before["opacity"] == pytest.approx(40, abs=0.3)
+    shown, painted = session.call("composite", image=image), pixels(session, new)
+    session.call("remove", layer=new)
+    copy = session.call("duplicate", layer=layer, pixels=painted)
+    duplicated = session.call("composite", image=image)
+    assert np.abs(shown - duplicated).max() <= ROUNDING["U8"]
+    session.call("remove", layer=copy)
+    assert np.abs(shown - session.call("composite", image=image)).max() > 0.05
+
+
+def test_new_layer_shows_the_selected_part_of_the_mask(session, blended):
+    image, layer, mask = blended
+    session.call("select", image=image, rectangle=RECTANGLE, feather=4.0)
+    selected = session.call("selection", drawable=layer)
+    assert ((selected > 0.1) & (selected < 0.9)).any()
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    product = session.call("layer_mask", layer=result["layer"])
+    assert np.abs(product - mask * selected).max() <= 1.01 / 255
+    assert (session.call("layer_mask", layer=layer) == mask).all()
+    assert np.abs(session.call("selection", drawable=layer) - selected).max() == 0
+
+
+def test_new_layer_keeps_a_mask_disabled_unless_something_is_selected(session, blended):
+    image, layer, mask = blended
+    session.call("call_method", item=layer, method="set_apply_mask", arguments=[False])
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    assert (session.call("layer_mask", layer=result["layer"]) == mask).all()
+    painted = pixels(session, result["layer"])
+    shown = session.call("composite", image=image)
+    session.call("remove", layer=result["layer"])
+    session.call("duplicate", layer=layer, pixels=painted)
+    assert np.abs(shown - session.call("composite", image=image)).max() <= ROUNDING["U8"]
+    session.call("select", image=image, rectangle=RECTANGLE)
+    selected = session.call("selection", drawable=layer)
+    result = session.call("run", image=image, drawables=[layer], style="negative")
+    assert (session.call("layer_mask", layer=result["layer"]) == selected).all()
+
+
+def test_new_layer_of_a_group_is_not_pass_through(session):
+    image, layer = session.call("new_image", pixels=noise_pixels(), in_group=True)
+    group = session.call("describe_layer", layer=layer)["parent"]
+    session.call("set_mode", layer=group, mode="PASS_THROUGH", opacity=50.0)
+    result = session.call("run", image=image, drawables=[group], style="negative")
+    assert result["status"] == "success", result["message"]
+    assert session.call("describe_layer", layer=result["layer"])["opacity"] == pytest.approx(50, abs=0.3)
     session.call("delete", image=image)
 
 

@@ -155,18 +155,52 @@ def write_in_place(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture) 
 
 
 def write_above(layer: Gimp.Layer, source: Gimp.Layer, name: str, painting: RawPicture) -> Gimp.Layer:
-    """Insert a painting of ``source`` as a new layer above ``layer``; a selection becomes its mask."""
+    """Insert a painting of ``source`` as a new layer above ``layer``.
+
+    It has the mode, the opacity and the mask of ``source``; of the mask, only what is selected, if there is a
+    selection.
+    """
     image = layer.get_image()
     new = _new_layer(source, image, name, painting)
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
     _, x, y = source.get_offsets()
     new.set_offsets(x, y)
-    if not Gimp.Selection.is_empty(image):
-        new.add_mask(new.create_mask(Gimp.AddMaskType.SELECTION))
-        # GIMP would paint on the mask next, where people expect to paint on the picture.
-        new.set_edit_mask(False)
+    _copy_mode(source, new)
+    _add_mask(source, new)
     new.update(0, 0, new.get_width(), new.get_height())
     return new
+
+
+def _copy_mode(layer: Gimp.Layer, new: Gimp.Layer) -> None:
+    """Give ``new`` the opacity of ``layer``, and its mode unless only a group can have that."""
+    new.set_opacity(layer.get_opacity())
+    if layer.get_mode() != Gimp.LayerMode.PASS_THROUGH:
+        new.set_mode(layer.get_mode())  # before the spaces, which it sets to the mode's defaults
+        new.set_blend_space(layer.get_blend_space())
+        new.set_composite_space(layer.get_composite_space())
+        new.set_composite_mode(layer.get_composite_mode())
+
+
+def _add_mask(layer: Gimp.Layer, new: Gimp.Layer) -> None:
+    """Give ``new``, which lies where ``layer`` does, the selected part of that layer's mask, or as much as there is."""
+    old, selected = layer.get_mask(), not Gimp.Selection.is_empty(new.get_image())
+    if old is None or (selected and not layer.get_apply_mask()):
+        if not selected:
+            return
+        new.add_mask(new.create_mask(Gimp.AddMaskType.SELECTION))
+    else:
+        mask = new.create_mask(Gimp.AddMaskType.BLACK)
+        new.add_mask(mask)
+        if selected:
+            # Merging writes as much of each pixel as is selected.
+            _copy(old.get_buffer(), mask.get_shadow_buffer(), Babl.get_name(old.get_format()))
+            mask.merge_shadow(True)
+        else:
+            _copy(old.get_buffer(), mask.get_buffer(), Babl.get_name(old.get_format()))
+            new.set_apply_mask(layer.get_apply_mask())
+        mask.update(0, 0, mask.get_width(), mask.get_height())
+    # GIMP would paint on the mask next, where people expect to paint on the picture.
+    new.set_edit_mask(False)
 
 
 def write_copy(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, replace: bool) -> Gimp.Layer:

@@ -120,6 +120,34 @@ def add_mask(layer: int) -> int:
     return mask.get_id()
 
 
+def set_mask(layer: int, values: np.ndarray) -> None:
+    """Give the layer a mask with these values: [H, W] in 0..1."""
+    item = Gimp.Item.get_by_id(layer)
+    mask = item.create_mask(Gimp.AddMaskType.BLACK)
+    mask.get_buffer().set(whole_area(mask), "Y float", np.ascontiguousarray(values, np.float32).tobytes())
+    mask.get_buffer().flush()
+    item.add_mask(mask)
+    item.set_edit_mask(False)
+
+
+def set_mode(layer: int, mode: str, opacity: float) -> None:
+    """Set a member of Gimp.LayerMode and the opacity in percent."""
+    item = Gimp.Item.get_by_id(layer)
+    item.set_mode(getattr(Gimp.LayerMode, mode))
+    item.set_opacity(opacity)
+
+
+def duplicate(layer: int, pixels: np.ndarray) -> int:
+    """Duplicate the layer as GIMP does, above it, with other pixels: [H, W, 4], sRGB-encoded."""
+    item = Gimp.Item.get_by_id(layer)
+    image, copy = item.get_image(), item.copy()
+    image.insert_layer(copy, item.get_parent(), image.get_item_position(item))
+    copy.get_buffer().set(whole_area(copy), ENCODED, np.ascontiguousarray(pixels, np.float32).tobytes())
+    copy.get_buffer().flush()
+    copy.update(0, 0, copy.get_width(), copy.get_height())
+    return copy.get_id()
+
+
 def add_inversion(layer: int) -> None:
     """Add a non-destructive effect that inverts the colours."""
     item = Gimp.Item.get_by_id(layer)

@@ -27,6 +27,16 @@ def pixels(drawable: int, linear: bool = False) -> np.ndarray:
     return np.frombuffer(data, np.float32).reshape(item.get_height(), item.get_width(), 4).copy()
 
 
+def composite(image: int) -> np.ndarray:
+    """Return what the canvas shows as [H, W, 4], sRGB-encoded."""
+    whole = Gimp.Image.get_by_id(image)
+    visible = Gimp.Layer.new_from_visible(whole, whole, "visible")
+    data = visible.get_buffer().get(whole_area(visible), 1.0, ENCODED, Gegl.AbyssPolicy.NONE)
+    pixels = np.frombuffer(data, np.float32).reshape(visible.get_height(), visible.get_width(), 4).copy()
+    visible.delete()
+    return pixels
+
+
 def selection(drawable: int) -> np.ndarray:
     """Return how much each pixel of the drawable is selected, as [H, W] in 0..1."""
     item = Gimp.Item.get_by_id(drawable)
