@@ -36,7 +36,8 @@ def normalized(network: FeatureNetwork, pictures: Sequence[Tensor]) -> FeatureNe
     previous_mean: Tensor | None = None
     with torch.no_grad():
         for layer, module in (result.heads or result.convolutions).items():
-            convolution, mean = cast(nn.Conv2d, module), means[layer]
+            # A head for the ReLU's result and one for what comes before it are scaled alike.
+            convolution, mean = cast(nn.Conv2d, module), means[str(Layer.parse(layer).conv)]
             if previous_mean is not None:
                 convolution.weight *= previous_mean.view(1, -1, 1, 1)
             convolution.weight /= mean.view(-1, 1, 1, 1)

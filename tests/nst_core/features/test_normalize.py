@@ -94,6 +94,18 @@ def test_only_heads_are_scaled_in_a_network_with_heads(slim_weights):
         torch.testing.assert_close(means(result, layer), (before > 0).float(), rtol=1e-4, atol=1e-4)
 
 
+def test_compact_is_scaled_although_it_has_two_heads_a_layer():
+    network = weights.load_features("compact")
+    result = normalized(network, pictures())
+    for layer in ("relu1_1", "relu3_1", "relu5_1"):
+        before = means(network, layer)
+        after = means(result, layer)
+        torch.testing.assert_close(after[before > 1e-3], torch.ones_like(after[before > 1e-3]), rtol=1e-3, atol=1e-3)
+    for name in ("conv3_1", "relu3_1"):
+        factor = result.heads[name].bias / network.heads[name].bias
+        torch.testing.assert_close(factor, result.heads["conv3_1"].bias / network.heads["conv3_1"].bias)
+
+
 def test_no_pictures_are_refused():
     with pytest.raises(StyleError, match="give at least one"):
         normalized(random_network("max"), [])
