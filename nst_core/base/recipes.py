@@ -99,7 +99,7 @@ def _checked(data: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
     values: dict[str, Any] = {}
     for name, value in data.items():
         if name not in defaults:
-            raise StyleError(f"there is no setting {name!r}; choose from {', '.join(defaults)}.")
+            raise StyleError(f"There is no setting {name!r}; choose from {', '.join(defaults)}.")
         default = defaults[name]
         if isinstance(default, ObjectiveSettings):
             values[name] = objective_from_data(value, default)
@@ -122,5 +122,5 @@ def _value(name: str, value: Any, kind: type[Any]) -> Any:
     if name in ranges:
         low, high = ranges[name]
         if not low <= value <= high:  # NaN too
-            raise StyleError(f"{name} is {value:g}; give {low:g} to {high:g}.")
+            raise StyleError(f"{name} is {value:g}; give {low:.10g} to {high:.10g}.")
     return kind(value)

@@ -25,6 +25,12 @@ class TransformerSettings:
     styles: int = 1
 
     @property
+    def in_words(self) -> str:
+        """The shape in a phrase such as "has width 16, 5 residual blocks and 5x5 end kernels"."""
+        kernel = f"{self.end_kernel}x{self.end_kernel}"
+        return f"has width {self.width}, {self.residual_blocks} residual blocks and {kernel} end kernels"
+
+    @property
     def minimum_size(self) -> int:
         """The smallest height and width in pixels: reflection padding needs more pixels than it adds, at each scale."""
         return 8

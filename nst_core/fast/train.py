@@ -240,7 +240,7 @@ class Training:
 
     def _start_from(self, start: StartingNetwork) -> None:
         if replace(start.network.settings, styles=self.settings.network.styles) != self.settings.network:
-            raise StyleError(f"The network to start from is {start.network.settings}; train with the same shape.")
+            raise StyleError(f"The network to start from {start.network.settings.in_words}; train with the same shape.")
         self.network.start_from(start.network, start.rows)
         self.earlier_steps, self.started_from = start.steps, start.title
 

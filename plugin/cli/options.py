@@ -62,7 +62,7 @@ def add_number(
         type=number_within(type(default), low, high),
         default=None if unset else default,
         metavar="N",
-        help=f"{text} ({low:g}-{high:g}, default {default:g})",
+        help=f"{text} ({low:.10g}-{high:.10g}, default {default:g})",
     )
 
 
@@ -75,7 +75,7 @@ def number_within(kind: type, low: float, high: float) -> Callable[[str], float]
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if kind is int else ''}number") from None
         if not low <= value <= high:  # NaN too
-            raise argparse.ArgumentTypeError(f"{text} is out of range: give {low:g} to {high:g}")
+            raise argparse.ArgumentTypeError(f"{text} is out of range: give {low:.10g} to {high:.10g}")
         return value
 
     return parse

@@ -140,7 +140,7 @@ def test_like_repeats_a_recorded_render(run, sample, samples):
     assert (run.folder / "c.png").read_bytes() == (run.folder / "a.png").read_bytes()
     (run.folder / "mine.toml").write_text("sise = 3")
     refused = run("render", *pictures, "--settings", "mine.toml", "-o", "o.png")
-    assert refused.returncode == 2 and refused.stderr.startswith("neural-style: mine.toml: there is no setting 'sise'")
+    assert refused.returncode == 2 and refused.stderr.startswith("neural-style: mine.toml: There is no setting 'sise'")
 
 
 def test_init_starts_from_a_picture(run, sample, samples):
