@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
@@ -25,11 +27,15 @@ OUT_OF_MEMORY = 77  # exit code of a trial
 def try_style(path: Path, modified: int, size: tuple[int, int], styles: int) -> None:
     """Paint a small picture of ``size`` (height, width) with a style file under limits, once for each version of it.
 
-    ``modified`` is when the file was, and ``styles`` how many it has. Bundled styles are trusted. Nothing is tried
-    except on Linux, where limits hold. Raises StyleError if a limit is exceeded or the trial crashes; a style that
+    ``modified`` is when the file was, and ``styles`` how many it has. Bundled styles are trusted, and so are those that
+    passed before: the private environment keeps the sha256 of each. Nothing is tried except on Linux, where limits
+    hold. Raises StyleError if a limit is exceeded or the trial crashes; a style that
     fails in another way does so again, with its reason, where it is used.
     """
     if sys.platform != "linux" or path.resolve().parent == paths.bundled_styles_folder().resolve():
+        return
+    checksum = _checksum(path)
+    if checksum in _passed():
         return
     numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, styles)
     try:
@@ -47,6 +53,30 @@ def try_style(path: Path, modified: int, size: tuple[int, int], styles: int) -> 
                 path=path
             )
         )
+    if trial.returncode == 0 and _passed_file().parent.is_dir():
+        with suppress(OSError), _passed_file().open("a", encoding="utf-8") as file:
+            file.write(f"{checksum}\n")
+
+
+def _checksum(path: Path) -> str:
+    """Return the sha256 of a file, or an empty text if it cannot be read, which the trial finds out as well."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _passed_file() -> Path:
+    return paths.environment_folder() / "tried-styles.txt"  # goes with the ONNX Runtime that ran the trials
+
+
+def _passed() -> set[str]:
+    """Return the sha256 of each style file that passed a trial in this environment."""
+    try:
+        return set(_passed_file().read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError):
+        return set()
 
 
 _TRIAL = """

@@ -58,18 +58,49 @@ def test_style_that_takes_all_time_is_refused(tmp_path, monkeypatch):
     assert time.monotonic() - start < 60
 
 
-def test_own_style_is_tried_once_and_bundled_ones_never(tmp_path, monkeypatch):
-    trials = []
+@pytest.fixture
+def trials(monkeypatch):
+    """The trials that were run."""
+    arguments = []
     run = style_trial.subprocess.run
     monkeypatch.setattr(
-        style_trial.subprocess, "run", lambda *args, **named: trials.append(args) or run(*args, **named)
+        style_trial.subprocess, "run", lambda *args, **named: arguments.append(args) or run(*args, **named)
     )
+    return arguments
+
+
+def test_own_style_is_tried_once_and_bundled_ones_never(tmp_path, trials):
     style_with_metadata(tmp_path / "x.onnx")
     (style,) = read_styles(tmp_path / "x.onnx")
     (bundled,) = find_styles("great-wave")
     for each in (style, style, bundled):
         assert np.isfinite(paint(each).pixels).all()
     assert len(trials) == 1
+
+
+def test_style_that_passed_is_not_tried_again_by_the_next_process(tmp_path, monkeypatch, trials):
+    monkeypatch.setenv("NEURAL_STYLE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home/environment").mkdir(parents=True)
+    path = tmp_path / "x.onnx"
+    for title, count in (("One", 1), ("One", 1), ("Another", 2)):
+        style_with_metadata(path, {"title": title})
+        try_style.cache_clear()  # as in a new process
+        try_style(path, 0, (64, 64), 1)
+        assert len(trials) == count
+
+
+def test_refused_style_is_tried_again(tmp_path, monkeypatch, trials):
+    monkeypatch.setenv("NEURAL_STYLE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home/environment").mkdir(parents=True)
+    nodes = [
+        helper.make_node("Expand", ["one", "size"], ["large"]),
+        helper.make_node("ReduceMean", ["large"], ["mean"], keepdims=0),
+    ]
+    style = greedy_style(tmp_path / "x.onnx", nodes, [2_000_000_000])
+    for count in (1, 2):
+        with pytest.raises(StyleError, match="far more memory or time"):
+            paint(style)
+        assert len(trials) == count
 
 
 def test_trial_that_does_not_start_refuses_nothing(tmp_path, monkeypatch):
