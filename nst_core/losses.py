@@ -187,29 +187,31 @@ def _by_head(gram: Tensor, head: Tensor | None) -> Tensor:
         return head @ gram @ head.T
 
 
-def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
-    """||value - target||^2 / ||target||^2 for each picture of a batch, averaged; a scalar.
+def relative_square_error(value: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """||value - target||^2 / ||target||^2 for each picture of a batch, times its weight if given, averaged; a scalar.
 
     ``target``, without gradient, broadcasts over the batch: one style's Gram matrix may serve every picture.
+    ``weights`` are [N].
     """
-    return _RelativeSquareError.apply(value, target)
+    return _RelativeSquareError.apply(value, target, weights)
 
 
 class _RelativeSquareError(torch.autograd.Function):
     """With a gradient of its own, in half the passes over what is too large for a processor's cache."""
 
     @staticmethod
-    def forward(ctx, value: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx, value: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
         difference, sizes = value - target, _size(target) + EPSILON
+        sizes = sizes if weights is None else sizes / weights.clamp_min(EPSILON)
         ctx.save_for_backward(difference, sizes)
         return (_size(difference) / sizes).mean()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         difference, sizes = ctx.saved_tensors
-        factors = 2 * gradient / len(difference) / sizes
-        return difference * factors.view(-1, *[1] * (difference.dim() - 1)).to(difference.dtype), None
+        factors = (2 * gradient / len(difference) / sizes).expand(len(difference))
+        return difference * factors.view(-1, *[1] * (difference.dim() - 1)).to(difference.dtype), None, None
 
 
 def _size(values: Tensor) -> Tensor:

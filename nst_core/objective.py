@@ -152,3 +152,97 @@ class Objective:
 def _of(values: Tensor, which: Tensor | None) -> Tensor:
     """Those of these styles, in this order; the first one's, for every picture of a batch, if none are named."""
     return values[:1] if which is None else values[which.to(values.device)]
+
+
+@dataclass
+class RowsObjective:
+    """The objectives of several rows, or of mixtures of them, in one look of the feature network.
+
+    ``rows`` may differ in their weights and content layers. ``styles`` as for ``Objective``.
+    """
+
+    network: FeatureNetwork
+    rows: Sequence[ObjectiveSettings]
+    styles: Sequence[Tensor]
+    _all: Objective = field(init=False, repr=False)
+    _weights: dict[str, Tensor] = field(init=False, repr=False)  # [rows, layers], or [rows] for tv, by kind
+
+    def __post_init__(self) -> None:
+        first = self.rows[0]
+        for row in self.rows:
+            if (row.style_layers, row.style_loss, row.centred, row.tv_exponent) != (
+                first.style_layers,
+                "gram",
+                first.centred,
+                first.tv_exponent,
+            ):
+                raise StyleError("The rows of a style may differ in weights and content layers alone.")
+        content = tuple(dict.fromkeys(layer for row in self.rows for layer in row.content_layers))
+        self._all = Objective(
+            self.network, replace(first, content_layers=content, content_layer_weights=(), nearby_layers=()), self.styles
+        )
+        tables: dict[str, list[list[float]]] = {
+            "content": [
+                [
+                    row.content_weight * row.content_weights_by_layer.get(layer, 0.0)
+                    / sum(row.content_weights_by_layer.values())
+                    for layer in content
+                ]
+                for row in self.rows
+            ],
+            "style": [[row.style_weight * w for w in row.weights_by_layer.values()] for row in self.rows],
+            "mean": [
+                [row.mean_weight * w for w in row.weights_by_layer.values()] for row in self.rows
+            ],
+            "tv": [[row.tv_weight] for row in self.rows],
+        }
+        device = self.styles[0].device
+        self._weights = {kind: torch.tensor(table, device=device) for kind, table in tables.items()}
+
+    def content_targets(self, photo: Tensor) -> dict[str, Tensor]:
+        """As ``Objective.content_targets``, of all rows' layers."""
+        return self._all.content_targets(photo)
+
+    def __call__(
+        self, image: Tensor, content_targets: dict[str, Tensor], which: Tensor, mixture: Tensor
+    ) -> dict[str, Tensor]:
+        """The weighted losses; ``which`` ([N]) says which style each picture has, ``mixture`` ([N, rows]) which row."""
+        s, o = self._all.settings, self._all
+        means = {layer: _of(o._means[layer], which) for layer in s.style_layers}
+        features, grams = o._seen(image, means)
+        weights = {kind: mixture @ table for kind, table in self._weights.items()}
+        pictures = range(len(image))
+        found = {
+            "content": _weighted(features, content_targets, s.content_layers, weights["content"]),
+            "style": _weighted(grams, {k: _of(o._targets[k], which) for k in s.style_layers}, s.style_layers, weights["style"]),
+            "tv": torch.stack(
+                [weights["tv"][n, 0] * losses.total_variation(image[n : n + 1], s.tv_exponent) for n in pictures]
+            ).mean(),
+        }
+        if self._weights["mean"].any():
+            own = {layer: _mean(features[layer]) for layer in s.style_layers}
+            targets = {layer: mean.flatten(1).float() for layer, mean in means.items()}
+            found["mean"] = _weighted(own, targets, s.style_layers, weights["mean"])
+        return found | {"total": torch.stack([*found.values()]).sum()}
+
+
+def _weighted(
+    values: Mapping[str, Tensor], targets: Mapping[str, Tensor], layers: Sequence[str], weights: Tensor
+) -> Tensor:
+    """The sum over ``layers`` of the relative square errors, each picture's times its weight for that layer."""
+    return torch.stack(
+        [
+            losses.relative_square_error(values[layer], targets[layer], weights[:, number])
+            for number, layer in enumerate(layers)
+        ]
+    ).sum()
+
+
+def _mean(features: Tensor) -> Tensor:
+    """The mean over the pixels of [N, C, H, W], [N, C] in float32.
+
+    As a product, whose gradient comes in the order that the features have, channels last; that of PyTorch's mean does
+    not, and adding it took a processor a sixth of a step.
+    """
+    pixels = features.permute(0, 2, 3, 1).flatten(1, 2)
+    return (pixels.new_full((len(pixels), 1, pixels.shape[1]), 1 / pixels.shape[1]) @ pixels)[:, 0].float()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -134,6 +134,67 @@ class Photos:
         """All photos in the order of the pass, from the one that is due round to the one before it."""
         epoch, place = divmod(sample, len(self))
         return np.roll(_pass(seed, epoch, len(self)), -place).tolist()
+
+
+Box = tuple[int, int, int, int]  # x, y, width, height
+
+FACE_CROP = (1.7, 5.0)  # sides of a crop around a face, in sides of the face
+LARGEST_FACE_SCALE = 1.8  # photos that are enlarged more are mostly blur
+
+
+class WithPeople:
+    """Photos of which, more often than they come, one with a face is cropped around it.
+
+    Args:
+        photos: all of them.
+        faces: boxes by file name; those of other photos are ignored.
+        share: of the pictures, how many are such crops.
+    """
+
+    def __init__(self, photos: Photos, faces: Mapping[str, Sequence[Box]], share: float) -> None:
+        self._photos, self._share = photos, share
+        named = {name: index for index, (name, _) in enumerate(photos._readers)}
+        self._faces = [(named[name], boxes) for name, boxes in sorted(faces.items()) if name in named and boxes]
+        if share and not self._faces:
+            raise StyleError(f"{photos.source} has no photo with a known face.")
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        return self._photos.skipped
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def batch(
+        self, step: int, count: int, size: int, seed: int, least: float = LEAST_CROP, part: slice = slice(None)
+    ) -> Tensor:
+        """As of ``Photos``, some of the pictures replaced."""
+        batch = self._photos.batch(step, count, size, seed, least, part)
+        for place, number in enumerate(range(count)[part]):
+            rng = np.random.default_rng([seed, step, number, 4])
+            if rng.random() < self._share:
+                index, boxes = self._faces[rng.integers(len(self._faces))]
+                image = self._photos._open(index)
+                box, mirrored = _around(image.size, boxes[rng.integers(len(boxes))], size, rng)
+                square = image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+                square = ImageOps.mirror(square) if mirrored else square
+                batch[place] = torch.from_numpy(np.array(square)).permute(2, 0, 1).float() / 255
+        return batch
+
+
+def _around(
+    extents: tuple[int, int], face: Box, size: int, rng: np.random.Generator
+) -> tuple[tuple[int, int, int, int], bool]:
+    """A random square around a face of a picture so large, to be scaled to ``size``, and whether to mirror it."""
+    scale = np.exp(rng.uniform(*np.log(FACE_CROP)))
+    side = int(min(min(extents), max(size / LARGEST_FACE_SCALE, scale * max(face[2:]))))
+    places = []
+    for extent, start, length in zip(extents, face[:2], face[2:], strict=True):
+        first, last = start + length - side, start  # the whole face is inside
+        place = rng.uniform(min(first, last), max(first, last))
+        places.append(int(np.clip(place, 0, extent - side)))
+    x, y = places
+    return (x, y, x + side, y + side), bool(rng.random() < 0.5)
 
 
 class HeldPhotos:

@@ -68,6 +68,9 @@ class ObjectiveSettings:
     and Nikulin 2016, arXiv 1605.04603). Features behind a ReLU are never negative, so a plain Gram matrix is mostly
     made of those means and little of it is texture; centred, large strokes such as van Gogh's whorls appear at all.
 
+    ``mean_weight`` is what the mean activation of each style layer costs beside its Gram matrix, relative to the
+    style's: what a plain Gram matrix sees and a centred one hardly does, the palette and the middle tones among it.
+
     ``tv_exponent`` is the power to which neighbours' differences are raised in the total variation.
 
     ``nearby_layers`` are those for which the first layer of the same block may stand in, if a network lacks them.
@@ -84,6 +87,7 @@ class ObjectiveSettings:
     style_weight: float = 1.0
     tv_weight: float = 0.3
     tv_exponent: float = 1.0
+    mean_weight: float = 0.0
 
     def __post_init__(self) -> None:
         check_choice("style loss", self.style_loss, STYLE_LOSSES)
@@ -240,6 +244,15 @@ class TrainSettings:
         mesh_weight: what such a mesh costs beside the objective (``mesh`` in metrics.py). It is the only texture that
             the network can lay on an area that has none, for it sees the same everywhere there.
         mixed_precision: compute in bfloat16 where PyTorch deems it safe; the weights stay float32.
+        faithful: what a second row of each style learns by, if given: the network then has two rows for each style,
+            the first by this objective, the second by ``objective``. They differ in weights and content layers alone.
+        between: of the pictures, the share that is painted by a random mixture of both rows, and judged by the same
+            mixture of both objectives; the others are painted by one of them.
+        row_rate: how many times as fast as the convolutions the scales and shifts of the norms learn. They are all that
+            tells one row from the other.
+        steady_weight: what it costs that a photo with noise is painted otherwise than without: mean absolute difference.
+        steady_noise: the deviation of that noise.
+        people: of the pictures, the share that is a crop around a face, where faces are known.
     """
 
     objective: ObjectiveSettings = field(
@@ -264,6 +277,17 @@ class TrainSettings:
     cooldown: float = 0.3
     mixed_precision: bool = False
     seed: int = 0
+    faithful: ObjectiveSettings | None = None
+    between: float = 0.34
+    row_rate: float = 1.0
+    steady_weight: float = 0.0
+    steady_noise: float = 3 / 255
+    people: float = 0.0
+
+    @property
+    def rows(self) -> tuple[ObjectiveSettings, ...]:
+        """The objective of each row that a style has."""
+        return (self.objective,) if self.faithful is None else (self.faithful, self.objective)
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update ``step`` (0-based)."""

@@ -19,7 +19,7 @@ from nst_core.errors import StyleError
 from nst_core.features import FeatureNetwork
 from nst_core.files import written_whole
 from nst_core.metrics import mesh
-from nst_core.objective import Objective
+from nst_core.objective import Objective, RowsObjective
 from nst_core.photos import PictureSource
 from nst_core.pictures import resized_to_area, without_grain
 from nst_core.settings import ObjectiveSettings, TrainSettings, TransformerSettings
@@ -133,11 +133,11 @@ def train(
                 f"choose one with at least {SMALLEST_STYLE} pixels on its shorter side."
             )
     styles = [style_picture(style, settings) for style in styles]
-    objective = Objective(features, settings.objective, styles)
+    objective = RowsObjective(features, settings.rows, styles)
     preview = None if preview is None else preview.to(device)
     torch.manual_seed(settings.seed)
     network = TransformerNetwork(settings.network).to(device).to(memory_format=layout).train()
-    optimizer = torch.optim.Adam(network.parameters(), settings.learning_rate)
+    optimizer = torch.optim.Adam(parameter_groups(network))
     style_sha256 = tuple(hashlib.sha256(style.cpu().numpy().tobytes()).hexdigest() for style in styles)
     first, earlier_steps, started_from = 0, 0, ""
     if settings.minutes:
@@ -165,7 +165,7 @@ def train(
         optimizer.load_state_dict(earlier.optimizer)
         first, earlier_steps, started_from = earlier.step, earlier.earlier_steps, earlier.started_from
     elif start is not None:
-        if replace(start.network.settings, styles=len(styles)) != settings.network:
+        if replace(start.network.settings, styles=settings.network.styles) != settings.network:
             raise StyleError(f"The network to start from is {start.network.settings}; train with the same shape.")
         network.start_from(start.network, start.rows)
         earlier_steps, started_from = start.steps, start.title
@@ -198,16 +198,22 @@ def train(
     try:
         while go_on and (step < settings.steps or (settings.minutes and not settings.steps)):
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate_at(step)
+                group["lr"] = settings.learning_rate_at(step) * (settings.row_rate if group["rows"] else 1.0)
             which = torch.from_numpy(turns(step, settings.batch, len(styles), settings.seed)[part])
             which = which.to(device, non_blocking=True)
+            mixture = torch.from_numpy(mixtures(step, settings)[part]).to(device, non_blocking=True)
+            rows = (F.one_hot(which, len(styles)).float()[:, :, None] * mixture[:, None]).flatten(1)
             tilt = random_tilt(settings.turn, settings.zoom, settings.seed, step)
             optimizer.zero_grad()
             batch = photos.batch(step, settings.batch, settings.crop, settings.seed, part=part)
             batch = batch.to(device, memory_format=layout, non_blocking=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
-                styled = styled_by(batch, F.one_hot(which, len(styles)).float())
-                losses = losses_of(tilt.of(styled), targets_of(tilt.of(batch)), which)
+                styled = styled_by(batch, rows)
+                losses = losses_of(tilt.of(styled), targets_of(tilt.of(batch)), which, mixture)
+                if settings.steady_weight:
+                    again = styled_by(noisy(batch, settings, step), rows)
+                    losses["steady"] = settings.steady_weight * (styled - again).float().abs().mean()
+                    losses["total"] = losses["total"] + losses["steady"]
             losses["mesh"] = settings.mesh_weight * mesh(styled.float(), batch, MESH_SHARE).clamp_min(0).mean()
             losses["total"] = losses["total"] + losses["mesh"]
             losses["total"].backward()
@@ -270,6 +276,7 @@ def nearest(
 
     That is the one whose painting of ``photo`` ([1, 3, h, w]) has the least style loss of the training to come. Of
     several networks it is the one with the least sum over ``styles``. Each picture is RGB, sRGB-encoded 0..1.
+    With two rows for a style, both begin as the same one.
     """
     styles = [style_picture(style, settings) for style in styles]
     objective = Objective(features.to(photo.device), settings.objective, styles)
@@ -280,7 +287,7 @@ def nearest(
         paintings = paint(base.network.to(photo.device), photo)
         losses = torch.tensor([[objective(painting, content, one)["style"] for painting in paintings] for one in which])
         least, rows = losses.min(1)
-        found.append((least.sum().item(), replace(base, rows=tuple(rows.tolist()))))
+        found.append((least.sum().item(), replace(base, rows=tuple(row for row in rows.tolist() for _ in settings.rows))))
     return min(found, key=lambda one: one[0])[1]
 
 
@@ -303,6 +310,37 @@ def turns(step: int, batch: int, styles: int, seed: int) -> np.ndarray:
     rounds, places = np.divmod(np.arange(step * batch, (step + 1) * batch), styles)
     orders = {n: np.random.default_rng([seed, int(n), 2]).permutation(styles) for n in np.unique(rounds)}
     return np.array([orders[n][place] for n, place in zip(rounds, places, strict=True)])
+
+
+def parameter_groups(network: TransformerNetwork) -> list[dict[str, Any]]:
+    """The convolutions' weights and the norms' rows, for an optimiser that is to teach them at different rates."""
+    named = list(network.named_parameters())
+    rows = [name.endswith(("norm.scale", "norm.shift")) for name, _ in named]
+    return [
+        {"params": [value for (_, value), row in zip(named, rows, strict=True) if row == kind], "rows": kind}
+        for kind in (False, True)
+    ]
+
+
+def mixtures(step: int, settings: TrainSettings) -> np.ndarray:
+    """How much of each row each picture of a step is painted by, float32 [batch, rows]; each sums to 1."""
+    count = len(settings.rows)
+    if count == 1:
+        return np.ones((settings.batch, 1), np.float32)
+    rng = np.random.default_rng([settings.seed, step, 3])
+    first = rng.random(settings.batch)
+    between = rng.random(settings.batch) < settings.between
+    # The ends take turns, within a batch and from one step to the next.
+    ends = (np.arange(step * settings.batch, (step + 1) * settings.batch) % 2).astype(float)
+    first = np.where(between, first, ends)
+    return np.stack([first, 1 - first], 1).astype(np.float32)
+
+
+def noisy(batch: Tensor, settings: TrainSettings, step: int) -> Tensor:
+    """The photos of a step with noise."""
+    generator = torch.Generator(batch.device).manual_seed(settings.seed + step)
+    noise = torch.empty_like(batch).normal_(0, settings.steady_noise, generator=generator)
+    return (batch + noise).clamp(0, 1)
 
 
 def bytes_per_pixel(features: FeatureNetwork, settings: TrainSettings) -> int:
@@ -340,8 +378,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         values = dict(saved["settings"])
+        faithful = values.pop("faithful", None)
         settings = TrainSettings(
             objective=ObjectiveSettings(**values.pop("objective")),
+            faithful=None if faithful is None else ObjectiveSettings(**faithful),
             network=TransformerSettings(**values.pop("network")),
             **values,
         )

@@ -21,6 +21,7 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from nst_core.settings import TransformerSettings
 
@@ -105,7 +106,29 @@ class ConvolutionNorm(nn.Module):
         self.norm = ConditionalInstanceNorm(convolution.out_channels, styles)
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
-        return self.norm(self.convolution(self.pad(x)), style_weights)
+        padded = _Reflected.apply(x, self.pad.padding[0]) if self.training else self.pad(x)
+        return self.norm(self.convolution(padded), style_weights)
+
+
+class _Reflected(torch.autograd.Function):
+    """Reflection padding whose way back is in place, in the order that the gradient has."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, margin: int) -> Tensor:
+        ctx.margin = margin
+        return F.pad(x, (margin,) * 4, mode="reflect")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        # The convolution made it for this padding alone.
+        m = ctx.margin
+        for side in (2, 3):
+            last = gradient.shape[side] - 1
+            for i in range(m):
+                gradient.select(side, 2 * m - i).add_(gradient.select(side, i))
+                gradient.select(side, last - 2 * m + i).add_(gradient.select(side, last - i))
+        return gradient[:, :, m:-m, m:-m], None
 
 
 class ResidualBlock(nn.Module):
