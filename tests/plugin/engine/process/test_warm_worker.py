@@ -1,6 +1,5 @@
 """A warm worker: who can join it, and when it ends."""
 
-import ctypes
 import itertools
 import os
 import socket
@@ -9,8 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -26,11 +23,7 @@ from plugin.engine.process.remote import EngineEndedError, RemoteEngine, joined_
 from plugin.engine.progress import Stopper
 from tests.conftest import ROOT
 
-pytestmark = [
-    pytest.mark.skipif(not warm_worker.SUPPORTED, reason="workers stay only on Linux"),
-    # The child only speaks over a socket.
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-]
+pytestmark = pytest.mark.skipif(not warm_worker.SUPPORTED, reason="workers stay only on Linux")
 CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
 CLONE_NEWPID = 0x20000000  # from linux/sched.h
 only_root = pytest.mark.skipif(
@@ -210,31 +203,17 @@ def test_errors_go_to_the_host_that_joined(left, name):
 @pytest.mark.parametrize("who", ["another user", "a sandbox"])
 @only_root
 def test_worker_refuses_untrusted_hosts(left, name, who):
-    assert _untrusted(who, lambda: _is_greeted(name)) == 0
+    assert _untrusted(who, "connect", name).wait(20) == 0
     assert join(name)
 
 
 @pytest.mark.parametrize("who", ["another user", "a sandbox"])
 @only_root
 def test_host_refuses_untrusted_workers(name, who):
-    readable, writable = os.pipe()
-    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as thread:
-        listener.bind(f"\0{name}")
-
-        def receives_a_message() -> bool:
-            listener.listen(1)  # the process that listens is the one at the other end
-            os.write(writable, b"\n")
-            connection, _ = listener.accept()
-            connection.settimeout(10)
-            with suppress(ConnectionError):  # already gone
-                connection.send(warm_worker.GREETING)
-                return connection.recv(1) != b""
-            return False
-
-        answer = thread.submit(_untrusted, who, receives_a_message)
-        os.read(readable, 1)
-        assert warm_worker.join_worker(name) is None
-        assert answer.result(20) == 0
+    untrusted = _untrusted(who, "listen", name)
+    assert untrusted.stdout.readline() == b"listening\n"
+    assert warm_worker.join_worker(name) is None
+    assert untrusted.wait(20) == 0
 
 
 def test_join_gives_up_without_a_greeting(name):
@@ -275,28 +254,42 @@ def _call_until_ended(function: Callable[[], object]) -> None:
         function()
 
 
-def _is_greeted(name: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
+def _untrusted(who: str, what: str, name: str) -> subprocess.Popen[bytes]:
+    """Start another user's process, or one in a sandbox; its exit code is 0 if it was told nothing.
+
+    It is a new process, not a fork of this one: that would take over the locks of threads that it does not have.
+    """
+    arguments = [who, what, name, warm_worker.GREETING.decode()]
+    return subprocess.Popen([sys.executable, "-c", _UNTRUSTED, *arguments], stdout=subprocess.PIPE)
+
+
+_UNTRUSTED = f"""
+import ctypes, os, socket, sys
+from contextlib import suppress
+who, what, name, greeting = sys.argv[1:]
+if who == "another user":
+    os.setuid(65534)
+else:
+    assert ctypes.CDLL(None).unshare({CLONE_NEWPID}) == 0  # applies to its children
+    if child := os.fork():
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+answer = b""
+with socket.socket(socket.AF_UNIX) as ours:
+    ours.settimeout(10)
+    if what == "connect":
+        ours.connect("\\0" + name)
+        answer = ours.recv(1)
+    else:
+        ours.bind("\\0" + name)
+        ours.listen(1)
+        print("listening", flush=True)
+        connection, _ = ours.accept()
         connection.settimeout(10)
-        connection.connect(f"\0{name}")
-        return connection.recv(1) != b""
-
-
-def _untrusted(who: str, question: Callable[[], bool]) -> int:
-    """Return what another user, or a process in a sandbox, answers: 0 for no."""
-    child = os.fork()
-    if not child:
-        answer = 2
-        try:
-            if who == "another user":
-                os.setuid(65534)
-                answer = int(question())
-            elif ctypes.CDLL(None).unshare(CLONE_NEWPID) == 0:  # applies to its children
-                child = os.fork()
-                answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else int(question())
-        finally:
-            os._exit(answer)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with suppress(ConnectionError):  # already gone
+            connection.send(greeting.encode())
+            answer = connection.recv(1)
+sys.exit(answer != b"")
+"""
 
 
 def _program() -> str:
