@@ -1,6 +1,6 @@
-"""Pictures that a feature network in training is painting itself, for it to learn from.
+"""Pictures that a feature network paints while it is trained, and learns from.
 
-An optimiser moves a picture to where the network's features are wrong: these may agree with the teacher's on photos and
+An optimiser moves a picture to where the network's features are wrong. These may agree with the teacher's on photos and
 paintings, and still be far off there.
 """
 
