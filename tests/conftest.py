@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
+# A shell that starts the tests in the background has them ignore Ctrl-C, which some of them send to themselves and to
+# the processes that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 SAMPLES = ROOT / "plugin" / "samples"
 
 
