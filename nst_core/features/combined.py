@@ -23,13 +23,15 @@ class CombinedNetwork(FeatureNetwork):
         super().__init__()
         self.name = "+".join(network.name for network in networks)
         self.networks = nn.ModuleList(networks)
+        # Sorted here, since torch.compile cannot follow the parsing of names.
+        self._layers = sorted({layer for network in networks for layer in network.layers}, key=Layer.parse)
         for network in networks[1:]:
             network.exact = network.distilled
 
     @property
     def layers(self) -> list[str]:
         """Every layer that one of the networks has, in order."""
-        return sorted({layer for network in self.parts for layer in network.layers}, key=Layer.parse)
+        return self._layers
 
     @property
     def distilled(self) -> bool:

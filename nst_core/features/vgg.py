@@ -56,12 +56,24 @@ class VGGNetwork(FeatureNetwork):
         self.name, self.preprocessing, self.pooling = name, preprocessing, pooling
         self.convolutions = nn.ModuleDict({layer: _frozen(*v, padding_mode) for layer, v in weights.items()})
         self.heads = nn.ModuleDict({layer: _frozen(*v, "zeros") for layer, v in (heads or {}).items()})
+        # What ``forward`` needs of the layers, as plain strings: torch.compile cannot follow the parsing of names, and
+        # between the parts into which it then cuts ``forward`` the gradient of what works in place is lost.
+        trunk = [conv for conv, _ in self._trunk()]
+        last_of_block = {conv.block: conv for conv in trunk}
+        self._steps = [(str(conv), str(conv.relu), conv == last_of_block[conv.block]) for conv in trunk]
+        self._convolution_of = {name: step[0] for step in self._steps for name in step[:2]}
+        self._depth = {name: depth for depth, step in enumerate(self._steps) for name in step[:2]}
+        self._relus = frozenset(relu for _, relu, _ in self._steps)
+        self._layers = [
+            name
+            for name, convolution in self._convolution_of.items()
+            if not self.heads or {name, convolution} & self.heads.keys()
+        ]
 
     @property
     def layers(self) -> list[str]:
         """Every layer, or with heads those that have one, in order."""
-        every = [layer for conv, _ in self._trunk() for layer in (conv, conv.relu)]
-        return [str(layer) for layer in every if not self.heads or {str(layer), str(layer.conv)} & self.heads.keys()]
+        return self._layers
 
     @property
     def distilled(self) -> bool:
@@ -97,21 +109,19 @@ class VGGNetwork(FeatureNetwork):
         self.check(requested)
         if not requested:
             return {}
-        deepest = max(map(Layer.parse, requested)).conv
-        last_of_block = {conv.block: conv for conv, _ in self._trunk()}
+        deepest = max(self._depth[layer] for layer in requested)
         features: dict[str, Tensor] = {}
         # Channels last: a CPU's poolings and ReLUs are faster that way, and its convolutions need no reordered copy.
         x = self.preprocessing(image).contiguous(memory_format=torch.channels_last)
-        for conv, convolution in self._trunk():
-            here = [layer for layer in (str(conv), str(conv.relu)) if layer in requested]
-            ends_block = conv == last_of_block[conv.block]
-            before = self._convolve(x, convolution)
+        for depth, (conv, conv_relu, ends_block) in enumerate(self._steps):
+            here = [layer for layer in (conv, conv_relu) if layer in requested]
+            before = self._convolve(x, cast(nn.Conv2d, self.convolutions[conv]))
             if ends_block and not here and self.pooling == "max":
                 # ReLU and maximum pooling may change places, and the ReLU then has a quarter of the work.
                 x = F.relu(self._pool(before), inplace=True)
                 continue
-            if str(conv) in here and not self.heads:
-                features[str(conv)] = before
+            if conv in here and not self.heads:
+                features[conv] = before
                 before = before.clone()  # the ReLU works in place
             own = next((layer for layer in here if self._is_own_relu(layer)), None)
             x = F.relu(before, inplace=True) if own is None else relu(own, before)
@@ -121,7 +131,7 @@ class VGGNetwork(FeatureNetwork):
                 elif layer not in features:
                     output = self._convolve(x, self._head(layer))
                     features[layer] = output if layer in self.heads else relu(layer, output)
-            if conv == deepest:
+            if depth == deepest:
                 return features
             if ends_block:
                 x = self._pool(x)
@@ -154,10 +164,10 @@ class VGGNetwork(FeatureNetwork):
         """Return whether the layer's features are the trunk's own ReLU, without a head."""
         if layer in self.heads:
             return isinstance(self.heads[layer], nn.Identity)
-        return not self.heads and Layer.parse(layer).kind == "relu"
+        return not self.heads and layer in self._relus
 
     def _head(self, layer: str) -> nn.Conv2d:
-        return cast(nn.Conv2d, self.heads[layer if layer in self.heads else str(Layer.parse(layer).conv)])
+        return cast(nn.Conv2d, self.heads[layer if layer in self.heads else self._convolution_of[layer]])
 
     def _convolve(self, x: Tensor, convolution: nn.Conv2d) -> Tensor:
         device_type, border = x.device.type, convolution.kernel_size[0] // 2
