@@ -31,7 +31,7 @@ from nst_core.distill.student import (
     relu_of,
 )
 from nst_core.distill.student_renders import StudentRenders
-from nst_core.features.network import TORCHVISION, FeatureNetwork
+from nst_core.features.network import FeatureNetwork
 from nst_core.features.vgg import VGGNetwork
 from nst_core.pictures.photos import PictureSource
 
@@ -100,8 +100,7 @@ class Distillation:
         self.student = new_student(settings, {layer: scale.numel() for layer, scale in self.scales.items()})
         self.student = self.student.to(data.device).train()
         self.learning = freeze_before(self.student, self.layers[0])
-        self.trunk = VGGNetwork("trunk", {}, TORCHVISION)  # the layers that the heads read
-        self.trunk.convolutions = self.student.convolutions
+        self.trunk = self.student.without_heads()  # the layers that the heads read
         self.optimizer = torch.optim.AdamW(self.learning, settings.learning_rate)
         self.renders = StudentRenders(data.photos, data.paintings, settings, data.device)
         self.step_count = 0

@@ -157,6 +157,13 @@ class VGGNetwork(FeatureNetwork):
                 network.heads[layer] = _frozen(root[:, :-1, None, None], root[:, -1], "zeros").to(affine)
         return network, matrices
 
+    def without_heads(self) -> VGGNetwork:
+        """Return a network that shares the convolutions and has no heads, so its features are its own activations."""
+        weights = {str(layer): (module.weight, cast(Tensor, module.bias)) for layer, module in self._trunk()}
+        network = VGGNetwork(self.name, weights, self.preprocessing, self.pooling)
+        network.convolutions = self.convolutions
+        return network
+
     def _trunk(self) -> list[tuple[Layer, nn.Conv2d]]:
         return [(Layer.parse(name), cast(nn.Conv2d, module)) for name, module in self.convolutions.items()]
 
