@@ -5,28 +5,36 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import NoReturn
 
 
 def run() -> NoReturn:
-    """Run one command and exit. Ctrl-C shows no traceback, also while modules load and while the interpreter ends."""
-    _on_interrupt(130, b"neural-style: cancelled\n" if os.environ.get("RANK", "0") == "0" else b"")
+    """Run one command and exit. A signal shows no traceback, also while modules load and while the interpreter ends."""
+    _on_interrupt(None, b"neural-style: cancelled\n" if os.environ.get("RANK", "0") == "0" else b"")
     from plugin.cli.main import main
 
     code = main()
     _on_interrupt(code)  # the work is done, whatever its outcome
+    if threading.active_count() > 1:  # a library may still be computing, and would abort when the interpreter ends
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 
-def _on_interrupt(code: int, message: bytes = b"") -> None:
-    """Let Ctrl-C exit at once, unless this process was started to ignore it."""
+def _on_interrupt(code: int | None, message: bytes = b"") -> None:
+    """Let Ctrl-C and SIGTERM exit at once, with their own exit codes if ``code`` is None.
+
+    A signal that this process was started to ignore stays ignored.
+    """
 
     def leave(signum: int, frame: object) -> NoReturn:
         os.write(2, message)
-        os._exit(code)
+        os._exit(128 + signum if code is None else code)
 
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, leave)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, leave)
 
 
 if __name__ == "__main__":

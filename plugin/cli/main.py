@@ -9,13 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from nst_core.base.errors import StyleError
 from plugin.cli.commands import apply, distill, doctor, export, import_, render, study, styles, train
 from plugin.cli.reports import Report
-from plugin.cli.terminal import Interrupted, interrupts_noted, only_first_process_speaks
+from plugin.cli.terminal import interrupts_noted, only_first_process_speaks
 from plugin.engine.machine.memory import keep_freed_memory
 
 
@@ -49,21 +51,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
     Returns the exit code: 0 if it succeeded, 2 for bad input, 130 if Ctrl-C cancelled it, 141 if the reader of its
-    output has gone.
+    output has gone, 143 if SIGTERM stopped it, even where it keeps what it has.
     """
     with interrupts_noted() as interrupted:
         code = _run(arguments, interrupted)
-        if interrupted() and code != 130:  # an error that follows from Ctrl-C
-            code = 130
+        if number := interrupted():  # a signal, from which any error follows
+            code = 128 + number
     return code
 
 
-def _run(arguments: list[str] | None, interrupted: Interrupted) -> int:
+def _run(arguments: list[str] | None, interrupted: Callable[[], int]) -> int:
     try:
         options = command_line_parser().parse_args(arguments)
         keep_freed_memory()
         report = COMMANDS[options.command].run(options)
-        if interrupted():  # and a library swallowed the exception
+        if interrupted() == signal.SIGINT:  # and a library swallowed the exception
             raise KeyboardInterrupt
         if options.json:
             print(json.dumps(report, ensure_ascii=False))

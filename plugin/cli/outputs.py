@@ -13,14 +13,21 @@ from nst_core.base.files import link_target, written_whole
 NamedPath = tuple[str, Path | None]
 """What a file is, for people, and its path; None if the command has no such file."""
 
+LONGEST_NAME = 255  # bytes, or UTF-16 units, in the usual file systems of Linux, macOS and Windows
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 
 
 def check_folder(path: Path) -> None:
-    """Raise StyleError if the folder of ``path`` does not exist or is not writable, or if ``path`` is a folder.
+    """Raise StyleError if no file can be written to ``path``: because of its folder, its name, or a folder there.
 
     If ``path`` is a symbolic link, its target is checked.
     """
+    length = len(os.fsencode(path.name))
+    if length > LONGEST_NAME:
+        raise StyleError(
+            f"The file name {path.name[:40]}… has {length} bytes, and {LONGEST_NAME} is the most; choose a shorter "
+            "name for the output."
+        )
     path = link_target(path)
     if not path.parent.is_dir():
         raise StyleError(f"There is no folder {path.parent}; create it or choose another output.")

@@ -6,10 +6,17 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from plugin.engine.progress import Stopper
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what schedulers and shutting systems send
+PATIENCE = 5.0  # seconds
+T = TypeVar("T")
 
 Interrupted = Callable[[], bool]
 """Returns whether Ctrl-C was pressed. Call it after every step, before the step is shown."""
@@ -121,7 +128,8 @@ def interruptible() -> Iterator[Interrupted]:
     """Yield a function that returns whether Ctrl-C was pressed; the work can then stop and keep what it has.
 
     Until that function is first called there is nothing to keep, and Ctrl-C raises KeyboardInterrupt as usual. So does
-    a second Ctrl-C.
+    a second Ctrl-C. SIGTERM does the same, and is noted by ``interrupts_noted`` too: whoever sent it sees from the exit
+    code that the work is not complete.
     """
     asked = running = False
 
@@ -130,49 +138,39 @@ def interruptible() -> Iterator[Interrupted]:
         if asked or not running:
             _pass_on(before, signum, frame)
         asked = True
+        if signum == signal.SIGTERM:
+            with suppress(KeyboardInterrupt):
+                _pass_on(before, signum, frame)
 
     def interrupted() -> bool:
         nonlocal running
         running = True
         return asked
 
-    before = signal.signal(signal.SIGINT, ask)
-    try:
+    with _handled_by(ask) as before:
         yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
-def interrupts_noted() -> Iterator[Interrupted]:
-    """Let Ctrl-C raise KeyboardInterrupt, and yield a function that tells whether it did.
+def interrupts_noted() -> Iterator[Callable[[], int]]:
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt, and yield a function that returns the last such signal, or 0.
 
     A library that calls back into Python swallows the exception.
     """
-    noted = False
+    noted = 0
 
     def note(signum: int, frame: FrameType | None) -> None:
         nonlocal noted
-        noted = True
+        noted = signum
         raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:  # the process was started to ignore Ctrl-C
-        yield lambda: False
-        return
-    signal.signal(signal.SIGINT, note)
-    try:
+    with _handled_by(note):
         yield lambda: noted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
     """Hold Ctrl-C back until the block ends, for a library that would swallow it or abort; a second one passes."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
-        yield
-        return
     held: list[tuple[int, FrameType | None]] = []
 
     def hold(signum: int, frame: FrameType | None) -> None:
@@ -180,18 +178,62 @@ def interrupts_held_back() -> Iterator[None]:
         if len(held) > 1:
             _pass_on(before, signum, frame)
 
-    before = signal.signal(signal.SIGINT, hold)
-    try:
+    with _handled_by(hold) as before:
         yield
+    if held:
+        _pass_on(before, *held[0])
+
+
+def run_stoppable(work: Callable[[Stopper], T]) -> T:
+    """Call ``work`` in another thread and return its result, so Ctrl-C takes effect while a library computes.
+
+    The work is then stopped, and KeyboardInterrupt raised at the latest after PATIENCE.
+    """
+    stopper, results = Stopper(), Future[T]()
+
+    def call() -> None:
+        try:
+            results.set_result(work(stopper))
+        except BaseException as error:
+            results.set_exception(error)
+
+    try:
+        threading.Thread(target=call, daemon=True).start()
+        while not results.done():
+            wait([results], PATIENCE)  # with a limit, because Windows would otherwise ignore Ctrl-C
+    except KeyboardInterrupt:
+        stopper.stop()
+        wait([results], PATIENCE)
+        raise
+    return results.result()
+
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+@contextmanager
+def _handled_by(handler: Handler) -> Iterator[Mapping[int, object]]:
+    """Have ``handler`` called on Ctrl-C and SIGTERM, and yield what was done before, by signal.
+
+    A signal that the process was started to ignore stays ignored. Only the main thread receives signals; in another one
+    nothing changes.
+    """
+    before: dict[int, object] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        before = {number: earlier for number, earlier in before.items() if earlier is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield before
     finally:
-        signal.signal(signal.SIGINT, before)
-        if held:
-            _pass_on(before, *held[0])
+        for number, earlier in before.items():
+            signal.signal(number, earlier)  # type: ignore[arg-type]  # from getsignal
 
 
-def _pass_on(handler: object, signum: int, frame: FrameType | None) -> None:
-    """Do what an earlier handler of a signal does."""
-    if callable(handler):
-        handler(signum, frame)
-    elif handler is not signal.SIG_IGN:
+def _pass_on(before: Mapping[int, object], signum: int, frame: FrameType | None) -> None:
+    """Do what the earlier handler of a signal does."""
+    handler = before[signum]
+    if not callable(handler):
         raise KeyboardInterrupt
+    handler(signum, frame)

@@ -10,12 +10,12 @@ def json_report(done) -> dict:
     return json.loads(done.stdout)
 
 
-def interrupt_after_first_step(process) -> int:
-    """Press Ctrl-C when the progress bar appears, and return the exit code."""
+def interrupt_after_first_step(process, number=signal.SIGINT) -> int:
+    """Press Ctrl-C, or send another signal, when the progress bar appears, and return the exit code."""
     shown = ""
     while "/100000" not in shown:
         letter = process.stderr.read(1)
         assert letter, shown
         shown += letter
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     return process.wait(timeout=120)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from plugin.cli.options import add_number, add_picture
 from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
+from plugin.cli.terminal import run_stoppable
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
+
+if TYPE_CHECKING:
+    from plugin.engine.fast.fast_painting import FastResult
+    from plugin.engine.progress import Stopper
 
 SUMMARY = "Paint a photo in a bundled style or one of your own."
 
@@ -52,7 +58,11 @@ def run(options: argparse.Namespace) -> Report:
         device=options.device,
         blend=BlendSettings(options.strength, bool(options.keep_colors)),
     )
-    result = paint_fast(source.picture, styles, settings)
+
+    def paint(stopper: Stopper) -> FastResult:
+        return paint_fast(source.picture, styles, settings, stopper=stopper)
+
+    result = run_stoppable(paint)
     write_picture(source, result.pixels, options.output)
     titles = " + ".join(style.title for style in styles)
     provider, seconds = result.provider, result.seconds

@@ -31,7 +31,7 @@ from plugin.cli.options import (
     flag_of,
     given,
 )
-from plugin.cli.outputs import NamedPath, check_apart, check_picture_output, network_files
+from plugin.cli.outputs import NamedPath, check_apart, check_folder, check_picture_output, network_files
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.terminal import (
     Interrupted,
@@ -131,10 +131,11 @@ def run(options: argparse.Namespace) -> Report:
     require_torch()
     check_picture_output(options.output)
     recipe, extras = _recipe(options)
-    _check_apart(options, recipe, extras)
+    _check_files(options, recipe, extras)
     recording = Recording(options.losses, options.animation, options.animation_every)
     source = read_picture(options.photo)
-    for note in source.notes:
+    notes = [*source.notes, *_leftovers(options)]
+    for note in notes:
         say(options, note)
     result, checkpoint_pictures = _paint(options, recipe, extras, source, recording)
     record = {
@@ -154,7 +155,7 @@ def run(options: argparse.Namespace) -> Report:
         "provider": result.device,
         "feature_network": result.feature_network,
         "recipe": as_data(result.recipe),
-        "notes": [*source.notes, *result.notes],
+        "notes": [*notes, *result.notes],
         "iterations": result.iterations,
         "losses": result.losses[-1] if result.losses else {},
         "metrics": {name: round(value, 4) for name, value in result.metrics.items()},
@@ -217,8 +218,8 @@ def _recorded(picture: Path) -> tuple[Recipe, _Extras]:
     return from_data(record.get("recipe", {}), RECORD_BASE, f"{picture}: "), _Extras(**extras)
 
 
-def _check_apart(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -> None:
-    """Raise StyleError if the render would overwrite one of its own pictures or files."""
+def _check_files(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -> None:
+    """Raise StyleError if the render could not write one of its files, or would overwrite what it reads."""
     inputs: list[NamedPath] = [
         ("photo", options.photo),
         ("style picture", options.style_image),
@@ -235,7 +236,9 @@ def _check_apart(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -
         ("checkpoint", _checkpoint(options)),
     ]
     check_apart(outputs, inputs)
-    if options.checkpoint_every:
+    if checkpoint := _checkpoint(options):
+        check_folder(checkpoint)
+        check_folder(_checkpoint_picture(options, recipe.settings.iterations))
         others = [path for _, path in (*inputs, *outputs) if path is not None]
         check_apart(_checkpoint_pictures(options, others), [*inputs, *outputs])
 
@@ -253,8 +256,25 @@ def _checkpoint_pictures(options: argparse.Namespace, others: Iterable[Path]) ->
 
 
 def _checkpoint(options: argparse.Namespace) -> Path | None:
-    path: Path = options.output.with_suffix(".checkpoint")
-    return path if options.checkpoint_every else None
+    """Return the checkpoint, or None if the render has none."""
+    return _checkpoint_beside(options.output) if options.checkpoint_every else None
+
+
+def _checkpoint_beside(output: Path) -> Path:
+    return output.with_suffix(".checkpoint")
+
+
+def _checkpoint_picture(options: argparse.Namespace, iteration: int) -> Path:
+    output: Path = options.output
+    return output.with_stem(f"{output.stem}-{iteration}")
+
+
+def _leftovers(options: argparse.Namespace) -> list[str]:
+    """Return a sentence on the checkpoint of an earlier render, if there is one that this render does not use."""
+    path = _checkpoint_beside(options.output)
+    if options.checkpoint_every or not path.exists():
+        return []
+    return [f"{path} is left from an interrupted render; continue that with --checkpoint-every, or remove the file."]
 
 
 def _paint(
@@ -313,7 +333,7 @@ class _Observer:
         from plugin.cli.picture_files import write_picture
 
         assert step.preview is not None  # every iteration has one
-        path = self.options.output.with_stem(f"{self.options.output.stem}-{step.iteration}")
+        path = _checkpoint_picture(self.options, step.iteration)
         write_picture(replace(self.source, has_alpha=False), step.preview, path)
         self.checkpoint_pictures.append(str(path))
 

@@ -20,7 +20,7 @@ from plugin.cli.options import (
     number_within,
     style_cards,
 )
-from plugin.cli.outputs import check_apart, check_style_output, network_files
+from plugin.cli.outputs import check_apart, check_folder, check_style_output, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
 
@@ -117,21 +117,23 @@ def run(options: argparse.Namespace) -> Report:
         start=options.start_from,
         from_scratch=options.from_scratch,
     )
-    _check_apart(options, request)
+    _check_files(options, request)
     with distributed.process_group(options.device), training_bar(settings.steps) as (progress, stage):
         report = train_styles(request, cards, progress, stage)
     _describe(options, report)
     return report
 
 
-def _check_apart(options: argparse.Namespace, request: TrainingRequest) -> None:
-    """Raise StyleError if the training would overwrite one of its own pictures or files."""
+def _check_files(options: argparse.Namespace, request: TrainingRequest) -> None:
+    """Raise StyleError if the training could not write one of its files, or would overwrite what it reads."""
     outputs = [
         ("output", request.output),
         ("checkpoint", request.checkpoint),
         ("table of losses", request.losses),
         ("preview", request.preview),
     ]
+    for _role, path in outputs:
+        check_folder(path)
     inputs = [
         *(("painting", path) for path in options.paintings),
         ("photos", options.photos),

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from plugin.cli.commands import styles
 from plugin.cli.main import main
@@ -120,3 +122,16 @@ def test_ctrl_c_while_modules_load_shows_no_traceback(run, sample, module):
     )
     assert (done.returncode, done.stderr) == (130, "neural-style: cancelled\n")
     assert not list(run.folder.glob("o*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_stops_a_network_that_runs(run, sample, number):
+    with Image.open(sample) as image:
+        image.resize((4800, 3200)).save(run.folder / "large.png", compress_level=0)
+    process = run("apply", "large.png", "--style", "great-wave", "--full-resolution", "-o", "o.png", start=True)
+    time.sleep(5)
+    start = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (128 + number, "neural-style: cancelled\n")
+    assert time.monotonic() - start < 10 and not (run.folder / "o.png").exists()

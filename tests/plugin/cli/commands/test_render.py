@@ -192,6 +192,15 @@ def test_stopped_render_resumes_from_its_checkpoint(run, sample, slim_weights):
     assert short.returncode == 0 and not (run.folder / "p.checkpoint").exists()
 
 
+def test_sigterm_keeps_the_picture_and_the_checkpoint(run, sample, slim_weights):
+    command = ["render", sample, "--style-image", sample, "-o", "o.png", "--features", slim_weights, "--size", 64]
+    process = run(*command, "--checkpoint-every", 100000, "--iterations", 100000, start=True)
+    assert interrupt_after_first_step(process, signal.SIGTERM) == 143
+    assert Image.open(run.folder / "o.png").size == (64, 43) and (run.folder / "o.checkpoint").exists()
+    other = run(*command, "--iterations", 2)
+    assert other.returncode == 0 and other.stdout.startswith("o.checkpoint is left from an interrupted render;")
+
+
 def test_each_checkpoint_has_its_picture(run, sample, slim_weights):
     """Each has the size that is being painted, and the last iteration has none, because it is the result."""
     size = ["--features", slim_weights, "--size", 96, "--coarsest", 64, "--iterations", 4, "--checkpoint-every", 2]

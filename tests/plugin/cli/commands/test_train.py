@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 
 import pytest
 
@@ -29,6 +30,24 @@ def test_ctrl_c_keeps_the_training(run, training, photos_folder):
     assert interrupt_after_first_step(again) == 0
     steps = [row.split(",")[0] for row in (run.folder / "mine.losses.csv").read_text().splitlines()[1:]]
     assert steps == [str(n + 1) for n in range(json.loads(again.stdout.read())["steps"])]
+
+
+def test_sigterm_keeps_the_training(run, training):
+    command = [*training, "--batch", 1, "--steps", 100000]
+    process = run(*command, start=True)
+    assert interrupt_after_first_step(process, signal.SIGTERM) == 143
+    steps = json.loads(process.stdout.read())["steps"]
+    assert 0 < steps < 100000 and (run.folder / "mine.onnx").exists()
+    assert json_report(run(*command[:-1], steps))["resumed"]
+
+
+def test_longest_name_works_and_a_longer_one_is_told_before_the_work(run, training):
+    training[training.index("mine.onnx")] = 243 * "x" + ".onnx"
+    done = json_report(run(*training, "--batch", 1, "--steps", 1))
+    assert len(done["preview"]) == 255 and (run.folder / done["preview"]).exists()
+    training[training.index(243 * "x" + ".onnx")] = 244 * "x" + ".onnx"
+    refused = run(*training, "--batch", 1, "--steps", 1)
+    assert refused.returncode == 2 and "has 256 bytes, and 255 is the most" in refused.stderr
 
 
 @pytest.fixture
