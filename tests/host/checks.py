@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -84,6 +85,12 @@ def require_torch() -> None:
     """Skip or fail the test if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         skip_or_fail("PyTorch is not installed")
+
+
+def require_root() -> None:
+    """Skip or fail the test if it may not mount a disk."""
+    if os.geteuid() != 0:
+        skip_or_fail("only root may mount a disk")
 
 
 def find_child(parent: int, script: str) -> psutil.Process | None:

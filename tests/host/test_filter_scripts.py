@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from tests.host.checks import (
     AGAIN,
@@ -18,10 +21,12 @@ from tests.host.checks import (
     assert_refused,
     in_rectangle,
     noise_pixels,
+    require_root,
     require_torch,
 )
 from tests.host.gimp import script_fu
 
+MAKE, ORIENTATION = 0x010F, 0x0112  # EXIF tags
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -55,6 +60,17 @@ def test_every_argument_and_result_is_described(session, procedure):
     others = {"folder", "output-folder", "format", "overwrite"} if procedure == FOLDER else {"output"}
     assert settings | others <= described["arguments"].keys()
     assert all(described["arguments"].values()) and all(described["returns"].values()) and described["help"]
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int, room: int) -> Iterator[None]:
+    """Mount a disk of ``size`` KiB at ``folder`` with ``room`` KiB left; the rest is in a file called filler."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", folder], check=True)
+    try:
+        (folder / "filler").write_bytes(bytes((size - room - 4) * 1024))
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture
@@ -96,6 +112,55 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     result = session.call("run_folder", **folders, overwrite=True, format="png")
     assert result["painted"] == ["a.png", "b.png", "grey.png", "indexed.png"]
     assert (paintings / "a.png").stat().st_mtime_ns > times[paintings / "a.png"]
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp"])
+def test_folder_turns_pictures_upright_and_keeps_exif_and_profile(session, tmp_path, extension):
+    photos, paintings = tmp_path / "photos", tmp_path / "paintings"
+    photos.mkdir()
+    paintings.mkdir()
+    pixels = np.full((60, 90, 3), 40, np.uint8)
+    pixels[:, :45] = 200  # the left half of what the camera stored is the top of what it saw
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[MAKE] = 6, "Camera Works"
+    name = f"portrait.{extension}"
+    Image.fromarray(pixels).save(photos / name, exif=exif, icc_profile=profile)
+    result = session.call("run_folder", folder=str(photos), output_folder=str(paintings), style="negative")
+    assert result["painted"] == [name], result
+    with Image.open(paintings / name) as painting:
+        assert painting.size == session.call("style_picture_size", path=str(photos / name)) == (60, 90)
+        assert painting.getexif()[MAKE] == "Camera Works" and painting.getexif()[ORIENTATION] == 1
+        assert painting.info["icc_profile"]
+        rows = np.array(painting.convert("RGB")).mean((1, 2))
+    assert np.abs(rows[:40] - 55).max() < 4 and np.abs(rows[50:] - 215).max() < 4
+
+
+@pytest.mark.parametrize(("extension", "room"), [("tif", 464), ("png", 466), ("jpg", 40), ("tga", 160)])
+def test_a_full_disk_is_no_painting(session, tmp_path, extension, room):
+    """GIMP's exporters report success for some of these, and would leave a file that nothing can read."""
+    require_root()
+    photos, paintings = tmp_path / "photos", tmp_path / "full"
+    photos.mkdir()
+    paintings.mkdir()
+    noise = np.random.default_rng(5).integers(0, 256, (400, 400, 3), np.uint8)
+    Image.fromarray(noise).save(photos / "noise.png")
+    with small_disk(paintings, 480, room):
+        result = session.call(
+            "run_folder", folder=str(photos), output_folder=str(paintings), style="negative", format=extension
+        )
+        assert result["status"] == "success" and result["painted"] == [], result
+        assert "No space left on device" in result["skipped"][0] and "partial" not in result["skipped"][0]
+        assert [file.name for file in paintings.iterdir()] == ["filler"]
+
+
+def test_reasons_are_words_and_names_are_the_users(session, photos):
+    paintings = photos.parent / "paintings"
+    (photos / "b.jpg").rename(photos / "photo")  # GIMP knows it by its contents, but cannot save it without extension
+    result = session.call("run_folder", folder=str(photos), output_folder=str(paintings), style="negative")
+    (sentence,) = [sentence for sentence in result["skipped"] if sentence.startswith("photo ")]
+    assert "partial" not in sentence and "GIMP cannot save photo (" in sentence
+    assert not any("execution error" in sentence for sentence in result["skipped"])
 
 
 def test_names_in_latin_1_do_not_end_a_folder_run(session, photos):

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import background
+import image_files
 import pixels
 from gi.repository import Gimp, Gio
 from painting import read_request
@@ -14,7 +15,6 @@ from showable import showable
 from translation import _
 
 from nst_core.base.errors import StyleError
-from nst_core.base.files import written_whole
 from plugin.engine.api import Engine
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.messages import FastRequest, IterativeRequest
@@ -81,7 +81,8 @@ def _check_format(extension: str) -> None:
         layer = Gimp.Layer.new(image, "dot", 1, 1, Gimp.ImageType.RGB_IMAGE, 100.0, Gimp.LayerMode.NORMAL)
         image.insert_layer(layer, None, 0)
         with TemporaryDirectory() as folder:
-            pixels.export_image(image, Gio.File.new_for_path(str(Path(folder, f"dot.{extension}"))))
+            path = Path(folder, f"dot.{extension}")
+            image_files.export_image(image, path, path.name)
     except StyleError as error:
         raise StyleError(
             _("GIMP cannot save pictures in the format {extension!r}; choose one such as png, jpg or tif.").format(
@@ -100,7 +101,7 @@ class _FilePainter:
 
     def paint(self, file: Path, target: Path, title: str) -> None:
         """Paint the visible content of an image file. Raises StyleError if GIMP cannot open, paint or save it."""
-        image = pixels.open_image(Gio.File.new_for_path(str(file)))
+        image = image_files.open_image(Gio.File.new_for_path(str(file)))
         try:
             if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
                 image.convert_rgb()
@@ -112,8 +113,7 @@ class _FilePainter:
             self.clock.lap("wait", painted.seconds)
             background.show_messages_once(painted.notes)
             pixels.write_in_place(layer, layer, painted.picture)
-            with written_whole(target) as partial:
-                pixels.export_image(image, Gio.File.new_for_path(str(partial)))
+            image_files.save_image(image, target)
         except OSError as error:
             raise StyleError(
                 _("{target} cannot be written ({strerror}); choose another folder.").format(

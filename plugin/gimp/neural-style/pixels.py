@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import image_files
 from gi.repository import Babl, Gegl, Gimp, Gio
 from translation import _
 
@@ -56,7 +57,7 @@ def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool =
 
 
 def _read_selection(layer: Gimp.Layer, eight_bits: bool) -> bytes:
-    _, x, y = layer.get_offsets()
+    x, y = layer.get_offsets()[1:]
     area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
     return _get(layer.get_image().get_selection().get_buffer(), area, SELECTION_FORMAT, eight_bits)
 
@@ -68,34 +69,14 @@ def _get(buffer: Gegl.Buffer, area: Gegl.Rectangle, channels: str, eight_bits: b
 
 
 def read_file(file: Gio.File) -> RawPicture:
-    """Read what is visible in a picture file. Raises StyleError if GIMP cannot open it."""
-    image = open_image(file)
+    """Read what is visible in a picture file, upright. Raises StyleError if GIMP cannot open it."""
+    image = image_files.open_image(file)
     try:
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
         return _read(visible)
     finally:
         image.delete()
-
-
-def open_image(file: Gio.File) -> Gimp.Image:
-    """Open an image file. Raises StyleError if GIMP cannot."""
-    image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
-    if image is None:
-        name, reason = file.get_path() or file.get_uri(), _last_error()
-        raise StyleError(
-            _("GIMP cannot open the picture {name} ({reason}); choose another one.").format(name=name, reason=reason)
-        )
-    return image
-
-
-def export_image(image: Gimp.Image, file: Gio.File) -> None:
-    """Save the image in the format of the file's extension. Raises StyleError if GIMP cannot."""
-    if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, file, None):
-        name, reason = file.get_basename(), _last_error()
-        raise StyleError(
-            _("GIMP cannot save {name} ({reason}); choose another format or folder.").format(name=name, reason=reason)
-        )
 
 
 def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence[RawPicture]) -> list[Gimp.Layer]:
@@ -111,7 +92,7 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
     profile = image.get_color_profile()
     if profile is not None:
         new_image.set_color_profile(profile)
-    _, x_resolution, y_resolution = image.get_resolution()
+    x_resolution, y_resolution = image.get_resolution()[1:]
     new_image.set_resolution(x_resolution, y_resolution)
     new_image.set_unit(image.get_unit())
     new_layers = [
@@ -139,8 +120,8 @@ def write_in_place(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture) 
     Raises StyleError if GIMP refuses.
     """
     shadow = layer.get_shadow_buffer()
-    _, x, y = layer.get_offsets()
-    _, source_x, source_y = source.get_offsets()
+    x, y = layer.get_offsets()[1:]
+    source_x, source_y = source.get_offsets()[1:]
     if (x, y, layer.get_width(), layer.get_height()) != (source_x, source_y, painting.width, painting.height):
         _copy(layer.get_buffer(), shadow, Babl.get_name(layer.get_format()))
     _set(shadow, painting, source_x - x, source_y - y)
@@ -148,7 +129,7 @@ def write_in_place(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture) 
     if not layer.merge_shadow(True):
         raise StyleError(
             _("GIMP does not allow changes to the layer {layer!r} ({reason}).").format(
-                layer=layer.get_name(), reason=_last_error()
+                layer=layer.get_name(), reason=image_files.last_error()
             )
         )
     layer.update(0, 0, layer.get_width(), layer.get_height())
@@ -163,7 +144,7 @@ def write_above(layer: Gimp.Layer, source: Gimp.Layer, name: str, painting: RawP
     image = layer.get_image()
     new = _new_layer(source, image, name, painting)
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
-    _, x, y = source.get_offsets()
+    x, y = source.get_offsets()[1:]
     new.set_offsets(x, y)
     _copy_mode(source, new)
     _add_mask(source, new)
@@ -212,8 +193,8 @@ def write_copy(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, repl
     # A copy, because writing into the layer itself would respect the selection.
     new = layer.copy()
     image.insert_layer(new, layer.get_parent(), image.get_item_position(layer))
-    _, x, y = source.get_offsets()
-    _, old_x, old_y = new.get_offsets()
+    x, y = source.get_offsets()[1:]
+    old_x, old_y = new.get_offsets()[1:]
     width, height = source.get_width(), source.get_height()
     if (new.get_width(), new.get_height(), old_x, old_y) != (width, height, x, y):
         new.resize(width, height, old_x - x, old_y - y)
@@ -225,10 +206,6 @@ def write_copy(layer: Gimp.Layer, source: Gimp.Layer, painting: RawPicture, repl
         # Another layer may have been painted from this one.
         new.set_tattoo(tattoo)
     return new
-
-
-def _last_error() -> str:
-    return Gimp.get_pdb().get_last_error().rstrip(".")
 
 
 def _new_layer(layer: Gimp.Layer, image: Gimp.Image, name: str, painting: RawPicture) -> Gimp.Layer:

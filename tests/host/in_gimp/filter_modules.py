@@ -13,7 +13,7 @@ import gi
 import numpy as np
 
 gi.require_version("Gimp", "3.0")
-from gi.repository import Gimp, GLib
+from gi.repository import Gimp, Gio, GLib
 
 from in_gimp.procedures import FILTER_PROCEDURE, set_arguments
 
@@ -29,6 +29,15 @@ def connect() -> Engine:
     from engine_connection import EngineConnection
 
     return EngineConnection().connect()
+
+
+def style_picture_size(path: str) -> tuple[int, int]:
+    """Return width and height of a style picture, as the engine gets it."""
+    connect()
+    import pixels
+
+    picture = pixels.read_file(Gio.File.new_for_path(path))
+    return picture.width, picture.height
 
 
 class StopAt:
