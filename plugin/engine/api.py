@@ -54,6 +54,12 @@ class Engine(Protocol):
     def check_pictures(self, pixels: int) -> None:
         """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
 
+    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest) -> None:
+        """Raise StyleError, saying what would fit, if pictures of these heights and widths take too much memory.
+
+        This takes no time: while it is not known whether the GPU works, the network's own memory is left out.
+        """
+
     def open_layer(self, picture: RawPicture, grey: bool) -> OpenedLayer:
         """Keep a copy of a layer, of eight bits, for previews. ``grey`` says that the layer cannot hold colours."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.base.language import _
-from plugin.engine.fast.fast_painting import FastResult, close_sessions, paint_fast
+from plugin.engine.fast.fast_painting import FastResult, check_fast_memory, close_sessions, paint_fast
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
@@ -103,6 +103,13 @@ class LocalEngine:
     def check_pictures(self, pixels: int) -> None:
         """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
         memory.check_pictures(pixels)
+
+    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest) -> None:
+        """Raise StyleError if pictures take too much memory, as Engine.check_painting describes."""
+        memory.check_pictures(sum(height * width for height, width in shapes))
+        if provider.is_known(next(iter(request.styles)).path):
+            for height, width in set(shapes):
+                check_fast_memory(height, width, request.styles, request.settings)
 
     def open_layer(self, picture: RawPicture, grey: bool) -> OpenedLayer:
         """Keep a copy of a layer for previews, as Engine.open_layer describes."""

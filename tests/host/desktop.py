@@ -11,6 +11,7 @@ from plugin.engine.machine.gimps import Gimp
 from tests.host.gimp import Screen, Session, environment, make_profile
 
 DIALOG_TITLE = "^Neural Style$"
+AGAIN_TITLE = "^Neural Style: Edit Again$"
 IMAGE_TITLE = "GIMP$"
 OPEN_FILTER = ("alt+r", "a", "n")  # Filters > Artistic > Neural Style…
 EDIT_AGAIN = ("alt+r", "a", "d")  # Filters > Artistic > Neural Style: Edit Again…

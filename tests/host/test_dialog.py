@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,52 @@ def test_filter_run_on_a_painting_paints_the_photo_again(desktop, home, photo):
         twice = mixed.copy()
         twice[..., :3] = 1 - mixed[..., :3]
         expect([f"{full} #1", f"{quarter} #1", quarter, full, "photo"], twice)
+
+
+def test_dialog_tells_before_painting_what_prevents_it(desktop, home, photo):
+    """The status says it, and Paint stays disabled as long as it is so."""
+    screen = desktop.screen
+    with desktop.start_gimp(home, gimprc="(undo-levels 9)\n") as session:
+        small = photo[:200, :300]
+        image, layer = session.call("new_image", pixels=small, alpha=False, canvas=(600, 200), display=True)
+        other = session.call("add_layer", image=image, pixels=small, name="other")
+        session.call("select", image=image, rectangle=(400, 50, 100, 100))
+        session.call("select_layers", image=image, layers=[layer, other])
+        layers = session.call("describe_image", image=image)["layers"]
+        desktop.open_filter()
+        screen.keys("alt+f")
+        screen.type("negative")
+        screen.keys("Return", "alt+p")
+        desktop.save_screenshot("filter-selection-elsewhere")
+        assert filter_processes(session) and session.call("describe_image", image=image)["layers"] == layers
+        # The selection, which the user can change meanwhile, no longer prevents it; a missing layer does.
+        session.call("select_nothing", image=image)
+        time.sleep(1.5)
+        desktop.save_screenshot("filter-two-layers")
+        session.call("remove", layer=other)
+        time.sleep(1.5)
+        screen.keys("alt+p")
+        desktop.save_screenshot("filter-removed-layer")
+        assert filter_processes(session) and session.call("describe_image", image=image)["layers"] == ["photo"]
+        close_dialog(desktop, session)
+        session.call("select_layers", image=image, layers=[layer])
+        desktop.open_filter()
+        screen.keys("alt+p")
+        wait_for_value(lambda: len(session.call("describe_image", image=image)["layers"]), 2)
+    assert "Traceback" not in desktop.log.read_text()
+
+
+def test_removed_photo_is_not_replaced_by_its_painting(desktop, home, photo):
+    with desktop.start_gimp(home) as session:
+        image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
+        painting = session.call("run", image=image, drawables=[layer], style="negative")["layer"]
+        desktop.open_filter()
+        session.call("remove", layer=layer)
+        desktop.screen.keys("alt+p")
+        desktop.save_screenshot("filter-removed-photo")
+        close_dialog(desktop, session)
+        described = session.call("describe_image", image=image)
+        assert described["layers"] == ["Neural Style: Negative, 100 %"] and described["selected"] == [painting]
 
 
 def check_error_window(desktop: Desktop, session: Session) -> None:

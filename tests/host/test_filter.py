@@ -188,6 +188,38 @@ def test_new_layer_without_selection_has_alpha_and_no_mask(session):
     session.call("delete", image=image)
 
 
+def test_new_image_blends_its_layers_as_the_old_image_does(session, blended):
+    image, upper, mask = blended
+    lower = session.call("add_layer", image=image, pixels=noise_pixels(), name="lower")
+    session.call("call_method", item=lower, method="set_opacity", arguments=[30.0])
+    session.call("call_method", item=upper, method="set_offsets", arguments=[3, 0])
+    session.call("lower", layer=lower, positions=1)
+    result = session.call("run", image=image, drawables=[lower, upper], style="negative", output="image")
+    assert result["status"] == "success", result["message"]
+    new_lower, new_upper = result["layers"]
+    assert (session.call("layer_mask", layer=new_upper) == mask).all()
+    facts = {layer: session.call("describe_layer", layer=layer) for layer in (lower, upper, new_lower, new_upper)}
+    assert facts[new_upper]["opacity"] == facts[upper]["opacity"]
+    assert facts[new_upper]["mode"] == facts[upper]["mode"] == "multiply"
+    # Nothing lies below the lowest layer that it could blend with.
+    assert (facts[new_lower]["opacity"], facts[new_lower]["mode"]) == (100, "normal")
+    session.call("delete", image=facts[new_lower]["image"])
+
+
+def test_new_image_keeps_the_mask_of_its_only_layer(session, blended):
+    image, layer, mask = blended
+    session.call("select", image=image, rectangle=RECTANGLE)
+    selected = session.call("selection", drawable=layer)
+    before = pixels(session, layer)
+    new = session.call("run", image=image, drawables=[layer], style="negative", output="image")["layer"]
+    assert (session.call("layer_mask", layer=new) == mask).all()
+    expected = before + (negative(before) - before) * selected[..., None]
+    assert np.abs(pixels(session, new) - expected).max() <= ROUNDING["U8"]
+    facts = session.call("describe_layer", layer=new)
+    assert (facts["opacity"], facts["mode"]) == (100, "normal")
+    session.call("delete", image=facts["image"])
+
+
 @pytest.mark.parametrize(("base", "precision"), [("RGB", "U16_LINEAR"), ("GRAY", "U8_NON_LINEAR")])
 def test_new_image_keeps_size_precision_profile_and_resolution(session, base, precision):
     image, layer = session.call(
@@ -297,10 +329,10 @@ def test_stopping_keeps_the_layers_begun_so_far(session, features, tmp_path):
     layers = [first, *(session.call("add_layer", image=image, pixels=noise_pixels(), name=name) for name in "bc")]
     raw = [raw_pixels(session, layer) for layer in layers]
     render = {"style_image": str(painting), "features": features, "size": 64, "iterations": 300, "output": "in-place"}
-    assert session.call("paint_and_stop", image=image, drawables=layers, part=1, **render) == layers[:2]
+    assert session.call("paint_and_stop", drawables=layers, part=1, **render) == layers[:2]
     changed = [(raw_pixels(session, layer) != before).any() for layer, before in zip(layers, raw, strict=True)]
     assert changed == [True, True, False]
-    above = session.call("paint_and_stop", image=image, drawables=layers[::-1], part=0, **render | {"output": "layer"})
+    above = session.call("paint_and_stop", drawables=layers[::-1], part=0, **render | {"output": "layer"})
     assert len(above) == 1 and len(session.call("describe_image", image=image)["layers"]) == 4
     assert session.call("describe_layer", layer=above[0])["position"] == 0
     session.call("delete", image=image)

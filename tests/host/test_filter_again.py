@@ -7,6 +7,7 @@ import pytest
 
 from tests.host.checks import AGAIN, ROUNDING, assert_refused, negative, noise_pixels, pixels, raw_pixels
 from tests.host.gimp import Session
+from tests.style_files import style_with_metadata
 
 
 def paint_again(session: Session, image: int, *layers: int, **arguments) -> dict:
@@ -96,14 +97,14 @@ def test_painting_without_its_photo_is_painted_itself(session, painting):
     session.call("select", image=image, rectangle=(0, 0, 100, 80))
     session.call("remove", layer=photo)
     before = pixels(session, old)
-    (new,) = session.call("paint_from_sources", image=image, drawables=[old], style="negative")
+    (new,) = session.call("paint_from_sources", drawables=[old], style="negative")
     assert np.abs(pixels(session, new) - negative(before)).max() <= ROUNDING["U8"]
 
 
 def test_photo_selected_with_its_painting_is_painted_once_above_both(session, painting):
     image, photo, old = painting
     session.call("select", image=image, rectangle=(0, 0, 100, 80))
-    layers = session.call("paint_from_sources", image=image, drawables=[photo, old], style="negative")
+    layers = session.call("paint_from_sources", drawables=[photo, old], style="negative")
     assert session.call("describe_image", image=image)["layers"] == [
         "Neural Style: Negative, 100 %",
         "Neural Style: Negative, 50 %",
@@ -121,7 +122,7 @@ def test_photo_is_painted_into_the_selected_part_of_its_painting(session, painti
     session.call("select", image=image, rectangle=(33 + 18, 21 + 6, 9, 30))
     selected = session.call("selection", drawable=old) > 0
     arguments = {"style": "negative", "output": "in-place"}
-    assert session.call("paint_from_sources", image=image, drawables=[old], **arguments) == [old]
+    assert session.call("paint_from_sources", drawables=[old], **arguments) == [old]
     after, height = pixels(session, old), before.shape[0]
     # Where the photo lies below the painting; the rest of the painting stays.
     expected, inside = before.copy(), selected.copy()
@@ -137,7 +138,7 @@ def test_photo_is_painted_into_the_selected_part_of_its_painting(session, painti
 def test_new_image_shows_the_photo_of_a_painting_painted(session, painting):
     image, photo, old = painting
     session.call("select", image=image, rectangle=(0, 0, 100, 80))
-    (new,) = session.call("paint_from_sources", image=image, drawables=[old], style="negative", output="image")
+    (new,) = session.call("paint_from_sources", drawables=[old], style="negative", output="image")
     assert np.abs(pixels(session, new) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
     session.call("delete", image=session.call("describe_layer", layer=new)["image"])
 
@@ -149,6 +150,50 @@ def test_record_survives_saving_as_xcf(session, painting, tmp_path):
     assert result["status"] == "success", result["message"]
     assert np.abs(pixels(session, result["layer"]) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
     session.call("delete", image=loaded)
+
+
+def test_painting_in_a_duplicated_image_can_be_repainted(session, painting):
+    """The duplicate numbers its layers anew, so the number in the record is another layer's, or none's."""
+    image, photo, old = painting
+    session.call("remove", layer=session.call("add_layer", image=image, pixels=noise_pixels(), name="gone"))
+    second = session.call("run", image=image, drawables=[photo], style="negative", strength=10.0)["layer"]
+    session.call("add_layer", image=image, pixels=noise_pixels(), name="on top")
+    session.call("remove", layer=old)
+    duplicate, (_, copy, original) = session.call("duplicate_image", image=image)
+    before = pixels(session, original)
+    result = paint_again(session, duplicate, copy, style="negative")
+    assert result["status"] == "success", result["message"]
+    assert np.abs(pixels(session, result["layer"]) - negative(before)).max() <= ROUNDING["U8"]
+    session.call("remove", layer=original)
+    assert_refused(paint_again(session, duplicate, result["layer"], style="negative"), "not a layer of this image")
+    assert paint_again(session, image, second, style="negative")["status"] == "success"
+    session.call("delete", image=duplicate)
+
+
+def test_changed_style_is_named_when_it_is_used_again(gimp, variables, home, tmp_path):
+    style = home / "styles" / "changing.onnx"
+    style_with_metadata(style, {"name": "changing"})
+    with Session(gimp.console, variables, tmp_path / "gimp.log") as session:
+        image, photo = session.call("new_image", pixels=noise_pixels())
+        layer = session.call("run", image=image, drawables=[photo], style="changing")["layer"]
+        again = paint_again(session, image, layer, style="changing")
+        assert "has changed since" not in session.log()
+        style_with_metadata(style, {"name": "changing", "year": "2026"})
+        assert paint_again(session, image, again["layer"], style="negative")["status"] == "success"
+        assert "has changed since" not in session.log()
+        layer = session.call("run", image=image, drawables=[photo], style="changing")["layer"]
+        style_with_metadata(style, {"name": "changing", "year": "2027"})
+        assert paint_again(session, image, layer, style="changing")["status"] == "success"
+        assert session.log().count("The style has changed since 'Neural Style: Negative, 100 %' was painted") == 1
+    style.unlink()
+
+
+def test_record_of_an_older_version_names_its_source(session, painting):
+    image, photo, old = painting
+    session.call("make_record_older", layer=old)
+    result = paint_again(session, image, old, style="negative")
+    assert result["status"] == "success", result["message"]
+    assert np.abs(pixels(session, result["layer"]) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
 
 
 def test_repainting_errors_say_why(session, painting):

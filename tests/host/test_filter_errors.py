@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nst_core.base.iterative_settings import ITERATIVE_RANGES
-from tests.host.checks import assert_refused, noise_pixels, raw_pixels, require_torch
+from tests.host.checks import ROUNDING, assert_refused, negative, noise_pixels, pixels, raw_pixels, require_torch
 from tests.host.gimp import Session, script_fu
 
 
@@ -100,6 +101,29 @@ def test_too_large_layer_is_refused(session):
     huge = session.call("add_huge_layer", image=image, side=100_000)
     result = session.call("run", image=image, drawables=[huge], style="negative")
     assert_refused(result, "10000.0 megapixels", "make it smaller")
+    session.call("delete", image=image)
+
+
+def test_empty_group_is_refused(session):
+    image, _ = session.call("new_image", pixels=noise_pixels())
+    group = session.call("add_empty_group", image=image)
+    for output in ("layer", "image"):
+        result = session.call("run", image=image, drawables=[group], style="negative", output=output)
+        assert_refused(result, "'empty group' is empty", "select another layer")
+    assert session.call("describe_image", image=image)["layers"] == ["empty group", "photo"]
+    session.call("delete", image=image)
+
+
+def test_new_layer_beneath_a_floating_selection_is_refused(session):
+    image, layer = session.call("new_image", pixels=noise_pixels())
+    session.call("select", image=image, rectangle=(5, 6, 20, 11))
+    floating = session.call("float_selection", layer=layer)
+    result = session.call("run", image=image, drawables=[floating], style="negative")
+    assert_refused(result, "floating selection", "anchor it")
+    before = pixels(session, floating)
+    result = session.call("run", image=image, drawables=[floating], style="negative", output="in-place")
+    assert result["status"] == "success", result["message"]
+    assert np.abs(pixels(session, floating) - negative(before))[before[..., 3] > 0].max() <= ROUNDING["U8"]
     session.call("delete", image=image)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tests.host.checks import negative, noise_pixels, pixels, raw_pixels, wait_until
-from tests.host.desktop import DIALOG_TITLE, EDIT_AGAIN, IMAGE_TITLE
+from tests.host.desktop import AGAIN_TITLE, EDIT_AGAIN, IMAGE_TITLE
 
 REPEAT, RESHOW, UNDO = ("ctrl+f",), ("ctrl+shift+f",), ("ctrl+z",)
 
@@ -25,7 +25,7 @@ def test_edit_again_repeat_reshow_and_undo(desktop, home):
             screen.keys(*keys)
 
         def paint_with(*keys: str) -> None:
-            screen.focus(screen.window(DIALOG_TITLE), position=(300, 150))
+            screen.focus(screen.window(AGAIN_TITLE), position=(300, 150))
             desktop.save_screenshot("edit-again")
             screen.keys(*keys, "alt+p")
 

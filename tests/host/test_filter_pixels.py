@@ -182,6 +182,30 @@ def test_feathered_selection_blends_in_linear_light(session):
     session.call("delete", image=image)
 
 
+def test_photo_shines_through_the_edge_of_two_soft_paintings_but_not_of_one(session):
+    """As the help page says: paint the whole photo, then a part; not a part and then the rest."""
+    image, layer = session.call("new_image", pixels=noise_pixels(alpha=False), precision="FLOAT_LINEAR", alpha=False)
+    photo = session.call("pixels", drawable=layer, linear=True)[..., :3]
+    painted = srgb_to_linear(negative(pixels(session, layer))[..., :3])
+    session.call("select", image=image, rectangle=(10, 8, 20, 14), feather=8.0)
+    mask = session.call("selection", drawable=layer)[..., None]
+    part = session.call("run", image=image, drawables=[layer], style="negative")["layer"]
+    session.call("invert_selection", image=image)
+    session.call("run", image=image, drawables=[layer], style="negative")
+    seen_through = mask * (1 - mask)
+    assert seen_through.max() > 0.2
+    shown = srgb_to_linear(session.call("composite", image=image)[..., :3])
+    assert np.abs(shown - (painted * (1 - seen_through) + photo * seen_through)).max() < 5e-3
+    # The whole photo below the soft part.
+    session.call("select_nothing", image=image)
+    session.call("remove", layer=session.call("describe_image", image=image)["selected"][0])
+    session.call("run", image=image, drawables=[layer], style="negative")
+    assert session.call("describe_layer", layer=part)["position"] == 0
+    shown = srgb_to_linear(session.call("composite", image=image)[..., :3])
+    assert np.abs(shown - painted).max() < 2e-3
+    session.call("delete", image=image)
+
+
 def test_single_pixel_layer(session):
     image, layer = session.call("new_image", pixels=np.array([[[0.2, 0.4, 1, 1]]], np.float32))
     assert (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def paint_fast(
     for style in styles:
         files.setdefault(style.path, []).append(style)
     provider = choose_provider(settings.device, next(iter(files)))
-    _check_memory(picture, styles, settings, provider)
+    check_fast_memory(picture.height, picture.width, styles, settings)
     rgb = network_input(picture)
     seen = resample_picture(rgb, *working_size(picture.height, picture.width, settings))
     clock.lap("prepare")
@@ -128,9 +128,10 @@ def run_network(
         (styled,) = session.run(["styled"], inputs, options)
     except Exception as error:  # the only base class of the runtime's own exceptions
         stopper.check()
-        raise StyleError(
-            _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.").format(error=error)
-        ) from error
+        text = _("ONNX Runtime could not run the style ({error}); try a smaller picture.")
+        if session.get_providers()[0] == CUDA:
+            text = _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.")
+        raise StyleError(text.format(error=error)) from error
     _check_output(styled, inputs["image"])
     painted: np.ndarray = styled[0].transpose(1, 2, 0)
     return painted
@@ -157,10 +158,10 @@ def _run_padded(
     return run_network(session, planes.transpose(1, 2, 0), weights, stopper)[:height, :width]
 
 
-def _check_memory(picture: Picture, styles: Iterable[Style], settings: FastSettings, provider: Provider) -> None:
+def check_fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> None:
     """Raise StyleError if the network that needs the most memory does not fit in addition to the pictures."""
-    pixels = picture.height * picture.width
-    working = working_size(picture.height, picture.width, settings)
+    pixels = height * width
+    working = working_size(height, width, settings)
     painted_pixels = {style: math.prod(padded_size(*working, style)) for style in styles}
     # Both in bytes for each pixel of the picture, whose size is what the user knows.
     network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
@@ -170,7 +171,7 @@ def _check_memory(picture: Picture, styles: Iterable[Style], settings: FastSetti
         subject += " " + _("at a stroke size of {stroke_size:g} %").format(stroke_size=settings.stroke_size)
     if settings.full_resolution:
         subject += " " + _("with strokes at full resolution")
-    if provider.name == CUDA:
+    if choose_provider(settings.device, next(iter(styles)).path).name == CUDA:
         check_memory(pixels, network, on_gpu=True, subject=subject)
         check_memory(pixels, pictures, on_gpu=False, subject=subject)
     else:

@@ -56,6 +56,11 @@ def cuda_problem(model: Path) -> str | None:
     return _problems[model]
 
 
+def is_known(model: Path) -> bool:
+    """Return whether ``choose_provider`` answers for ``model`` at once, without a trial on the GPU."""
+    return model in _problems or CUDA not in ort.get_available_providers() or not nvidia_driver()
+
+
 def forget_cuda_problems() -> None:
     """Have models that did not run on CUDA tried again: the GPU may have been busy."""
     for model in [model for model, problem in _problems.items() if problem]:

@@ -112,6 +112,10 @@ class RemoteEngine:
         """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
         self._call(Engine.check_pictures, pixels)
 
+    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest) -> None:
+        """Raise StyleError if pictures take too much memory, as Engine.check_painting describes."""
+        self._call(Engine.check_painting, shapes, request)
+
     def open_layer(self, picture: RawPicture, grey: bool) -> OpenedLayer:
         """Keep a copy of a layer for previews, as Engine.open_layer describes."""
         return self._call(Engine.open_layer, picture, grey)

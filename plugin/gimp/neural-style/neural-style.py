@@ -177,22 +177,23 @@ def paint(
 
     def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value] | None:
         import painting
+        import subjects
 
         monitor = None
-        from_sources = run_mode != Gimp.RunMode.NONINTERACTIVE
+        choices = subjects.find_subjects(drawables)
+        subject = choices[-1] if run_mode == Gimp.RunMode.NONINTERACTIVE else choices[0]
         if run_mode == Gimp.RunMode.INTERACTIVE:
             from gui import dialog
 
-            subjects = painting.find_subjects(drawables)
-            subject = dialog.ask(engine, procedure, config, subjects, OUTPUTS)
-            if subject is None:
+            chosen = dialog.ask(engine, procedure, config, choices, OUTPUTS)
+            if chosen is None:
                 return None
-            from_sources = subject is subjects[0]
+            subject = chosen
             monitor = dialog.open_progress_window(engine, config, subject)
             clock.lap("dialog")
         procedure_arguments.check(config, OUTPUTS)
         painter = painting.LayerPainter(engine, config, clock, monitor)
-        layers = painting.paint(image, drawables, painter, from_sources)
+        layers = painting.paint(subject, painter)
         if config.get_property("output") == "image" and run_mode != Gimp.RunMode.NONINTERACTIVE:
             with contextlib.suppress(TypeError):  # the constructor returns nothing if GIMP has no screen
                 Gimp.Display.new(layers[0].get_image())
@@ -213,21 +214,24 @@ def paint_again(
 
     def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value] | None:
         import painting
+        import records
+        import subjects
 
-        painted = painting.find_painted_layer(image, drawables)
+        painted = subjects.find_painted_layer(drawables)
         monitor = None
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            import records
             from gui import dialog
 
             records.apply_settings(painted.record.settings, config)
-            sources = [painted.source]
-            if dialog.ask(engine, procedure, config, [sources], OUTPUTS_AGAIN, with_selection=False) is None:
+            if dialog.ask(engine, procedure, config, [painted], OUTPUTS_AGAIN, _("Neural Style: Edit Again")) is None:
                 return None
-            monitor = dialog.open_progress_window(engine, config, sources, with_selection=False)
+            monitor = dialog.open_progress_window(engine, config, painted)
             clock.lap("dialog")
         procedure_arguments.check(config, OUTPUTS_AGAIN)
-        return [_layer_array([painting.paint_again(painted, painting.LayerPainter(engine, config, clock, monitor))])]
+        layer = painting.paint_again(painted, painting.LayerPainter(engine, config, clock, monitor))
+        if run_mode != Gimp.RunMode.INTERACTIVE:  # the dialog has said it
+            background.show_messages_once(filter(None, [records.describe_change(painted.record, records.read(layer))]))
+        return [_layer_array([layer])]
 
     return _run(procedure, run_mode, work)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import background
@@ -12,6 +12,7 @@ import pixels
 import records
 from gi.repository import Gimp
 from showable import showable
+from subjects import PaintedLayer, Subject, Target
 from translation import _
 
 from nst_core.base.errors import StyleError
@@ -45,10 +46,12 @@ class LayerPainter:
     clock: Stopwatch
     monitor: background.ProgressMonitor | None = None
 
-    def paint(self, layers: Sequence[Gimp.Layer], with_selection: bool = False) -> tuple[str, list[RawPicture]]:
+    def paint(
+        self, layers: Sequence[Gimp.Layer], with_selection: bool = False
+    ) -> tuple[records.Record, list[RawPicture]]:
         """Paint layers, without changing the image.
 
-        Returns the title of the style and a painting of each layer, or of the first layers if ``monitor`` stops it.
+        Returns the record and a painting of each layer, or of the first layers if ``monitor`` stops it.
         Raises StyleError if the settings or the layers do not allow it, and background.PaintingCancelledError if
         ``monitor`` is cancelled.
         """
@@ -70,146 +73,65 @@ class LayerPainter:
                 raise StyleError(
                     _("The layer was removed or resized while it was being painted; run the filter again.")
                 )
-        return title, [each.picture for each in painted]
+        files = _style_files(request, self.config)
+        record = records.describe(self.config, _layer_name(title, self.config), files)
+        return record, [each.picture for each in painted]
 
 
-def find_sources(drawables: Sequence[Gimp.Drawable]) -> list[Gimp.Layer]:
-    """Return the layers to paint, each once: the source of a painting, if it still exists, in place of the painting.
+def paint(subject: Subject, painter: LayerPainter) -> list[Gimp.Layer]:
+    """Paint the subject in one undo step, and return the new or changed layers.
 
-    A mask stands for its layer.
-    """
-    sources = (records.find_source(layer) or layer for layer in pixels.unique_layers(drawables))
-    return pixels.unique_layers(sources)
-
-
-def find_subjects(drawables: Sequence[Gimp.Drawable]) -> list[list[Gimp.Layer]]:
-    """Return the layers to paint by default and, if those differ, the drawables' own layers."""
-    sources, layers = find_sources(drawables), pixels.unique_layers(drawables)
-    ids = [[layer.get_id() for layer in subject] for subject in (sources, layers)]
-    return [sources, layers] if ids[0] != ids[1] else [layers]
-
-
-def paint(
-    image: Gimp.Image, drawables: Sequence[Gimp.Drawable], painter: LayerPainter, from_sources: bool = False
-) -> list[Gimp.Layer]:
-    """Paint the drawables in one undo step, and return the new or changed layers.
-
-    With ``from_sources`` the layers that ``find_sources`` returns are painted, and their paintings go above or into
-    the drawables. If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the
-    settings or the drawables do not allow it, and background.PaintingCancelledError if the monitor is cancelled; the
-    image is then unchanged.
+    If the monitor stops the painting, layers that were not begun are left out. Raises StyleError if the settings or the
+    layers do not allow it, and background.PaintingCancelledError if the monitor is cancelled; the image is then
+    unchanged.
     """
     config = painter.config
     output = config.get_property("output")
-    in_place = output == "in-place"
-    if not drawables:
-        raise StyleError(_("No layer is selected; select the layer to paint."))
-    _check_colours(image)
-    layers = _find_layers(drawables, in_place)
-    sources = find_sources(layers) if from_sources else layers
-    for layer in layers if in_place else sources:
-        _check_selection(layer)
-    title, paintings = painter.paint(sources, with_selection=output == "image")
-    for layer in layers:
-        if not layer.is_valid():
-            raise StyleError(_("The layer was removed or resized while it was being painted; run the filter again."))
-        _find_layer(layer, in_place)  # checks again: GIMP was not blocked all that time
+    subject.check(output)
+    image, sources = subject.image, subject.sources
+    record, paintings = painter.paint(sources, with_selection=output == "image")
+    subject.check_layers(output)  # checks again: GIMP was not blocked all that time
 
     # The image changes only once everything is computed.
-    name = _layer_name(title, config)
-    sources = sources[: len(paintings)]
     if output == "image":
-        layers = pixels.write_new_image(sources, name, paintings)
+        layers = pixels.write_new_image(sources[: len(paintings)], record.name, paintings)
         for layer in layers:
-            records.write(layer, config, None, name)
+            records.write(layer, record)
         return layers
-    targets = _find_targets(layers, sources, paintings, from_sources)
+    painted = {source.get_id(): painting for source, painting in zip(sources, paintings, strict=False)}
+    written = [target for target in subject.targets if target.source.get_id() in painted]
     image.undo_group_start()
     try:
-        if in_place:
-            return [_write_in_place(target, config, name) for target in targets]
-        new_layers = _write_above(targets, config, name)
+        if output == "in-place":
+            return [_write_in_place(target, painted[target.source.get_id()], record) for target in written]
+        new_layers = []
+        for target in _highest(written):
+            painting = painted[target.source.get_id()]
+            new_layers.append(pixels.write_above(target.layer, target.source, record.name, painting))
+            records.write(new_layers[-1], record, target.source)
         image.set_selected_layers(new_layers)
         return new_layers
     finally:
         image.undo_group_end()
 
 
-@dataclass(frozen=True)
-class _Target:
-    """A selected layer, the layer that was painted for it, which may be the same, and the painting."""
-
-    layer: Gimp.Layer
-    source: Gimp.Layer
-    painting: RawPicture
-
-
-def _find_targets(
-    layers: Sequence[Gimp.Layer],
-    sources: Sequence[Gimp.Layer],
-    paintings: Sequence[RawPicture],
-    from_sources: bool,
-) -> list[_Target]:
-    """Return a target for each of ``layers`` whose source was painted."""
-    painted = {source.get_id(): painting for source, painting in zip(sources, paintings, strict=True)}
-    targets = []
-    for layer in layers:
-        (source,) = find_sources([layer]) if from_sources else [layer]
-        if source.get_id() in painted:
-            targets.append(_Target(layer, source, painted[source.get_id()]))
-    return targets
-
-
-def _write_in_place(target: _Target, config: Gimp.ProcedureConfig, name: str) -> Gimp.Layer:
+def _write_in_place(target: Target, painting: RawPicture, record: records.Record) -> Gimp.Layer:
     """Write the painting into the target's layer, and return the layer."""
     layer, source = target.layer, target.source
-    pixels.write_in_place(layer, source, target.painting)
+    pixels.write_in_place(layer, source, painting)
     # A layer whose own pixels were painted no longer has them.
-    records.write(layer, config, source if source.get_id() != layer.get_id() else None, name)
+    records.write(layer, record, source if source.get_id() != layer.get_id() else None)
     return layer
 
 
-def _write_above(targets: Sequence[_Target], config: Gimp.ProcedureConfig, name: str) -> list[Gimp.Layer]:
-    """Write one new layer for each source, above the highest layer that stands for it, and return the new layers."""
-    highest: dict[int, _Target] = {}
+def _highest(targets: Sequence[Target]) -> list[Target]:
+    """Return, for each source, the target that lies highest."""
+    highest: dict[int, Target] = {}
     for target in targets:
         other = highest.setdefault(target.source.get_id(), target)
         if pixels.position(target.layer) < pixels.position(other.layer):
             highest[target.source.get_id()] = target
-    new_layers = []
-    for target in highest.values():
-        new_layers.append(pixels.write_above(target.layer, target.source, name, target.painting))
-        records.write(new_layers[-1], config, target.source, name)
-    return new_layers
-
-
-@dataclass(frozen=True)
-class PaintedLayer:
-    """A layer that the filter painted, the layer that it was painted from, and its record."""
-
-    layer: Gimp.Layer
-    source: Gimp.Layer
-    record: records.Record
-
-
-def find_painted_layer(image: Gimp.Image, drawables: Sequence[Gimp.Drawable]) -> PaintedLayer:
-    """Return the one selected painting. Raises StyleError if there is none, or if its source is gone."""
-    _check_colours(image)
-    layers = _find_layers(drawables, in_place=False)
-    if len(layers) != 1:
-        raise StyleError(_("{count} layers are selected; select only the painting to edit.").format(count=len(layers)))
-    (layer,) = layers
-    record = records.read(layer)
-    source = records.find_source(layer)
-    if source is None:
-        raise StyleError(
-            _(
-                "The photo that {layer!r} was painted from is not a layer of this image; choose Filters > Artistic > "
-                "Neural Style… to paint another layer."
-            ).format(layer=layer.get_name())
-        )
-    _check_unlocked(layer)
-    return PaintedLayer(layer, source, record)
+    return list(highest.values())
 
 
 def paint_again(painted: PaintedLayer, painter: LayerPainter) -> Gimp.Layer:
@@ -218,20 +140,20 @@ def paint_again(painted: PaintedLayer, painter: LayerPainter) -> Gimp.Layer:
     Raises StyleError if the settings or the layers do not allow it, and background.PaintingCancelledError if the
     monitor is cancelled; the image is then unchanged.
     """
-    config, layer = painter.config, painted.layer
-    title, (painting,) = painter.paint([painted.source])
-    if not layer.is_valid():
-        raise StyleError(_("The painting was removed while it was being painted again; run the filter again."))
-    name = _layer_name(title, config)
+    config, target = painter.config, painted.target
+    layer, source = target.layer, target.source
+    output = config.get_property("output")
+    painted.check(output)
+    record, (painting,) = painter.paint([source])
+    painted.check_layers(output)  # checks again: GIMP was not blocked all that time
     # A name that the user gave stays.
-    shown_name = name if layer.get_name().startswith(painted.record.name) else layer.get_name()
+    shown_name = record.name if layer.get_name().startswith(painted.record.name) else layer.get_name()
     image = layer.get_image()
     image.undo_group_start()
     try:
-        replace_old = config.get_property("output") == "replace"
-        new = pixels.write_copy(layer, painted.source, painting, replace=replace_old)
+        new = pixels.write_copy(layer, source, painting, replace=output == "replace")
         new.set_name(shown_name)
-        records.write(new, config, painted.source, name)
+        records.write(new, record, source)
         image.set_selected_layers([new])
     finally:
         image.undo_group_end()
@@ -248,98 +170,40 @@ def read_recipe(config: Gimp.ProcedureConfig) -> Recipe:
     return replace(default, settings=replace(default.settings, **numbers), features=features)
 
 
+def read_fast_settings(config: Gimp.ProcedureConfig) -> FastSettings:
+    """Return the settings that ``config`` gives for a trained style."""
+    return FastSettings(
+        stroke_size=config.get_property("stroke-size"),
+        full_resolution=config.get_property("full-resolution"),
+        blend=_read_blend(config),
+    )
+
+
 def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
     """Return the title of the style and the request that ``config`` describes.
 
     Raises StyleError if there is no such style, or if PyTorch is missing for a style from a picture.
     """
-    blend = BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
     file = config.get_property("style-image")
     if file:
         engine.require_torch()
         title = PurePath(file.get_basename()).stem
-        return title, IterativeRequest(pixels.read_file(file), read_recipe(config), blend)
+        return title, IterativeRequest(pixels.read_file(file), read_recipe(config), _read_blend(config))
     styles = find_styles(config.get_property("style") or "")
-    settings = FastSettings(
-        stroke_size=config.get_property("stroke-size"),
-        full_resolution=config.get_property("full-resolution"),
-        blend=blend,
-    )
-    return " + ".join(style.title for style in styles), FastRequest(styles, settings)
+    return " + ".join(style.title for style in styles), FastRequest(styles, read_fast_settings(config))
+
+
+def _read_blend(config: Gimp.ProcedureConfig) -> BlendSettings:
+    return BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
+
+
+def _style_files(request: FastRequest | IterativeRequest, config: Gimp.ProcedureConfig) -> set[Path]:
+    """Return the files on this computer that the request's style comes from."""
+    if isinstance(request, FastRequest):
+        return {style.path for style in request.styles}
+    path = config.get_property("style-image").get_path()
+    return {Path(path)} if path else set()
 
 
 def _layer_name(title: str, config: Gimp.ProcedureConfig) -> str:
     return showable(f"Neural Style: {title}, {config.get_property('strength'):g} %")
-
-
-def _check_colours(image: Gimp.Image) -> None:
-    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        raise StyleError(_("An indexed image has too few colours to paint with; choose Image > Mode > RGB first."))
-
-
-def _check_selection(layer: Gimp.Layer) -> None:
-    if not layer.mask_intersect()[0]:
-        raise StyleError(
-            _("The selection does not touch the layer {layer!r}; move or remove the selection.").format(
-                layer=layer.get_name()
-            )
-        )
-
-
-def _find_layers(drawables: Sequence[Gimp.Drawable], in_place: bool) -> list[Gimp.Layer]:
-    """Return the layers to paint, each once. Raises StyleError as ``_find_layer`` does."""
-    return pixels.unique_layers(_find_layer(drawable, in_place) for drawable in drawables)
-
-
-def _find_layer(drawable: Gimp.Drawable, in_place: bool) -> Gimp.Layer:
-    """Return the drawable's layer. Raises StyleError if it cannot be painted, or not ``in_place``."""
-    name = drawable.get_name()
-    if drawable.is_layer_mask():
-        if in_place:
-            raise StyleError(
-                _("{name!r} is a layer mask; select its layer, or {other_output}.").format(
-                    name=name, other_output=_("choose the output New layer above")
-                )
-            )
-        layer = Gimp.Layer.from_mask(drawable)
-    elif drawable.is_layer():
-        layer = drawable
-    else:
-        raise StyleError(_("{name!r} is not a layer but a channel; select a layer.").format(name=name))
-    if in_place:
-        _check_own_pixels(layer)
-        _check_unlocked(layer)
-    return layer
-
-
-def _check_own_pixels(layer: Gimp.Layer) -> None:
-    """Raise StyleError unless what the layer shows is its own pixels."""
-    name, other_output = layer.get_name(), _("choose the output New layer above")
-    for kind, description in (
-        ("group", _("a layer group")),
-        ("text_layer", _("a text layer")),
-        ("vector_layer", _("a vector layer")),
-        ("link_layer", _("a link layer")),
-    ):
-        # GIMP 3.0 has no vector and link layers.
-        if getattr(layer, f"is_{kind}", lambda: False)():
-            text = _("{name!r} is {what}, which has no pixels of its own to change; {other_output}.")
-            raise StyleError(text.format(name=name, what=description, other_output=other_output))
-    if layer.get_filters():
-        raise StyleError(
-            _("{name!r} has effects, which would also apply to the painting; {other_output}.").format(
-                name=name, other_output=other_output
-            )
-        )
-
-
-def _check_unlocked(layer: Gimp.Layer) -> None:
-    item = layer
-    while item is not None:
-        if item.get_lock_content():
-            raise StyleError(
-                _("The pixels of {item!r} are locked; unlock them, or choose the output New layer above.").format(
-                    item=item.get_name()
-                )
-            )
-        item = item.get_parent()

@@ -83,7 +83,8 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
     """Create an image with the paintings of ``layers``, and return its layers in the order of ``layers``.
 
     The image is just large enough for them and has the precision, the profile and the resolution of the old one; its
-    layers are stacked as the old ones are.
+    layers are stacked as the old ones are, with their masks, modes and opacities. The lowest has the normal mode and is
+    opaque, because nothing lies below it.
     """
     image = layers[0].get_image()
     new_image = Gimp.Image.new_with_precision(
@@ -99,9 +100,12 @@ def write_new_image(layers: Sequence[Gimp.Layer], name: str, paintings: Sequence
         _new_layer(layer, new_image, name, painting) for layer, painting in zip(layers, paintings, strict=True)
     ]
     bottom_up = sorted(zip(layers, new_layers, strict=True), key=lambda pair: position(pair[0]), reverse=True)
-    for layer, new in bottom_up:
+    for number, (layer, new) in enumerate(bottom_up):
         new_image.insert_layer(new, None, 0)
         new.set_offsets(*layer.get_offsets()[1:])
+        if number:
+            _copy_mode(layer, new)
+        _add_mask(layer, new)
     new_image.resize_to_layers()
     new_image.set_selected_layers(new_layers)
     new_image.undo_enable()

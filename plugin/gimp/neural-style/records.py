@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from gi.repository import Gimp, Gio
@@ -13,6 +17,9 @@ from translation import _
 from nst_core.base.errors import StyleError
 
 PARASITE = "neural-style"
+# On a layer that was painted: a name of its own, which copies of the layer keep.
+SOURCE_PARASITE = "neural-style-source"
+FLAGS = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
 
 
 @dataclass(frozen=True)
@@ -23,20 +30,27 @@ class Record:
         settings: values by the names in ``SETTINGS``; files as URIs.
         source: GIMP's tattoo of the layer in the same image that was painted, which an XCF file keeps, or None.
         name: the name that the filter gave to the painting.
+        source_name: the name in the parasite of that layer, which a duplicated image keeps too; empty in older records.
+        style_sha256: of the files that the style came from; empty in older records.
     """
 
     settings: dict[str, Any]
     source: int | None
     name: str
+    source_name: str = ""
+    style_sha256: tuple[str, ...] = ()
 
 
-def write(layer: Gimp.Layer, config: Gimp.ProcedureConfig, source: Gimp.Layer | None, name: str) -> None:
-    """Record on ``layer`` that it was painted from ``source`` in the same image, in place of an older record."""
-    settings = {key: config.get_property(key) for key in SETTINGS}
-    settings = {key: value.get_uri() if isinstance(value, Gio.File) else value for key, value in settings.items()}
-    record = {"settings": settings, "source": source.get_tattoo() if source else None, "name": name}
-    flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
-    layer.attach_parasite(Gimp.Parasite.new(PARASITE, flags, json.dumps(record).encode()))
+def describe(config: Gimp.ProcedureConfig, name: str, style_files: Iterable[Path]) -> Record:
+    """Return the record of a painting with this name, without its source."""
+    return Record(_settings(config), None, name, style_sha256=tuple(sorted(map(_sha256, style_files))))
+
+
+def write(layer: Gimp.Layer, record: Record, source: Gimp.Layer | None = None) -> None:
+    """Attach the record to ``layer``, which was painted from ``source`` in the same image, instead of an older one."""
+    if source:
+        record = replace(record, source=source.get_tattoo(), source_name=_name_source(source))
+    layer.attach_parasite(Gimp.Parasite.new(PARASITE, FLAGS, json.dumps(asdict(record)).encode()))
 
 
 def read(layer: Gimp.Layer) -> Record:
@@ -49,9 +63,11 @@ def read(layer: Gimp.Layer) -> Record:
                 "painting, or choose Filters > Artistic > Neural Style… for a new one."
             ).format(layer=layer.get_name())
         )
+    known = {field.name for field in fields(Record)}
     try:
-        return Record(**json.loads(bytes(parasite.get_data())))
-    except (TypeError, ValueError) as error:
+        record = json.loads(bytes(parasite.get_data()))
+        return Record(**{key: value for key, value in record.items() if key in known})  # a newer version may add keys
+    except (AttributeError, TypeError, ValueError) as error:
         raise StyleError(
             _("The settings of {layer!r} cannot be read ({error}); paint it again.").format(
                 layer=layer.get_name(), error=error
@@ -67,7 +83,22 @@ def find_source(layer: Gimp.Drawable) -> Gimp.Layer | None:
         record = read(layer)
     except StyleError:
         return None
-    return layer.get_image().get_layer_by_tattoo(record.source) if record.source else None
+    image = layer.get_image()
+    by_tattoo = image.get_layer_by_tattoo(record.source) if record.source else None
+    if not record.source_name or (by_tattoo and _source_name(by_tattoo) == record.source_name):
+        return by_tattoo
+    # A duplicated image has other tattoos.
+    return next((other for other in _all_layers(image) if _source_name(other) == record.source_name), None)
+
+
+def describe_change(old: Record, new: Record) -> str:
+    """Return a sentence if the files of the style have changed between two records of the same style, or nothing."""
+    same_style = all(old.settings.get(key) == new.settings.get(key) for key in ("style", "style-image"))
+    if not same_style or not old.style_sha256 or sorted(old.style_sha256) == sorted(new.style_sha256):
+        return ""
+    return _("The style has changed since {name!r} was painted, so the painting will look different.").format(
+        name=old.name
+    )
 
 
 def apply_settings(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:
@@ -77,3 +108,50 @@ def apply_settings(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> No
         if key == "style-image" and value is not None:
             value = Gio.File.new_for_uri(value)
         config.set_property(key, value)
+
+
+def _settings(config: Gimp.ProcedureConfig) -> dict[str, Any]:
+    """Return the values of ``SETTINGS`` as a record holds them."""
+    values = {key: config.get_property(key) for key in SETTINGS}
+    return {key: value.get_uri() if isinstance(value, Gio.File) else value for key, value in values.items()}
+
+
+def _sha256(file: Path) -> str:
+    """Return the sha256 of a file; empty if it cannot be read."""
+    try:
+        return _sha256_at(file, file.stat().st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@functools.cache
+def _sha256_at(file: Path, _modified: int) -> str:
+    import hashlib  # not at the top: it loads OpenSSL, and the filter must start soon
+
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _name_source(layer: Gimp.Layer) -> str:
+    """Return the layer's name as a source, which it gets if it has none."""
+    name = _source_name(layer)
+    if not name:
+        name = os.urandom(16).hex()
+        layer.attach_parasite(Gimp.Parasite.new(SOURCE_PARASITE, FLAGS, name.encode()))
+    return name
+
+
+def _source_name(layer: Gimp.Layer) -> str:
+    parasite = layer.get_parasite(SOURCE_PARASITE)
+    return bytes(parasite.get_data()).decode(errors="replace") if parasite else ""
+
+
+def _all_layers(image: Gimp.Image) -> list[Gimp.Layer]:
+    """Return the layers of the image and of all its groups, from the top down."""
+    layers: list[Gimp.Layer] = []
+    waiting = list(image.get_layers())
+    while waiting:
+        layer = waiting.pop(0)
+        layers.append(layer)
+        if layer.is_group():
+            waiting[:0] = layer.get_children()
+    return layers

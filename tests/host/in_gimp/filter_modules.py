@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from dataclasses import replace
@@ -58,10 +59,11 @@ class StopAt:
         """Do nothing."""
 
 
-def paint_and_stop(image: int, drawables: list[int], part: int, **arguments: Any) -> list[int]:
+def paint_and_stop(drawables: list[int], part: int, **arguments: Any) -> list[int]:
     """Paint layers as the filter does, and stop once layer number ``part`` develops. Return the painted layers."""
     engine = connect()
     import painting
+    import subjects
 
     from plugin.engine.machine.stopwatch import Stopwatch
 
@@ -69,13 +71,14 @@ def paint_and_stop(image: int, drawables: list[int], part: int, **arguments: Any
     set_arguments(config, arguments)
     painter = painting.LayerPainter(engine, config, Stopwatch(), StopAt(part))
     items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
-    return [layer.get_id() for layer in painting.paint(Gimp.Image.get_by_id(image), items, painter)]
+    return [layer.get_id() for layer in painting.paint(subjects.find_subjects(items)[-1], painter)]
 
 
-def paint_from_sources(image: int, drawables: list[int], **arguments: Any) -> list[int]:
+def paint_from_sources(drawables: list[int], **arguments: Any) -> list[int]:
     """Paint layers as the filter does for a person: from their sources. Return the new or changed layers."""
     engine = connect()
     import painting
+    import subjects
 
     from plugin.engine.machine.stopwatch import Stopwatch
 
@@ -83,8 +86,7 @@ def paint_from_sources(image: int, drawables: list[int], **arguments: Any) -> li
     set_arguments(config, arguments)
     painter = painting.LayerPainter(engine, config, Stopwatch())
     items = [Gimp.Item.get_by_id(drawable) for drawable in drawables]
-    layers = painting.paint(Gimp.Image.get_by_id(image), items, painter, from_sources=True)
-    return [layer.get_id() for layer in layers]
+    return [layer.get_id() for layer in painting.paint(subjects.find_subjects(items)[0], painter)]
 
 
 def show_message_once(sentence: str) -> None:
@@ -101,6 +103,17 @@ def recorded_settings(layer: int) -> dict[str, Any]:
     import records
 
     return records.read(Gimp.Item.get_by_id(layer)).settings
+
+
+def make_record_older(layer: int) -> None:
+    """Leave in the layer's record only what the first version wrote."""
+    connect()
+    import records
+
+    item = Gimp.Item.get_by_id(layer)
+    record = json.loads(bytes(item.get_parasite(records.PARASITE).get_data()))
+    older = {key: record[key] for key in ("settings", "source", "name")}
+    item.attach_parasite(Gimp.Parasite.new(records.PARASITE, records.FLAGS, json.dumps(older).encode()))
 
 
 def preview(

@@ -154,6 +154,27 @@ def add_inversion(layer: int) -> None:
     item.append_filter(Gimp.DrawableFilter.new(item, "gegl:invert-gamma", "Invert"))
 
 
+def float_selection(layer: int) -> int:
+    """Cut the selected part of a layer out, and return the floating selection."""
+    item = Gimp.Item.get_by_id(layer)
+    return Gimp.Selection.float(item.get_image(), [item], 0, 0).get_id()
+
+
+def add_empty_group(image: int) -> int:
+    """Add a group on top that holds nothing but another empty group."""
+    target = Gimp.Image.get_by_id(image)
+    outer = Gimp.GroupLayer.new(target, "empty group")
+    target.insert_layer(outer, None, 0)
+    target.insert_layer(Gimp.GroupLayer.new(target, "inner"), outer, 0)
+    return outer.get_id()
+
+
+def duplicate_image(image: int) -> tuple[int, list[int]]:
+    """Duplicate an image. Return the duplicate and its layers."""
+    duplicate = Gimp.Image.get_by_id(image).duplicate()
+    return duplicate.get_id(), [layer.get_id() for layer in duplicate.get_layers()]
+
+
 def add_huge_layer(image: int, side: int) -> int:
     """Add an empty square layer."""
     target = Gimp.Image.get_by_id(image)
@@ -174,6 +195,21 @@ def make_indexed(image: int) -> None:
     )
 
 
+def select_layers(image: int, layers: list[int]) -> None:
+    """Select layers of the image."""
+    Gimp.Image.get_by_id(image).set_selected_layers([Gimp.Item.get_by_id(layer) for layer in layers])
+
+
+def invert_selection(image: int) -> None:
+    """Select what is not selected."""
+    Gimp.Selection.invert(Gimp.Image.get_by_id(image))
+
+
+def select_nothing(image: int) -> None:
+    """Remove the selection."""
+    Gimp.Selection.none(Gimp.Image.get_by_id(image))
+
+
 def select(image: int, rectangle: tuple[int, int, int, int], feather: float = 0.0) -> None:
     """Select a rectangle: x, y, width and height in the image."""
     target = Gimp.Image.get_by_id(image)
@@ -185,6 +221,13 @@ def select(image: int, rectangle: tuple[int, int, int, int], feather: float = 0.
 def call_method(item: int, method: str, arguments: list[Any]) -> None:
     """Call a method of an item."""
     getattr(Gimp.Item.get_by_id(item), method)(*arguments)
+
+
+def lower(layer: int, positions: int) -> None:
+    """Move a layer down in its group or image."""
+    item = Gimp.Item.get_by_id(layer)
+    image = item.get_image()
+    image.reorder_item(item, item.get_parent(), image.get_item_position(item) + positions)
 
 
 def remove(layer: int) -> None:

@@ -67,6 +67,7 @@ def describe_layer(layer: int) -> dict[str, Any]:
         "parent": parent.get_id() if parent else None,
         "position": item.get_image().get_item_position(item),
         "opacity": item.get_opacity(),
+        "mode": item.get_mode().value_nick,
         "edits_mask": item.get_mask() is not None and item.get_edit_mask(),
     }
 

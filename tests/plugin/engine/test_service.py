@@ -14,6 +14,7 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.machine import memory
 from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
 from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
 from plugin.engine.progress import StoppedError, Stopper
@@ -183,3 +184,14 @@ def test_too_large_picture_is_refused(engine):
     with pytest.raises(StyleError, match="make it smaller"):
         engine.check_pictures(10**12)
     engine.check_pictures(1)
+
+
+def test_painting_that_would_not_fit_is_refused_before_it_begins(negative, monkeypatch):
+    """The style takes 100 bytes for each pixel that its network sees, in addition to 96 for the picture."""
+    engine, side = LocalEngine(), 4000
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + side * side * 150)
+    engine.check_painting([(side, side)], FastRequest(negative, FastSettings()))
+    with pytest.raises(StyleError, match=r"with strokes at full resolution has .* make it smaller"):
+        engine.check_painting([(side, side)], FastRequest(negative, FastSettings(full_resolution=True)))
+    with pytest.raises(StyleError, match="make it smaller"):
+        engine.check_painting([(side, side), (side, side)], FastRequest(negative, FastSettings()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import gi
 
@@ -10,10 +10,11 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
-from gi.repository import Gimp, GimpUi, Gtk, Pango
-from painting import read_recipe
-from pixels import unique_layers
+import records
+from gi.repository import Gimp, GimpUi, GLib, Gtk, Pango
+from painting import read_fast_settings, read_recipe
 from procedure_arguments import SETTINGS
+from subjects import PaintedLayer, Subject
 from translation import _, ngettext
 
 from gui.estimator import Estimator
@@ -27,48 +28,44 @@ from nst_core.base.errors import StyleError
 from nst_core.style_file import Style
 from plugin.engine.api import Engine
 from plugin.engine.fast.style_library import Library, find_styles, read_library
+from plugin.engine.messages import FastRequest
+from plugin.engine.process.remote import EngineEndedError
 
 SPACING = 12
+# How often the dialog looks whether the layers, the selection and the memory still allow a painting.
+CHECK_MS = 1000
 
 
 def ask(
     engine: Engine,
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
-    subjects: Sequence[Sequence[Gimp.Layer]],
+    subjects: Sequence[Subject],
     outputs: Sequence[tuple[str, str]],
-    with_selection: bool = True,
-) -> Sequence[Gimp.Layer] | None:
-    """Let the user change ``config``, with a preview of the first layer. Return the layers to paint.
+    title: str = "Neural Style",
+) -> Subject | None:
+    """Let the user change ``config``, with a preview of the first layer. Return what to paint, or None if cancelled.
 
-    Returns None if the user cancels. ``subjects`` are the choices of layers to paint. The first, the default, has the
-    layers that paintings were painted from; the second, if there is one, has those paintings themselves. ``outputs``
-    are the outputs to choose from (see procedure_arguments.py). ``with_selection`` says whether the selection limits
-    where the style goes. Raises StyleError if there is no layer.
+    ``subjects`` are the choices of what to paint. The first, the default, has the layers that paintings were painted
+    from; the second, if there is one, has those paintings themselves. ``outputs`` are the outputs to choose from (see
+    procedure_arguments.py).
     """
-    if not subjects[0]:
-        raise StyleError(_("No layer is selected; select the layer to paint."))
     GimpUi.init("neural-style")
-    dialog = FilterDialog(engine, procedure, config, subjects, with_selection)
+    dialog = FilterDialog(engine, procedure, config, subjects, title)
     try:
         return dialog.subject if dialog.run(outputs) else None
     finally:
         dialog.close()
 
 
-def open_progress_window(
-    engine: Engine,
-    config: Gimp.ProcedureConfig,
-    drawables: Sequence[Gimp.Drawable],
-    with_selection: bool = True,
-) -> ProgressWindow | None:
+def open_progress_window(engine: Engine, config: Gimp.ProcedureConfig, subject: Subject) -> ProgressWindow | None:
     """Open a window to watch the painting in, or return None if it does not take long.
 
     Call this after ``ask``, which initialises the user interface.
     """
     if config.get_property("style-image") is None:
         return None
-    opened = [open_layer(engine, layer, with_selection).opened for layer in unique_layers(drawables)]
+    opened = [open_layer(engine, layer, subject.with_selection).opened for layer in subject.sources]
     return ProgressWindow(engine, opened)
 
 
@@ -80,10 +77,10 @@ class FilterDialog:
         procedure: the filter's procedure.
         config: the settings, which the dialog changes.
         subjects: see ``ask``.
-        with_selection: whether the selection limits where the style goes.
+        title: the title of the dialog.
 
     Attributes:
-        subject: the layers to paint.
+        subject: what to paint.
     """
 
     def __init__(
@@ -91,16 +88,17 @@ class FilterDialog:
         engine: Engine,
         procedure: Gimp.Procedure,
         config: Gimp.ProcedureConfig,
-        subjects: Sequence[Sequence[Gimp.Layer]],
-        with_selection: bool,
+        subjects: Sequence[Subject],
+        title: str,
     ) -> None:
-        self._engine, self._config = engine, config
-        self._subjects, self._with_selection = subjects, with_selection
+        self._engine, self._config, self._subjects = engine, config, subjects
         self.subject = subjects[0]
+        self._problem = ""
+        self._timer = 0
         self._library = read_library()
         self._preview_pane = self._build_preview_pane(self.subject)
         self._estimator = self._build_estimator(self.subject)
-        self._dialog = GimpUi.ProcedureDialog.new(procedure, config, "Neural Style")
+        self._dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
         self._pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
         self._picture_page: Gtk.Widget | None = None
 
@@ -116,48 +114,58 @@ class FilterDialog:
         page_buttons = self._build_page_buttons(gallery, self._picture_page)
         output = add_labelled_row(self._dialog, "output", _("O_utput"), _build_output_combo(self._config, outputs))
         rows = ["output-row"]
-        if len(self._subjects) > 1:
+        if len(self._subjects) > 1 or len(self.subject.sources) > 1:
             subject = add_labelled_row(self._dialog, "subject", _("Pain_ts"), self._build_subject_combo())
             align_widths(*(row.get_children()[0] for row in (subject, output)))
             rows = ["subject-row", "output-row"]
         self._lay_out(page_buttons, rows)
-        for name in SETTINGS:
+        for name in (*SETTINGS, "output"):
             self._config.connect(f"notify::{name}", self._update)
         self._pages.connect("notify::visible-child", self._update)
         self._update()
-        return self._dialog.run()
+        self._timer = GLib.timeout_add(CHECK_MS, self._check_again)
+        while self._dialog.run():
+            self._update()
+            if not self._problem:
+                return True
+        return False
 
     def close(self) -> None:
         """Close the dialog, its preview and the preview's layer."""
+        if self._timer:
+            GLib.source_remove(self._timer)
         self._preview_pane.close()
         self._estimator.close()
         self._dialog.destroy()
 
-    def _build_preview_pane(self, subject: Sequence[Gimp.Layer]) -> PreviewPane:
-        return PreviewPane(self._engine, self._config, open_layer(self._engine, subject[0], self._with_selection))
+    def _build_preview_pane(self, subject: Subject) -> PreviewPane:
+        layer = open_layer(self._engine, subject.sources[0], subject.with_selection)
+        return PreviewPane(self._engine, self._config, layer)
 
-    def _build_estimator(self, subject: Sequence[Gimp.Layer]) -> Estimator:
-        shapes = [(layer.get_height(), layer.get_width()) for layer in unique_layers(subject)]
-        return Estimator(self._engine, shapes, self._update)
+    def _build_estimator(self, subject: Subject) -> Estimator:
+        return Estimator(self._engine, subject.shapes, self._update)
 
     def _build_subject_combo(self) -> Gtk.ComboBoxText:
         """Build the choice between the layers that paintings were painted from and the paintings themselves."""
         combo = Gtk.ComboBoxText()
-        sources, paintings = self._subjects
-        combo.append_text(", ".join(layer.get_name() for layer in sources))
-        combo.append_text(ngettext("The painting itself", "The selected layers themselves", len(paintings)))
+        combo.append_text(self._subjects[0].describe())
+        for subject in self._subjects[1:]:
+            count = len(subject.sources)
+            combo.append_text(ngettext("The painting itself", "The selected layers themselves", count))
         combo.set_active(0)
+        combo.set_sensitive(len(self._subjects) > 1)
         for renderer in combo.get_cells():  # a long name must not widen the dialog
             renderer.set_property("ellipsize", Pango.EllipsizeMode.END)
             renderer.set_property("width-chars", 1)
         combo.connect("changed", lambda combo: self._choose_subject(combo, self._subjects[combo.get_active()]))
         return combo
 
-    def _choose_subject(self, combo: Gtk.ComboBoxText, subject: Sequence[Gimp.Layer]) -> None:
+    def _choose_subject(self, combo: Gtk.ComboBoxText, subject: Subject) -> None:
         """Paint other layers, and preview the first of them."""
         if subject is self.subject:
             return
         try:
+            subject.check_presence()
             pane = self._build_preview_pane(subject)
         except StyleError:  # without its engine the dialog stays as it is, and the status says why
             combo.set_active(self._subjects.index(self.subject))
@@ -178,6 +186,8 @@ class FilterDialog:
     def _update(self, *_: object) -> None:
         """Make the preview, the status and the buttons agree with the settings."""
         from_picture = self._pages.get_visible_child() is self._picture_page
+        self._problem = self._find_problem()
+        self._preview_pane.show_problem(self._problem)
         for name in ("stroke-size", "full-resolution"):
             self._dialog.set_sensitive(name, not from_picture, None, None, False)
         if from_picture:
@@ -187,8 +197,35 @@ class FilterDialog:
             self._estimator.cancel()
             styles = _find_chosen_styles(self._config, self._library)
             ready = bool(styles)
-            self._preview_pane.show_styles(styles)
-        self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready)
+            self._preview_pane.show_styles(styles, self._describe_change(styles))
+        self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and not self._problem)
+
+    def _describe_change(self, styles: Iterable[Style]) -> str:
+        """Return in one sentence whether the style has changed since the painting that is edited, or nothing."""
+        if not isinstance(self.subject, PaintedLayer):
+            return ""
+        chosen = records.describe(self._config, "", {style.path for style in styles})
+        return records.describe_change(self.subject.record, chosen)
+
+    def _check_again(self) -> bool:
+        """Notice what has changed in the image since."""
+        if self._find_problem() != self._problem:
+            self._update()
+        return GLib.SOURCE_CONTINUE
+
+    def _find_problem(self) -> str:
+        """Return in one sentence why the layers cannot be painted with the settings, or nothing."""
+        try:
+            self.subject.check(self._config.get_property("output"))
+            styles = _find_chosen_styles(self._config, self._library)
+            if styles and self._pages.get_visible_child() is not self._picture_page:
+                request = FastRequest(styles, read_fast_settings(self._config))
+                self._engine.check_painting(self.subject.shapes, request)
+        except EngineEndedError:  # the preview says so
+            return ""
+        except StyleError as error:
+            return str(error)
+        return ""
 
     def _describe_render(self) -> tuple[bool, str, str]:
         """Return whether an iterative render can begin, how long it will take, and what the user can do."""

@@ -31,6 +31,7 @@ class PreviewPane(Gtk.Box):
         self._engine, self._config, self._layer = engine, config, layer
         self._styles: Mapping[Style, float] = {}
         self._idle = 0
+        self._problem = self._style_note = ""
         self._preview = Preview(engine, layer, self._schedule_update)
         # With strokes at full resolution, the part shown and its corner; otherwise the whole layer and None.
         self._photo = self._whole = self._read_photo(None)
@@ -63,12 +64,15 @@ class PreviewPane(Gtk.Box):
         self.pack_start(row, False, False, 0)
         self.show_all()
 
-    def show_styles(self, styles: Mapping[Style, float]) -> None:
-        """Show a mixture of styles with the settings of ``config``, or the photo alone if there is no style."""
+    def show_styles(self, styles: Mapping[Style, float], note: str = "") -> None:
+        """Show a mixture of styles with the settings of ``config``, or the photo alone if there is no style.
+
+        ``note`` is a sentence about the styles.
+        """
         if not styles:
             self.show_photo("", "")
             return
-        self._styles = styles
+        self._styles, self._style_note = styles, note
         self._request()
 
     def show_photo(self, status: str, note: str) -> None:
@@ -77,8 +81,13 @@ class PreviewPane(Gtk.Box):
         self._show_part(None)
         self._view.show_pictures(self._photo, None)
         self._spinner.stop()
-        self._status.set_text(showable(status))
+        self._status.set_text(showable(self._problem or status))
         self._note.set_text(showable(note))
+
+    def show_problem(self, problem: str) -> None:
+        """Show from now on why the layers cannot be painted, in place of the status; empty if they can."""
+        self._problem = problem
+        self._schedule_update()
 
     def close(self) -> None:
         """Close the preview; call this before the widget is destroyed."""
@@ -130,11 +139,13 @@ class PreviewPane(Gtk.Box):
             except EngineEndedError as ended:
                 error = str(ended)
         self._view.show_pictures(self._photo, mixed)
-        if busy:
+        if self._problem:
+            self._status.set_text(showable(self._problem))
+        elif busy:
             self._status.set_text(_("Painting the preview…"))
         else:
             self._status.set_text(showable(error or (_describe_device(painting.result) if painting else "")))
-        self._note.set_text(ABOUT_PART if self._corner else "")
+        self._note.set_text(showable(" ".join(filter(None, [self._style_note, ABOUT_PART if self._corner else ""]))))
         return GLib.SOURCE_REMOVE
 
     def _mix(self, result: PreviewResult) -> GdkPixbuf.Pixbuf:
