@@ -1,10 +1,11 @@
-"""The settings for training a transformer network or a distilled feature network. Loads without PyTorch."""
+"""The settings for training a transformer network, a distilled feature network or a decoder. Loads without PyTorch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import cos, pi
 
+from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
 
 
@@ -149,6 +150,47 @@ class DistillSettings:
     learning_rate: float = 2e-3
     mixed_precision: bool = False
     seed: int = 0
+
+    def learning_rate_at(self, step: int) -> float:
+        """Return the learning rate of update ``step`` (from 0)."""
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.5 + 0.5 * cos(pi * step / self.steps))
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """The settings of one training of a decoder (see nst_core/instant/decoder_training.py).
+
+    Raises StyleError for a crop that four halvings do not divide.
+
+    Attributes:
+        level: the block whose first ReLU the decoder inverts, 1 to 5.
+        steps: updates in all; the learning rate grows for ``warmup`` of them and then falls along half a cosine.
+        warmup: updates with a growing learning rate.
+        batch: pictures in each step.
+        crop: height and width of those pictures in pixels.
+        feature_weight: weight of the error of the activations of the decoded picture, relative to the mean square of
+            the activations, in addition to the mean square error of its pixels.
+        style_weight: weight of the style loss of pictures that were decoded from transformed activations; 0 trains on
+            reconstruction alone.
+        learning_rate: Adam's largest step.
+        mixed_precision: compute in bfloat16 where PyTorch considers it safe; the weights stay float32.
+        seed: the seed of all randomness.
+    """
+
+    level: int = 5
+    steps: int = 4000
+    warmup: int = 50
+    batch: int = 4
+    crop: int = 160
+    feature_weight: float = 0.01
+    style_weight: float = 0.0
+    learning_rate: float = 5e-4
+    mixed_precision: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.crop % 16:
+            raise StyleError(f"The crop is {self.crop} pixels; give a multiple of 16.")
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of update ``step`` (from 0)."""

@@ -54,9 +54,22 @@ def read(path: Path) -> WeightFile:
     No code in a file is run. Raises StyleError if the file is damaged or holds another network or impossible weights.
     """
     kind, reader = _recognised(path)
+    state, stated = _read_convolutions(path, kind, reader)
+    if "conv11.weight" in state:
+        return WeightFile("slim", state, TORCHVISION)
+    if "head_relu1_1.weight" in state:
+        return WeightFile("compact", state, TORCHVISION)
+    layout, vgg = _as_torchvision(path, state)
+    # Gatys named the layers after Oxford's Caffe model, and kept its pixels.
+    default = CAFFE if "conv1_1.weight" in state else TORCHVISION
+    return WeightFile(layout, vgg, oxford_preprocessing(vgg["features.0.weight"]) or stated or default)
+
+
+def _read_convolutions(path: Path, kind: str, reader: Callable[[Path], Contents]) -> Contents:
+    """Return the weights and biases of a file's convolutions, and the preprocessing that it states."""
     try:
         tensors, stated = reader(path)
-        state = _convolutions(path, tensors)
+        return _convolutions(path, tensors), stated
     except StyleError:
         raise
     except ImportError as error:
@@ -73,14 +86,17 @@ def read(path: Path) -> WeightFile:
                 "delete it and fetch or copy it again."
             ).format(path=path, kind=kind)
         ) from error
-    if "conv11.weight" in state:
-        return WeightFile("slim", state, TORCHVISION)
-    if "head_relu1_1.weight" in state:
-        return WeightFile("compact", state, TORCHVISION)
-    layout, vgg = _as_torchvision(path, state)
-    # Gatys named the layers after Oxford's Caffe model, and kept its pixels.
-    default = CAFFE if "conv1_1.weight" in state else TORCHVISION
-    return WeightFile(layout, vgg, oxford_preprocessing(vgg["features.0.weight"]) or stated or default)
+
+
+def convolutions(path: Path) -> dict[str, Tensor]:
+    """Read the weights and biases of any network's convolutions from a safetensors file, by their own names, float32.
+
+    No code in a file is run. Raises StyleError if the file is damaged, or a convolution has no bias.
+    """
+    kind, reader = _recognised(path)
+    if reader is not _read_safetensors:
+        raise StyleError(f"{path} is a {kind} file; give a safetensors file.")
+    return _read_convolutions(path, kind, reader)[0]
 
 
 def oxford_preprocessing(first: Tensor) -> Preprocessing | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from nst_core.base.errors import StyleError
-from plugin.cli.commands import apply, distill, doctor, export, import_, render, study, styles, train
+from plugin.cli.commands import apply, distill, doctor, export, import_, render, study, styles, train, train_decoders
 from plugin.cli.reports import Report
 from plugin.cli.terminal import interrupts_noted, only_first_process_speaks
 from plugin.engine.machine.memory import keep_freed_memory
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "study": study,
     "train": train,
     "distill": distill,
+    "train-decoders": train_decoders,
     "export": export,
     "import": import_,
     "styles": styles,
