@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,26 +13,16 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
+from nst_core.pictures.decoding import READ_SUFFIXES, UnreadablePictureError, decode_picture, picture_size
+from nst_core.pictures.transparency import filled
 
 WHOLE_SIDE = 512
 LEAST_CROP = 0.6  # of a photo's shorter side
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
-# How a picture is turned upright, by its EXIF orientation (Exif 2.32, tag 0x0112).
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-# The value of white in the grey modes that Pillow clips to 255 when it converts them. It opens 16-bit grey as I, too.
-GREY_WHITE = {"I": 65535, "I;16": 65535, "I;16L": 65535, "I;16B": 65535, "I;16N": 65535, "F": 1}
+MOST_PIXELS = 2**28  # larger ones are skipped; the largest sensors of cameras and phones have 2e8
 
 
 class PictureSource(Protocol):
@@ -74,11 +63,8 @@ class Photos:
         self.skipped: list[str] = []
         for name, reader in _entries(source):
             try:
-                with Image.open(io.BytesIO(reader())) as image:
-                    usable = min(image.size) >= smallest
-            except MemoryError:
-                raise
-            except Exception:  # decoders raise many kinds of error for a damaged file
+                usable = min(picture_size(reader())) >= smallest
+            except (UnreadablePictureError, OSError):
                 usable = False
             if usable:
                 self.names.append(name)
@@ -154,18 +140,13 @@ class Photos:
         return torch.stack(crops).float() / 255
 
     def open(self, index: int) -> Image.Image:
-        """Return a photo as RGB, turned upright. Raises StyleError if it is damaged."""
+        """Return a photo as RGB, turned upright, as ``apply`` reads it. Raises StyleError if it is damaged."""
         try:
-            with Image.open(io.BytesIO(self._readers[index]())) as image:
-                image.load()
-                return _upright(_rgb(image), _orientation(image))
-        except MemoryError:
-            raise
-        except Exception as error:  # decoders raise many kinds of error for a damaged file
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            return Image.fromarray(_rgb(decode_picture(self._readers[index](), _check_size).srgb()))
+        except (UnreadablePictureError, OSError) as error:
             name = self.names[index]
             raise StyleError(
-                f"The photo {name} in {self.source} is damaged ({reason}); remove it and continue."
+                f"The photo {name} in {self.source} is damaged ({error}); remove it and continue."
             ) from error
 
     def _skip(self, index: int) -> None:
@@ -250,33 +231,24 @@ def _square(extents: tuple[int, int], rng: np.random.Generator, least: float) ->
     return (x, y, x + side, y + side), bool(rng.random() < 0.5)
 
 
-def _orientation(image: Image.Image) -> object:
-    """Return the EXIF orientation, 1 if the EXIF block cannot be read."""
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except MemoryError:
-        raise
-    except Exception:  # the EXIF reader raises several kinds on an odd block, which says nothing about the pixels
-        return 1
+def _check_size(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise UnreadablePictureError(f"it has {width * height / 1e6:.0f} megapixels")
 
 
-def _upright(image: Image.Image, orientation: object) -> Image.Image:
-    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Return a picture as RGB, with grey of more than 8 bits scaled to 0..255."""
-    if image.mode not in GREY_WHITE:
-        return image.convert("RGB")
-    values = np.nan_to_num(np.asarray(image).astype(np.float64)) * (255 / GREY_WHITE[image.mode])
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+def _rgb(pixels: np.ndarray) -> np.ndarray:
+    """Return a decoded photo as uint8 [H, W, 3], with the mean visible colour where it is transparent."""
+    if pixels.shape[2] == 3 and pixels.dtype == np.uint8:
+        return pixels
+    values = pixels / np.float32(np.iinfo(pixels.dtype).max)
+    rgb = filled(values[..., :3], values[..., 3:]) if pixels.shape[2] == 4 else values
+    return np.asarray((rgb * 255).round().astype(np.uint8))
 
 
 def _entries(source: Path) -> list[tuple[str, Callable[[], bytes]]]:
     """Return the name and a reader of every file of the source that is named like a photo."""
     if source.is_dir():
-        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
+        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in READ_SUFFIXES and not p.is_dir())
         return [(p.name, _whole_file(p)) for p in files]
     if not source.exists():
         raise StyleError(f"There is no folder or tar of photos {source}; check its name.")
@@ -284,7 +256,7 @@ def _entries(source: Path) -> list[tuple[str, Callable[[], bytes]]]:
         raise StyleError(f"{source} is neither a folder nor an uncompressed tar of photos.")
     try:
         with tarfile.open(source, "r:") as tar:
-            members = [m for m in tar.getmembers() if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES]
+            members = [m for m in tar.getmembers() if m.isfile() and Path(m.name).suffix.lower() in READ_SUFFIXES]
     except (OSError, tarfile.TarError) as error:
         raise StyleError(f"{source} is neither a folder nor an uncompressed tar of photos ({error}).") from error
     return [(m.name, _slice(source, m.offset_data, m.size)) for m in members]

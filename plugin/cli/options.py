@@ -97,7 +97,17 @@ def add_picture(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="paint only the luminance and keep the photo's colours",
     )
+    add_allow_damaged(parser)
     add_device(parser)
+
+
+def add_allow_damaged(parser: argparse.ArgumentParser) -> None:
+    """Add ``--allow-damaged``, for every command that reads pictures."""
+    parser.add_argument(
+        "--allow-damaged",
+        action="store_true",
+        help="use what a picture file still holds if it is cut off or damaged; what it lacks is black or grey",
+    )
 
 
 def add_features(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
-"""Read and write picture files through libvips, keeping orientation, colour profile and 16 bits per channel."""
+"""Read and write picture files, keeping orientation, colour profile, metadata and 16 bits per channel."""
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,15 @@ import pyvips
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
+from nst_core.pictures.decoding import (
+    DamagedPictureError,
+    DecodedPicture,
+    UnreadablePictureError,
+    decode_picture,
+    error_reason,
+)
 from plugin.cli.picture_records import record_in, with_record
+from plugin.cli.reports import say
 from plugin.cli.terminal import interrupts_held_back
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import check_memory
@@ -22,8 +31,6 @@ from plugin.engine.machine.memory import check_memory
 BYTES_PER_PIXEL = 48
 SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
-# libvips writes XMP into every format of PICTURE_SUFFIXES except GIF.
-KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +44,8 @@ class PictureFile:
         profile: the ICC profile that the pixels were converted from, and are converted back to, or None.
         metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
         resolution: pixels per millimetre, across and down.
-        notes: sentences that tell the user what a result cannot keep.
+        reading_notes: sentences that tell the user what of the file was not used.
+        writing_notes: sentences that tell the user what a result cannot keep.
     """
 
     picture: Picture
@@ -46,40 +54,79 @@ class PictureFile:
     profile: bytes | None
     metadata: dict[str, bytes]
     resolution: tuple[float, float]
-    notes: tuple[str, ...] = ()
+    reading_notes: tuple[str, ...] = ()
+    writing_notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that the user should know before the picture is painted."""
+        return self.reading_notes + self.writing_notes
 
 
-def read_picture(path: Path) -> PictureFile:
-    """Read any picture that libvips can read. Raises StyleError if it cannot be read to its end."""
+def read_picture(path: Path, allow_damaged: bool = False) -> PictureFile:
+    """Read a picture of any format that ``decode_picture`` knows, with its notes.
+
+    A file that is cut off or damaged is refused, unless ``allow_damaged`` is set and a part of it can be read. Raises
+    StyleError if it cannot be read.
+    """
     if not path.exists():
         raise StyleError(f"There is no picture {path}; check its name.")
     if path.is_dir():
         raise StyleError(f"{path} is a folder; give one picture file.")
+    if not path.is_file():
+        raise StyleError(f"{path} is a pipe or a device; give a picture file.")
     if path.stat().st_size == 0:
         raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
     try:
         with interrupts_held_back():
-            return _read(path)
-    except pyvips.Error as error:
+            return _picture_file(path, decode_picture(path, _check_size, allow_damaged))
+    except DamagedPictureError as error:
         raise StyleError(
-            f"{path} cannot be read as a picture ({_reason(error)}); open it in another program and save it again."
+            f"{path} is cut off or damaged ({error}); copy or download it again, or use what it still holds with "
+            "--allow-damaged."
+        ) from error
+    except UnreadablePictureError as error:
+        raise StyleError(
+            f"{path} cannot be read as a picture ({error}); open it in another program and save it again."
         ) from error
 
 
-def _read(path: Path) -> PictureFile:
-    # A source takes any file name; new_from_file() would read options in square brackets.
-    image = pyvips.Image.new_from_source(pyvips.Source.new_from_file(str(path)), "", fail_on="truncated")
-    check_memory(image.width * image.height, BYTES_PER_PIXEL, on_gpu=False)
-    image = image.autorot()
-    metadata = {name: image.get(name) for name in KEPT_METADATA if image.get_typeof(name)}
-    bits = 8 if image.format == "uchar" else 16
-    has_alpha = image.hasalpha()
-    profile = _rgb_profile(image)
-    notes: tuple[str, ...] = ()
+def read_input(options: argparse.Namespace, path: Path) -> Picture:
+    """Read a picture that a command only looks at, such as a style picture, and say what of it is not used."""
+    source = read_picture(path, options.allow_damaged)
+    for note in source.reading_notes:
+        say(options, note)
+    return source.picture
+
+
+def _check_size(width: int, height: int) -> None:
+    check_memory(width * height, BYTES_PER_PIXEL, on_gpu=False)
+
+
+def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:
+    notes = []
+    if decoded.frames > 1:
+        notes.append(f"{path} holds {decoded.frames} pictures (frames or pages); the first one is used.")
+    if decoded.missing == "end marker":
+        notes.append(f"{path} lacks its end marker, but none of its pixels.")
+    elif decoded.missing:
+        notes.append(f"{path} is cut off or damaged; the pixels that it lacks are black or grey.")
+    profile = _rgb_profile(decoded)
+    writing_notes: tuple[str, ...] = ()
     if profile is not None and not _can_be_written(profile):
-        profile, notes = None, (f"Nothing can be converted to the colour profile of {path}; the result is in sRGB.",)
-    pixels = _srgb_pixels(image)
-    return PictureFile(Picture(pixels), bits, has_alpha, profile, metadata, (image.xres, image.yres), notes)
+        profile = None
+        writing_notes = (f"Nothing can be converted to the colour profile of {path}; the result is in sRGB.",)
+    image = decoded.image
+    return PictureFile(
+        Picture(_pixels(decoded)),
+        decoded.bits,
+        bool(image.hasalpha()),
+        profile,
+        decoded.metadata,
+        (image.xres, image.yres),
+        tuple(notes),
+        writing_notes,
+    )
 
 
 def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:
@@ -96,7 +143,9 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: M
         with written_whole(path) as partial, interrupts_held_back():
             image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
     except (pyvips.Error, OSError) as error:
-        raise StyleError(f"{path} cannot be written ({_reason(error)}); choose another place or format.") from error
+        raise StyleError(
+            f"{path} cannot be written ({error_reason(error)}); choose another place or format."
+        ) from error
 
 
 def _encodable(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None) -> pyvips.Image:
@@ -126,12 +175,10 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def _rgb_profile(image: pyvips.Image) -> bytes | None:
+def _rgb_profile(decoded: DecodedPicture) -> bytes | None:
     """Return the embedded profile if it is an RGB profile; profiles of grey and CMYK pictures cannot hold a result."""
-    if not image.get_typeof("icc-profile-data"):
-        return None
-    profile = bytes(image.get("icc-profile-data"))
-    return profile if profile[16:20] == b"RGB " else None  # the header's colour space field
+    profile = decoded.profile
+    return profile if profile and profile[16:20] == b"RGB " else None  # the header's colour space field
 
 
 def _can_be_written(profile: bytes) -> bool:
@@ -146,26 +193,11 @@ def _can_be_written(profile: bytes) -> bool:
     return True
 
 
-def _srgb_pixels(image: pyvips.Image) -> np.ndarray:
+def _pixels(decoded: DecodedPicture) -> np.ndarray:
     """Return the pixels as float32 [H, W, 4], sRGB-encoded in 0..1."""
-    if image.format not in ("uchar", "ushort") and image.interpretation != "scrgb":
-        raise StyleError(
-            f"A picture with {image.interpretation} pixels of type {image.format} cannot be painted; "
-            "save it with 8 or 16 bits per channel."
-        )
-    alpha = None
-    if image.get_typeof("icc-profile-data") and image.interpretation != "scrgb":
-        if image.hasalpha():
-            alpha, image = image[image.bands - 1], image.extract_band(0, n=image.bands - 1)
-        converted = image.icc_transform("srgb", embedded=True, depth=16, intent="relative")
-        if alpha is not None:
-            # Profiles do not convert alpha, so it still has the range of the original pixels.
-            converted = converted.bandjoin((alpha * (257 if image.format == "uchar" else 1)).cast("ushort"))
-    else:
-        converted = image.colourspace("srgb" if image.format == "uchar" else "rgb16")
-    values = converted.numpy() / np.float32(255 if converted.format == "uchar" else 65535)
-    pixels = np.ones((image.height, image.width, 4), np.float32)
-    pixels[..., : values.shape[2]] = np.clip(values[..., :4], 0, 1)
+    values = decoded.srgb()
+    pixels = np.ones((*values.shape[:2], 4), np.float32)
+    pixels[..., : values.shape[2]] = values / np.float32(np.iinfo(values.dtype).max)
     return pixels
 
 
@@ -185,12 +217,3 @@ def _converted_to(image: pyvips.Image, profile: bytes, bits: int) -> pyvips.Imag
         return (rgb if alpha is None else rgb.bandjoin(alpha)).copy_memory()
     finally:
         Path(file.name).unlink()
-
-
-def _reason(error: Exception) -> str:
-    """Return the last line of a library's error message."""
-    text = getattr(error, "detail", None) or str(error)
-    if isinstance(text, bytes):
-        text = text.decode(errors="replace")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> Report:
     check_picture_output(options.output)
     inputs = [("photo", options.photo), *(("style file", style.path) for style in styles)]
     check_apart([("output", options.output)], inputs)
-    source = read_picture(options.photo)
+    source = read_picture(options.photo, options.allow_damaged)
     for note in source.notes:
         say(options, note)
     settings = FastSettings(

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from nst_core.style_file import Style
 
 SUMMARY = "Show what is installed and what is missing."
-PACKAGES = ("neural-style", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "pillow", "pyvips", "torch")
+PACKAGES = (
+    "neural-style",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "pillow",
+    "pillow-heif",
+    "pyvips",
+    "torch",
+)
 LONGEST_PATH = 1000  # characters
 
 

@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> Report:
     recipe, extras = _recipe(options)
     _check_files(options, recipe, extras)
     recording = Recording(options.losses, options.animation, options.animation_every)
-    source = read_picture(options.photo)
+    source = read_picture(options.photo, options.allow_damaged)
     notes = [*source.notes, *_leftovers(options)]
     for note in notes:
         say(options, note)
@@ -281,13 +281,13 @@ def _paint(
     options: argparse.Namespace, recipe: Recipe, extras: _Extras, source: PictureFile, recording: Recording
 ) -> tuple[IterativeResult, list[str]]:
     """Return the result, and the names of the pictures that were written with the checkpoints."""
-    from plugin.cli.picture_files import read_picture
+    from plugin.cli.picture_files import read_input
     from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
 
-    style = read_picture(options.style_image)
+    style = read_input(options, options.style_image)
     render_options = IterativeOptions(
         device=options.device,
-        initial=read_picture(Path(extras.initial)).picture if extras.initial else None,
+        initial=read_input(options, Path(extras.initial)) if extras.initial else None,
         reference_photos=Path(extras.reference_photos) if extras.reference_photos else None,
         checkpoint=_checkpoint(options),
         checkpoint_every=options.checkpoint_every,
@@ -300,7 +300,7 @@ def _paint(
         progress_bar(recipe.settings.iterations) as show_step,
     ):
         observer = _Observer(options, source, recording, interrupted, show_stage, show_step)
-        result = paint_iteratively(source.picture, style.picture, recipe, observer.observe, blend, render_options)
+        result = paint_iteratively(source.picture, style, recipe, observer.observe, blend, render_options)
     return result, observer.checkpoint_pictures
 
 

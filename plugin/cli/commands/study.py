@@ -12,6 +12,7 @@ from nst_core.studies.kinds import KINDS
 from plugin.cli.options import (
     OBJECTIVE_OPTIONS,
     RENDER_NUMBERS,
+    add_allow_damaged,
     add_device,
     add_number,
     add_objective,
@@ -50,13 +51,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--content-weights", type=_numbers, metavar="N,N,...", help="the weights that the study `weights` compares"
     )
+    add_allow_damaged(parser)
     add_device(parser)
     add_objective(parser, default.objective)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Run the study and write its sheets and tables."""
-    from plugin.cli.picture_files import read_picture
+    from plugin.cli.picture_files import read_input
     from plugin.cli.study_files import check_study_folder, study_paths, write_study
     from plugin.engine.iterative.iterative_painting import require_torch
 
@@ -78,8 +80,8 @@ def run(options: argparse.Namespace) -> Report:
     check_apart([("file of the study", path) for path in study_paths(name, options.output)], inputs)
     request = StudyRequest(
         name,
-        read_picture(options.picture).picture,
-        read_picture(options.style_image).picture if options.style_image else None,
+        read_input(options, options.picture),
+        read_input(options, options.style_image) if options.style_image else None,
         recipe,
         options.device,
         options.reference_photos,

@@ -12,6 +12,7 @@ from plugin.cli.options import (
     MIXED_PRECISION_HELP,
     OBJECTIVE_OPTIONS,
     SEED_RANGE,
+    add_allow_damaged,
     add_device,
     add_number,
     add_objective,
@@ -43,6 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="a folder or a tar of training photos; without it, the network learns from random shapes",
     )
+    add_allow_damaged(parser)
     add_device(parser)
     _add_start_and_end(parser, default)
     add_number(parser, "--batch", (1, 256), default.batch, "photos in each step")
@@ -89,7 +91,7 @@ def run(options: argparse.Namespace) -> Report:
     """Train and write the style file; Ctrl-C keeps what has been learned, and a second call resumes its checkpoint."""
     check_style_output(options.output)
     from nst_core.fast import distributed
-    from plugin.cli.picture_files import read_picture
+    from plugin.cli.picture_files import read_input
     from plugin.engine.training.style_training import TrainingRequest, train_styles
 
     settings = TrainSettings(
@@ -106,7 +108,7 @@ def run(options: argparse.Namespace) -> Report:
     )
     cards = style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings])
     request = TrainingRequest(
-        [read_picture(path).picture for path in options.paintings],
+        [read_input(options, path) for path in options.paintings],
         options.photos,
         options.output,
         settings,

@@ -8,6 +8,7 @@ import numpy as np
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.pictures.transparency import filled
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
 
@@ -69,10 +70,7 @@ def network_input(picture: Picture) -> np.ndarray:
 
     in_threads(limit, parts)
     alpha = np.clip(picture.pixels[..., 3:], 0.0, 1.0)
-    visible = alpha.sum()
-    mean = (rgb * alpha).sum((0, 1)) / visible if visible > 0 else rgb.mean((0, 1))
-    mixed: np.ndarray = rgb * alpha + mean.astype(np.float32) * (1 - alpha)
-    return mixed
+    return filled(rgb, alpha)
 
 
 def composite(picture: Picture, painted: np.ndarray, blend: BlendSettings) -> np.ndarray:

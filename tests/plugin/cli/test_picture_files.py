@@ -134,16 +134,52 @@ def test_square_brackets_in_names_are_not_options(tmp_path):
 
 
 def test_float_pictures_keep_colour_and_alpha(tmp_path):
-    """Linear light in, sRGB-encoded out: a linear 0.5 is 0.735 there (IEC 61966-2-1)."""
-    values = np.full((8, 9, 4), 0.5, np.float32)
+    """GIMP also reads floats without a profile as encoded values."""
+    values = np.linspace(0, 1, 8 * 9 * 4, dtype=np.float32).reshape(8, 9, 4)
     pyvips.Image.new_from_array(values, interpretation="scrgb").write_to_file(str(tmp_path / "a.tif"))
     source = copy_picture(tmp_path / "a.tif", tmp_path / "b.tif")
-    np.testing.assert_allclose(source.picture.pixels[..., :3], 0.735, atol=2e-3)
-    np.testing.assert_allclose(source.picture.pixels[..., 3], 0.5, atol=1e-3)
-    assert source.bits == 16
+    np.testing.assert_allclose(source.picture.pixels, values, atol=1e-5)
+    assert source.bits == 16 and source.has_alpha
     pyvips.Image.new_from_array(values[..., 0]).write_to_file(str(tmp_path / "grey.tif"))
-    with pytest.raises(StyleError, match="8 or 16 bits"):
-        read_picture(tmp_path / "grey.tif")
+    grey = read_picture(tmp_path / "grey.tif").picture.pixels
+    np.testing.assert_allclose(grey[..., :3], np.dstack([values[..., 0]] * 3), atol=1e-5)
+
+
+@pytest.mark.parametrize("interpretation", ["linear", "encoded"])
+def test_profile_of_a_float_picture_is_applied(tmp_path, interpretation):
+    """A linear 0.5 is 0.735 in sRGB (IEC 61966-2-1)."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for tag in (b"rTRC", b"gTRC", b"bTRC"):
+        entry = profile.index(tag)
+        offset = int.from_bytes(profile[entry + 4 : entry + 8], "big")
+        if interpretation == "linear":  # a curve without entries is the identity (ICC.1:2001-04, 6.5.3)
+            profile[offset : offset + 12] = b"curv" + bytes(8)
+    image = pyvips.Image.new_from_array(np.full((8, 9, 3), 0.5, np.float32), interpretation="scrgb")
+    image.set_type(pyvips.GValue.blob_type, "icc-profile-data", bytes(profile))
+    image.write_to_file(str(tmp_path / "a.tif"))
+    pixels = read_picture(tmp_path / "a.tif").picture.pixels
+    np.testing.assert_allclose(pixels[..., :3], 0.735 if interpretation == "linear" else 0.5, atol=2e-3)
+
+
+def test_first_frame_is_used_and_said(tmp_path):
+    frames = [Image.new("L", (9, 9), value) for value in (60, 120)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    source = read_picture(tmp_path / "a.gif")
+    assert source.notes == (f"{tmp_path / 'a.gif'} holds 2 pictures (frames or pages); the first one is used.",)
+
+
+def test_damaged_pictures_are_said_and_used_on_request(tmp_path):
+    noise = Image.fromarray(RANDOM.integers(0, 256, (200, 200, 3), np.uint8))
+    noise.save(tmp_path / "a.jpg")
+    noise.save(tmp_path / "a.tif")
+    (tmp_path / "marker.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-2])
+    (tmp_path / "half.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:60000])
+    assert "end marker" in read_picture(tmp_path / "marker.jpg").notes[0]
+    with pytest.raises(StyleError, match=r"half\.tif is cut off or damaged .*--allow-damaged"):
+        read_picture(tmp_path / "half.tif")
+    source = read_picture(tmp_path / "half.tif", allow_damaged=True)
+    assert "black" in source.notes[0] and source.picture.pixels[50, :, :3].mean() > 0.3
+    assert source.picture.pixels[150, :, :3].max() == 0
 
 
 def test_alpha_of_a_picture_with_a_profile_survives(tmp_path):
