@@ -72,6 +72,11 @@ class DecodedPicture:
         return 8 if self.image.format == "uchar" else 16
 
     @property
+    def is_tiff(self) -> bool:
+        """Whether the file is a TIFF, from which libvips reads no EXIF data."""
+        return bool(self.image.get_typeof("vips-loader")) and self.image.get("vips-loader").startswith("tiffload")
+
+    @property
     def metadata(self) -> dict[str, bytes]:
         """EXIF, XMP and IPTC blocks by libvips' names."""
         return {name: bytes(self.image.get(name)) for name in KEPT_METADATA if self.image.get_typeof(name)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,12 +25,14 @@ from nst_core.pictures.decoding import (
 from plugin.cli.picture_records import record_in, with_record
 from plugin.cli.reports import say
 from plugin.cli.terminal import interrupts_held_back
+from plugin.cli.tiff_exif import add_exif, exif_in_tiff
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import check_memory
 
 # Decoding holds a picture as float32 RGBA together with its integer form.
 BYTES_PER_PIXEL = 48
-SIXTEEN_BIT_SUFFIXES = {".png", ".tif", ".tiff"}
+TIFF_SUFFIXES = {".tif", ".tiff"}
+SIXTEEN_BIT_SUFFIXES = {".png", *TIFF_SUFFIXES}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
 
 
@@ -116,13 +119,15 @@ def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:
     if profile is not None and not _can_be_written(profile):
         profile = None
         writing_notes = (f"Nothing can be converted to the colour profile of {path}; the result is in sRGB.",)
-    image = decoded.image
+    image, metadata = decoded.image, decoded.metadata
+    if decoded.is_tiff and (exif := exif_in_tiff(path)):
+        metadata["exif-data"] = exif
     return PictureFile(
         Picture(_pixels(decoded)),
         decoded.bits,
         bool(image.hasalpha()),
         profile,
-        decoded.metadata,
+        metadata,
         (image.xres, image.yres),
         tuple(notes),
         writing_notes,
@@ -141,11 +146,22 @@ def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: M
             image = _encodable(source, pixels, path, record)
         # Ctrl-C takes effect before the old file is replaced.
         with written_whole(path) as partial, interrupts_held_back():
-            image.write_to_target(pyvips.Target.new_to_file(str(partial)), path.suffix.lower(), **quality)
+            image.write_to_target(_target(partial), path.suffix.lower(), **quality)
+            if path.suffix.lower() in TIFF_SUFFIXES and "exif-data" in source.metadata:
+                add_exif(partial, source.metadata["exif-data"])
     except (pyvips.Error, OSError) as error:
         raise StyleError(
             f"{path} cannot be written ({error_reason(error)}); choose another place or format."
         ) from error
+
+
+def _target(path: Path) -> pyvips.Target:
+    # A descriptor takes any file name; by name, libvips takes only UTF-8. Its TIFF writer also reads.
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        return pyvips.Target.new_to_descriptor(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _encodable(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None) -> pyvips.Image:
