@@ -45,6 +45,10 @@ class Reference:
     sizes: tuple[tuple[int, int], ...] = CHECKED_SIZES
 
 
+class ExportDifferenceError(StyleError):
+    """A style file that would paint otherwise than the network that it is made from."""
+
+
 @dataclass(frozen=True)
 class StyleModel:
     """A graph that keeps the style file's contract, with all that describes it.
@@ -68,8 +72,8 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
     """Write a trained network as the style file ``path``, whole or not at all, with a card for each of its styles.
 
     ``photo`` (uint8 [H, W, 3]) is painted for the thumbnails. Returns the largest difference between ONNX Runtime and
-    PyTorch at CHECKED_SIZES. Raises StyleError if it exceeds TOLERANCE, the file cannot be written, or the number of
-    cards is not that of the styles.
+    PyTorch at CHECKED_SIZES. Raises StyleError if it exceeds TOLERANCE, which a network does that diverged in its
+    training, the file cannot be written, or the number of cards is not that of the styles.
     """
     network = checkpoint.network.eval().cpu()
     check_cards(cards, network.settings.styles)  # before the work
@@ -89,7 +93,14 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
         "photos": checkpoint.photos,
     }
     model = to_onnx(network, network.settings.styles)
-    return write_styles(StyleModel(model, cards, rules, origin, torch_reference(network)), photo, path)
+    try:
+        return write_styles(StyleModel(model, cards, rules, origin, torch_reference(network)), photo, path)
+    except ExportDifferenceError as error:
+        rate = checkpoint.settings.learning_rate
+        raise StyleError(
+            f"{error} The training diverged; repeat it with a --learning-rate below {rate:g} and another output, since "
+            "the same output would continue it."
+        ) from error
 
 
 def torch_reference(network: nn.Module) -> Reference:
@@ -112,7 +123,7 @@ def write_styles(style: StyleModel, photo: np.ndarray, path: Path) -> float:
     session = open_quietly(style.model)
     difference = largest_difference(session, style.reference, len(style.cards))
     if not difference <= TOLERANCE:
-        raise StyleError(
+        raise ExportDifferenceError(
             f"The exported network differs from {style.reference.owner} by {difference:.1e} (at most {TOLERANCE:.0e} "
             "is allowed); nothing was written."
         )

@@ -179,6 +179,14 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file, also one with a byte order mark. Raises StyleError if it is none, OSError if it is missing."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        raise StyleError(f"{path} is not a TOML file ({error}); fix it or choose another.") from error
+
+
 def style_cards(options: argparse.Namespace, titles: list[str]) -> list[StyleCard]:
     """Return what the style file says about each of its styles: from ``--cards``, or from ``--title`` etc.
 
@@ -195,9 +203,9 @@ def style_cards(options: argparse.Namespace, titles: list[str]) -> list[StyleCar
             raise StyleError("--title and the like describe one style; describe several styles in a file for --cards.")
         return [StyleCard(title) for title in titles]
     try:
-        entries = tomllib.loads(options.cards.read_text(encoding="utf-8"))["style"]
+        entries = read_toml(options.cards)["style"]
         return [StyleCard(**{key: str(value) for key, value in entry.items()}) for entry in entries]
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise StyleError(
             f"{options.cards} cannot be used ({error}); give a TOML file with a [[style]] for each style, which has a "
             "title and optionally an artist, a year, a licence and a name."

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import (
     ITERATIVE_RANGES,
     OPTIMIZERS,
@@ -30,6 +28,7 @@ from plugin.cli.options import (
     add_picture,
     flag_of,
     given,
+    read_toml,
 )
 from plugin.cli.outputs import NamedPath, check_apart, check_folder, check_picture_output, network_files
 from plugin.cli.reports import Report, painting_report, say
@@ -187,11 +186,7 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
     if options.like is not None:
         base, extras = _recorded(options.like)
     if options.settings is not None:
-        try:
-            data = tomllib.loads(options.settings.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise StyleError(f"{options.settings} is not a TOML file ({error}); fix it or choose another.") from error
-        base = from_data(data, base, f"{options.settings}: ")
+        base = from_data(read_toml(options.settings), base, f"{options.settings}: ")
     changes = given(options, (*RENDER_NUMBERS, "optimizer", "schedule", "precision", "features", "pooling"))
     if options.init in STARTS:
         changes["start"], extras = options.init, replace(extras, initial=None)

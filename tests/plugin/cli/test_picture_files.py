@@ -1,7 +1,9 @@
+import base64
 import contextlib
 import os
 import signal
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image, ImageCms
 
 from nst_core.base.errors import StyleError
 from plugin.cli.picture_files import read_picture, read_record, write_picture
-from plugin.cli.picture_records import NEW_XMP
+from plugin.cli.picture_records import CLOSING, END, NEW_XMP, OPENING, record_in, with_record
 
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (37, 51, 3), np.uint8)
@@ -114,6 +116,30 @@ def test_record_leaves_other_metadata_alone(tmp_path):
     write_picture(source, source.picture.pixels, tmp_path / "b.png", RECORD)
     assert other in read_picture(tmp_path / "b.png").metadata["xmp-data"]
     assert read_record(tmp_path / "b.png") == RECORD
+
+
+@pytest.mark.parametrize("text", [b"Tom & Jerry", b"\xff", b"<unclosed>"])
+def test_record_is_found_beside_metadata_that_is_no_xml(tmp_path, text):
+    odd = NEW_XMP.replace(b"</rdf:RDF>", b"<rdf:Description>" + text + b"</rdf:Description></rdf:RDF>")
+    image = pyvips.Image.new_from_array(RGB, interpretation="srgb")
+    image.set_type(pyvips.GValue.blob_type, "xmp-data", odd)
+    image.write_to_file(str(tmp_path / "a.jpg"))
+    source = read_picture(tmp_path / "a.jpg")
+    write_picture(source, source.picture.pixels, tmp_path / "b.jpg", RECORD)
+    assert read_record(tmp_path / "b.jpg") == RECORD
+    assert base64.b64encode(odd) in read_picture(tmp_path / "b.jpg").metadata["xmp-data"]
+
+
+@pytest.mark.parametrize("xmp", [OPENING * 8000, OPENING * 8000 + b"</rdf:RDF>", b"<a>" * 100_000])
+def test_record_is_added_to_hostile_metadata_at_once(xmp):
+    began = time.process_time()
+    packet = with_record(xmp, RECORD)
+    assert record_in(packet) == RECORD and len(packet) < 2000
+    assert time.process_time() - began < 2
+    deep = NEW_XMP.replace(
+        END, OPENING + b"<neural-style:record>" + b"[" * 200_000 + b"</neural-style:record>" + CLOSING + END
+    )
+    assert record_in(deep) is None and record_in(with_record(deep, RECORD)) == RECORD
 
 
 @pytest.mark.parametrize("xmp", [None, b"no xml", NEW_XMP])
