@@ -95,7 +95,7 @@ def add_picture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-colors",
         action=argparse.BooleanOptionalAction,
-        help="paint only the luminance and keep the photo's colours",
+        help="take only the strokes of the painting and keep the photo's colours",
     )
     add_allow_damaged(parser)
     add_device(parser)

@@ -169,7 +169,7 @@ class _Extras:
 
     Attributes:
         strength: percent of the style in the result.
-        keep_colors: whether only the luminance is painted.
+        keep_colors: whether the colours stay the photo's.
         initial: the name of a picture to start from, or None.
         reference_photos: the name of the photos that scale the feature network, or None.
     """

@@ -17,7 +17,7 @@ class BlendSettings:
 
     Attributes:
         strength: in percent, 0 (the photo) to 100 (the painting).
-        keep_colors: take only the luminance of the painting, and the colours of the photo.
+        keep_colors: take the strokes of the painting, and the colours and the large-scale luminance of the photo.
     """
 
     strength: float = 100.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from plugin.engine.imaging.bands import bands, in_threads
-from plugin.engine.imaging.picture import LUMA
+from plugin.engine.imaging.recolouring import LUMA
 from plugin.engine.imaging.resampling import Kernel, resample_planes
 
 # Side of the cells, in pixels of the painting, in each of which the painting is compared with what the network saw.

@@ -11,8 +11,7 @@ from nst_core.base.language import _
 from nst_core.pictures.transparency import filled
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
+from plugin.engine.imaging.recolouring import luminance_difference, recolour
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,19 +75,20 @@ def network_input(picture: Picture) -> np.ndarray:
 def composite(picture: Picture, painted: np.ndarray, blend: BlendSettings) -> np.ndarray:
     """Mix a painting, RGB [H, W, 3] in 0..1, into the picture. Return float32 [H, W, 4].
 
-    With ``blend.keep_colors`` only the luminance is the painting's (see ``recolour``). Alpha does not change, nor does
+    With ``blend.keep_colors`` only the strokes are the painting's (see ``recolour``). Alpha does not change, nor does
     any bit of a pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it
     repeatedly.
     """
     out = np.empty_like(picture.pixels)
+    difference = luminance_difference(picture.pixels, painted) if blend.keep_colors else None
 
     def mix(rows: slice) -> None:
         photo, alpha, paint = picture.pixels[rows, :, :3], picture.pixels[rows, :, 3:], painted[rows]
         weight = np.where(alpha > 0, np.float32(blend.strength / 100.0), np.float32(0))
         if picture.mask is not None:
             weight *= picture.mask[rows, :, None]
-        if blend.keep_colors:
-            paint = recolour(photo, paint)
+        if difference is not None:
+            paint = recolour(photo, paint, difference[rows])
         out[rows, :, 3:] = alpha
         if weight.min() >= 1:
             for channel in range(3):  # several times as fast as all channels at once
@@ -101,22 +101,3 @@ def composite(picture: Picture, painted: np.ndarray, blend: BlendSettings) -> np
 
     in_threads(mix, bands(picture.height, picture.width))
     return out
-
-
-def recolour(photo: np.ndarray, painted: np.ndarray) -> np.ndarray:
-    """Combine the luminance of ``painted`` with the colours of ``photo``, both sRGB-encoded [..., 3].
-
-    Returns float32 in 0..1. This is the luminance-only transfer of Gatys et al., "Preserving Color in Neural Artistic
-    Style Transfer" (2016, arXiv 1606.05897), section 4, in the same colour space, YIQ. Its luminance is a weighted sum
-    of the encoded channels, and the difference between a channel and that sum is colour: a slider costs one sum and no
-    conversion, and greys stay grey. A colour that does not exist at the new luminance fades towards grey, which keeps
-    its hue; clipping the channels would change the hue.
-    """
-    photo = np.clip(np.nan_to_num(photo), 0.0, 1.0)
-    luma = (painted @ LUMA)[..., None].clip(0.0, 1.0)
-    colour = photo - (photo @ LUMA)[..., None]
-    room = np.where(colour > 0, 1.0 - luma, luma)
-    # 1 where every channel is in range; a channel without colour always is.
-    fade = np.min(room / np.maximum(np.abs(colour), np.maximum(room, 1e-12)), axis=-1, keepdims=True)
-    rgb: np.ndarray = np.clip(luma + colour * fade, 0.0, 1.0).astype(np.float32)
-    return rgb

@@ -52,7 +52,7 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     procedure.add_boolean_argument(
         "keep-colors",
         _("_Keep the photo's colours"),
-        _("Paint only the luminance and keep the colours of the photo"),
+        _("Take only the strokes of the painting, and keep the colours of the photo"),
         False,
         FLAGS,
     )

@@ -3,7 +3,7 @@ import pytest
 
 from nst_core.base.errors import StyleError
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import LUMA, Picture, composite, network_input, recolour
+from plugin.engine.imaging.picture import Picture, composite, network_input
 
 
 def test_strength_mixes_photo_and_painting_linearly(noise):
@@ -69,34 +69,3 @@ def test_arrays_of_the_wrong_kind_are_refused():
         Picture(np.zeros((4, 4, 4), np.float32), np.zeros((4, 5), np.float32))
     with pytest.raises(StyleError, match="empty"):
         Picture(np.zeros((0, 4, 4), np.float32))
-
-
-def test_keep_colors_takes_luminance_of_painting_and_chroma_of_photo(noise):
-    noise[..., 3] = 1
-    photo, styled = noise[..., :3] * 0.2 + 0.4, noise[::-1, ::-1, :3] * 0.2 + 0.4  # keeps all colours in the gamut
-    kept = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, BlendSettings(100, keep_colors=True))[..., :3]
-    np.testing.assert_allclose(kept @ LUMA, styled @ LUMA, atol=1e-6)
-    # I and Q of YIQ, the two signals that carry the colour (ITU-R BT.601's primaries, NTSC 1953)
-    chroma = np.array([[0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]], np.float32).T
-    np.testing.assert_allclose(kept @ chroma, photo @ chroma, atol=1e-4)
-    half = composite(Picture(np.dstack([photo, noise[..., 3]])), styled, BlendSettings(50, keep_colors=True))[..., :3]
-    np.testing.assert_allclose(half, (kept + photo) / 2, atol=1e-6)
-
-
-def test_recolour_fades_impossible_colours_and_keeps_their_hue():
-    photo = np.array([[[1, 0, 0], [0, 0, 1], [0, 0.5, 0], [0, 0, 0]]], np.float32)
-    for grey in (0.0, 0.1, 0.5, 0.95, 1.0):
-        kept = recolour(photo, np.full_like(photo, grey))
-        np.testing.assert_allclose(kept @ LUMA, grey, atol=1e-6)
-        for got, wanted in zip(kept[0], photo[0], strict=True):
-            # The hue is the direction of the colour's distance from grey.
-            direction, wanted = got - got @ LUMA, wanted - wanted @ LUMA
-            assert direction @ wanted >= np.linalg.norm(direction) * np.linalg.norm(wanted) - 1e-6
-
-
-def test_recolour_of_a_grey_photo_is_grey_and_finite(noise):
-    grey = np.repeat(noise[..., :1], 3, axis=2)
-    kept = recolour(grey, noise[..., :3])
-    np.testing.assert_allclose(kept, np.repeat((noise[..., :3] @ LUMA)[..., None], 3, axis=2), atol=1e-6)
-    grey[0, 0] = (np.nan, 9, -3)
-    assert np.isfinite(recolour(grey, noise[..., :3])).all()
