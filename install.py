@@ -14,6 +14,7 @@ Running it again is quick, and repairs what is broken.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import json
 import os
@@ -75,8 +76,11 @@ def main(arguments: list[str]) -> int:
     except InstallError as error:
         print(f"install.py: {error}", file=sys.stderr)
         return 2
-    except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
-        print(f"install.py: {error}; fix that and run this again.", file=sys.stderr)
+    except OSError as error:
+        print(f"install.py: {describe(error)}; {remedy(error)} and run this again.", file=sys.stderr)
+        return 2
+    except RuntimeError as error:  # the user has no home folder
+        print(f"install.py: {error}; set HOME and run this again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninstall.py: stopped; run it again to continue.", file=sys.stderr)
@@ -87,7 +91,8 @@ def main(arguments: list[str]) -> int:
 def install(extras: set[str]) -> list[Gimp]:
     """Install the fast way, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
 
-    Extras that an earlier run installed are kept, even if the environment has to be made again.
+    Extras that an earlier run installed are kept, even if the environment has to be made again. Raises InstallError if
+    something cannot be installed, at last if the filter could not be copied into any GIMP's profile.
     """
     gimps = find_gimps()
     python, version, origin = choose_python(gimps)
@@ -105,11 +110,16 @@ def install(extras: set[str]) -> list[Gimp]:
     project = read_project()
     state["version"] = project["project"]["version"]
     install_fast_way(project, state)
-    register_everywhere(gimps, state)
+    in_gimp = register_everywhere(gimps, state)
     link_command()
     for extra in ("torch", "test"):
         if extra in all_extras:
             install_extra(extra, project["project"]["optional-dependencies"][extra], state)
+    if gimps and not in_gimp:
+        raise InstallError(
+            "the filter is in no GIMP (the reasons are above), only the command is installed; remove the cause and run "
+            "this again."
+        )
     return gimps
 
 
@@ -121,10 +131,20 @@ def choose_python(gimps: list[Gimp]) -> tuple[Path, str, str]:
     """
     for gimp in gimps:
         if gimp.python and gimp.python_version and gimp.python_version >= OLDEST_PYTHON:
-            return gimp.python, ".".join(map(str, gimp.python_version)), f"as GIMP {gimp.version}"
+            version = ".".join(map(str, gimp.python_version))
+            return versioned(gimp.python, version), version, f"as GIMP {gimp.version}"
     # If a virtual environment runs this, it may be deleted later; the Python it was made from stays.
-    python = Path(getattr(sys, "_base_executable", sys.executable))
-    return python, f"{sys.version_info[0]}.{sys.version_info[1]}", "as the one running this"
+    python, version = Path(getattr(sys, "_base_executable", sys.executable)), "{}.{}".format(*sys.version_info)
+    return versioned(python, version), version, "as the one running this"
+
+
+def versioned(python: Path, version: str) -> Path:
+    """Return the same Python by a name with its version, if it has one in the same folder.
+
+    The environment must not change its Python when a system update makes `python3` another one.
+    """
+    candidate = python.with_name(f"python{version}")
+    return candidate if candidate.exists() and candidate.samefile(python) else python
 
 
 def make_environment(python: Path, version: str) -> None:
@@ -183,19 +203,24 @@ def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
     write_state(state)
 
 
-def register_everywhere(gimps: list[Gimp], state: dict[str, Any]) -> None:
-    """Copy the filter into the profile of every GIMP, and say where it will work."""
+def register_everywhere(gimps: list[Gimp], state: dict[str, Any]) -> list[Gimp]:
+    """Copy the filter into the profile of every GIMP, and say where it will work. Returns the GIMPs that have it."""
     if not gimps:
         say("No GIMP 3 was found, so only the command is installed; run this again after installing GIMP")
+    registered = []
     for gimp in gimps:
         try:
             if gimp.console and not gimp.profile.exists():
                 # GIMP takes over the settings of an older version only if the profile does not exist yet.
                 run(f"starting GIMP {gimp.version} for the first time", gimp.console, "--no-interface", "--quit")
             register(gimp.profile, state)
-        except (OSError, InstallError) as error:
-            say(f"Filter in GIMP {gimp.version}: left out ({error})")
+        except OSError as error:
+            say(f"Filter in GIMP {gimp.version}: not installed ({describe(error)}); {remedy(error)} and run this again")
             continue
+        except InstallError as error:
+            say(f"Filter in GIMP {gimp.version}: not installed ({error})")
+            continue
+        registered.append(gimp)
         place = "Filters > Artistic > Neural Style, after GIMP's next start"
         if gimp.python_version and ".".join(map(str, gimp.python_version)) == state["python"]:
             remark = place
@@ -206,6 +231,7 @@ def register_everywhere(gimps: list[Gimp], state: dict[str, Any]) -> None:
         else:
             remark = f"{place}, unless it is a Flatpak, which cannot start the engine"
         say(f"Filter in GIMP {gimp.version}: {remark}")
+    return registered
 
 
 def register(profile: Path, state: dict[str, Any]) -> None:
@@ -250,7 +276,7 @@ def link_command() -> None:
         fresh.symlink_to(command)
         fresh.replace(link)
     except OSError as error:
-        say(f"Command: {command} (it could not be linked: {error})")
+        say(f"Command: {command} (it could not be linked: {describe(error)})")
         return
     say(f"Command: {NAME if link.parent in on_path else f'{link} (its folder is not on your PATH)'}")
 
@@ -286,27 +312,51 @@ def run_tests(gimps: list[Gimp], arguments: list[str]) -> int:
 
 
 def uninstall() -> None:
-    """Remove the filter, the command and the environment, but keep the user's own styles."""
-    for gimp in find_gimps():
-        plug_ins = gimp.profile / "plug-ins"
-        for path in [*plug_ins.glob(NAME), *plug_ins.glob(f".{NAME}-*"), *gimp.profile.glob(f"{NAME}.log")]:
-            if path.is_symlink() or path.is_file():
+    """Remove the filter, its last values, the command and the environment, but keep the user's own styles.
+
+    Raises InstallError, after everything else is removed, if something cannot be removed.
+    """
+    failed = []
+    for path in [*filter_files(), *command_links(), paths.environment_folder(), log_file()]:
+        if not (path.exists() or path.is_symlink()):
+            continue
+        try:
+            if path == paths.environment_folder():
+                remove_environment()
+            elif path.is_symlink() or path.is_file():
                 path.unlink()
             else:
                 shutil.rmtree(path)
+        except OSError as error:
+            failed.append(f"{path} ({describe(error)})")
+        else:
             say(f"Removed {path}")
-    for link in [folder / NAME for folder in link_folders()]:
-        if link.is_symlink() and link.readlink() == program(NAME):
-            link.unlink()
-            say(f"Removed {link}")
-    if paths.environment_folder().exists():
-        remove_environment()
-        say(f"Removed {paths.environment_folder()}")
-    log_file().unlink(missing_ok=True)
+    if failed:
+        raise InstallError(
+            f"these could not be removed: {', '.join(failed)}; make their folders writable and run this again."
+        )
     if paths.user_styles_folder().is_dir():
         say(f"Your own styles stay in {paths.user_styles_folder()}")
     elif paths.data_folder().is_dir() and not any(paths.data_folder().iterdir()):
         paths.data_folder().rmdir()
+
+
+def filter_files() -> list[Path]:
+    """List what the filter has in the profiles of all GIMPs: itself, its last values and its log."""
+    patterns = (
+        f"plug-ins/{NAME}",
+        f"plug-ins/.{NAME}-*",
+        f"plug-in-settings/*plug-in-{NAME}.*",
+        f"plug-in-settings/*plug-in-{NAME}-*",
+        f"{NAME}.log",
+    )
+    return [path for gimp in find_gimps() for pattern in patterns for path in sorted(gimp.profile.glob(pattern))]
+
+
+def command_links() -> list[Path]:
+    """List the links to the command."""
+    links = [folder / NAME for folder in link_folders()]
+    return [link for link in links if link.is_symlink() and link.readlink() == program(NAME)]
 
 
 def remove_environment() -> None:
@@ -415,6 +465,20 @@ def state_file() -> Path:
 def log_file() -> Path:
     """Return the path of the log, the output of all commands that the installation ran."""
     return paths.data_folder() / "install.log"
+
+
+def describe(error: OSError) -> str:
+    """Return what the system refused, and for which file, in words."""
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some disk space"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "make that writable"
+    return "remove the cause"
 
 
 def say(line: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -159,9 +161,35 @@ def test_remark_says_where_the_filter_works(home, gimp, remark, monkeypatch, cap
 def test_unwritable_profile_does_not_stop_the_others(home, tmp_path, capsys):
     (tmp_path / "file").write_text("no folder can be made in a file")
     first, second = Gimp("3.0", tmp_path / "file" / "3.0"), Gimp("3.2", tmp_path / "GIMP" / "3.2")
-    install.register_everywhere([first, second], STATE)
-    assert "GIMP 3.0: left out" in capsys.readouterr().out
+    assert install.register_everywhere([first, second], STATE) == [second]
+    said = capsys.readouterr().out
+    assert f"GIMP 3.0: not installed ({tmp_path / 'file' / '3.0'}" in said and "Errno" not in said
     assert (second.profile / "plug-ins/neural-style/neural-style.py").exists()
+
+
+def test_installation_without_any_filter_fails(environment, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("no folder can be made in a file")
+    monkeypatch.setattr(install, "find_gimps", lambda: [Gimp("3.0", tmp_path / "file" / "3.0")])
+    monkeypatch.setattr(install, "choose_python", lambda gimps: (Path(sys.executable), STATE["python"], "for the test"))
+    monkeypatch.setattr(install, "loads", lambda extras: True)
+    monkeypatch.setattr(install, "install_fast_way", lambda project, state: None)
+    assert install.main([]) == 2
+    printed = capsys.readouterr()
+    assert "the filter is in no GIMP" in printed.err and len(printed.err.splitlines()) == 1
+    assert "not installed" in printed.out and (install.link_folders()[0] / "neural-style").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "free some disk space"), (errno.EACCES, "make that writable")]
+)
+def test_refusal_of_the_system_is_put_into_words(environment, monkeypatch, capsys, code, words):
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code), Path("/some/folder"))
+
+    monkeypatch.setattr(install, "install", refuse)
+    assert install.main([]) == 2
+    printed = capsys.readouterr().err
+    assert printed == f"install.py: /some/folder: {os.strerror(code)}; {words} and run this again.\n"
 
 
 def test_gimp_makes_its_own_profile_before_the_filter_is_copied(home, tmp_path):
@@ -260,6 +288,9 @@ def test_uninstall_keeps_own_styles_and_other_plug_ins(home, environment):
         install.register(profile, STATE)
         (profile / "plug-ins/other").mkdir()
         (profile / "neural-style.log").write_text("")
+        (profile / "plug-in-settings").mkdir()
+        for name in ("-neural-style.last", "-neural-style-again.last", "-neural-style.settings", "-neuralize.last"):
+            (profile / "plug-in-settings" / f"GimpProcedureConfigRun-plug-in{name}").write_text("")
     install.link_command()
     paths.user_styles_folder().mkdir()
     (paths.user_styles_folder() / "mine.onnx").write_text("")
@@ -268,9 +299,38 @@ def test_uninstall_keeps_own_styles_and_other_plug_ins(home, environment):
     assert str(paths.user_styles_folder()) in done.stdout
     assert [path.name for profile in profiles for path in (profile / "plug-ins").iterdir()] == ["other", "other"]
     assert not any((profile / "neural-style.log").exists() for profile in profiles)
+    kept = ["GimpProcedureConfigRun-plug-in-neuralize.last"] * 2
+    assert [path.name for profile in profiles for path in (profile / "plug-in-settings").iterdir()] == kept
     assert list((home / ".local/bin").iterdir()) == []
     assert [path.name for path in paths.data_folder().rglob("*")] == ["styles", "mine.onnx"]
     assert run_installer("uninstall").returncode == 0
+
+
+def test_uninstall_goes_on_after_what_it_cannot_remove(home, environment, monkeypatch, capsys):
+    profiles = [home / ".config/GIMP/3.0", home / ".config/GIMP/3.2"]
+    for profile in profiles:
+        install.register(profile, STATE)
+    remove, locked = shutil.rmtree, profiles[0] / "plug-ins/neural-style"
+
+    def refuse(path: Path) -> None:
+        if path == locked:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path / "gui")
+        remove(path)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    assert install.main(["uninstall"]) == 2
+    printed = capsys.readouterr().err
+    assert str(locked) in printed and "could not be removed" in printed and "PosixPath" not in printed
+    assert locked.exists() and not (profiles[1] / "plug-ins/neural-style").exists() and not environment.exists()
+
+
+def test_environment_keeps_its_python_when_python3_becomes_another(tmp_path):
+    for name in ("python3.13", "python3.14"):
+        script(tmp_path / name)
+    (tmp_path / "python3").symlink_to("python3.13")
+    assert install.versioned(tmp_path / "python3", "3.13") == tmp_path / "python3.13"
+    assert install.versioned(tmp_path / "python3", "3.14") == tmp_path / "python3"
+    assert install.versioned(tmp_path / "python3.14", "3.15") == tmp_path / "python3.14"
 
 
 def test_folder_that_is_not_an_environment_is_not_removed(home):
