@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import NoReturn
 def run() -> NoReturn:
     """Run one command and exit. A signal shows no traceback, also while modules load and while the interpreter ends."""
     _on_interrupt(None, b"neural-style: cancelled\n" if os.environ.get("RANK", "0") == "0" else b"")
+    _open_standard_streams()
     from plugin.cli.main import main
 
     code = main()
@@ -20,6 +22,20 @@ def run() -> NoReturn:
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Open standard streams that are closed, or the next files would take their place; show characters of any kind."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            mode = os.O_WRONLY if descriptor else os.O_RDONLY
+            if (opened := os.open(os.devnull, mode)) != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _on_interrupt(code: int | None, message: bytes = b"") -> None:

@@ -7,6 +7,7 @@ handlers that need it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -69,22 +70,51 @@ def _run(arguments: list[str] | None, interrupted: Callable[[], int]) -> int:
         if interrupted() == signal.SIGINT:  # and a library swallowed the exception
             raise KeyboardInterrupt
         if options.json:
-            print(json.dumps(report, ensure_ascii=False))
+            print(_as_json(report))
         sys.stdout.flush()
     except StyleError as error:
-        print(f"neural-style: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except BrokenPipeError:
-        # Nobody reads standard output any more, so the interpreter must not write to it when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 141
     except OSError as error:
-        print(f"neural-style: {error.filename}: {error.strerror}; fix that or choose another file.", file=sys.stderr)
-        return 2
+        if error.filename is None:  # of what is written at all, only standard output has no name here
+            _discard_output()
+        place = "standard output" if error.filename is None else os.fsdecode(error.filename)
+        return _refuse(f"{place}: {error.strerror or error}; fix that or choose another file.")
+    except (MemoryError, ImportError) as error:
+        return _refuse_for_memory(error)
     except KeyboardInterrupt:
-        print("neural-style: cancelled", file=sys.stderr)
-        return 130
+        return _refuse("cancelled", 130)
     return 0
+
+
+def _as_json(report: Report) -> str:
+    """Return a report as JSON that standard output can encode."""
+    text = json.dumps(report, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding)  # also refuses a file name whose bytes are no text
+    except UnicodeEncodeError:
+        text = json.dumps(report)
+    return text
+
+
+def _refuse(sentence: str, code: int = 2) -> int:
+    with contextlib.suppress(OSError):  # nobody may be able to read it
+        print(f"neural-style: {sentence}", file=sys.stderr, flush=True)
+    return code
+
+
+def _refuse_for_memory(error: MemoryError | ImportError) -> int:
+    if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+        return _refuse("There is not enough memory; close other programs, raise the limit, or use a smaller picture.")
+    raise error
+
+
+def _discard_output() -> None:
+    """Let the interpreter write nothing more to standard output when it exits, which would fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_line_parser() -> argparse.ArgumentParser:

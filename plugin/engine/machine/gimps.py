@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from plugin.engine.machine.paths import home_folder
+
 
 @dataclass(frozen=True)
 class Gimp:
@@ -44,11 +46,11 @@ def find_gimps() -> list[Gimp]:
         if version is None:
             continue
         series = version.rpartition(".")[0]
-        profile = Path.home() / own_profile if own_profile else _profiles_folder() / series
+        profile = home_folder() / own_profile if own_profile else _profiles_folder() / series
         if profile not in gimps:
             python, python_version = _python(program, profile)
             gimps[profile] = Gimp(version, profile, program, python, python_version)
-    profiles = [Path.home() / own_profile] if own_profile else sorted(_profiles_folder().glob("3.*"))
+    profiles = [home_folder() / own_profile] if own_profile else sorted(_profiles_folder().glob("3.*"))
     for profile in profiles:
         if profile not in gimps and (own_profile or re.fullmatch(r"3\.\d+", profile.name)):
             gimps[profile] = Gimp(profile.name, profile)
@@ -57,10 +59,10 @@ def find_gimps() -> list[Gimp]:
 
 def _profiles_folder() -> Path:
     if sys.platform == "darwin":
-        return Path.home() / "Library/Application Support/GIMP"
+        return home_folder() / "Library/Application Support/GIMP"
     if sys.platform == "win32":
-        return Path(os.environ.get("APPDATA") or Path.home() / "AppData/Roaming") / "GIMP"
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "GIMP"
+        return Path(os.environ.get("APPDATA") or home_folder() / "AppData/Roaming") / "GIMP"
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config") / "GIMP"
 
 
 def _programs() -> Iterator[Path]:

@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
@@ -16,7 +17,7 @@ from nst_core.base.language import _
 # Bytes kept free for the host and the rest of the machine.
 RESERVED_BYTES = 256 * 2**20
 MEMINFO = Path("/proc/meminfo")
-CONTROL_GROUP = Path("/sys/fs/cgroup")
+CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 # For the picture, the network's input and output, and their mixtures, in addition to what the network itself needs.
 PICTURE_BYTES_PER_PIXEL = 96
 # From glibc's malloc.h.
@@ -66,14 +67,13 @@ def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str =
 
 
 def available_memory() -> int:
-    """Return how many bytes this process may still take, of the machine's memory or of its control group's if less."""
-    free = _machine_memory()
-    limit, used = (_read_number(CONTROL_GROUP / name) for name in ("memory.max", "memory.current"))
-    if limit is None or used is None:
-        return free
-    # Cached file contents count as used, but the system drops them when memory is needed.
-    statistics = dict(line.split() for line in (CONTROL_GROUP / "memory.stat").read_text().splitlines())
-    return min(free, max(0, limit - used + int(statistics.get("inactive_file", 0))))
+    """Return how many bytes this process may still take.
+
+    That is what the machine has, what the process's control groups and their parents leave (of a container, a systemd
+    scope or a batch job), or what ``ulimit -v`` leaves, whichever is least.
+    """
+    limits = [_machine_memory(), *(_left_in_group(folder, names) for folder, names in _control_groups())]
+    return max(0, min(limit for limit in (*limits, _left_of_address_space()) if limit is not None))
 
 
 def keep_freed_memory() -> None:
@@ -135,6 +135,70 @@ def _machine_memory() -> int:
     import psutil
 
     return int(psutil.virtual_memory().available)
+
+
+@dataclass(frozen=True)
+class _GroupFiles:
+    """The names of a control group's files: its limit, what it uses, and in its statistics what can be dropped."""
+
+    limit: str
+    used: str
+    droppable: str
+
+
+# Control groups of version 2 and 1 (the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst).
+_UNIFIED = _GroupFiles("memory.max", "memory.current", "inactive_file")
+_LEGACY = _GroupFiles("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _control_groups() -> Iterator[tuple[Path, _GroupFiles]]:
+    """Yield the folders of the control groups that limit this process, from its own up to the outermost."""
+    try:
+        lines = OWN_GROUPS.read_text(errors="replace").splitlines()
+    except OSError:  # not Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            yield from ((folder, _UNIFIED) for folder in _up_to(CONTROL_GROUPS, path))
+        elif "memory" in controllers.split(","):
+            yield from ((folder, _LEGACY) for folder in _up_to(CONTROL_GROUPS / "memory", path))
+
+
+def _up_to(root: Path, path: str) -> Iterator[Path]:
+    """Yield the folder ``path`` below ``root`` and its parents up to ``root``."""
+    # In a container the path may be the host's; then only the root is there.
+    folder = root / path.lstrip("/")
+    yield folder
+    while folder != root and root in folder.parents:
+        folder = folder.parent
+        yield folder
+
+
+def _left_in_group(folder: Path, files: _GroupFiles) -> int | None:
+    limit, used = _read_number(folder / files.limit), _read_number(folder / files.used)
+    if limit is None or used is None:
+        return None
+    # Cached file contents count as used, but the system drops them when memory is needed.
+    try:
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        used -= int(statistics.get(files.droppable, 0))
+    except (OSError, ValueError):
+        pass
+    return max(0, limit - used)
+
+
+def _left_of_address_space() -> int | None:
+    """Return the bytes that ``ulimit -v`` leaves to this process, None without such a limit."""
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    taken = Path("/proc/self/statm").read_text().split()[0]  # pages
+    return limit - int(taken) * resource.getpagesize()
 
 
 def _read_number(path: Path) -> int | None:

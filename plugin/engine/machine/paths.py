@@ -10,6 +10,15 @@ import sys
 from pathlib import Path
 
 NAME = "neural-style"
+NO_HOME = Path("/nonexistent")  # the home that Debian gives to users who have none
+
+
+def home_folder() -> Path:
+    """Return the user's home folder, or a folder that does not exist for a user without one, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return NO_HOME
 
 
 def data_folder() -> Path:
@@ -17,7 +26,7 @@ def data_folder() -> Path:
     if home := os.environ.get("NEURAL_STYLE_HOME"):
         return Path(home).absolute()
     if sys.platform == "darwin":
-        return Path.home() / "Library/Application Support" / NAME
+        return home_folder() / "Library/Application Support" / NAME
     if sys.platform == "win32":
         return _base("LOCALAPPDATA", "AppData/Local") / NAME
     return _base("XDG_DATA_HOME", ".local/share") / NAME
@@ -41,4 +50,4 @@ def bundled_styles_folder() -> Path:
 def _base(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
     # The XDG specification tells programs to ignore a relative path.
-    return Path(value) if Path(value).is_absolute() else Path.home() / default
+    return Path(value) if Path(value).is_absolute() else home_folder() / default

@@ -1,10 +1,12 @@
-"""What the C library does with freed memory."""
+"""How much memory there is, and what the C library does with freed memory."""
 
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from plugin.engine.machine import memory
 
 # Prints the pages that the system hands out to the second of two rounds that allocate, write and free the same blocks.
 # The blocks are smaller than those for which NumPy asks for large pages.
@@ -58,3 +60,64 @@ def test_freed_memory_is_given_back_if_memory_is_short():
     output = subprocess.run([sys.executable, "-c", BETWEEN], capture_output=True, check=True).stdout
     kept, left = map(int, output.split())
     assert kept > left + 100  # of 128 MiB
+
+
+def group(folder, limit, used, droppable, version=2):
+    """Write a control group's files as the kernel shows them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    for name, value in zip(names, (limit, used), strict=True):
+        (folder / name).write_text(f"{value}\n")
+    key = "inactive_file" if version == 2 else "total_inactive_file"
+    (folder / "memory.stat").write_text(f"anon 1\n{key} {droppable}\n")
+
+
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+    """A folder in place of that of the control groups, and a function that says which the process is in."""
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "own")
+    return tmp_path, (tmp_path / "own").write_text
+
+
+def test_container_leaves_what_its_group_does(groups):
+    folder, write_own = groups
+    write_own("0::/\n")
+    group(folder, 2**24, 2**23, 2**20)
+    assert memory.available_memory() == 2**23 + 2**20
+    group(folder, "max", 2**23, 0)
+    assert memory.available_memory() > 2**24
+    group(folder, 2**22, 2**23, 0)
+    assert memory.available_memory() == 0
+
+
+def test_systemd_scope_and_its_parents_limit_the_process(groups):
+    folder, write_own = groups
+    write_own("0::/user.slice/user-1000.slice/run-u1.scope\n")
+    group(folder / "user.slice/user-1000.slice/run-u1.scope", 2**24, 2**22, 0)
+    assert memory.available_memory() == 2**24 - 2**22
+    group(folder / "user.slice", 2**23, 2**22, 0)
+    assert memory.available_memory() == 2**22
+
+
+def test_groups_of_version_1_limit_the_process(groups):
+    folder, write_own = groups
+    write_own("9:name=systemd:/\n4:cpu,memory:/job/17\n0::/\n")
+    group(folder / "memory/job/17", 2**24, 2**22, 2**20, version=1)
+    group(folder / "memory", 9223372036854771712, 2**30, 0, version=1)
+    assert memory.available_memory() == 2**24 - 2**22 + 2**20
+    write_own("4:memory:/docker/of-the-host\n")  # which a container does not see
+    group(folder / "memory", 2**23, 2**22, 0, version=1)
+    assert memory.available_memory() == 2**22
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this limit")
+def test_address_space_limit_counts():
+    program = """
+import resource
+from plugin.engine.machine.memory import available_memory
+resource.setrlimit(resource.RLIMIT_AS, (2**28, 2**28))
+print(available_memory())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert 2**26 < int(done.stdout) < 2**28
