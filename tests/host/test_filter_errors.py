@@ -179,6 +179,27 @@ def test_broken_installation_is_named(session, variables, change, words):
     session.call("delete", image=image)
 
 
+def test_python_that_an_update_replaced_or_removed_is_named(gimp, session, variables, tmp_path):
+    """The environment's Python is a link to the system's, and its packages are for another version."""
+    record = Path(variables["GIMP3_DIRECTORY"], "plug-ins", "neural-style", "installation.json")
+    whole = record.read_text(encoding="utf-8")
+    new = "{}.{}".format(*gimp.python_version)
+    image, layer = session.call("new_image", pixels=noise_pixels())
+    program = tmp_path / "python"
+    try:
+        for target, words in (
+            (gimp.python, ("installed for Python 3.2,", f"now has Python {new}", "install.py")),
+            (tmp_path / "python3.2", ("Python 3.2, which is no longer on this system", "install.py")),
+        ):
+            program.unlink(missing_ok=True)
+            program.symlink_to(target)
+            record.write_text(json.dumps(json.loads(whole) | {"python": "3.2", "program": str(program)}))
+            assert_refused(session.call("run", image=image, drawables=[layer], style="negative"), *words)
+    finally:
+        record.write_text(whole, encoding="utf-8")
+    session.call("delete", image=image)
+
+
 def test_unexpected_error_is_logged_in_full(session, variables):
     """The message of an unexpected error names the log, which has the traceback."""
     log = Path(variables["GIMP3_DIRECTORY"], "neural-style.log")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,19 @@ class EngineConnection:
             except (ImportError, OSError) as error:
                 raise environment.damaged(error) from error
         return self._engine
+
+    def explain(self, error: Exception) -> Exception:
+        """Return the error, or a clearer one if the engine's process ended because its Python was replaced."""
+        from plugin.engine.process.remote import EngineEndedError
+
+        if not isinstance(error, EngineEndedError):
+            return error
+        with suppress(installation.InstallationError, OSError, subprocess.SubprocessError):
+            environment = installation.read()
+            python = environment.find_python()
+            if python and python != environment.python:
+                return environment.replaced(python)
+        return error
 
     def leave(self) -> None:
         """End the calls, and leave a warm worker to the next run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,25 @@ class Installation:
     program: Path
     site_packages: Path
 
+    def find_python(self) -> tuple[str, ...]:
+        """Return the version that its Python has now, after updates of the system. Raises OSError if it is gone."""
+        code = "import sys; print(*sys.version_info[:2])"
+        answer = subprocess.run([self.program, "-I", "-c", code], capture_output=True, text=True, timeout=30)
+        return tuple(answer.stdout.split())
+
+    def replaced(self, python: tuple[str, ...]) -> InstallationError:
+        """Return the error to raise if its Python now has the version ``python``, for which it has no packages."""
+        text = _("Neural Style was installed for Python {old}, and this system now has Python {new}; {remedy}.")
+        return InstallationError(text.format(old=".".join(self.python), new=".".join(python), remedy=REMEDY))
+
     def damaged(self, error: object) -> InstallationError:
         """Return the error to raise if something in the environment does not work."""
+        if self.program.is_symlink() and not self.program.exists():
+            return InstallationError(
+                _("Neural Style was installed for Python {old}, which is no longer on this system; {remedy}.").format(
+                    old=".".join(self.python), remedy=REMEDY
+                )
+            )
         return InstallationError(
             _("Neural Style's environment in {site_packages} is missing or damaged ({error}); {remedy}.").format(
                 site_packages=self.site_packages, error=error, remedy=REMEDY

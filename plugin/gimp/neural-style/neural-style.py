@@ -280,9 +280,10 @@ def _run_connected(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Work
     except background.PaintingCancelledError:
         values = None
     except StyleError as error:
+        sentence = str(CONNECTION.explain(error))
         # The engine's process may have printed why it ended.
-        details = "\n".join(filter(None, (str(error), getattr(error, "printed", ""))))
-        return _fail(procedure, run_mode, str(error), log.write_error(details))
+        details = "\n".join(filter(None, (sentence, getattr(error, "printed", ""))))
+        return _fail(procedure, run_mode, sentence, log.write_error(details))
     except Exception as error:  # nothing else would show it to the user
         details = log.write_error(traceback.format_exc())
         text = " ".join(str(error).split())
