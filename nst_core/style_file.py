@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import re
-import stat
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.jpeg import is_small_jpeg
 from nst_core.base.language import _
 from nst_core.base.protobuf import MessageReader
+from nst_core.base.untrusted_file import check_untrusted_file
 
 PREFIX = "neural_style."  # of every metadata key
 TRAINED_PREFIX = "trained."  # of the keys, after PREFIX, that say how the network was made
@@ -173,9 +173,10 @@ def read_styles(path: Path) -> list[Style]:
     entries = _entries(path)
     if "format" not in entries:
         raise StyleError(
-            _("{path} is not a Neural Style file (it has no description); make one with `neural-style export`.").format(
-                path=path
-            )
+            _(
+                "{path} is not a Neural Style file (it has no description); if another program made the network, make "
+                "a style file of it with `neural-style import`."
+            ).format(path=path)
         )
     try:
         version = int(entries["format"])
@@ -197,19 +198,11 @@ def read_styles(path: Path) -> list[Style]:
 
 
 def _entries(path: Path) -> dict[str, str]:
-    """Return the metadata under PREFIX, without it; empty if the ONNX file is not one of ours.
-
-    Only an ordinary file is opened: a pipe could block for ever, and a device may do anything.
-    """
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        raise StyleError(_("There is no style file {path}; check its name.").format(path=path)) from error
-    if not stat.S_ISREG(status.st_mode):
-        raise StyleError(_("{path} is not an ordinary file; choose a style file.").format(path=path))
+    """Return the metadata under PREFIX, without it; empty if the ONNX file is not one of ours."""
+    check_untrusted_file(path)
     try:
         with path.open("rb") as file:
-            metadata = _onnx_metadata(MessageReader(file, MOST_FIELDS), status.st_size)
+            metadata = _onnx_metadata(MessageReader(file, MOST_FIELDS), path.stat().st_size)
     except (OSError, ValueError) as error:
         raise StyleError(
             _("{path} is not a usable ONNX file ({reason}); choose a style made by `neural-style export`.").format(

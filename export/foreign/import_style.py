@@ -7,10 +7,10 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -22,6 +22,7 @@ from export.foreign.onnx_graphs import AdaptedNetwork, adapt
 from export.measure import measure
 from export.to_onnx import StyleModel, to_onnx, torch_reference, write_styles
 from nst_core.base.errors import StyleError
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.style_file import StyleCard
 
 SUPPORTED = (
@@ -29,10 +30,15 @@ SUPPORTED = (
     ".npz with the variables of lengstrom/fast-style-transfer (arr_0 or Variable:0 and so on), or an ONNX network with "
     "RGB in 0..255 on both sides"
 )
-# Keys under which a training's checkpoint keeps the state dict.
-STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
-# Instance norms of early PyTorch versions kept these; pytorch/examples leaves them out when it loads.
-UNUSED = ("running_mean", "running_var", "num_batches_tracked")
+LARGEST_FILE = 64 << 20  # bytes, also after unpacking; such networks have 7 MB, or 20 MB with an optimiser's state
+MOST_VARIABLES = 10_000  # of an .npz; fast-style-transfer has 48
+# A tensor that only this network has, under one name in a training's checkpoint; what is before it is the prefix.
+ANCHOR = re.compile(r"((?:.*\.)?)conv3\.conv2d\.weight")
+COMPILED = "_orig_mod."  # torch.compile's prefix, which may come at any level
+DEEPEST = 3  # dictionaries within dictionaries
+# What instance norms of early PyTorch versions kept and never used; pytorch/examples leaves it out when it loads.
+STATISTICS = ("running_mean", "running_var")
+COUNT = "num_batches_tracked"  # a norm with this one uses them
 TRIAL_SIDE = 64  # pixels
 
 Network = TypeVar("Network", PyTorchNetwork, TensorFlowNetwork)
@@ -76,12 +82,15 @@ def read_network(path: Path) -> PyTorchNetwork | TensorFlowNetwork | onnx.ModelP
 
     Nothing in the file is executed. Raises StyleError if it is damaged or of another kind.
     """
+    check_untrusted_file(path, LARGEST_FILE)
     try:
         with path.open("rb") as file:
             start = file.read(4)
         if start.startswith(b"PK"):
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
+                if sum(entry.file_size for entry in archive.infolist()) > LARGEST_FILE:
+                    raise _damaged(path)
             if any(name.endswith("data.pkl") for name in names):
                 return _read_torch(path)
             if names and all(name.endswith(".npy") for name in names):
@@ -104,19 +113,42 @@ def _read_torch(path: Path) -> PyTorchNetwork:
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds of error for a file that it cannot or will not read
         raise _damaged(path) from error
-    for key in STATE_DICT_KEYS:
-        if isinstance(contents, dict) and isinstance(contents.get(key), dict):
-            contents = contents[key]
-    if not isinstance(contents, dict):
-        raise _unsupported(path)
-    state = {
-        str(key).removeprefix("module."): value.float()  # DataParallel's prefix
-        for key, value in contents.items()
-        if isinstance(value, Tensor) and not str(key).endswith(UNUSED)
-    }
-    if "conv1.conv2d.weight" not in state:
-        raise _unsupported(path)
+    state = _network_state(path, contents)
     return _build(path, lambda: PyTorchNetwork(state))
+
+
+def _network_state(path: Path, contents: object) -> dict[str, Tensor]:
+    """Return the tensors of the network in a checkpoint, by their names in the network."""
+    networks = []
+    for dictionary in _dictionaries(contents):
+        named = {str(key).replace(COMPILED, ""): value for key, value in dictionary.items()}
+        networks += [(match[1], named) for key in named if (match := ANCHOR.fullmatch(key))]
+    if not networks:
+        raise _unsupported(path)
+    if len(networks) > 1:
+        raise StyleError(f"{path} holds {len(networks)} networks; save the state_dict() of one alone.")
+    ((prefix, named),) = networks
+    tensors = {
+        key.removeprefix(prefix): value
+        for key, value in named.items()
+        if key.startswith(prefix) and isinstance(value, Tensor)
+    }
+    # A tensor may be larger than what the file has of it.
+    if sum(tensor.numel() for tensor in tensors.values()) * 4 > LARGEST_FILE:
+        raise _damaged(path)
+    return {
+        key: tensor if key.endswith(COUNT) else tensor.float()
+        for key, tensor in tensors.items()
+        if not key.endswith(STATISTICS) or f"{key.rpartition('.')[0]}.{COUNT}" in tensors
+    }
+
+
+def _dictionaries(contents: object, depth: int = DEEPEST) -> Iterator[dict[Any, Any]]:
+    """Yield a dictionary and those within it."""
+    if isinstance(contents, dict) and depth:
+        yield contents
+        for value in contents.values():
+            yield from _dictionaries(value, depth - 1)
 
 
 def _read_npz(path: Path) -> TensorFlowNetwork:
@@ -125,11 +157,14 @@ def _read_npz(path: Path) -> TensorFlowNetwork:
     try:
         with np.load(path, allow_pickle=False) as file:
             for name in file.files:
-                if match := re.fullmatch(r"arr_(\d+)|Variable(?:_(\d+))?(?::0)?", name):
-                    variables[int(match[1] or match[2] or 0)] = torch.from_numpy(file[name].astype(np.float32))
-    except (ValueError, EOFError, zlib.error) as error:
+                if match := re.fullmatch(r"arr_(\d{1,9})|Variable(?:_(\d{1,9}))?(?::0)?", name):
+                    array = file[name]
+                    if array.nbytes > LARGEST_FILE or array.size * 4 > LARGEST_FILE:
+                        raise _damaged(path)
+                    variables[int(match[1] or match[2] or 0)] = torch.from_numpy(array.astype(np.float32))
+    except (ValueError, TypeError, EOFError, MemoryError, zlib.error) as error:
         raise _damaged(path) from error
-    if not variables:
+    if not variables or max(variables) > MOST_VARIABLES:
         raise _unsupported(path)
     ordered = [variables.get(number) for number in range(max(variables) + 1)]
     return _build(path, lambda: TensorFlowNetwork(ordered))

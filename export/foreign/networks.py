@@ -34,8 +34,9 @@ class PyTorchNetwork(nn.Module):
     """The network of pytorch/examples' fast_neural_style: Johnson's, with nearest upsampling before a convolution.
 
     If ``deconv1`` or ``deconv2`` has the shape [in, out, k, k], it is a transposed convolution instead, as in some
-    relatives. There is no tanh at the end. The modules have the names of the keys of ``state``. Raises KeyError if a
-    tensor is missing, ValueError or RuntimeError if the tensors do not fit together.
+    relatives. There is no tanh at the end. The modules have the names of the keys of ``state``, and compute what the
+    original computes after ``eval()``. Raises KeyError if a tensor is missing, ValueError or RuntimeError if the
+    tensors do not fit together.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -45,8 +46,8 @@ class PyTorchNetwork(nn.Module):
         def convolution(name: str, stride: int = 1) -> _ReflectedConvolution:
             return _ReflectedConvolution(state[f"{name}.conv2d.weight"], stride)
 
-        def norm(name: str) -> nn.InstanceNorm2d:
-            return nn.InstanceNorm2d(len(state[f"{name}.weight"]), affine=True)
+        def norm(name: str) -> nn.Module:
+            return _norm_like(state, name)
 
         self.conv1, self.in1 = convolution("conv1"), norm("in1")
         self.conv2, self.in2 = convolution("conv2", stride=2), norm("in2")
@@ -56,9 +57,10 @@ class PyTorchNetwork(nn.Module):
             first = convolution(f"{name}.conv1"), norm(f"{name}.in1")
             second = convolution(f"{name}.conv2"), norm(f"{name}.in2")
             self.add_module(name, _ForeignResidualBlock(*first, *second))
-        channels = len(state["in3.weight"])
+        channels = len(state["conv3.conv2d.weight"])
         self.deconv1, self.in4 = _upsampling(state["deconv1.conv2d.weight"], channels), norm("in4")
-        self.deconv2, self.in5 = _upsampling(state["deconv2.conv2d.weight"], len(state["in4.weight"])), norm("in5")
+        channels = len(state["deconv1.conv2d.bias"])
+        self.deconv2, self.in5 = _upsampling(state["deconv2.conv2d.weight"], channels), norm("in5")
         self.deconv3 = convolution("deconv3")
         self.load_state_dict(state)
 
@@ -90,6 +92,30 @@ class _ReflectedConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv2d(x)
         return y
+
+
+class _ScaledNorm(nn.Module):
+    """The instance norm that pytorch/examples had before PyTorch had one: other names, another epsilon."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.instance_norm(x, weight=self.scale, bias=self.shift, eps=1e-9)
+
+
+def _norm_like(state: Mapping[str, Tensor], name: str) -> nn.Module:
+    """Return a norm that has the tensors of ``state`` under ``name``.
+
+    A norm that counts its batches uses its statistics in ``eval()`` in place of the picture's, as a batch norm does.
+    """
+    if f"{name}.scale" in state:
+        return _ScaledNorm(len(state[f"{name}.scale"]))
+    channels = len(state[f"{name}.weight"])
+    if f"{name}.num_batches_tracked" in state:
+        return nn.BatchNorm2d(channels)
+    return nn.InstanceNorm2d(channels, affine=True)
 
 
 class _ForeignResidualBlock(nn.Module):

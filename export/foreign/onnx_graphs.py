@@ -17,10 +17,10 @@ from nst_core.base.onnx_model import OPERATORS, inspect_model, list_names
 from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import PREFIX
 
-IR_VERSION = 8  # of the first ONNX with OPSET
 MULTIPLES = (1, 2, 4, 8, 16, 32)
 TRIED_SIZES = ((61, 97), (157, 133))  # two, so a network that always returns one size does not pass
-DEFAULT_SIDE = 224  # where the model names no size of its own
+DEFAULT_SIDE = 224  # where the model names no size of its own, or a very large one
+LARGEST_OWN = 1024 * 1024  # pixels; a network for 4096x4096 would take gigabytes there
 # A picture in 0..255 has values above this one; a picture in 0..1 or -1..1 has none.
 BRIGHT = 3.0
 
@@ -53,19 +53,24 @@ def adapt(original: onnx.ModelProto, photo: np.ndarray) -> AdaptedNetwork:
 
     It needs one input and one output, float32 [1, 3, H, W]; ``photo`` (uint8 [h, w, 3]) shows whether they are in
     0..255. The sizes that the model names are removed. An output larger than its photo, from halves rounded up, is
-    cropped. Raises StyleError, with the reason, if the model is of another kind or works at its own size only.
+    cropped. Operators older than those of OPSET are converted; newer ones stay, because the converter does not know
+    every way back. Raises StyleError, with the reason, if the model is of another kind or works at its own size only.
     """
     opset = _opset(original)
-    name, own_size = _input(original)
+    name, named = _input(original)
+    own_size = named if named and named[0] * named[1] <= LARGEST_OWN else (DEFAULT_SIDE, DEFAULT_SIDE)
+    words = f"{named[1]}x{named[0]}" if named else "any size"
     try:
         onnx.checker.check_model(original)
         freed = _without_sizes(original)
-        run_original, run_freed = _runner(open_quietly(original), name), _runner(open_quietly(freed), name)
-        model = _to_contract(_without_sizes(version_converter.convert_version(original, OPSET)), name)
+        run_freed = _runner(open_quietly(freed), name)
+        run_original = _runner(open_quietly(original), name) if own_size == named else run_freed
+        converted = version_converter.convert_version(original, OPSET) if opset < OPSET else original
+        model = _to_contract(_without_sizes(converted), name, max(opset, OPSET))
     except Exception as error:  # the converter and the runtime raise many kinds
         raise StyleError(f"The ONNX network cannot be converted ({_reason(error)}); choose another one.") from error
     _check_range(run_original, photo, own_size)
-    multiple = _multiple(run_freed, own_size)
+    multiple = _multiple(run_freed, words)
 
     def run(image: np.ndarray) -> np.ndarray:
         height, width = image.shape[2:]
@@ -76,7 +81,7 @@ def adapt(original: onnx.ModelProto, photo: np.ndarray) -> AdaptedNetwork:
     rounded = tuple(
         (-(-height // multiple) * multiple, -(-width // multiple) * multiple) for height, width in CHECKED_SIZES
     )
-    layout = f"ONNX, opset {opset}, {own_size[1]}x{own_size[0]}"
+    layout = f"ONNX, opset {opset}, {words}"
     return AdaptedNetwork(layout, model, Reference("the original's", run, (own_size, *rounded)), multiple)
 
 
@@ -103,8 +108,8 @@ def _opset(model: onnx.ModelProto) -> int:
     return int(domains["ai.onnx"])
 
 
-def _input(model: onnx.ModelProto) -> tuple[str, Size]:
-    """Return the name of the only input, and the size that the model was made for."""
+def _input(model: onnx.ModelProto) -> tuple[str, Size | None]:
+    """Return the name of the only input, and the size that the model was made for, or None for any."""
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -113,14 +118,14 @@ def _input(model: onnx.ModelProto) -> tuple[str, Size]:
             "of each; choose another one."
         )
     tensor = inputs[0].type.tensor_type
-    shape = [dimension.dim_value for dimension in tensor.shape.dim]
+    shape = [max(0, dimension.dim_value) for dimension in tensor.shape.dim]  # some exporters write -1 for any size
     if tensor.elem_type != TensorProto.FLOAT or len(shape) != 4 or shape[0] not in (0, 1) or shape[1] not in (0, 3):
         extents = ", ".join(str(extent or "?") for extent in shape)
         raise StyleError(
             f"The ONNX network takes {TensorProto.DataType.Name(tensor.elem_type).lower()} [{extents}], where a style "
             "takes float [1, 3, height, width]; choose another one."
         )
-    return inputs[0].name, (shape[2] or DEFAULT_SIDE, shape[3] or DEFAULT_SIDE)
+    return inputs[0].name, (shape[2], shape[3]) if shape[2] and shape[3] else None
 
 
 def _without_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -136,7 +141,7 @@ def _without_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
     return freed
 
 
-def _to_contract(network: onnx.ModelProto, name: str) -> onnx.ModelProto:
+def _to_contract(network: onnx.ModelProto, name: str, opset: int) -> onnx.ModelProto:
     """Wrap the network to take ``image`` and return ``styled``, both in 0..1 and of one size; prefix its own names."""
     prefix = "network/"
     graph = compose.add_prefix(network, prefix).graph
@@ -155,9 +160,9 @@ def _to_contract(network: onnx.ModelProto, name: str) -> onnx.ModelProto:
     )
     weights = [*graph.initializer, *(onnx.numpy_helper.from_array(array, key) for key, array in constants.items())]
     whole = helper.make_graph([*before, *graph.node, *after], "style", [image], [styled], weights)
-    return without_traces(
-        helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    )
+    opsets = [helper.make_opsetid("", opset)]
+    ir_version = helper.find_min_ir_version_for(opsets)
+    return without_traces(helper.make_model(whole, opset_imports=opsets, ir_version=ir_version))
 
 
 def _runner(session: ort.InferenceSession, name: str) -> Runner:
@@ -182,10 +187,10 @@ def _check_range(run: Runner, photo: np.ndarray, own_size: Size) -> None:
         )
 
 
-def _multiple(run: Runner, own_size: Size) -> int:
+def _multiple(run: Runner, made_for: str) -> int:
     """Return the least number whose multiples are sizes for which the network returns a picture no smaller.
 
-    Raises StyleError if there is none up to the last of MULTIPLES.
+    ``made_for`` is the size that the model names, in words. Raises StyleError if there is no such number in MULTIPLES.
     """
     problem = ""
     for multiple in MULTIPLES:
@@ -205,7 +210,7 @@ def _multiple(run: Runner, own_size: Size) -> int:
             return multiple
         problem = f"given {list(sizes[0])}, it returns {list(answers[0])}"
     raise StyleError(
-        f"The ONNX network, made for {own_size[1]}x{own_size[0]} pixels, does not paint pictures of every size "
+        f"The ONNX network, made for {made_for}, does not paint pictures of every size "
         f"({problem}); export it again with dynamic height and width."
     )
 

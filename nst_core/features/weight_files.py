@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.features.layers import CONVOLUTIONS_PER_BLOCK, torchvision_keys
 from nst_core.features.network import CAFFE, MATCONVNET, TORCHVISION, Preprocessing
 
@@ -124,6 +125,7 @@ Contents = tuple[dict[str, Tensor], Preprocessing | None]
 
 def _recognised(path: Path) -> tuple[str, Callable[[Path], Contents]]:
     """Return the name of the file's format, and its reader."""
+    check_untrusted_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(32)

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from plugin.engine.progress import Stopper
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what schedulers and shutting systems send
-PATIENCE = 5.0  # seconds
+PATIENCE = 2.0  # seconds
 T = TypeVar("T")
 
 Interrupted = Callable[[], bool]

@@ -8,7 +8,7 @@ from pathlib import Path
 from plugin.cli.options import add_style_card, style_cards
 from plugin.cli.outputs import check_apart, check_style_output
 from plugin.cli.reports import Report, say
-from plugin.cli.terminal import interrupts_held_back
+from plugin.cli.terminal import run_stoppable
 
 SUMMARY = "Make a style file from a training checkpoint (needs PyTorch)."
 
@@ -31,7 +31,9 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.engine.training.style_export import export_checkpoint
 
     cards = style_cards(options, [options.output.stem])
-    with interrupts_held_back():  # PyTorch's exporter may abort when it is interrupted
-        report = export_checkpoint(options.checkpoint, cards, options.output, options.leave_out)
+    # PyTorch's exporter may abort when Ctrl-C interrupts it.
+    report = run_stoppable(
+        lambda _stopper: export_checkpoint(options.checkpoint, cards, options.output, options.leave_out)
+    )
     say(options, f"{options.output}: differs from PyTorch by at most {report['difference']:.1e}")
     return report

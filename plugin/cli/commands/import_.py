@@ -8,7 +8,7 @@ from pathlib import Path
 from plugin.cli.options import add_style_card, style_cards
 from plugin.cli.outputs import check_apart, check_style_output
 from plugin.cli.reports import Report, say
-from plugin.cli.terminal import interrupts_held_back
+from plugin.cli.terminal import run_stoppable
 
 SUMMARY = "Make a style file from a fast-style network of another project (needs PyTorch)."
 
@@ -33,8 +33,9 @@ def run(options: argparse.Namespace) -> Report:
     check_apart([("output", options.output)], inputs)
     from plugin.engine.training.style_export import import_network
 
-    with interrupts_held_back():  # PyTorch's exporter may abort when it is interrupted
-        report = import_network(options.source, style_cards(options, [options.output.stem]), options.output)
+    cards = style_cards(options, [options.output.stem])
+    # PyTorch's exporter may abort when Ctrl-C interrupts it, and a network of unknown origin may compute for hours.
+    report = run_stoppable(lambda _stopper: import_network(options.source, cards, options.output))
     say(
         options,
         f"{options.output}: {report['layout']}, differs from the original by at most {report['difference']:.1e}",

@@ -1,7 +1,10 @@
 """Import networks of other programs, written here in their own layouts: narrow and random, but complete."""
 
 import io
+import os
 import pickle
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,6 +22,7 @@ from nst_core.base.training_settings import TransformerSettings
 from nst_core.style_file import PREFIX, StyleCard, read_styles
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.imaging.picture import Picture
+from tests.export.foreign.pytorch_examples import NORMS, original
 
 CARD = StyleCard("Elsewhere", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -199,7 +203,7 @@ def test_written_out_transposed_convolution_is_the_transpose(kernel):
 
 
 def with_statistics(state):
-    """Add what PyTorch 0.3 and later versions kept in a norm."""
+    """Add what PyTorch 0.3 kept in a norm and did not use."""
     norms = [key.removesuffix(".weight") for key in state if ".in" in f".{key}" and key.endswith(".weight")]
     return state | {
         f"{norm}.{key}": value
@@ -207,7 +211,6 @@ def with_statistics(state):
         for key, value in {
             "running_mean": torch.full_like(state[f"{norm}.bias"], 7.0),
             "running_var": torch.full_like(state[f"{norm}.bias"], 9.0),
-            "num_batches_tracked": torch.tensor(3),
         }.items()
     }
 
@@ -217,6 +220,14 @@ WRAPPED = {
     "under state_dict": lambda state: {"epoch": 2, "state_dict": state},
     "under model": lambda state: {"model": state, "optimizer": {"state": {}}},
     "from DataParallel": lambda state: {f"module.{key}": value for key, value in state.items()},
+    "from torch.compile": lambda state: {f"_orig_mod.{key}": value for key, value in state.items()},
+    "from both": lambda state: {"model": {f"module._orig_mod.{key}": value for key, value in state.items()}},
+    "with a compiled part": lambda state: {
+        key.replace("res1.", "res1._orig_mod."): value for key, value in state.items()
+    },
+    "beside a loss network": lambda state: {
+        "state_dict": {"vgg.0.weight": torch.ones(2)} | {f"net.{key}": value for key, value in state.items()}
+    },
     "in double precision": lambda state: {key: value.double() for key, value in state.items()},
 }
 
@@ -228,6 +239,43 @@ def test_state_dict_is_found_in_a_training_checkpoint(tmp_path, case, archive):
     torch.save(WRAPPED[case](state), path, _use_new_zipfile_serialization=archive)
     image = picture(16, 20)
     torch.testing.assert_close(answer(read_network(path), image), pytorch_answer(state, image), rtol=0, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def crop(samples):
+    """A part of a photo, [1, 3, 96, 130] in 0..255."""
+    with Image.open(samples / "chelsea.jpg") as image:
+        pixels = np.array(image.convert("RGB").crop((130, 80, 260, 176)), np.float32)
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "tracked statistics" else pytest.param(kind, marks=pytest.mark.slow) for kind in NORMS]
+)
+def test_style_paints_a_picture_as_the_original_does_in_eval(tmp_path, crop, kind):
+    network = original(kind, crop)
+    torch.save(network.state_dict(), tmp_path / "x.pth")
+    import_style(tmp_path / "x.pth", CARD, PHOTO, tmp_path / "style.onnx")
+    with torch.no_grad():
+        expected = (network(crop)[..., :96, :130] / 255).clamp(0, 1).numpy()
+    assert expected.std() > 0.1
+    session = ort.InferenceSession(tmp_path / "style.onnx", providers=["CPUExecutionProvider"])
+    (styled,) = session.run(["styled"], {"image": crop.numpy() / 255})
+    np.testing.assert_allclose(styled, expected, rtol=0, atol=1e-3)
+
+
+def test_tracked_statistics_count(crop):
+    """The case is worth a test: without them, the original paints another picture."""
+    network = original("tracked statistics", crop)
+    with torch.no_grad():
+        tracked, own = network(crop), network.train()(crop)
+    assert (tracked - own).abs().mean() > 5
+
+
+def test_compiled_network_is_imported(tmp_path, crop):
+    network = original("instance norm", crop)
+    torch.save(torch.compile(network).state_dict(), tmp_path / "x.pth")
+    torch.testing.assert_close(answer(read_network(tmp_path / "x.pth"), crop), answer(network, crop))
 
 
 def variable_names(count):
@@ -354,6 +402,21 @@ def arrays(*variables, **named) -> bytes:
     return file.getvalue()
 
 
+def packed(array) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, array)
+    return file.getvalue()
+
+
+def oversized_array() -> bytes:
+    """An .npz with an array whose header claims 8 TB."""
+    array, file = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(array, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("arr_0.npy", array.getvalue() + bytes(80))
+    return file.getvalue()
+
+
 def misfit() -> bytes:
     return saved(pytorch_state() | {"conv2.conv2d.weight": torch.zeros(2 * WIDTH, WIDTH + 1, 3, 3)})
 
@@ -373,6 +436,19 @@ BAD = {
     "one tensor too many": (lambda: saved(pytorch_state() | {"conv9.weight": torch.zeros(1)}), "conv9"),
     "channels that do not fit": (misfit, "not complete"),
     "no numbers": (lambda: saved(pytorch_state() | {"in1.bias": torch.full((WIDTH,), torch.nan)}), "infinite or NaN"),
+    "statistics in part": (
+        lambda: saved(pytorch_state() | {"in1.num_batches_tracked": torch.tensor(3)}),
+        "in1.running_mean",
+    ),
+    "two networks": (lambda: saved({"model": pytorch_state(), "ema": pytorch_state()}), "2 networks"),
+    "a tensor larger than its data": (
+        lambda: saved(pytorch_state() | {"in1.bias": torch.zeros(1).expand(10**12)}),
+        "cut off",
+    ),
+    "a Git LFS pointer": (
+        lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7000000\n",
+        "git lfs pull",
+    ),
     "a state dict cut off": (lambda: saved(pytorch_state())[:-3000], "cut off"),
     "a pickle cut off": (lambda: saved(pytorch_state(), archive=False)[:3000], "cut off"),
     "variables cut off": (lambda: arrays(*tensorflow_variables())[:-3000], "cut off"),
@@ -383,6 +459,9 @@ BAD = {
     ),
     "variables without the last": (lambda: arrays(*tensorflow_variables()[:-1]), "29 variables"),
     "variables in another order": (lambda: arrays(*reversed(tensorflow_variables())), "no kernel"),
+    "variables that unpack to a gigabyte": (lambda: packed(np.zeros(2**28, np.float32)), "cut off"),
+    "an array larger than its data": (lambda: oversized_array(), "cut off"),
+    "a number too large": (lambda: arrays(arr_999999999=np.zeros(3)), "no style"),
     "other arrays": (lambda: arrays(weights=np.zeros(3)), "fast-style-transfer"),
     "another zip": (lambda: b"PK\x05\x06" + bytes(18), "fast_neural_style"),
     "a text": (lambda: b"no network", "fast_neural_style"),
@@ -402,10 +481,22 @@ def test_unsupported_file_is_one_sentence(tmp_path, monkeypatch, case):
 
 
 def test_missing_file_is_one_sentence(tmp_path):
-    with pytest.raises(StyleError, match="cannot be read"):
+    with pytest.raises(StyleError, match="There is no file"):
         import_style(tmp_path / "missing.pth", CARD, PHOTO, tmp_path / "style.onnx")
-    with pytest.raises(StyleError, match="cannot be read"):
+    with pytest.raises(StyleError, match="not an ordinary file"):
         import_style(tmp_path, CARD, PHOTO, tmp_path / "style.onnx")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes in folders are POSIX's")
+def test_pipes_devices_and_large_files_are_not_opened(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(StyleError, match="not an ordinary file"):
+            import_style(path, CARD, PHOTO, tmp_path / "style.onnx")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(10**10)
+    with pytest.raises(StyleError, match=r"larger than .* \(10000 MB\)"):
+        import_style(tmp_path / "large", CARD, PHOTO, tmp_path / "style.onnx")
 
 
 def test_original_is_not_overwritten(tmp_path):

@@ -1,6 +1,7 @@
 """Import models like those of the ONNX model zoo's fast_neural_style, written node by node: narrow and random."""
 
 import json
+import warnings
 
 import numpy as np
 import onnx
@@ -8,7 +9,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 from PIL import Image
 
 from export.foreign import onnx_graphs
@@ -18,6 +19,7 @@ from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.main import main
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.imaging.picture import Picture
+from tests.export.foreign.pytorch_examples import original
 
 CARD = StyleCard("Zoo")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -161,7 +163,7 @@ def test_style_describes_itself(imported):
     (style,) = read_styles(path)
     assert (style.name, style.multiple_of, style.minimum_size) == ("zoo", 1, 5)
     assert style.trained["imported_from"] == "source" and style.trained["layout"] == done.layout
-    assert done.layout == f"ONNX, opset {settings.get('opset', 9)}, {'224x224' if 'size' in settings else '56x40'}"
+    assert done.layout == f"ONNX, opset {settings.get('opset', 9)}, {'any size' if 'size' in settings else '56x40'}"
 
 
 def test_style_paints_pictures_of_any_size(imported):
@@ -169,6 +171,72 @@ def test_style_paints_pictures_of_any_size(imported):
         pixels = np.random.default_rng(1).random((*size, 4), np.float32)
         painted = paint_fast(Picture(pixels), dict.fromkeys(read_styles(imported[0]), 1.0)).pixels
         assert painted.shape == pixels.shape and (painted[..., :3] != pixels[..., :3]).any()
+
+
+@pytest.fixture(scope="module")
+def crop(samples):
+    """A part of a photo, [1, 3, 96, 128] in 0..255."""
+    with Image.open(samples / "chelsea.jpg") as image:
+        return np.array(image.convert("RGB").crop((130, 80, 258, 176)), np.float32).transpose(2, 0, 1)[None]
+
+
+# Version 8 is tested above; PyTorch no longer writes it.
+EXPORTS = [
+    pytest.param(opset, modern, free, marks=[] if opset in (9, 20) else pytest.mark.slow)
+    for modern, opsets in ((False, range(9, 21)), (True, range(18, 22)))
+    for opset in opsets
+    for free in (False, True)
+]
+
+
+@pytest.mark.parametrize(("opset", "modern", "free"), EXPORTS)
+def test_export_of_pytorch_paints_as_pytorch_does(tmp_path, crop, opset, modern, free):
+    """By the exporter that PyTorch had until version 2.8 and by the one since, of one size or of any."""
+    picture = torch.from_numpy(crop)
+    network = original("instance norm", picture)
+    sizes = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC} if modern else {2: "height", 3: "width"}
+    keywords = {"dynamic_shapes": ({**sizes},)} if modern else {"dynamic_axes": {"in": sizes, "out": sizes}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (picture[..., :64, :64],),
+            tmp_path / "x.onnx",
+            input_names=["in"],
+            output_names=["out"],
+            opset_version=opset,
+            dynamo=modern,
+            external_data=False,
+            **(keywords if free else {}),
+        )
+    done = import_style(tmp_path / "x.onnx", CARD, PHOTO, tmp_path / "style.onnx")
+    assert done.layout == f"ONNX, opset {opset}, {'any size' if free else '64x64'}"
+    with torch.no_grad():
+        expected = (network(picture) / 255).clamp(0, 1).numpy()
+    (styled,) = ort.InferenceSession(tmp_path / "style.onnx").run(["styled"], {"image": crop / 255})
+    np.testing.assert_allclose(styled, expected, rtol=0, atol=1e-3)
+
+
+def test_negative_sizes_are_free(tmp_path):
+    model = zoo(computed=True, size=(-1, -1))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    onnx.save(model, tmp_path / "x")
+    assert import_style(tmp_path / "x", CARD, PHOTO, tmp_path / "style.onnx").layout == "ONNX, opset 9, any size"
+
+
+def test_network_for_a_huge_picture_is_tried_at_smaller_ones(tmp_path, monkeypatch):
+    """At its own size, one feature map would take 8 GB."""
+    pixels = []
+    runner = onnx_graphs._runner
+
+    def noted(session, name):
+        run = runner(session, name)
+        return lambda image: pixels.append(image.shape[2] * image.shape[3]) or run(image)
+
+    monkeypatch.setattr(onnx_graphs, "_runner", noted)
+    onnx.save(zoo(computed=True, size=(2**15, 2**14)), tmp_path / "x")
+    done = import_style(tmp_path / "x", CARD, PHOTO, tmp_path / "style.onnx")
+    assert done.layout == "ONNX, opset 9, 16384x32768" and max(pixels) < 10**6
 
 
 def test_network_that_rounds_halves_down_needs_even_sizes(tmp_path):
@@ -256,8 +324,8 @@ def cropping():
 
 
 BAD = {
-    "a size in a constant": (lambda: zoo(change=reshaped), "made for 56x40 pixels"),
-    "a crop to its size": (cropping, "made for 100x64 pixels"),
+    "a size in a constant": (lambda: zoo(change=reshaped), "made for 56x40,"),
+    "a crop to its size": (cropping, "made for 100x64,"),
     "a picture twice as large": (doubling, "every size"),
     "0..1": (lambda: zoo(last=(0.2, 0.5)), "0..255 on both sides"),
     "two inputs": (lambda: edited(add_input), "2 inputs"),
@@ -294,10 +362,10 @@ def test_style_file_is_not_imported_again(tmp_path):
 
 def test_style_that_differs_from_its_model_is_refused(tmp_path, monkeypatch):
     onnx.save(zoo(), tmp_path / "source")
-    original = onnx_graphs._to_contract
+    to_contract = onnx_graphs._to_contract
 
-    def wrong(network, name):
-        model = original(network, name)
+    def wrong(network, name, opset):
+        model = to_contract(network, name, opset)
         (white,) = (tensor for tensor in model.graph.initializer if tensor.name == "white")
         white.CopyFrom(numpy_helper.from_array(np.array(250, np.float32), "white"))
         return model
