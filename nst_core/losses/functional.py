@@ -35,12 +35,19 @@ def centred_gram_matrix(features: Tensor, centre: Tensor) -> Tensor:
     return gram_matrix(features - centre)
 
 
-def relative_square_error(value: Tensor, target: Tensor) -> Tensor:
+def relative_square_error(value: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Compute ||value - target||^2 / ||target||^2 for each picture of a batch, averaged; a scalar.
 
-    ``target`` broadcasts over the batch: one style's Gram matrix may serve every picture.
+    ``target`` broadcasts over the batch: one style's Gram matrix may serve every picture. ``weights``, [N], multiply
+    the pictures' errors before they are averaged.
     """
-    return (square_norm(value - target) / (square_norm(target) + EPSILON)).mean()
+    errors = square_norm(value - target) / (square_norm(target) + EPSILON)
+    return (errors if weights is None else weights * errors).mean()
+
+
+def mean_activation(features: Tensor) -> Tensor:
+    """Compute the mean over the pixels of [N, C, H, W]: float32 [N, C]."""
+    return features.mean((2, 3), dtype=torch.float32)
 
 
 def square_norm(values: Tensor) -> Tensor:

@@ -192,29 +192,41 @@ def _multiply_by_head(gram: Tensor, head: Tensor | None) -> Tensor:
         return head @ gram @ head.T
 
 
-def fused_square_error(value: Tensor, target: Tensor) -> Tensor:
-    """Compute ``functional.relative_square_error``, where ``target`` takes no gradient.
+def fused_square_error(value: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Compute ``functional.relative_square_error``, where ``target`` and ``weights`` take no gradient.
 
     The backward pass takes half as many passes over tensors that are too large for a CPU's cache. Five Gram matrices
     and the features of relu4_1 take 2.8 ms instead of 3.8 ms; an iteration up to 3 % less.
     """
-    error: Tensor = _RelativeSquareError.apply(value, target)
+    error: Tensor = _RelativeSquareError.apply(value, target, weights)
     return error
 
 
 class _RelativeSquareError(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Any, value: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
         difference, sizes = value - target, square_norm(target) + EPSILON
-        ctx.save_for_backward(difference, sizes)
-        return (square_norm(difference) / sizes).mean()
+        ctx.save_for_backward(difference, sizes, weights)
+        errors = square_norm(difference) / sizes
+        return (errors if weights is None else weights * errors).mean()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        difference, sizes = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        difference, sizes, weights = ctx.saved_tensors
         factors = 2 * gradient / len(difference) / sizes
-        return difference * factors.view(-1, *[1] * (difference.dim() - 1)).to(difference.dtype), None
+        factors = factors if weights is None else weights * factors
+        return difference * factors.view(-1, *[1] * (difference.dim() - 1)).to(difference.dtype), None, None
+
+
+def mean_activation_by_product(features: Tensor) -> Tensor:
+    """Compute ``functional.mean_activation`` as a matrix product, whose gradient is channels last like the features.
+
+    Adding the plain mean's gradient, which is not, takes a sixth of a training step on a CPU.
+    """
+    pixels = _channels_last(features).flatten(1, 2)
+    average = pixels.new_full((len(pixels), 1, pixels.shape[1]), 1 / pixels.shape[1])
+    return (average @ pixels)[:, 0].float()
 
 
 def fused_total_variation(image: Tensor, exponent: float = 1.0) -> Tensor:

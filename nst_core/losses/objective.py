@@ -85,8 +85,7 @@ class Objective:
         ``style_indices``, int64 [N], chooses a style for each picture of the batch; without it, all have the first.
         """
         s = self.settings
-        means = {layer: _select(self._means[layer], style_indices) for layer in s.style_layers}
-        features, grams = self._features_and_grams(image, means)
+        features, grams = self.features_and_grams(image, style_indices)
         content = content_loss(features, content_targets, s.content_weights_by_layer, fused_square_error)
         if s.style_loss == "gram":
             style = self._gram_loss(grams, style_indices)
@@ -99,11 +98,19 @@ class Objective:
         }
         return losses | {"total": torch.stack([*losses.values()]).sum()}
 
-    def _features_and_grams(
-        self, image: Tensor, means: Mapping[str, Tensor]
+    def target_means(self, style_indices: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the style pictures' mean activations at the style layers, [N or 1, C, 1, 1]."""
+        return {layer: _select(self._means[layer], style_indices) for layer in self.settings.style_layers}
+
+    def target_grams(self, style_indices: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the style pictures' Gram matrices at the style layers, [N or 1, C, C]."""
+        return {layer: _select(self._targets[layer], style_indices) for layer in self.settings.style_layers}
+
+    def features_and_grams(
+        self, image: Tensor, style_indices: Tensor | None = None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Compute the features of all layers, and the Gram matrices of those in ``means``."""
-        grams: dict[str, Tensor] = {}
+        """Compute the features of ``image`` at all layers, and its Gram matrices at the style layers."""
+        means, grams = self.target_means(style_indices), dict[str, Tensor]()
 
         def relu(layer: str, before: Tensor) -> Tensor:
             if layer not in means:
@@ -116,8 +123,7 @@ class Objective:
         return features, grams | self._grams(features, without_relu)
 
     def _gram_loss(self, grams: Mapping[str, Tensor], style_indices: Tensor | None) -> Tensor:
-        targets = {layer: _select(self._targets[layer], style_indices) for layer in self.settings.style_layers}
-        return style_loss(grams, targets, self.settings.weights_by_layer, fused_square_error)
+        return style_loss(grams, self.target_grams(style_indices), self.settings.weights_by_layer, fused_square_error)
 
     def _w2_loss(
         self, features: Mapping[str, Tensor], grams: Mapping[str, Tensor], style_indices: Tensor | None

@@ -100,6 +100,24 @@ def test_fused_square_error_matches_the_formula(batch):
     torch.testing.assert_close(*(torch.autograd.grad(error, value)[0] for error in errors))
 
 
+def test_fused_square_error_with_weights_matches_the_formula():
+    value, target, weights = torch.rand(3, 5, 6, requires_grad=True), torch.rand(1, 5, 6), torch.tensor([0.0, 0.5, 3.0])
+    errors = [
+        one(value, target, weights) for one in (loss_kernels.fused_square_error, functional.relative_square_error)
+    ]
+    assert torch.equal(*errors)
+    torch.testing.assert_close(*(torch.autograd.grad(error, value)[0] for error in errors))
+
+
+def test_mean_activation_by_product_matches_the_formula():
+    features = torch.rand(2, 5, 6, 7, requires_grad=True)
+    means = [one(features) for one in (loss_kernels.mean_activation_by_product, functional.mean_activation)]
+    torch.testing.assert_close(*means)
+    weights = torch.rand(2, 5)
+    gradients = [torch.autograd.grad((mean * weights).sum(), features)[0] for mean in means]
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 2.5])
 @pytest.mark.parametrize("size", [(9, 7), (1, 7), (9, 1), (1, 1)])
 def test_fused_total_variation_matches_the_formula(size, exponent):
