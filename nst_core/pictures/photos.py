@@ -26,7 +26,7 @@ MOST_PIXELS = 2**28  # larger ones are skipped; the largest sensors of cameras a
 
 
 class PictureSource(Protocol):
-    """A source of training pictures: ``Photos``, ``HeldPhotos`` or ``DeadLeaves``."""
+    """A source of training pictures: ``Photos``, ``HeldPhotos``, ``FaceCrops`` or ``DeadLeaves``."""
 
     @property
     def skipped(self) -> Sequence[str]:
