@@ -40,18 +40,27 @@ LARGEST_THUMBNAIL = 1 << 20  # bytes
 LONGEST_SLUG = 64  # characters
 LONGEST_TEXTS = {"title": 200, "artist": 200, "year": 50, "licence": 500}  # characters
 LARGEST_NUMBER = 2**31 - 1  # of the size rules
+DETAIL_RANGE = (0.0, 100.0)
+DEFAULT_DETAIL = 70.0  # of new styles
 LONGEST_REASON = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
 class StyleCard:
-    """A style file's description of the artwork: ``licence`` states its rights, ``name`` is the slug for scripts."""
+    """A style file's description of the artwork.
+
+    Attributes:
+        licence: states its rights.
+        name: the slug for scripts.
+        detail: the default of the user's setting of that name, 0 (bold) to 100 (faithful), if the style has two rows.
+    """
 
     title: str
     artist: str = ""
     year: str = ""
     licence: str = ""
     name: str = ""
+    detail: float = DEFAULT_DETAIL
 
     @property
     def slug(self) -> str:
@@ -116,6 +125,8 @@ class Style:
         thumbnail: a small JPEG, or empty if the file has none that is safe to decode.
         multiple_of, minimum_size, bytes_per_pixel: as in ``SizeRules``.
         trained: how it was trained, as ``{"steps": "4000", ...}``.
+        rows_per_style: 2 if the setting ``detail`` mixes a bold and a faithful row, otherwise 1.
+        default_detail: the default of that setting, 0 to 100.
     """
 
     path: Path
@@ -131,6 +142,36 @@ class Style:
     minimum_size: int
     bytes_per_pixel: int
     trained: dict[str, str] = field(hash=False)
+    rows_per_style: int = 1
+    default_detail: float = DEFAULT_DETAIL
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the network has."""
+        return self.count * self.rows_per_style
+
+    @property
+    def has_detail(self) -> bool:
+        """Whether the user can choose how much of the photo's detail the style keeps."""
+        return self.rows_per_style > 1
+
+    def row_weights(self, detail: float | None = None) -> list[float]:
+        """Return what the network takes as ``style_weights`` to paint this style, which sums to 1.
+
+        ``detail`` is 0 (bold) to 100 (faithful); None stands for the style's default.
+        """
+        place = self.index, self.count, self.rows_per_style
+        return row_weights(*place, self.default_detail if detail is None else detail)
+
+
+def row_weights(index: int, count: int, rows_per_style: int, detail: float) -> list[float]:
+    """Return the weights of a network's rows, ``count * rows_per_style``, that paint the style ``index``.
+
+    The rows of a style are neighbours. Of two, the first is the faithful one, whose weight is ``detail`` percent.
+    """
+    own = [1.0] if rows_per_style == 1 else [detail / 100, 1 - detail / 100]
+    before, after = index * rows_per_style, (count - index - 1) * rows_per_style
+    return [0.0] * before + own + [0.0] * after
 
 
 def check_cards(cards: Sequence[StyleCard], styles: int) -> None:
@@ -139,29 +180,40 @@ def check_cards(cards: Sequence[StyleCard], styles: int) -> None:
         raise StyleError(f"There are {styles} styles, and a file holds at most {MOST_STYLES}; make several files.")
     if len(cards) != styles:
         raise StyleError(f"There are {styles} styles, and {len(cards)} were described; describe each once (--cards).")
+    for card in cards:
+        if not DETAIL_RANGE[0] <= card.detail <= DETAIL_RANGE[1]:
+            raise StyleError(f"The detail of {card.title!r} is {card.detail:g}; give a number from 0 to 100.")
     slugs = [card.slug for card in cards]
     if len(set(slugs)) < len(slugs):
         raise StyleError(f"Two styles have the same name among {', '.join(slugs)}; give each its own.")
 
 
 def style_metadata(
-    cards: Sequence[StyleCard], thumbnails: Sequence[bytes], rules: SizeRules, origin: Mapping[str, object]
+    cards: Sequence[StyleCard],
+    thumbnails: Sequence[bytes],
+    rules: SizeRules,
+    origin: Mapping[str, object],
+    rows_per_style: int = 1,
 ) -> dict[str, str]:
     """Return the metadata of a style file, for ONNX's ``metadata_props``.
 
     ``thumbnails`` are JPEGs, one for each card. ``origin`` says how the network was made.
     """
+    two_rows = rows_per_style > 1
     styles = [
         {
             "name": card.slug,
             **{key: one_line(getattr(card, key), longest) for key, longest in LONGEST_TEXTS.items()},
             "thumbnail": base64.b64encode(thumbnail).decode(),
+            **({"detail": card.detail} if two_rows else {}),
         }
         for card, thumbnail in zip(cards, thumbnails, strict=True)
     ]
     entries: dict[str, object] = {"format": FORMAT_VERSION, "styles": json.dumps(styles)}
     entries |= asdict(rules)
     entries |= {TRAINED_PREFIX + key: value for key, value in origin.items()}
+    if two_rows:
+        entries["rows_per_style"] = rows_per_style
     return {PREFIX + key: str(value) for key, value in entries.items()}
 
 
@@ -231,6 +283,9 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
         raise ValueError("no style")
     if len(cards) > MOST_STYLES:
         raise ValueError(f"more than {MOST_STYLES} styles")
+    rows_per_style = int(entries.get("rows_per_style", 1))
+    if rows_per_style not in (1, 2):
+        raise ValueError(f"{rows_per_style} rows for each style")
     trained = {key.removeprefix(TRAINED_PREFIX): v for key, v in entries.items() if key.startswith(TRAINED_PREFIX)}
     return [
         Style(
@@ -247,6 +302,8 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
             minimum_size=minimum_size,
             bytes_per_pixel=bytes_per_pixel,
             trained=trained,
+            rows_per_style=rows_per_style,
+            default_detail=_detail(card),
         )
         for index, card in enumerate(cards)
         for name, texts in [_name_and_texts(card)]
@@ -262,6 +319,14 @@ def _name_and_texts(card: Mapping[str, object]) -> tuple[str, dict[str, str]]:
     if not name:
         raise ValueError("a style without name and title")
     return name, texts
+
+
+def _detail(card: Mapping[str, object]) -> float:
+    """Return a style's default detail. Raises as ``_styles`` does."""
+    detail = float(_text(card.get("detail", DEFAULT_DETAIL)))
+    if not DETAIL_RANGE[0] <= detail <= DETAIL_RANGE[1]:
+        raise ValueError(f"a detail of {detail:g}")
+    return detail
 
 
 def _thumbnail(text: str) -> bytes:

@@ -22,7 +22,7 @@ from nst_core.base.training_settings import TrainingIntervals
 from nst_core.fast.starting_network import StartingNetwork, nearest_start
 from nst_core.fast.train import Training, TrainingData, TrainProgress
 from nst_core.fast.training_checkpoint import load_training
-from nst_core.fast.transformer import TransformerNetwork, paint_every_style
+from nst_core.fast.transformer import TransformerNetwork, paint_every_row
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE
 from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.photos import Photos
@@ -87,7 +87,7 @@ def _train_new_style(style: Style, options: GpuOptions) -> Record:
     settings = replace(training_settings(style, options), steps=0, minutes=options.new_style_minutes)
     photos = Photos(options.held_out_photos, SMALLEST_METRIC_SIDE).batch(0, HELD_OUT, settings.crop, 0).to(device)
     objective = subject.objective_function(photos)
-    full_objective = objective(paint_every_style(reference.to(device), photos)[0])
+    full_objective = objective(paint_every_row(reference.to(device), photos)[0])
     others = [network for network in bundled_networks(settings.network) if style.name not in network.names]
     curve = _ObjectiveCurve(objective, device)
     source = photos_for(options.training_photos, settings.crop, device)
@@ -97,7 +97,7 @@ def _train_new_style(style: Style, options: GpuOptions) -> Record:
         data = TrainingData([subject.painting], source, subject.features, base, photos)
         checkpoint = Training(data, settings, Path(folder) / "new.checkpoint", intervals).run(curve.add)
     seconds = curve.elapsed()
-    last_objective = objective(paint_every_style(checkpoint.network, photos)[0])
+    last_objective = objective(paint_every_row(checkpoint.network, photos)[0])
     first_objective = _first_objective(base, objective, photos)
     whole = {
         "seconds": [0.0, *curve.seconds, seconds],
@@ -127,8 +127,10 @@ def _nearest_of(networks: Sequence[StartingNetwork], subject: Subject) -> Starti
 
 def _first_objective(base: StartingNetwork, objective: Callable[[Tensor], float], photos: Tensor) -> float:
     """Return the objective of the network that a training starts with, in the nearest of its styles."""
-    (row,) = base.rows or ()
-    return objective(paint_every_style(base.network.to(photos.device), photos)[row])
+    (style,) = base.styles or ()
+    rows_per_style = base.network.settings.rows_per_style
+    bold = rows_per_style * (style + 1) - 1
+    return objective(paint_every_row(base.network.to(photos.device), photos)[bold])
 
 
 def _fully_trained_network(style: Style, options: GpuOptions) -> tuple[TransformerNetwork, int]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from benchmarks.measuring.pictures import read_picture_tensor
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import ObjectiveSettings
-from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, training_settings_from
 from nst_core.devices import choose_device
 from nst_core.fast.style_pictures import prepare_style_picture
 from nst_core.features.catalogue import load_features
@@ -132,12 +131,7 @@ def training_settings_of(style: Style) -> TrainSettings:
     Raises StyleError if the file does not contain them, as for an imported style.
     """
     try:
-        given = json.loads(style.trained["settings"])
-        objective: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in given.pop("objective").items()
-        }
-        network = TransformerSettings(**given.pop("network"))
-        return TrainSettings(objective=ObjectiveSettings(**objective), network=network, **given)
+        return training_settings_from(json.loads(style.trained["settings"]))
     except (KeyError, TypeError, ValueError) as error:
         raise StyleError(f"{style.name} does not say how it was trained; choose others with --style.") from error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import cos, pi
+from typing import Any
 
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
@@ -17,13 +19,25 @@ class TransformerSettings:
         width: channels at full resolution; twice as many at half and four times as many at a quarter of it.
         residual_blocks: residual blocks at a quarter of the resolution.
         end_kernel: side of the first and the last convolution's kernel.
-        styles: how many styles the network knows; each has its own scales and shifts.
+        styles: how many styles the network knows.
+        rows_per_style: how many rows of scales and shifts each style has: one, or two, which the user's setting
+            ``detail`` mixes.
     """
 
     width: int = 16
     residual_blocks: int = 5
     end_kernel: int = 5
     styles: int = 1
+    rows_per_style: int = 1
+
+    @property
+    def rows(self) -> int:
+        """How many rows of scales and shifts the network's norms have; those of a style are neighbours."""
+        return self.styles * self.rows_per_style
+
+    def has_shape_of(self, other: TransformerSettings) -> bool:
+        """Return whether one network can start from the other: all is equal except styles and rows."""
+        return replace(self, styles=other.styles, rows_per_style=other.rows_per_style) == other
 
     @property
     def in_words(self) -> str:
@@ -57,8 +71,13 @@ class TransformerSettings:
 class TrainSettings:
     """The settings of one training of a transformer network.
 
+    A style may have two rows in the network's norms: a *faithful* one, which keeps faces, windows and lettering
+    readable, and a *bold* one. The settings of the second half below concern these; by default there is the bold row
+    alone. ``with_faithful_row`` gives the settings that `neural-style train` uses. Raises StyleError if the objectives
+    are not as many as the network's rows.
+
     Attributes:
-        objective: what is optimised.
+        objective: what is optimised; with two rows, the objective of the bold one.
         network: the shape of the network.
         steps: updates in all; the learning rate falls linearly to 0 over the last ``cooldown`` of them.
         minutes: a budget in place of ``steps``, from which the training works out the number of steps itself;
@@ -80,6 +99,16 @@ class TrainSettings:
         cooldown: the share of ``steps`` over which the learning rate falls.
         mixed_precision: compute in bfloat16 where PyTorch considers it safe; the weights stay float32.
         seed: the seed of all randomness.
+        faithful: the objective of the faithful row, if there is one. Only weights and content layers may differ.
+        mean_weight: weight of each style layer's mean activation relative to its Gram matrix, which hardly depends on
+            it if it is centred. The means carry the palette and the middle tones.
+        mixed_share: the share of the pictures that are painted by a random mixture of both rows, and judged by the same
+            mixture of both objectives. The others are painted by one row, in turn.
+        row_rate: how many times as fast as the convolutions the rows learn. They alone tell one row from the other.
+        steady_weight: weight of the mean absolute difference between a photo's painting and that of the photo with
+            noise; without it a network amplifies noise in flat areas.
+        steady_noise: the standard deviation of that noise, in the 0..1 range.
+        face_share: the share of the pictures that are crops around a face, if the photos' faces are known.
     """
 
     objective: ObjectiveSettings = field(
@@ -104,12 +133,69 @@ class TrainSettings:
     cooldown: float = 0.3
     mixed_precision: bool = False
     seed: int = 0
+    faithful: ObjectiveSettings | None = None
+    mean_weight: float = 0.0
+    mixed_share: float = 0.34
+    row_rate: float = 1.0
+    steady_weight: float = 0.0
+    steady_noise: float = 3 / 255
+    face_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.rows) != self.network.rows_per_style:
+            raise StyleError(
+                f"The network has {self.network.rows_per_style} rows for each style, and the settings have "
+                f"{len(self.rows)} objectives; give one for each row."
+            )
+
+    @property
+    def rows(self) -> tuple[ObjectiveSettings, ...]:
+        """The objectives of a style's rows: the faithful one first, if there is one."""
+        return (self.objective,) if self.faithful is None else (self.faithful, self.objective)
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of update ``step`` (from 0)."""
         if not self.steps:
             return self.learning_rate  # a budget in minutes has not been timed yet, so the end is far
         return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
+
+
+def with_faithful_row(settings: TrainSettings) -> TrainSettings:
+    """Return ``settings``, which have one row, for two rows a style; docs/training.md has the measurements."""
+    faithful = replace(
+        settings.objective,
+        content_layers=("relu2_1", "relu3_1", "relu4_1"),
+        content_layer_weights=(0.5, 1.0, 1.0),
+        nearby_layers=(),
+        content_weight=3.0,
+    )
+    return replace(
+        settings,
+        network=replace(settings.network, rows_per_style=2),
+        faithful=faithful,
+        mesh_weight=8.0,
+        mean_weight=2.0,
+        row_rate=5.0,
+        steady_weight=3.0,
+        face_share=0.4,
+    )
+
+
+def training_settings_from(data: Mapping[str, Any]) -> TrainSettings:
+    """Return the settings whose ``dataclasses.asdict`` is ``data``, which may come from JSON.
+
+    Settings that older data lack have their defaults, which are what they did. Raises KeyError, TypeError, ValueError
+    or StyleError for data of another form.
+    """
+    values = dict(data)
+    network = TransformerSettings(**values.pop("network"))
+    objective, faithful = _objective_from(values.pop("objective")), values.pop("faithful", None)
+    return TrainSettings(objective, network, **values, faithful=None if faithful is None else _objective_from(faithful))
+
+
+def _objective_from(data: Mapping[str, Any]) -> ObjectiveSettings:
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+    return ObjectiveSettings(**values)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nst_core.base.training_settings import TrainSettings
 from nst_core.fast.style_pictures import prepare_style_picture
-from nst_core.fast.transformer import TransformerNetwork, paint_every_style
+from nst_core.fast.transformer import TransformerNetwork, paint_every_row
 from nst_core.features.network import FeatureNetwork
 from nst_core.losses.objective import Objective
 
@@ -25,19 +25,20 @@ class StartingNetwork:
     Attributes:
         steps: the number of steps that it has been trained for in all.
         names: its styles' names, in order; or the file's name, if they have none.
-        rows: for each new style, which of the network's styles it begins as; None as in
+        styles: for each new style, which of the network's styles it begins as; None as in
             ``TransformerNetwork.start_from``.
     """
 
     network: TransformerNetwork
     steps: int
     names: tuple[str, ...]
-    rows: tuple[int, ...] | None = None
+    styles: tuple[int, ...] | None = None
 
     @property
     def title(self) -> str:
         """The names of the styles that the training begins with, each once."""
-        return ", ".join(dict.fromkeys(self.names if self.rows is None else (self.names[row] for row in self.rows)))
+        names = self.names if self.styles is None else [self.names[style] for style in self.styles]
+        return ", ".join(dict.fromkeys(names))
 
 
 @torch.no_grad()
@@ -48,9 +49,9 @@ def nearest_start(
     features: FeatureNetwork,
     settings: TrainSettings,
 ) -> StartingNetwork:
-    """Return the candidate whose styles are nearest to the new ``styles``, with the nearest of them as its ``rows``.
+    """Return the candidate whose styles are nearest to the new ``styles``, with the nearest of them as its ``styles``.
 
-    A style's distance is the style loss of its painting of ``photo`` ([1, 3, h, w]), as the training will measure it.
+    A style's distance is the style loss of its bold painting of ``photo`` ([1, 3, h, w]), as the training measures it.
     The candidate with the least sum over ``styles`` ([1, 3, h, w] each) wins. Every picture is RGB, sRGB-encoded 0..1.
     """
     styles = [prepare_style_picture(style, settings) for style in styles]
@@ -59,10 +60,11 @@ def nearest_start(
     targets = torch.arange(len(styles), device=photo.device).split(1)
     choices = []
     for candidate in candidates:
-        paintings = paint_every_style(candidate.network.to(photo.device), photo)
+        rows_per_style = candidate.network.settings.rows_per_style
+        paintings = paint_every_row(candidate.network.to(photo.device), photo)[rows_per_style - 1 :: rows_per_style]
         losses = torch.tensor(
             [[objective(painting, content, target)["style"] for painting in paintings] for target in targets]
         )
-        least, rows = losses.min(1)
-        choices.append((least.sum().item(), replace(candidate, rows=tuple(rows.tolist()))))
+        least, nearest = losses.min(1)
+        choices.append((least.sum().item(), replace(candidate, styles=tuple(nearest.tolist()))))
     return min(choices, key=lambda choice: choice[0])[1]

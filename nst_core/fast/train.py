@@ -17,12 +17,12 @@ from nst_core.fast import distributed
 from nst_core.fast.starting_network import StartingNetwork
 from nst_core.fast.step_budget import StepBudget
 from nst_core.fast.style_pictures import check_style_pictures, prepare_style_picture, style_checksums
-from nst_core.fast.style_schedule import style_schedule
+from nst_core.fast.style_schedule import row_mixtures, style_schedule
 from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training, save_training
-from nst_core.fast.transformer import TransformerNetwork, paint_every_style
+from nst_core.fast.transformer import TransformerNetwork, is_row_parameter, paint_every_row
 from nst_core.features.network import FeatureNetwork
 from nst_core.losses.metrics import mesh
-from nst_core.losses.objective import Objective
+from nst_core.losses.rows_objective import RowsObjective
 from nst_core.pictures.photos import PictureSource
 from nst_core.pictures.views import Tilt, random_tilt
 
@@ -39,7 +39,7 @@ class TrainProgress:
     Attributes:
         step, steps: the steps done and the steps in all; 0 while a budget in minutes leaves that open.
         losses: the weighted losses of that step, by name.
-        paintings: the preview photos in every style, [styles, N, 3, h, w], at every checkpoint; otherwise None.
+        paintings: the preview photos by every row, [rows, N, 3, h, w], at every checkpoint; otherwise None.
     """
 
     step: int
@@ -61,7 +61,7 @@ class TrainingData:
         photos: the photos to paint.
         features: the feature network that judges the paintings.
         start: the network that a new training begins with; None begins from scratch. A resumed training ignores it.
-        preview: photos, [N, 3, h, w] in 0..1, to paint in every style at every checkpoint.
+        preview: photos, [N, 3, h, w] in 0..1, to paint by every row at every checkpoint.
     """
 
     styles: Sequence[Tensor]
@@ -108,10 +108,10 @@ class Training:
         styles = [prepare_style_picture(style, settings) for style in data.styles]
         self.style_sha256 = style_checksums(styles)
         self.preview = None if data.preview is None else data.preview.to(self.device)
-        objective = Objective(self.features, settings.objective, styles)
+        objective = RowsObjective(self.features, settings.rows, styles, settings.mean_weight)
         torch.manual_seed(settings.seed)
         self.network = TransformerNetwork(settings.network).to(self.device).to(memory_format=LAYOUT).train()
-        self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate)
+        self.optimizer = torch.optim.Adam(_parameter_groups(self.network, settings.row_rate), settings.learning_rate)
         self.step_count, self.earlier_steps, self.started_from = 0, 0, ""
         # All processes resume from the first one's file: they may be on other machines.
         checkpoint = distributed.gather(load_training(path) if path.exists() else None)[0]
@@ -152,14 +152,16 @@ class Training:
     def step(self) -> dict[str, Tensor]:
         """Update the weights once. Return the weighted losses by name, averaged over the processes."""
         settings, step, styles = self.settings, self.step_count, self.settings.network.styles
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate_at(step)
-        chosen = torch.from_numpy(style_schedule(step, settings.batch, styles, settings.seed)[self._share])
-        chosen = chosen.to(self.device, non_blocking=True)
+        for group, rate in zip(self.optimizer.param_groups, (1.0, settings.row_rate), strict=False):
+            group["lr"] = settings.learning_rate_at(step) * rate
+        chosen, mixtures = (
+            torch.from_numpy(values[self._share]).to(self.device, non_blocking=True)
+            for values in (style_schedule(step, settings.batch, styles, settings.seed), row_mixtures(step, settings))
+        )
         self.optimizer.zero_grad()
         batch = self.photos.batch(step, settings.batch, settings.crop, settings.seed, part=self._share)
         batch = batch.to(self.device, memory_format=LAYOUT, non_blocking=True)
-        losses = self._losses(batch, chosen, random_tilt(settings.turn, settings.zoom, settings.seed, step))
+        losses = self._losses(batch, chosen, mixtures)
         losses["total"].backward()
         distributed.gather()  # raises if another process has failed, whose gradients would never come
         means = {name: value.detach() for name, value in losses.items()}
@@ -183,17 +185,33 @@ class Training:
             self.started_from,
         )
 
-    def _losses(self, batch: Tensor, chosen: Tensor, tilt: Tilt) -> dict[str, Tensor]:
-        """Return the weighted losses of the paintings of ``batch`` in the styles ``chosen``, int64 [N]."""
-        settings = self.settings
+    def _losses(self, batch: Tensor, chosen: Tensor, mixtures: Tensor) -> dict[str, Tensor]:
+        """Return the weighted losses of the paintings of ``batch`` in the styles ``chosen``, int64 [N].
+
+        ``mixtures``, [N, rows of a style], has each painting's share of each row.
+        """
+        settings, tilt = self.settings, self._tilt()
+        chosen_rows = F.one_hot(chosen, settings.network.styles).float()[:, :, None] * mixtures[:, None]
+        style_weights, others = chosen_rows.flatten(1), dict[str, Tensor]()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=settings.mixed_precision):
-            paintings = self._paint(batch, F.one_hot(chosen, settings.network.styles).float())
-            losses: dict[str, Tensor] = self._objective(
-                tilt.of(paintings), self._content_targets(tilt.of(batch)), chosen
-            )
-        losses["mesh"] = settings.mesh_weight * mesh(paintings.float(), batch, MESH_SHARE).clamp_min(0).mean()
-        losses["total"] = losses["total"] + losses["mesh"]
-        return losses
+            paintings = self._paint(batch, style_weights)
+            targets = self._content_targets(tilt.of(batch))
+            losses: dict[str, Tensor] = self._objective(tilt.of(paintings), targets, chosen, mixtures)
+            if settings.steady_weight:
+                others["steady"] = settings.steady_weight * self._unsteadiness(batch, paintings, style_weights)
+        others["mesh"] = settings.mesh_weight * mesh(paintings.float(), batch, MESH_SHARE).clamp_min(0).mean()
+        return losses | others | {"total": torch.stack([losses["total"], *others.values()]).sum()}
+
+    def _tilt(self) -> Tilt:
+        return random_tilt(self.settings.turn, self.settings.zoom, self.settings.seed, self.step_count)
+
+    def _unsteadiness(self, batch: Tensor, paintings: Tensor, style_weights: Tensor) -> Tensor:
+        """Return the mean absolute difference of ``paintings`` from paintings of the same photos with noise."""
+        generator = torch.Generator(self.device).manual_seed(self.settings.seed + self.step_count)
+        noise = torch.empty_like(batch).normal_(0, self.settings.steady_noise, generator=generator)
+        again = self._paint((batch + noise).clamp(0, 1), style_weights)
+        difference: Tensor = (paintings - again).float().abs().mean()
+        return difference
 
     def _report(self, losses: dict[str, Tensor], progress: TrainCallback) -> bool:
         """Report and save if they are due. Return whether to continue."""
@@ -205,7 +223,7 @@ class Training:
         values = dict(zip(losses, torch.stack([*losses.values()]).tolist(), strict=True))
         paintings = None
         if self.preview is not None and preview_due:
-            paintings = paint_every_style(self.network, self.preview)
+            paintings = paint_every_row(self.network, self.preview)
         go_on = all(distributed.gather(progress(TrainProgress(step, steps, values, paintings))))
         if saving or not go_on:
             self._save()
@@ -239,19 +257,30 @@ class Training:
         self.started_from = checkpoint.started_from
 
     def _start_from(self, start: StartingNetwork) -> None:
-        if replace(start.network.settings, styles=self.settings.network.styles) != self.settings.network:
+        if not start.network.settings.has_shape_of(self.settings.network):
             raise StyleError(f"The network to start from {start.network.settings.in_words}; train with the same shape.")
-        self.network.start_from(start.network, start.rows)
+        self.network.start_from(start.network, start.styles)
         self.earlier_steps, self.started_from = start.steps, start.title
 
 
 def training_bytes_per_pixel(features: FeatureNetwork, settings: TrainSettings) -> int:
     """Return the peak memory of a training step per pixel of a batch; at width 16, measured to be within a fifth."""
-    judge = round(1.15 * features.condensed()[0].bytes_per_pixel(settings.objective.layers))
-    return judge + 220 * settings.network.width
+    layers = {layer for row in settings.rows for layer in row.layers}
+    judge = round(1.15 * features.condensed()[0].bytes_per_pixel(layers))
+    return judge + 220 * settings.network.width * (2 if settings.steady_weight else 1)
 
 
-def _parts(network: TransformerNetwork, objective: Objective, compiled: bool) -> list[Any]:
+def _parameter_groups(network: TransformerNetwork, row_rate: float) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: what learns at the learning rate, and, if they learn faster, the rows."""
+    if row_rate == 1:
+        return [{"params": list(network.parameters())}]
+    named = list(network.named_parameters())
+    rows = [weight for name, weight in named if is_row_parameter(name)]
+    others = [weight for name, weight in named if not is_row_parameter(name)]
+    return [{"params": others}, {"params": rows}]
+
+
+def _parts(network: TransformerNetwork, objective: RowsObjective, compiled: bool) -> list[Any]:
     """Return what computes a step: the network, the content targets and the losses."""
     parts: list[Any] = [network, objective.content_targets, objective.__call__]
     if compiled:

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from nst_core.base.errors import StyleError
-from nst_core.base.objective_settings import ObjectiveSettings
-from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, training_settings_from
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.fast.transformer import TransformerNetwork
 
@@ -47,17 +46,17 @@ class TrainingCheckpoint:
         """The number of steps that the network has been trained for in all."""
         return self.step + self.earlier_steps
 
-    def with_styles(self, rows: Sequence[int]) -> TrainingCheckpoint:
+    def with_styles(self, styles: Sequence[int]) -> TrainingCheckpoint:
         """Return a copy whose network knows only these of its styles; it can be used but not resumed."""
-        shape = replace(self.settings.network, styles=len(rows))
+        shape = replace(self.settings.network, styles=len(styles))
         network = TransformerNetwork(shape)
-        network.start_from(self.network, rows)
+        network.start_from(self.network, styles)
         return replace(
             self,
             settings=replace(self.settings, network=shape),
             network=network,
             optimizer={},
-            style_sha256=tuple(self.style_sha256[row] for row in rows),
+            style_sha256=tuple(self.style_sha256[style] for style in styles),
         )
 
 
@@ -95,12 +94,7 @@ def load_training(path: Path) -> TrainingCheckpoint:
 
 
 def _checkpoint(saved: dict[str, Any]) -> TrainingCheckpoint:
-    values = dict(saved["settings"])
-    settings = TrainSettings(
-        objective=ObjectiveSettings(**values.pop("objective")),
-        network=TransformerSettings(**values.pop("network")),
-        **values,
-    )
+    settings = training_settings_from(saved["settings"])
     network = TransformerNetwork(settings.network)
     network.load_state_dict(saved["network"])
     return TrainingCheckpoint(

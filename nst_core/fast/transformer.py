@@ -3,8 +3,8 @@
 - Bilinear upsampling followed by a convolution replaces transposed convolution (Odena et al. 2016, "Deconvolution and
   Checkerboard Artifacts").
 - Instance norm replaces batch norm (Ulyanov et al. 2016, arXiv 1607.08022).
-- The norm has a scale and a shift for each style (Dumoulin et al. 2016, arXiv 1610.07629), so one network knows several
-  styles and every mixture of them.
+- The norm has a row of scales and shifts for each style (Dumoulin et al. 2016, arXiv 1610.07629), or two for each, a
+  faithful one and a bold one. So one network knows several styles and every mixture of them.
 
 The layers at full resolution run at half of it, on four *phases*: a picture [N, C, 2h, 2w] as [N, 4C, h, w], in the
 order of ``pixel_unshuffle`` (Shi et al. 2016, arXiv 1609.05158). Upsampling and the convolution after it are one linear
@@ -80,15 +80,15 @@ class PhaseConvolution(nn.Conv2d):
 
 
 class ConditionalInstanceNorm(nn.Module):
-    """Instance norm with a learned scale and shift for each style; a mixture of styles mixes them."""
+    """Instance norm with rows of learned scales and shifts; a mixture of styles mixes their rows."""
 
-    def __init__(self, channels: int, styles: int) -> None:
+    def __init__(self, channels: int, rows: int) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.ones(styles, channels))
-        self.shift = nn.Parameter(torch.zeros(styles, channels))
+        self.scale = nn.Parameter(torch.ones(rows, channels))
+        self.shift = nn.Parameter(torch.zeros(rows, channels))
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
-        """Normalise ``x``, [N, C, h, w] or in phases [N, 4C, h / 2, w / 2], by ``style_weights``, [N or 1, styles]."""
+        """Normalise ``x``, [N, C, h, w] or in phases [N, 4C, h / 2, w / 2], by ``style_weights``, [N or 1, rows]."""
         channels = self.scale.shape[1]
         if x.shape[1] != channels:  # all phases of a channel share its mean and deviation
             y: Tensor = self(x.reshape(len(x), channels, -1, x.shape[-1]), style_weights)
@@ -102,14 +102,14 @@ class ConditionalInstanceNorm(nn.Module):
 class ConvolutionNorm(nn.Module):
     """Reflection padding by ``margin``, convolution, conditional instance norm."""
 
-    def __init__(self, convolution: nn.Conv2d, margin: int, styles: int) -> None:
+    def __init__(self, convolution: nn.Conv2d, margin: int, rows: int) -> None:
         super().__init__()
         self.pad = nn.ReflectionPad2d(margin)
         self.convolution = convolution
-        self.norm = ConditionalInstanceNorm(convolution.out_channels, styles)
+        self.norm = ConditionalInstanceNorm(convolution.out_channels, rows)
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
-        """Convolve and normalise ``x``, [N, C, h, w], by ``style_weights``, [N or 1, styles]."""
+        """Convolve and normalise ``x``, [N, C, h, w], by ``style_weights``, [N or 1, rows]."""
         y: Tensor = self.norm(self.convolution(self.pad(x)), style_weights)
         return y
 
@@ -117,10 +117,10 @@ class ConvolutionNorm(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions added to their input, no ReLU after the sum."""
 
-    def __init__(self, channels: int, styles: int) -> None:
+    def __init__(self, channels: int, rows: int) -> None:
         super().__init__()
-        self.first = ConvolutionNorm(nn.Conv2d(channels, channels, 3), 1, styles)
-        self.second = ConvolutionNorm(nn.Conv2d(channels, channels, 3), 1, styles)
+        self.first = ConvolutionNorm(nn.Conv2d(channels, channels, 3), 1, rows)
+        self.second = ConvolutionNorm(nn.Conv2d(channels, channels, 3), 1, rows)
 
     def forward(self, x: Tensor, style_weights: Tensor) -> Tensor:
         """Add the block's output to ``x``, [N, C, h, w]."""
@@ -138,29 +138,29 @@ class TransformerNetwork(nn.Module):
     def __init__(self, settings: TransformerSettings = TransformerSettings()) -> None:
         super().__init__()
         self.settings = settings
-        w, kernel, styles = settings.width, settings.end_kernel, settings.styles
+        w, kernel, rows = settings.width, settings.end_kernel, settings.rows
         self.down = nn.ModuleList(
             [
-                ConvolutionNorm(nn.Conv2d(3, w, kernel), kernel // 2, styles),
-                ConvolutionNorm(nn.Conv2d(w, 2 * w, 3, stride=2), 1, styles),
-                ConvolutionNorm(nn.Conv2d(2 * w, 4 * w, 3, stride=2), 1, styles),
+                ConvolutionNorm(nn.Conv2d(3, w, kernel), kernel // 2, rows),
+                ConvolutionNorm(nn.Conv2d(w, 2 * w, 3, stride=2), 1, rows),
+                ConvolutionNorm(nn.Conv2d(2 * w, 4 * w, 3, stride=2), 1, rows),
             ]
         )
-        self.residual = nn.ModuleList([ResidualBlock(4 * w, styles) for _ in range(settings.residual_blocks)])
+        self.residual = nn.ModuleList([ResidualBlock(4 * w, rows) for _ in range(settings.residual_blocks)])
         self.up = nn.ModuleList(
             [
-                ConvolutionNorm(PhaseConvolution(4 * w, 2 * w, UPSAMPLED_TAPS), 1, styles),
+                ConvolutionNorm(PhaseConvolution(4 * w, 2 * w, UPSAMPLED_TAPS), 1, rows),
                 # This padding includes the margin of the last convolution.
-                ConvolutionNorm(PhaseConvolution(2 * w, w, UPSAMPLED_TAPS), 1 + reach(kernel), styles),
+                ConvolutionNorm(PhaseConvolution(2 * w, w, UPSAMPLED_TAPS), 1 + reach(kernel), rows),
             ]
         )
         self.last = PhaseConvolution(w, 3, phase_taps(kernel))
 
     def forward(self, image: Tensor, style_weights: Tensor | None = None) -> Tensor:
-        """Paint ``image``. The rows of ``style_weights``, [N or 1, styles], sum to 1; None paints the first style."""
+        """Paint ``image`` by a mixture of rows: ``style_weights``, [N or 1, rows], sum to 1; None is the first row."""
         height, width = image.shape[-2:]
         if style_weights is None:
-            style_weights = torch.eye(1, self.settings.styles, dtype=image.dtype, device=image.device)
+            style_weights = torch.eye(1, self.settings.rows, dtype=image.dtype, device=image.device)
         x = (image - 0.5) * 4
         for layer in self.down:
             x = F.relu(layer(x, style_weights))
@@ -175,31 +175,40 @@ class TransformerNetwork(nn.Module):
         y = 0.5 + torch.tanh(x) * (150 / 255)
         return y if self.training else y.clamp(0, 1)
 
-    def start_from(self, other: TransformerNetwork, rows: Sequence[int] | None = None) -> None:
-        """Copy the weights of ``other``, which has the same shape but perhaps another number of styles.
+    def start_from(self, other: TransformerNetwork, styles: Sequence[int] | None = None) -> None:
+        """Copy the weights of ``other``, which has the same shape but perhaps other numbers of styles and rows.
 
-        ``rows`` names, for each style, the style of ``other`` that it begins as. Without it each begins as the one with
-        the same number or, if the numbers of styles differ, as the mean of all. Raises RuntimeError if the shapes
-        differ.
+        ``styles`` names, for each style, the style of ``other`` that it begins as. Without it each begins as the one
+        with the same number or, if the numbers of styles differ, as the mean of all. If the numbers of rows for each
+        style differ, every row begins as the bold one, which is the last. Raises RuntimeError if the shapes differ.
         """
         state = other.state_dict()
-        for name in (name for name in state if name.endswith(("norm.scale", "norm.shift"))):
-            if rows is not None:
-                state[name] = state[name][list(rows)]
+        for name in filter(is_row_parameter, state):
+            table = state[name].unflatten(0, (-1, other.settings.rows_per_style))
+            if styles is not None:
+                table = table[list(styles)]
             elif other.settings.styles != self.settings.styles:
-                state[name] = state[name].mean(0, keepdim=True).repeat(self.settings.styles, 1)
+                table = table.mean(0, keepdim=True).repeat(self.settings.styles, 1, 1)
+            if other.settings.rows_per_style != self.settings.rows_per_style:
+                table = table[:, -1:].repeat(1, self.settings.rows_per_style, 1)
+            state[name] = table.flatten(0, 1)
         self.load_state_dict(state)
 
 
+def is_row_parameter(name: str) -> bool:
+    """Return whether a parameter of this name belongs to the rows of the norms, [rows, C]."""
+    return name.endswith(("norm.scale", "norm.shift"))
+
+
 @torch.no_grad()
-def paint_every_style(network: TransformerNetwork, photos: Tensor) -> Tensor:
-    """Paint ``photos`` ([N, 3, h, w]) in each style, in evaluation mode: [styles, N, 3, h, w] in 0..1.
+def paint_every_row(network: TransformerNetwork, photos: Tensor) -> Tensor:
+    """Paint ``photos`` ([N, 3, h, w]) by each row, in evaluation mode: [rows, N, 3, h, w] in 0..1.
 
     The network stays in the mode that it was in.
     """
     training = network.training
     network.eval()
-    choices = torch.eye(network.settings.styles, device=photos.device).split(1)
+    choices = torch.eye(network.settings.rows, device=photos.device).split(1)
     paintings = [network(photos, choice) for choice in choices]
     network.train(training)
     return torch.stack(paintings)

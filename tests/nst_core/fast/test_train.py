@@ -6,11 +6,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from nst_core.base.errors import StyleError
-from nst_core.base.training_settings import TrainingIntervals, TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainingIntervals, TrainSettings, TransformerSettings, with_faithful_row
 from nst_core.fast.starting_network import StartingNetwork
 from nst_core.fast.train import Training, TrainingData
 from nst_core.fast.training_checkpoint import load_training
-from nst_core.fast.transformer import paint_every_style
+from nst_core.fast.transformer import paint_every_row
 from nst_core.features.catalogue import load_features
 from nst_core.pictures.dead_leaves import DeadLeaves
 from nst_core.pictures.photos import Photos
@@ -169,6 +169,43 @@ def test_one_network_learns_several_styles(run, tmp_path, samples, read_photo):
     assert load_training(tmp_path / "c").settings == settings
 
 
+def test_two_rows_learn_their_own_objectives(run, tmp_path, samples, read_photo):
+    """The faithful row ends up nearer to the photo, and a mixture lies between the two."""
+    network = TransformerSettings(width=8, residual_blocks=1)
+    plain = dataclasses.replace(SETTINGS, network=network, steps=80, learning_rate=5e-3)
+    settings = dataclasses.replace(with_faithful_row(plain), mesh_weight=0.0)
+    done, _ = run(tmp_path / "c", settings, [read_photo(samples / "coffee.jpg", 100)])
+    photo = read_photo(samples / "chelsea.jpg", 64)
+    with torch.no_grad():
+        paintings = [done.network.eval()(photo, torch.tensor([[d, 1 - d]])) for d in (1.0, 0.5, 0.0)]
+    faithful, middle, bold = ((painting - photo).abs().mean().item() for painting in paintings)
+    assert faithful < middle < bold
+    assert load_training(tmp_path / "c").settings == settings
+
+
+def test_training_of_two_rows_resumes_to_the_bit(run, tmp_path):
+    settings = with_faithful_row(SETTINGS)
+    whole, whole_losses = run(tmp_path / "whole", settings)
+    _, first = run(tmp_path / "parts", settings, stop_after=5)
+    parts, rest = run(tmp_path / "parts", settings)
+    assert first + rest == whole_losses
+    assert same(whole, parts)
+
+
+def test_steadiness_loss_is_proportional_to_its_weight(run, tmp_path):
+    steps: list = []
+    for weight in (2.0, 4.0):
+        run(tmp_path / f"{weight}", dataclasses.replace(SETTINGS, steps=1, steady_weight=weight), steps=steps)
+    some, double = (step.losses for step in steps)
+    assert some["steady"] > 0 and double["steady"] == pytest.approx(2 * some["steady"])
+    assert double["total"] == pytest.approx(some["total"] + some["steady"])
+
+
+def test_objectives_must_be_as_many_as_the_rows():
+    with pytest.raises(StyleError, match="2 rows for each style, and the settings have 1 objectives"):
+        TrainSettings(network=TransformerSettings(rows_per_style=2))
+
+
 def test_new_style_starts_from_a_network_of_several(run, tmp_path):
     network = dataclasses.replace(SETTINGS.network, styles=2)
     several, _ = run(tmp_path / "several", dataclasses.replace(SETTINGS, network=network), [STYLE, STYLE.flip(2)])
@@ -202,7 +239,7 @@ def test_preview_comes_with_checkpoints_and_changes_nothing(run, tmp_path, sampl
     assert losses == losses_alone and same(watched, alone) and watched.network.training
     assert [step.step for step in steps if step.paintings is not None] == [5, 10]
     stopped, _ = run(tmp_path / "stopped", stop_after=10)
-    assert torch.equal(steps[9].paintings, paint_every_style(stopped.network, photos))
+    assert torch.equal(steps[9].paintings, paint_every_row(stopped.network, photos))
     assert steps[9].paintings.shape == (1, *photos.shape) and 0 <= steps[9].paintings.min() <= 1
 
 

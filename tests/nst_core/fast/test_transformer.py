@@ -89,13 +89,32 @@ def test_start_from_keeps_styles_or_averages_them(network):
         torch.testing.assert_close(one(image), network(image, torch.full((1, 3), 1 / 3)))
 
 
-def test_start_from_takes_the_named_rows(network):
+def test_start_from_takes_the_named_styles(network):
     image = torch.rand(1, 3, 20, 24)
     two = TransformerNetwork(TransformerSettings(4, 1, styles=2)).eval()
-    two.start_from(network, rows=(2, 0))
+    two.start_from(network, styles=(2, 0))
     with torch.no_grad():
         for weights, row in zip(torch.eye(2).split(1), (2, 0), strict=True):
             assert torch.equal(two(image, weights), network(image, torch.eye(3)[row : row + 1]))
+
+
+def test_both_rows_of_a_style_start_from_a_single_one_or_their_own(network):
+    image, eye = torch.rand(1, 3, 20, 24), torch.eye(4)
+    two = TransformerNetwork(TransformerSettings(4, 1, styles=2, rows_per_style=2)).eval()
+    two.start_from(network, styles=(2, 0))
+    with torch.no_grad():
+        for row, style in enumerate((2, 2, 0, 0)):
+            assert torch.equal(two(image, eye[row : row + 1]), network(image, torch.eye(3)[style : style + 1]))
+    for name, table in two.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(table, 0.5)
+    same, one = (TransformerNetwork(TransformerSettings(4, 1, 5, 1, rows)).eval() for rows in (2, 1))
+    same.start_from(two, styles=(1,))
+    one.start_from(two, styles=(1,))
+    with torch.no_grad():
+        faithful, bold = (two(image, eye[row : row + 1]) for row in (2, 3))
+        assert torch.equal(same(image, torch.eye(2)[:1]), faithful) and torch.equal(one(image), bold)
+        assert not torch.equal(faithful, bold)
 
 
 @pytest.mark.parametrize("margin", [1, 2, 3])
