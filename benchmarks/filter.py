@@ -161,7 +161,7 @@ def _time_inference(photo: np.ndarray, count: int, settings: Mapping[str, Any]) 
     height, width = photo.shape[:2]
     working = working_size(height, width, FastSettings(**settings))
     picture = resample_picture(photo[..., :3], *padded_size(*working, style))
-    weights = np.eye(style.count, dtype=np.float32)[[style.index]]
+    weights = np.array([style.row_weights()], np.float32)
     session = open_session(style.path, choose_provider("auto", style.path))
     seconds = []
     for _ in range(count + 1):

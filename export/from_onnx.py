@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from export.measure import open_quietly
-from export.to_onnx import TOLERANCE, each_style, largest_difference, torch_reference
+from export.to_onnx import TOLERANCE, chosen, largest_difference, torch_reference
 from nst_core.base.errors import StyleError
 from nst_core.base.onnx_model import read_model
 from nst_core.base.training_settings import TransformerSettings
@@ -33,9 +33,10 @@ def read_starting_network(path: Path) -> StartingNetwork:
     styles = read_styles(path)
     model = onnx.load_from_string(read_model(path))
     try:
-        network = _rebuild(list(_tensors(model, len(styles))), len(styles))
-        reference = replace(torch_reference(network), sizes=COMPARED_SIZES)
-        difference = largest_difference(open_quietly(model), reference, len(styles))
+        shape = TransformerSettings(styles=len(styles), rows_per_style=styles[0].rows_per_style)
+        network = _rebuild(list(_tensors(model, shape.rows)), shape)
+        reference = replace(torch_reference(network, styles[0].row_weights()), sizes=COMPARED_SIZES)
+        difference = largest_difference(open_quietly(model), reference, shape.rows)
         if not difference <= TOLERANCE:
             raise ValueError(f"rebuilt, it differs by {difference:.1e}")
         steps = sum(int(styles[0].trained[key]) for key in ("steps", "earlier_steps"))
@@ -47,12 +48,15 @@ def read_starting_network(path: Path) -> StartingNetwork:
     return StartingNetwork(network, steps, tuple(style.name for style in styles))
 
 
-def _rebuild(tensors: list[Tensor], styles: int) -> TransformerNetwork:
-    """Return the network with these tensors, which are in the order of its state dict and determine its shape."""
+def _rebuild(tensors: list[Tensor], shape: TransformerSettings) -> TransformerNetwork:
+    """Return the network with these tensors, which are in the order of its state dict.
+
+    They determine its shape except for the numbers of styles and rows, which are those of ``shape``.
+    """
     width, _, end_kernel, _ = tensors[0].shape
     convolutions = sum(tensor.ndim == 4 for tensor in tensors)
     blocks = (convolutions - CONVOLUTIONS_OUTSIDE_BLOCKS) // 2
-    network = TransformerNetwork(TransformerSettings(width, blocks, end_kernel, styles))
+    network = TransformerNetwork(replace(shape, width=width, residual_blocks=blocks, end_kernel=end_kernel))
     state = dict(zip(network.state_dict(), tensors, strict=True))
     for name, layer in network.named_modules():
         if isinstance(layer, PhaseConvolution):
@@ -62,10 +66,10 @@ def _rebuild(tensors: list[Tensor], styles: int) -> TransformerNetwork:
     return network.eval()
 
 
-def _tensors(model: onnx.ModelProto, styles: int) -> Iterator[Tensor]:
-    """Yield kernel and bias of every convolution, scales and shifts of every norm ([styles, C]), in node order.
+def _tensors(model: onnx.ModelProto, rows: int) -> Iterator[Tensor]:
+    """Yield kernel and bias of every convolution, scales and shifts of every norm ([rows, C]), in node order.
 
-    They are read while the graph runs, once for each style, because it computes some of them.
+    They are read while the graph runs, once for each row, because it computes some of them.
     """
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
@@ -78,6 +82,6 @@ def _tensors(model: onnx.ModelProto, styles: int) -> Iterator[Tensor]:
         probed.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
     session = open_quietly(probed)
     image = {"image": np.zeros((1, 3, *COMPARED_SIZES[0]), np.float32)}
-    values = zip(*(session.run(None, image | weights) for weights in each_style(styles)), strict=True)
+    values = zip(*(session.run(None, image | chosen(row.tolist())) for row in np.eye(rows)), strict=True)
     for (_, kind), arrays in zip(inputs, values, strict=True):
         yield torch.from_numpy(np.stack(arrays) if kind == "InstanceNormalization" else arrays[0])

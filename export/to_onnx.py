@@ -6,7 +6,7 @@ import io
 import json
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
 from nst_core.base.onnx_runtime import ort
 from nst_core.fast.training_checkpoint import TrainingCheckpoint
-from nst_core.style_file import SizeRules, StyleCard, check_cards, style_metadata
+from nst_core.style_file import SizeRules, StyleCard, check_cards, row_weights, style_metadata
 
 OPSET = 18
 CHECKED_SIZES = ((64, 64), (61, 97), (200, 123), (33, 258))  # height, width
@@ -35,7 +35,7 @@ class Reference:
 
     Attributes:
         owner: the owner of the network, in the possessive, for the sentence that reports a difference.
-        run: takes the inputs of the graph by name, ``image`` (float32 [1, 3, H, W] in 0..1) and, with several styles,
+        run: takes the inputs of the graph by name, ``image`` (float32 [1, 3, H, W] in 0..1) and, with several rows,
             perhaps ``style_weights``; returns an array like ``image``.
         sizes: height and width of the pictures to compare.
     """
@@ -54,7 +54,7 @@ class StyleModel:
     """A graph that keeps the style file's contract, with all that describes it.
 
     Attributes:
-        model: takes ``image`` and, with several styles, ``style_weights``; returns ``styled`` (see ``to_onnx``).
+        model: takes ``image`` and, with several rows, ``style_weights``; returns ``styled`` (see ``to_onnx``).
         cards: one for each style, in order.
         rules: the picture sizes that it takes.
         origin: how the network was made.
@@ -66,6 +66,11 @@ class StyleModel:
     rules: SizeRules
     origin: Mapping[str, object]
     reference: Reference
+    rows_per_style: int = 1
+
+    def row_weights(self, index: int) -> list[float]:
+        """Return the ``style_weights`` that paint the style ``index`` at its default detail."""
+        return row_weights(index, len(self.cards), self.rows_per_style, self.cards[index].detail)
 
 
 def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], photo: np.ndarray, path: Path) -> float:
@@ -76,12 +81,13 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
     training, the file cannot be written, or the number of cards is not that of the styles.
     """
     network = checkpoint.network.eval().cpu()
-    check_cards(cards, network.settings.styles)  # before the work
+    shape = network.settings
+    check_cards(cards, shape.styles)  # before the work
     rules = SizeRules(
         multiple_of=1,
-        minimum_size=network.settings.minimum_size,
-        receptive_radius=network.settings.receptive_radius,
-        bytes_per_pixel=network.settings.bytes_per_pixel,
+        minimum_size=shape.minimum_size,
+        receptive_radius=shape.receptive_radius,
+        bytes_per_pixel=shape.bytes_per_pixel,
     )
     origin = {
         "steps": checkpoint.step,
@@ -92,9 +98,10 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
         "style_sha256": " ".join(checkpoint.style_sha256),
         "photos": checkpoint.photos,
     }
-    model = to_onnx(network, network.settings.styles)
+    first_style = row_weights(0, shape.styles, shape.rows_per_style, cards[0].detail)
+    model, reference = to_onnx(network, first_style), torch_reference(network, first_style)
     try:
-        return write_styles(StyleModel(model, cards, rules, origin, torch_reference(network)), photo, path)
+        return write_styles(StyleModel(model, cards, rules, origin, reference, shape.rows_per_style), photo, path)
     except ExportDifferenceError as error:
         rate = checkpoint.settings.learning_rate
         raise StyleError(
@@ -103,10 +110,12 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
         ) from error
 
 
-def torch_reference(network: nn.Module) -> Reference:
-    """Return a PyTorch network as the reference for its export."""
+def torch_reference(network: nn.Module, default_weights: Sequence[float] = (1.0,)) -> Reference:
+    """Return a PyTorch network as the reference for its export; ``default_weights`` as for ``to_onnx``."""
 
     def run(**inputs: np.ndarray) -> np.ndarray:
+        if len(default_weights) > 1:
+            inputs.setdefault("style_weights", np.array([default_weights], np.float32))
         with torch.no_grad():
             output: np.ndarray = network(**{name: torch.from_numpy(value) for name, value in inputs.items()}).numpy()
         return output
@@ -121,16 +130,18 @@ def write_styles(style: StyleModel, photo: np.ndarray, path: Path) -> float:
     Raises StyleError if it exceeds TOLERANCE or the file cannot be written.
     """
     session = open_quietly(style.model)
-    difference = largest_difference(session, style.reference, len(style.cards))
+    rows = len(style.cards) * style.rows_per_style
+    difference = largest_difference(session, style.reference, rows)
     if not difference <= TOLERANCE:
         raise ExportDifferenceError(
             f"The exported network differs from {style.reference.owner} by {difference:.1e} (at most {TOLERANCE:.0e} "
             "is allowed); nothing was written."
         )
     thumbnails = [
-        _thumbnail(session, photo, style.rules.multiple_of, weights) for weights in each_style(len(style.cards))
+        _thumbnail(session, photo, style.rules.multiple_of, chosen(style.row_weights(index)))
+        for index in range(len(style.cards))
     ]
-    metadata = style_metadata(style.cards, thumbnails, style.rules, style.origin)
+    metadata = style_metadata(style.cards, thumbnails, style.rules, style.origin, style.rows_per_style)
     onnx.helper.set_model_props(style.model, metadata)
     onnx.checker.check_model(style.model, full_check=True)
     try:
@@ -141,14 +152,14 @@ def write_styles(style: StyleModel, photo: np.ndarray, path: Path) -> float:
     return difference
 
 
-def to_onnx(network: nn.Module, styles: int = 1) -> onnx.ModelProto:
+def to_onnx(network: nn.Module, default_weights: Sequence[float] = (1.0,)) -> onnx.ModelProto:
     """Convert a network to a graph: input ``image``, output ``styled``, float32 [1, 3, H, W], H and W dynamic.
 
-    With several styles the graph has a second input, ``style_weights``, float32 [1, styles]. It may be left out; then
-    the first style is painted. Raises StyleError if this version of PyTorch exports another opset than OPSET.
+    With several rows the graph has a second input, ``style_weights``, float32 [1, rows]. It may be left out; then
+    ``default_weights`` take its place. Raises StyleError if this version of PyTorch exports another opset than OPSET.
     """
-    dynamic = torch.export.Dim.DYNAMIC
-    inputs = {"image": torch.rand(1, 3, 64, 96)} | ({"style_weights": torch.eye(1, styles)} if styles > 1 else {})
+    dynamic, rows = torch.export.Dim.DYNAMIC, len(default_weights)
+    inputs = {"image": torch.rand(1, 3, 64, 96)} | ({"style_weights": torch.eye(1, rows)} if rows > 1 else {})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own parts
         file = Path(folder) / "style.onnx"
@@ -165,10 +176,10 @@ def to_onnx(network: nn.Module, styles: int = 1) -> onnx.ModelProto:
             verbose=False,
         )
         model = onnx.load(file)
-    if styles > 1:
+    if rows > 1:
         # An initializer with an input's name is that input's default.
-        first_style = np.eye(1, styles, dtype=np.float32)
-        model.graph.initializer.append(onnx.numpy_helper.from_array(first_style, "style_weights"))
+        default = np.array([default_weights], np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(default, "style_weights"))
     (opset,) = (entry.version for entry in model.opset_import if entry.domain == "")
     if opset != OPSET:
         raise StyleError(
@@ -194,18 +205,18 @@ def without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def largest_difference(session: ort.InferenceSession, reference: Reference, styles: int = 1) -> float:
+def largest_difference(session: ort.InferenceSession, reference: Reference, rows: int = 1) -> float:
     """Return the largest difference between a style's session and its reference, on the 0..1 range.
 
-    Both paint random pictures of the reference's sizes. With several styles, the first picture is painted without
+    Both paint random pictures of the reference's sizes. With several rows, the first picture is painted without
     ``style_weights``, the others in random mixtures. Raises StyleError if an output has another shape.
     """
     random = np.random.default_rng(0)
     differences = []
     for number, (height, width) in enumerate(reference.sizes):
         inputs = {"image": random.random((1, 3, height, width), np.float32)}
-        if number and styles > 1:
-            inputs["style_weights"] = random.dirichlet(np.ones(styles))[None].astype(np.float32)
+        if number and rows > 1:
+            inputs["style_weights"] = random.dirichlet(np.ones(rows))[None].astype(np.float32)
         expected = reference.run(**inputs)
         (styled,) = session.run(["styled"], inputs)
         if styled.shape != expected.shape:
@@ -216,10 +227,9 @@ def largest_difference(session: ort.InferenceSession, reference: Reference, styl
     return float(np.max(differences))  # unlike Python's max(), it lets no NaN slip through
 
 
-def each_style(styles: int) -> Iterator[dict[str, np.ndarray]]:
-    """Yield, for each style, the graph inputs that choose it; a network with one style has no choice."""
-    for weights in np.eye(styles, dtype=np.float32):
-        yield {"style_weights": weights[None]} if styles > 1 else {}
+def chosen(weights: Sequence[float]) -> dict[str, np.ndarray]:
+    """Return the graph inputs that choose a mixture of rows; a network with one row has no choice."""
+    return {"style_weights": np.array([weights], np.float32)} if len(weights) > 1 else {}
 
 
 def _thumbnail(

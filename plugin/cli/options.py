@@ -6,15 +6,13 @@ import argparse
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, STYLE_LOSSES, ObjectiveSettings
+from nst_core.style_file import DEFAULT_DETAIL, DETAIL_RANGE, StyleCard
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
-
-if TYPE_CHECKING:
-    from nst_core.style_file import StyleCard
 
 # The options of `render` and `study` that are numbers, by the setting that they fill.
 RENDER_NUMBERS = {
@@ -164,6 +162,8 @@ def add_style_card(parser: argparse.ArgumentParser) -> None:
         ("name", "name for --style (made from the title if not given)"),
     ):
         parser.add_argument(f"--{name}", default="", metavar="TEXT", help=text)
+    text = "default of the style's setting --detail, if it has one"
+    add_number(parser, "--detail", DETAIL_RANGE, DEFAULT_DETAIL, text)
     parser.add_argument(
         "--cards", type=Path, metavar="FILE.toml", help="the same for several styles, each in a [[style]] table"
     )
@@ -193,19 +193,19 @@ def style_cards(options: argparse.Namespace, titles: list[str]) -> list[StyleCar
     ``titles`` are those of the styles that the user does not describe. Raises StyleError for a file that cannot be
     used, and for ``--title`` etc. with several styles.
     """
-    from nst_core.style_file import StyleCard
-
     if options.cards is None:
-        details = (options.artist, options.year, options.licence, options.name)
+        texts = (options.artist, options.year, options.licence, options.name)
         if len(titles) == 1:
-            return [StyleCard(options.title or titles[0], *details)]
-        if any((options.title, *details)):
+            return [StyleCard(options.title or titles[0], *texts, options.detail)]
+        if any((options.title, *texts)):
             raise StyleError("--title and the like describe one style; describe several styles in a file for --cards.")
-        return [StyleCard(title) for title in titles]
+        return [StyleCard(title, detail=options.detail) for title in titles]
     try:
         entries = read_toml(options.cards)["style"]
-        return [StyleCard(**{key: str(value) for key, value in entry.items()}) for entry in entries]
-    except (AttributeError, KeyError, TypeError) as error:
+        details = [float(entry.pop("detail", options.detail)) for entry in entries]
+        named_texts = [{key: str(value) for key, value in entry.items()} for entry in entries]
+        return [StyleCard(**entry, detail=detail) for entry, detail in zip(named_texts, details, strict=True)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StyleError(
             f"{options.cards} cannot be used ({error}); give a TOML file with a [[style]] for each style, which has a "
             "title and optionally an artist, a year, a licence and a name."

@@ -82,16 +82,18 @@ class PreviewRequest:
         stroke_size: in percent.
         corner: the upper left corner, in the layer's pixels, of a part to paint with strokes at full resolution; None
             to paint the whole layer with strokes relative to its size.
+        detail: as in ``FastSettings``.
     """
 
     styles: tuple[tuple[Style, float], ...]
     stroke_size: float
     corner: tuple[int, int] | None = None
+    detail: float | None = None
 
     @property
     def settings(self) -> FastSettings:
         """The settings of a painting that looks like the preview."""
-        return FastSettings(stroke_size=self.stroke_size, full_resolution=self.corner is not None)
+        return FastSettings(self.stroke_size, self.corner is not None, self.detail)
 
 
 @dataclass(frozen=True)

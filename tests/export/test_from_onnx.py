@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -9,7 +11,7 @@ from export.from_onnx import read_starting_network
 from export.measure import measure
 from export.to_onnx import StyleModel, export_styles, to_onnx, torch_reference, write_styles
 from nst_core.base.errors import StyleError
-from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings, with_faithful_row
 from nst_core.fast.training_checkpoint import TrainingCheckpoint
 from nst_core.fast.transformer import TransformerNetwork
 from nst_core.style_file import StyleCard
@@ -29,7 +31,9 @@ def exported(tmp_path):
         for name, table in network.named_parameters():
             if "norm" in name and learned:
                 torch.nn.init.normal_(table, 0.5)
-        done = TrainingCheckpoint(TrainSettings(network=settings), 7, network, {}, "slim", ("ab",), 12, 30, "another")
+        given = TrainSettings() if settings.rows_per_style == 1 else with_faithful_row(TrainSettings())
+        given = replace(given, network=settings)
+        done = TrainingCheckpoint(given, 7, network, {}, "slim", ("ab",), 12, 30, "another")
         path = tmp_path / "style.onnx"
         export_styles(done, CARDS[: settings.styles], PHOTO, path)
         return network, path
@@ -43,6 +47,8 @@ def exported(tmp_path):
         TransformerSettings(width=4, residual_blocks=1),
         TransformerSettings(width=5, residual_blocks=2, end_kernel=9, styles=3),
         TransformerSettings(width=4, residual_blocks=0, end_kernel=3, styles=2),
+        TransformerSettings(width=4, residual_blocks=1, styles=2, rows_per_style=2),
+        TransformerSettings(width=4, residual_blocks=1, rows_per_style=2),
     ],
 )
 def test_network_is_rebuilt_from_its_style_file(exported, settings):

@@ -10,10 +10,10 @@ from PIL import Image
 
 from export import to_onnx
 from nst_core.base.errors import StyleError
-from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings, with_faithful_row
 from nst_core.fast.training_checkpoint import TrainingCheckpoint
 from nst_core.fast.transformer import TransformerNetwork
-from nst_core.style_file import StyleCard, read_styles
+from nst_core.style_file import DEFAULT_DETAIL, StyleCard, read_styles
 
 CARD = StyleCard("Test Style No. 1", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -109,6 +109,30 @@ def test_graph_without_style_weights_paints_the_first_style(collection):
     (named,) = session.run(None, {"image": image, "style_weights": first})
     (other,) = session.run(None, {"image": image, "style_weights": third})
     assert np.array_equal(default, named) and np.abs(default - other).max() > 0.01
+
+
+def test_two_rows_are_mixed_by_the_detail(tmp_path):
+    """Without style_weights the graph paints the first style at its default detail."""
+    settings = with_faithful_row(TrainSettings(network=TransformerSettings(4, 1, styles=2)))
+    torch.manual_seed(1)
+    network = TransformerNetwork(settings.network)
+    for name, table in network.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(table, 0.5)
+    checkpoint = TrainingCheckpoint(settings, 7, network, {}, "vgg19", ("ab",) * 2, 12, 0)
+    cards = [StyleCard("One", detail=30.0), StyleCard("Two")]
+    assert to_onnx.export_styles(checkpoint, cards, PHOTO, tmp_path / "two.onnx") <= to_onnx.TOLERANCE
+    one, two = read_styles(tmp_path / "two.onnx")
+    assert (one.rows_per_style, one.default_detail, two.default_detail) == (2, 30.0, DEFAULT_DETAIL)
+    assert one.row_weights() == [0.3, 0.7, 0, 0] and two.row_weights(100) == [0, 0, 1, 0]
+    image = np.random.default_rng(0).random((1, 3, 40, 56), np.float32)
+    session = onnxruntime.InferenceSession(tmp_path / "two.onnx", providers=["CPUExecutionProvider"])
+    (default,) = session.run(None, {"image": image})
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(image), torch.tensor([one.row_weights()])).numpy()
+    assert np.abs(default - expected).max() <= to_onnx.TOLERANCE
+    (other,) = session.run(None, {"image": image, "style_weights": np.array([one.row_weights(90)], np.float32)})
+    assert np.abs(default - other).max() > 0.01
 
 
 def test_cards_must_match_the_styles(collection, tmp_path):

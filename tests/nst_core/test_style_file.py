@@ -76,6 +76,41 @@ def test_metadata_keys_and_their_order_stay(tmp_path):
     assert list(card) == ["name", "title", "artist", "year", "licence", "thumbnail"]
 
 
+def test_styles_with_two_rows_have_a_detail(tmp_path):
+    cards = [StyleCard("One"), StyleCard("Two", detail=25.0)]
+    metadata = style_metadata(cards, [b"", b""], SizeRules(1, 8, 30, 80), {}, rows_per_style=2)
+    write_style(tmp_path / "x.onnx", metadata)
+    one, two = read_styles(tmp_path / "x.onnx")
+    assert one.has_detail and (one.default_detail, two.default_detail) == (style_file.DEFAULT_DETAIL, 25.0)
+    assert two.row_count == 4 and two.row_weights() == [0, 0, 0.25, 0.75] and two.row_weights(100) == [0, 0, 1, 0]
+
+
+def test_styles_with_one_row_have_no_detail(tmp_path):
+    write_style(tmp_path / "x.onnx", style_metadata(CARDS, [b"", b""], SizeRules(1, 8, 30, 80), {}))
+    first, second = read_styles(tmp_path / "x.onnx")
+    assert not first.has_detail
+    assert (first.row_weights(10), second.row_weights()) == ([1, 0], [0, 1])
+
+
+@pytest.mark.parametrize(("key", "value"), [("rows_per_style", "3"), ("rows_per_style", "0"), ("rows_per_style", "x")])
+def test_other_numbers_of_rows_are_refused(tmp_path, key, value):
+    metadata = style_metadata(CARDS, [b"", b""], SizeRules(1, 8, 30, 80), {}) | {PREFIX + key: value}
+    write_style(tmp_path / "x.onnx", metadata)
+    with pytest.raises(StyleError, match="damaged"):
+        read_styles(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize("detail", ["101", "-1", "nan", '"x"', "[]"])
+def test_detail_out_of_range_is_refused(tmp_path, detail):
+    metadata = style_metadata(CARDS, [b"", b""], SizeRules(1, 8, 30, 80), {}, rows_per_style=2)
+    text = metadata[PREFIX + "styles"].replace('"detail": 70.0', f'"detail": {detail}')
+    write_style(tmp_path / "x.onnx", metadata | {PREFIX + "styles": text.replace("nan", "NaN")})
+    with pytest.raises(StyleError, match="damaged"):
+        read_styles(tmp_path / "x.onnx")
+    with pytest.raises(StyleError, match="from 0 to 100"):
+        check_cards([StyleCard("One", detail=101)], 1)
+
+
 @pytest.mark.parametrize("title", ["", " "])
 def test_empty_title_needs_a_name(title):
     with pytest.raises(StyleError, match="--name"):

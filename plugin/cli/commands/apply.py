@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from plugin.cli.options import add_number, add_picture
+from nst_core.base.errors import StyleError
+from nst_core.style_file import DETAIL_RANGE
+from plugin.cli.options import add_number, add_picture, number_within
 from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.terminal import run_stoppable
@@ -31,6 +33,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     stroke_size = FastSettings().stroke_size
     text = "size of the strokes, in percent of the trained size"
     add_number(parser, "--stroke-size", STROKE_SIZE_RANGE, stroke_size, text)
+    text = "how much of faces, lettering and other detail a style keeps, if it has this choice (0-100)"
+    parser.add_argument("--detail", type=number_within(float, *DETAIL_RANGE), metavar="N", help=text)
     parser.add_argument(
         "--full-resolution",
         action="store_true",
@@ -46,6 +50,8 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.engine.fast.style_library import find_styles
 
     styles = find_styles(options.style)
+    if options.detail is not None and not any(style.has_detail for style in styles):
+        raise StyleError(f"{' + '.join(style.title for style in styles)} has no choice of detail; leave out --detail.")
     check_picture_output(options.output)
     inputs = [("photo", options.photo), *(("style file", style.path) for style in styles)]
     check_apart([("output", options.output)], inputs)
@@ -55,6 +61,7 @@ def run(options: argparse.Namespace) -> Report:
     settings = FastSettings(
         stroke_size=options.stroke_size,
         full_resolution=options.full_resolution,
+        detail=options.detail,
         device=options.device,
         blend=BlendSettings(options.strength, bool(options.keep_colors)),
     )

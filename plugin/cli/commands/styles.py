@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> Report:
     return {
         "styles": [
             {key: getattr(style, key) for key in ("name", "title", "artist", "year", "licence")}
+            | {"detail": style.default_detail if style.has_detail else None}
             | {"path": str(style.path), "trained": style.trained}
             for style in library.styles.values()
         ],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_core.base.recipes import objective_from_data
-from nst_core.base.training_settings import TrainSettings, TransformerSettings
+from nst_core.base.training_settings import TrainSettings, TransformerSettings, with_faithful_row
 from plugin.cli.options import (
     MIXED_PRECISION_HELP,
     OBJECTIVE_OPTIONS,
@@ -45,6 +45,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a folder or a tar of training photos; without it, the network learns from random shapes",
     )
     add_allow_damaged(parser)
+    parser.add_argument(
+        "--faces",
+        type=Path,
+        metavar="FILE.json",
+        help='boxes of faces in the photos, {"name.jpg": [[x, y, width, height]]}: 40 %% of the crops show one of them',
+    )
+    parser.add_argument(
+        "--no-detail",
+        action="store_true",
+        help="train the bold end of the setting --detail only; the style then has no such setting",
+    )
     add_device(parser)
     _add_start_and_end(parser, default)
     add_number(parser, "--batch", (1, 256), default.batch, "photos in each step")
@@ -106,6 +117,8 @@ def run(options: argparse.Namespace) -> Report:
         mixed_precision=options.mixed_precision,
         seed=options.seed,
     )
+    if not options.no_detail:
+        settings = with_faithful_row(settings)
     cards = style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings])
     request = TrainingRequest(
         [read_input(options, path) for path in options.paintings],
@@ -118,6 +131,7 @@ def run(options: argparse.Namespace) -> Report:
         device=options.device,
         start=options.start_from,
         from_scratch=options.from_scratch,
+        faces=options.faces,
     )
     _check_files(options, request)
     with distributed.process_group(options.device), training_bar(settings.steps) as (progress, stage):
@@ -139,6 +153,7 @@ def _check_files(options: argparse.Namespace, request: TrainingRequest) -> None:
     inputs = [
         *(("painting", path) for path in options.paintings),
         ("photos", options.photos),
+        ("file of faces", options.faces),
         ("file of --start-from", options.start_from),
         ("file of --cards", options.cards),
         ("reference photos", options.reference_photos),

@@ -76,15 +76,15 @@ def paint_fast(
     for number, (path, members) in enumerate(files.items()):
         progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
         modified = path.stat().st_mtime_ns
-        try_style(path, modified, padded_size(TRIAL_SIDE, TRIAL_SIDE, members[0]), members[0].count)
+        try_style(path, modified, padded_size(TRIAL_SIDE, TRIAL_SIDE, members[0]), members[0].row_count)
         session = _session(path, modified, provider)
         clock.lap("load")
         progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
         stopper.check()
         share = sum(styles[style] for style in members)
-        weights = np.zeros((1, members[0].count), np.float32)
+        weights = np.zeros((1, members[0].row_count), np.float32)
         for style in members:
-            weights[0, style.index] = styles[style] / share
+            weights[0] += styles[style] / share * np.array(style.row_weights(settings.detail), np.float32)
         shares.append(share * _run_padded(session, seen, members[0], weights, stopper))
         clock.lap("inference")
     painted = functools.reduce(np.add, shares)
@@ -116,7 +116,7 @@ def run_network(
 ) -> np.ndarray:
     """Run a network on RGB [H, W, 3]. Return [H, W, 3].
 
-    ``weights`` are the shares of the file's styles, [1, styles]; a network of one style ignores them. Raises StyleError
+    ``weights`` are the shares of the network's rows, [1, rows]; a network of one row ignores them. Raises StyleError
     if the runtime fails or the output is not a picture of this size, and progress.StoppedError if ``stopper`` stops it.
     """
     inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.style_file import DETAIL_RANGE
 from plugin.engine.imaging.blend_settings import BlendSettings
 
 # For example 1024 x 683: strokes of this size show in the whole picture, and still render its details.
@@ -24,12 +25,15 @@ class FastSettings:
             ones on a larger picture.
         full_resolution: whether strokes have that number of pixels in the picture itself, however large it is.
             Otherwise they have it in a picture of at most WORKING_PIXELS, so a small copy previews a large picture.
+        detail: how much of the photo's detail, such as faces and lettering, a style with two rows keeps: 0 (bold) to
+            100 (faithful); None for the style's own default. Other styles have no such choice.
         device: ``auto``, ``cuda`` or ``cpu``.
         blend: how the painting is mixed with the photo.
     """
 
     stroke_size: float = 100.0
     full_resolution: bool = False
+    detail: float | None = None
     device: str = "auto"
     blend: BlendSettings = field(default_factory=BlendSettings)
 
@@ -38,6 +42,8 @@ class FastSettings:
             raise StyleError(
                 _("The stroke size is {stroke_size:g} %; give one from 50 to 200.").format(stroke_size=self.stroke_size)
             )
+        if self.detail is not None and not DETAIL_RANGE[0] <= self.detail <= DETAIL_RANGE[1]:
+            raise StyleError(_("The detail is {detail:g}; give one from 0 to 100.").format(detail=self.detail))
 
 
 def working_size(height: int, width: int, settings: FastSettings) -> tuple[int, int]:

@@ -24,20 +24,20 @@ OUT_OF_MEMORY = 77  # exit code of a trial
 
 
 @functools.lru_cache(maxsize=64)
-def try_style(path: Path, modified: int, size: tuple[int, int], styles: int) -> None:
+def try_style(path: Path, modified: int, size: tuple[int, int], rows: int) -> None:
     """Paint a small picture of ``size`` (height, width) with a style file under limits, once for each version of it.
 
-    ``modified`` is when the file was, and ``styles`` how many it has. Bundled styles are trusted, and so are those that
-    passed before: the private environment keeps the sha256 of each. Nothing is tried except on Linux, where limits
-    hold. Raises StyleError if a limit is exceeded or the trial crashes; a style that
-    fails in another way does so again, with its reason, where it is used.
+    ``modified`` is when the file was, and ``rows`` how many its network has. Bundled styles are trusted, and so are
+    those that passed before: the private environment keeps the sha256 of each. Nothing is tried except on Linux, where
+    limits hold. Raises StyleError if a limit is exceeded or the trial crashes; a style that fails in another way does
+    so again, with its reason, where it is used.
     """
     if sys.platform != "linux" or path.resolve().parent == paths.bundled_styles_folder().resolve():
         return
     checksum = _checksum(path)
     if checksum in _passed():
         return
-    numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, styles)
+    numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, rows)
     try:
         trial = subprocess.run(
             [python_executable(), "-c", _TRIAL, path, *map(str, numbers), *sys.path],
@@ -81,7 +81,7 @@ def _passed() -> set[str]:
 
 _TRIAL = """
 import sys
-path, (memory, time, height, width, styles) = sys.argv[1], map(int, sys.argv[2:7])
+path, (memory, time, height, width, rows) = sys.argv[1], map(int, sys.argv[2:7])
 sys.path[:] = sys.argv[7:]
 import resource
 from pathlib import Path
@@ -96,8 +96,8 @@ options.intra_op_num_threads = 1
 options.enable_cpu_mem_arena = False
 options.add_session_config_entry("session.load_model_format", "ONNX")
 inputs = {"image": np.zeros((1, 3, height, width), np.float32)}
-if styles > 1:
-    inputs["style_weights"] = np.eye(1, styles, dtype=np.float32)
+if rows > 1:
+    inputs["style_weights"] = np.eye(1, rows, dtype=np.float32)
 data = read_model(Path(path))
 taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -15,8 +15,6 @@ from plugin.engine.progress import Stopper
 
 # Pixels around a part of the layer that the network sees too.
 MARGIN = 224
-# The network paints the picture that it is given at that picture's own size.
-OWN_SIZE = FastSettings(full_resolution=True)
 
 
 def paint_preview(
@@ -30,13 +28,15 @@ def paint_preview(
     if request.corner:
         return _paint_part(copy, request, *request.corner, stopper)
     proxy = copy.proxy
+    # The network paints the picture that it is given at that picture's own size.
+    own_size = FastSettings(full_resolution=True, detail=request.detail)
     if sketch:
-        result = paint_fast(Picture(proxy.pixels), dict(request.styles), OWN_SIZE, stopper=stopper)
+        result = paint_fast(Picture(proxy.pixels), dict(request.styles), own_size, stopper=stopper)
         return result.pixels[..., :3], result
     # As paint_fast does, except that the painting gets the proxy's size and not the layer's.
     seen = copy.seen(*working_size(*copy.size, request.settings))
     opaque = np.dstack([seen, np.ones_like(seen[..., :1])])
-    result = paint_fast(Picture(opaque), dict(request.styles), OWN_SIZE, stopper=stopper)
+    result = paint_fast(Picture(opaque), dict(request.styles), own_size, stopper=stopper)
     painted = result.pixels[..., :3]
     if painted.shape[0] < proxy.height:
         return enlarge_painting(painted, seen, network_input(proxy)), result

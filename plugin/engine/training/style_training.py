@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from nst_core.fast import distributed
 from nst_core.fast.starting_network import StartingNetwork, nearest_start
 from nst_core.fast.train import TrainCallback, Training, TrainingData, TrainProgress, training_bytes_per_pixel
 from nst_core.fast.training_checkpoint import TrainingCheckpoint, load_training
-from nst_core.fast.transformer import paint_every_style
+from nst_core.fast.transformer import paint_every_row
 from nst_core.features.catalogue import available, load_features
 from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.arrays import as_tensor
 from nst_core.pictures.dead_leaves import DeadLeaves
-from nst_core.pictures.photos import PictureSource
+from nst_core.pictures.face_crops import FaceCrops, read_faces
+from nst_core.pictures.photos import Photos, PictureSource
 from nst_core.pictures.resize import resized_to_long_side
 from nst_core.style_file import StyleCard, check_cards
 from plugin.engine.imaging.picture import Picture, network_input
@@ -47,6 +48,7 @@ class TrainingRequest:
     Attributes:
         paintings: the style pictures.
         photos: a folder or tar of photos to paint; None for generated pictures.
+        faces: a JSON file with the boxes of faces in the photos, as ``read_faces`` takes it; None if none are known.
         output: the style file. Its checkpoint, losses and preview are next to it.
         features, pooling, reference_photos: the feature network, as for ``load_features``.
         device: as for ``choose_device``.
@@ -66,6 +68,7 @@ class TrainingRequest:
     start: Path | None = None
     from_scratch: bool = False
     compiled: bool = False
+    faces: Path | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -123,7 +126,7 @@ def train_network(
     settings = request.settings
     pixels = max((share.stop - share.start) * settings.crop**2, settings.style_size**2)
     check_memory(pixels, training_bytes_per_pixel(features, settings), device.type == "cuda", "A training step")
-    photos = photos_for(request.photos, settings.crop, device) if request.photos else DeadLeaves()
+    photos = _training_pictures(request, device)
     start = None
     if not earlier and not request.from_scratch:
         start = _starting_network(request, styles, features)
@@ -133,8 +136,19 @@ def train_network(
         training = Training(data, settings, request.checkpoint, intervals_for(device), request.compiled)
         checkpoint = training.run(_recorder(log, request.preview, progress))
     if preview is not None:
-        write_training_preview(paint_every_style(checkpoint.network, preview), request.preview)
+        write_training_preview(paint_every_row(checkpoint.network, preview), request.preview)
     return checkpoint, _report(request, checkpoint, photos, resumed=earlier is not None)
+
+
+def _training_pictures(request: TrainingRequest, device: torch.device) -> PictureSource:
+    settings = request.settings
+    if request.photos is None:
+        return DeadLeaves()
+    pictures = photos_for(request.photos, settings.crop, device)
+    if request.faces is None or not settings.face_share:
+        return pictures
+    photos = pictures if isinstance(pictures, Photos) else Photos(request.photos, settings.crop)
+    return FaceCrops(pictures, photos, read_faces(request.faces), settings.face_share)
 
 
 def bundled_networks(shape: TransformerSettings) -> list[StartingNetwork]:
@@ -145,7 +159,7 @@ def bundled_networks(shape: TransformerSettings) -> list[StartingNetwork]:
             candidate = read_starting_network(path)
         except StyleError:  # imported
             continue
-        if replace(candidate.network.settings, styles=shape.styles) == shape:
+        if candidate.network.settings.has_shape_of(shape):
             networks.append(candidate)
     return networks
 

@@ -11,6 +11,7 @@ import background
 import pixels
 import records
 from gi.repository import Gimp
+from procedure_arguments import chosen_detail
 from showable import showable
 from subjects import PaintedLayer, Subject, Target
 from translation import _
@@ -175,6 +176,7 @@ def read_fast_settings(config: Gimp.ProcedureConfig) -> FastSettings:
     return FastSettings(
         stroke_size=config.get_property("stroke-size"),
         full_resolution=config.get_property("full-resolution"),
+        detail=chosen_detail(config),
         blend=_read_blend(config),
     )
 

@@ -13,11 +13,18 @@ from translation import _
 FLAGS = GObject.ParamFlags.READWRITE
 # The settings of a painting, by the names of their arguments.
 SETTINGS = (
-    *("style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"),
+    *("style", "style-image", "strength", "detail", "stroke-size", "full-resolution", "keep-colors"),
     *("size", "iterations", "features"),
 )
 # The smallest and the largest value of each number, as in the engine, which cannot be imported yet.
-RANGES = {"strength": (0, 100), "stroke-size": (50, 200), "size": (64, 8192), "iterations": (1, 100000)}
+RANGES = {
+    "strength": (0, 100),
+    "detail": (-1, 100),
+    "stroke-size": (50, 200),
+    "size": (64, 8192),
+    "iterations": (1, 100000),
+}
+STYLES_OWN_DETAIL = -1.0
 # Where a painting goes, and where it goes if it is edited again: (value, label) each, the default first.
 OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Change the layer")), ("image", _("New image")))
 OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
@@ -37,6 +44,8 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     add_file(procedure, "style-image", _("Style p_icture"), text, optional=True)
     text = _("How strong the style is, in percent; 0 leaves the photo unchanged")
     _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
+    text = _("How much of faces, lettering and other detail is kept, if the style has this choice; -1: the style's own")
+    _add_number(procedure, "detail", _("_Detail"), text, STYLES_OWN_DETAIL)
     text = _("Size of the strokes, in percent of the size that the style was trained with; not for a style picture")
     _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
     procedure.add_boolean_argument(
@@ -106,6 +115,12 @@ def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str]]) ->
 def add_returned_layers(procedure: Gimp.Procedure, text: str) -> None:
     """Add an array of layers to what the procedure returns."""
     procedure.add_core_object_array_return_value("layers", _("Layers"), text, Gimp.Layer.__gtype__, FLAGS)
+
+
+def chosen_detail(config: Gimp.ProcedureConfig) -> float | None:
+    """Return the detail that ``config`` asks for; None for the style's own."""
+    detail: float = config.get_property("detail")
+    return None if detail < 0 else detail
 
 
 def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ()) -> None:

@@ -10,6 +10,7 @@ import pytest
 from nst_core.base import language
 from nst_core.base.iterative_settings import ITERATIVE_RANGES, IterativeSettings
 from nst_core.base.recipes import Recipe
+from nst_core.style_file import DETAIL_RANGE
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE
 from tests.conftest import ROOT
@@ -42,6 +43,7 @@ def test_defaults_of_the_filter_match_the_engine(defaults):
     assert defaults == {
         "style": "great-wave",
         "strength": fast.blend.strength,
+        "detail": -1.0,  # the style's own
         "stroke-size": fast.stroke_size,
         "full-resolution": fast.full_resolution,
         "keep-colors": fast.blend.keep_colors,
@@ -54,6 +56,7 @@ def test_defaults_of_the_filter_match_the_engine(defaults):
 def test_ranges_of_the_filter_match_the_engine(filter_module):
     assert {
         "strength": STRENGTH_RANGE,
+        "detail": (-1, DETAIL_RANGE[1]),
         "stroke-size": STROKE_SIZE_RANGE,
         "size": ITERATIVE_RANGES["size"],
         "iterations": ITERATIVE_RANGES["iterations"],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
+from procedure_arguments import chosen_detail
 from showable import showable
 from translation import _
 
@@ -104,7 +105,8 @@ class PreviewPane(Gtk.Box):
         else:
             self._show_part(None)
         stroke_size = self._config.get_property("stroke-size")
-        self._preview.request(PreviewRequest(tuple(self._styles.items()), stroke_size, self._corner))
+        detail = chosen_detail(self._config)
+        self._preview.request(PreviewRequest(tuple(self._styles.items()), stroke_size, self._corner, detail))
 
     def _show_part(self, corner: tuple[int, int] | None) -> None:
         """Choose the part of the layer to show by its corner, or the whole layer with None."""

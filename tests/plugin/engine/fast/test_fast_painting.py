@@ -350,6 +350,29 @@ def test_mixture_weighs_each_style_by_its_share(dimmers, noise, shares, factor):
     np.testing.assert_allclose(result.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)
 
 
+@pytest.mark.parametrize(("detail", "factor"), [(None, 0.35), (0, 0.8), (50, 0.5), (100, 0.2)])
+def test_detail_mixes_the_rows_of_a_style(dimmers, noise, detail, factor, tmp_path):
+    """The faithful row dims to 20 %, the bold one to 80 %, and the style's default is 75."""
+    model = onnx.load(tmp_path / "two.onnx")
+    card = dict.fromkeys(("title", "artist", "year", "licence", "thumbnail"), "") | {"name": "one", "detail": 75}
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    properties |= {PREFIX + "styles": json.dumps([card]), PREFIX + "rows_per_style": "2"}
+    onnx.helper.set_model_props(model, properties)
+    onnx.save(model, tmp_path / "detail.onnx")
+    (style,) = read_styles(tmp_path / "detail.onnx")
+    noise[..., 3] = 1
+    result = paint_fast(Picture(noise), {style: 1.0}, FastSettings(detail=detail))
+    np.testing.assert_allclose(result.pixels[..., :3], noise[..., :3] * factor, atol=1e-5)
+    mixture = {style: 0.5, dimmers[2]: 0.5}
+    mixed = paint_fast(Picture(noise), mixture, FastSettings(detail=detail))
+    np.testing.assert_allclose(mixed.pixels[..., :3], noise[..., :3] * (factor + 0.5) / 2, atol=1e-5)
+
+
+def test_detail_out_of_range_is_refused():
+    with pytest.raises(StyleError, match="from 0 to 100"):
+        FastSettings(detail=101)
+
+
 def style_that_computes(path, nodes, initializers=(), image=TensorProto.FLOAT, styled=TensorProto.FLOAT):
     """Write a style file whose graph is wrong."""
     model = negative_style()
