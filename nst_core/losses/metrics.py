@@ -217,6 +217,19 @@ def jump(picture: Tensor, side: int) -> float:
     return (steps[:, 0] / (steps[:, 2:].mean(1) + LEVEL**2)).mean().item()
 
 
+def local_patterns(result: Tensor, style: Tensor) -> tuple[float, float]:
+    """Compute how well a result's small patterns resemble patterns of the style picture (Wang et al. 2021).
+
+    Both are features of one layer, [1, C, h, w]; a pattern is a patch of 3x3 positions. Returns the mean cosine of each
+    pattern of the result with the nearest one of the style, and the share of the style's patterns that are the nearest
+    of some pattern: a result that repeats one brushstroke uses few. (Wang, Zhao et al., "Evaluate and improve the
+    quality of neural style transfer".)
+    """
+    own, others = (F.normalize(F.unfold(features.float(), 3)[0], dim=0) for features in (result, style))
+    similarity, nearest = (own.T @ others).max(1)
+    return similarity.mean().item(), len(nearest.unique()) / others.shape[1]
+
+
 def luminance(picture: Tensor) -> Tensor:
     """Compute the luma (ITU-R BT.601) of [3, H, W]: [H, W]."""
     return torch.einsum("chw,c->hw", picture, picture.new_tensor([0.299, 0.587, 0.114]))

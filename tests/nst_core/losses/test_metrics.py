@@ -196,3 +196,12 @@ def test_distances_match_the_features(comparison, photo):
 def test_small_pictures_have_fewer_metrics(photo):
     assert set(metrics.appearance(photo[:, :47], photo[:, :47])) == {"ssim"}
     assert metrics.appearance(photo[:, :10], photo[:, :10]) == {}
+
+
+def test_local_patterns_of_the_style_itself_are_all_found_and_used():
+    features = torch.rand(1, 4, 8, 9, generator=torch.Generator().manual_seed(0))
+    similarity, used = metrics.local_patterns(features, features)
+    assert similarity == pytest.approx(1, abs=1e-5) and used == 1
+    flat = features[..., :3, :3].repeat(1, 1, 3, 3)
+    similarity, used = metrics.local_patterns(flat, features)
+    assert similarity < 1 and used < 0.3
