@@ -30,13 +30,14 @@ from benchmarks.likeness.measures import (
     measured_photo,
 )
 from benchmarks.likeness.portraits import portrait_sheet
-from benchmarks.measuring.command import exit_on_error, new_parser, numbers
+from benchmarks.measuring.command import exit_on_error, new_parser
 from benchmarks.measuring.records import Record, cached_record, write_text
 from benchmarks.quality.quality_command import add_style_options
 from benchmarks.quality.subjects import Subject, SubjectOptions, load_feature_network, read_subjects
 from nst_core.base.errors import StyleError
 from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.photos import Photos
+from nst_core.style_file import DETAIL_RANGE
 from plugin.cli.figures.sheet_page import write_sheet
 
 NOT_MEASURED = ("hires_a", "hires_b")  # of photos/eval: the same kind of picture again, and large
@@ -144,6 +145,13 @@ def _portraits(folder: Path) -> list[FacePhoto]:
     return portraits
 
 
+def _details(text: str) -> tuple[float, ...]:
+    details = tuple(float(part) for part in text.split(","))
+    if not all(DETAIL_RANGE[0] <= detail <= DETAIL_RANGE[1] for detail in details):
+        raise ValueError(text)
+    return details
+
+
 def _parse(arguments: Sequence[str] | None) -> LikenessOptions:
     parser = new_parser("likeness", __doc__)
     parser.add_argument("assets", type=Path, metavar="ASSETS")
@@ -151,7 +159,7 @@ def _parse(arguments: Sequence[str] | None) -> LikenessOptions:
     add_style_options(parser)
     parser.add_argument(
         "--details",
-        type=numbers,
+        type=_details,
         default=(100, 0),
         metavar="N,N,...",
         help="measured besides the default of styles with this setting (default 100,0)",
