@@ -69,7 +69,8 @@ def trials(monkeypatch):
     return arguments
 
 
-def test_own_style_is_tried_once_and_bundled_ones_never(tmp_path, trials):
+def test_own_style_is_tried_once_and_bundled_ones_never(tmp_path, monkeypatch, trials):
+    monkeypatch.setenv("NEURAL_STYLE_HOME", str(tmp_path / "home"))  # remembers no earlier trial of the same style
     style_with_metadata(tmp_path / "x.onnx")
     (style,) = read_styles(tmp_path / "x.onnx")
     (bundled,) = find_styles("great-wave")
