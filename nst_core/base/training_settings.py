@@ -160,14 +160,21 @@ class TrainSettings:
         return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.cooldown * self.steps))
 
 
-def with_faithful_row(settings: TrainSettings) -> TrainSettings:
-    """Return ``settings``, which have one row, for two rows a style; docs/training.md has the measurements."""
+FAITHFUL_CONTENT_WEIGHT = 3.0
+
+
+def with_faithful_row(settings: TrainSettings, content_weight: float = FAITHFUL_CONTENT_WEIGHT) -> TrainSettings:
+    """Return ``settings``, which have one row, for two rows a style.
+
+    ``content_weight`` is the faithful row's. Most paintings need 3 to keep faces, some with strong lines 5; more keeps
+    the photo's texture too (docs/likeness.md has the measurements).
+    """
     faithful = replace(
         settings.objective,
         content_layers=("relu2_1", "relu3_1", "relu4_1"),
         content_layer_weights=(0.5, 1.0, 1.0),
         nearby_layers=(),
-        content_weight=3.0,
+        content_weight=content_weight,
     )
     return replace(
         settings,

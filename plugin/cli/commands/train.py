@@ -6,8 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nst_core.base.objective_settings import OBJECTIVE_RANGES
 from nst_core.base.recipes import objective_from_data
-from nst_core.base.training_settings import TrainSettings, TransformerSettings, with_faithful_row
+from nst_core.base.training_settings import (
+    FAITHFUL_CONTENT_WEIGHT,
+    TrainSettings,
+    TransformerSettings,
+    with_faithful_row,
+)
 from plugin.cli.options import (
     MIXED_PRECISION_HELP,
     OBJECTIVE_OPTIONS,
@@ -51,6 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.json",
         help='boxes of faces in the photos, {"name.jpg": [[x, y, width, height]]}: 40 %% of the crops show one of them',
     )
+    text = "weight of the content at the faithful end of the setting --detail"
+    weights = OBJECTIVE_RANGES["content_weight"]
+    add_number(parser, "--faithful-content-weight", weights, FAITHFUL_CONTENT_WEIGHT, text)
     parser.add_argument(
         "--no-detail",
         action="store_true",
@@ -118,7 +127,7 @@ def run(options: argparse.Namespace) -> Report:
         seed=options.seed,
     )
     if not options.no_detail:
-        settings = with_faithful_row(settings)
+        settings = with_faithful_row(settings, options.faithful_content_weight)
     cards = style_cards(options, [path.stem.replace("_", " ").title() for path in options.paintings])
     request = TrainingRequest(
         [read_input(options, path) for path in options.paintings],
