@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol
 
 from nst_core.base.errors import StyleError
 from plugin.cli.commands import apply, distill, doctor, export, import_, render, study, styles, train, train_decoders
-from plugin.cli.reports import Report
+from plugin.cli.reports import Report, visible
 from plugin.cli.terminal import interrupts_noted, only_first_process_speaks
 from plugin.engine.machine.memory import keep_freed_memory
 
@@ -101,7 +101,7 @@ def _as_json(report: Report) -> str:
 
 def _refuse(sentence: str, code: int = 2) -> int:
     with contextlib.suppress(OSError):  # nobody may be able to read it
-        print(f"neural-style: {sentence}", file=sys.stderr, flush=True)
+        print(f"neural-style: {visible(sentence)}", file=sys.stderr, flush=True)
     return code
 
 
@@ -133,7 +133,7 @@ class _OneSentenceParser(argparse.ArgumentParser):
     """A parser that says what is wrong in one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"neural-style: {message} (see {self.prog} --help)\n")
+        self.exit(_refuse(f"{message} (see {self.prog} --help)"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,11 @@ NamedPath = tuple[str, Path | None]
 """What a file is, for people, and its path; None if the command has no such file."""
 
 LONGEST_NAME = 255  # bytes, or UTF-16 units, in the usual file systems of Linux, macOS and Windows
+# The most pixels a side that libvips writes; PNG and TIFF take any picture that fits into memory.
+LARGEST_SIDES = {".webp": 16383, ".avif": 16384, ".jpg": 65500, ".jpeg": 65500, ".gif": 65535}
+# A file's share of its pixels' bytes at the least: TIFF files are not compressed, others hardly by more than 1 to 100.
+LEAST_SHARES = {".tif": 1.0, ".tiff": 1.0}
+LEAST_SHARE = 0.01
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 
 
@@ -71,6 +77,23 @@ def check_picture_output(path: Path) -> None:
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         endings = ", ".join(sorted(PICTURE_SUFFIXES))
         raise StyleError(f"{path.name} does not end like a picture file; use one of {endings}.")
+
+
+def check_picture_fits(path: Path, width: int, height: int, bytes_per_pixel: int) -> None:
+    """Raise StyleError if a picture is too large for the format of ``path``, or certainly for the free disk space."""
+    suffix = path.suffix.lower()
+    most = LARGEST_SIDES.get(suffix)
+    if most and max(width, height) > most:
+        raise StyleError(
+            f"The picture has {width}x{height} pixels, and a {suffix} file at most {most} a side; write a .png or .tif."
+        )
+    needed = width * height * bytes_per_pixel * LEAST_SHARES.get(suffix, LEAST_SHARE)
+    free = shutil.disk_usage(link_target(path).parent).free
+    if needed > free:
+        raise StyleError(
+            f"The result takes at least {needed / 1e6:.1f} MB, and only {free / 1e6:.1f} MB are free in the folder of "
+            f"{path}; free some space or choose another place."
+        )
 
 
 def check_style_output(path: Path) -> None:

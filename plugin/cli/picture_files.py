@@ -22,6 +22,7 @@ from nst_core.pictures.decoding import (
     decode_picture,
     error_reason,
 )
+from plugin.cli.outputs import check_picture_fits
 from plugin.cli.picture_records import record_in, with_record
 from plugin.cli.reports import say
 from plugin.cli.terminal import interrupts_held_back
@@ -132,6 +133,15 @@ def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:
         tuple(notes),
         writing_notes,
     )
+
+
+def check_result(path: Path, source: PictureFile, side: int | None = None) -> None:
+    """Raise StyleError if a painting of ``source``, of at most ``side`` pixels, could not be written to ``path``."""
+    width, height = source.picture.width, source.picture.height
+    scale = min(1.0, side / max(width, height)) if side else 1.0
+    sixteen = source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES
+    bytes_per_pixel = (4 if source.has_alpha else 3) * (2 if sixteen else 1)
+    check_picture_fits(path, round(width * scale), round(height * scale), bytes_per_pixel)
 
 
 def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 Report = dict[str, Any]
+CONTROLS = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters and separators of lines
 
 
 def say(options: argparse.Namespace, text: str) -> None:
     """Print ``text`` unless ``--json`` was given."""
     if not options.json:
-        print(text)
+        print(visible(text))
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with escapes for what a terminal would act on, such as a line end in a file's name."""
+    return "".join(
+        character.encode("unicode_escape").decode() if unicodedata.category(character) in CONTROLS else character
+        for character in text
+    )
 
 
 def painting_report(options: argparse.Namespace, pixels: np.ndarray, seconds: Mapping[str, float]) -> Report:

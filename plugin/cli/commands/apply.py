@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Paint the photo and write it."""
-    from plugin.cli.picture_files import read_picture, write_picture
+    from plugin.cli.picture_files import check_result, read_picture, write_picture
     from plugin.engine.fast.fast_painting import paint_fast
     from plugin.engine.fast.style_library import find_styles
 
@@ -56,6 +56,7 @@ def run(options: argparse.Namespace) -> Report:
     inputs = [("photo", options.photo), *(("style file", style.path) for style in styles)]
     check_apart([("output", options.output)], inputs)
     source = read_picture(options.photo, options.allow_damaged)
+    check_result(options.output, source)
     for note in source.notes:
         say(options, note)
     settings = FastSettings(

@@ -124,7 +124,7 @@ def _add_extra_outputs(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Render the photo and write it with its record; Ctrl-C keeps what has been painted."""
     from plugin.cli.figures.recording import Recording
-    from plugin.cli.picture_files import read_picture, write_picture
+    from plugin.cli.picture_files import check_result, read_picture, write_picture
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
@@ -133,6 +133,7 @@ def run(options: argparse.Namespace) -> Report:
     _check_files(options, recipe, extras)
     recording = Recording(options.losses, options.animation, options.animation_every)
     source = read_picture(options.photo, options.allow_damaged)
+    check_result(options.output, source, recipe.settings.size)
     notes = [*source.notes, *_leftovers(options)]
     for note in notes:
         say(options, note)

@@ -67,7 +67,7 @@ def read(layer: Gimp.Layer) -> Record:
     try:
         record = json.loads(bytes(parasite.get_data()))
         return Record(**{key: value for key, value in record.items() if key in known})  # a newer version may add keys
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise StyleError(
             _("The settings of {layer!r} cannot be read ({error}); paint it again.").format(
                 layer=layer.get_name(), error=error

@@ -3,10 +3,11 @@ import re
 import shutil
 
 import pytest
+import pyvips
 
 from nst_core.base.errors import StyleError
 from plugin.cli.main import main
-from plugin.cli.outputs import check_apart, check_picture_output, same_file
+from plugin.cli.outputs import check_apart, check_picture_fits, check_picture_output, same_file
 
 
 def test_unusable_picture_outputs_are_refused(tmp_path):
@@ -110,3 +111,28 @@ def test_target_of_a_link_is_checked(tmp_path):
         (tmp_path / name).symlink_to(target)
         with pytest.raises(StyleError, match=reason):
             check_picture_output(tmp_path / name)
+
+
+@pytest.mark.parametrize(("suffix", "most"), [(".webp", 16383), (".AVIF", 16384), (".jpg", 65500), (".gif", 65535)])
+def test_pictures_too_wide_for_a_format_are_refused(tmp_path, suffix, most):
+    """The writer has the same limit."""
+    path = tmp_path / f"a{suffix}"
+    check_picture_fits(path, most, 8, 3)
+    with pytest.raises(StyleError, match=f"at most {most} a side"):
+        check_picture_fits(path, 8, most + 1, 3)
+    image = pyvips.Image.black(most + 1, 8, bands=3).copy(interpretation="srgb")
+    with pytest.raises(pyvips.Error):
+        image.write_to_buffer(suffix.lower())
+    check_picture_fits(tmp_path / "a.png", 10**6, 8, 3)
+
+
+def test_missing_room_is_told_before_the_work(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**6))
+    check_picture_fits(tmp_path / "a.tif", 500, 500, 4)
+    with pytest.raises(StyleError, match=r"at least 1\.2 MB, and only 1\.0 MB are free"):
+        check_picture_fits(tmp_path / "a.tif", 500, 600, 4)
+    check_picture_fits(tmp_path / "a.jpg", 500, 600, 4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=0))
+    with pytest.raises(StyleError, match="free some space"):
+        check_picture_fits(tmp_path / "a.jpg", 500, 600, 3)

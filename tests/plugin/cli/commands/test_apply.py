@@ -59,3 +59,9 @@ def test_keep_colors_keeps_the_photos_colours(run, sample):
 
 def test_error_about_an_unknown_style_names_similar_ones(run, sample):
     assert "great-wave" in run("apply", sample, "--style", "great-wav", "-o", "o.png").stderr
+
+
+def test_too_wide_result_is_refused_before_the_work(run):
+    Image.new("RGB", (17000, 2)).save(run.folder / "wide.png")
+    refused = run("apply", "wide.png", "--style", "great-wave", "-o", "out.webp")
+    assert refused.returncode == 2 and "at most 16383 a side" in refused.stderr
