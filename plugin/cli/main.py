@@ -93,7 +93,7 @@ def _as_json(report: Report) -> str:
     """Return a report as JSON that standard output can encode."""
     text = json.dumps(report, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding)  # also refuses a file name whose bytes are no text
+        text.encode(sys.stdout.encoding or "utf-8")  # also refuses a file name whose bytes are no text
     except UnicodeEncodeError:
         text = json.dumps(report)
     return text

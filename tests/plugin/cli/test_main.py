@@ -1,6 +1,8 @@
 """The command line in a process of its own: what all commands share."""
 
 import contextlib
+import io
+import json
 import os
 import signal
 import subprocess
@@ -135,3 +137,18 @@ def test_signal_stops_a_network_that_runs(run, sample, number):
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (128 + number, "neural-style: cancelled\n")
     assert time.monotonic() - start < 10 and not (run.folder / "o.png").exists()
+
+
+def test_messages_escape_control_characters(capsys):
+    assert main(["apply", "\x1b[2J\n.jpg", "--style", "udnie", "-o", "o.png"]) == 2
+    with pytest.raises(SystemExit) as done:
+        main(["styles", "\x1e\x85"])
+    assert done.value.code == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert r"\x1b[2J\n.jpg" in first and r"\x1e\x85" in second
+
+
+def test_report_is_printed_also_where_output_has_no_encoding(monkeypatch):
+    output = io.StringIO()
+    monkeypatch.setattr("sys.stdout", output)
+    assert main(["styles", "--json"]) == 0 and json.loads(output.getvalue())
