@@ -1,4 +1,4 @@
-"""``neural-style apply``: paint a photo in a trained style, through ONNX Runtime."""
+"""``neural-style apply``: paint a photo in a trained style or in that of any picture, through ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from nst_core.style_file import DETAIL_RANGE
 from plugin.cli.options import add_number, add_picture, number_within
 from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
+from plugin.cli.style_image import add_style_pictures, paint_in_style_of_pictures
 from plugin.cli.terminal import run_stoppable
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
     from plugin.engine.fast.fast_painting import FastResult
     from plugin.engine.progress import Stopper
 
-SUMMARY = "Paint a photo in a bundled style or one of your own."
+SUMMARY = "Paint a photo in a bundled style, one of your own, or the style of any picture."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``apply``."""
     add_picture(parser)
-    parser.add_argument(
+    styles = parser.add_mutually_exclusive_group(required=True)
+    styles.add_argument(
         "--style",
-        required=True,
         metavar="STYLE",
         help="a style's name, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file",
     )
+    add_style_pictures(parser, styles)
     stroke_size = FastSettings().stroke_size
     text = "size of the strokes, in percent of the trained size"
     add_number(parser, "--stroke-size", STROKE_SIZE_RANGE, stroke_size, text)
@@ -49,6 +51,15 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.engine.fast.fast_painting import paint_fast
     from plugin.engine.fast.style_library import find_styles
 
+    settings = FastSettings(
+        stroke_size=options.stroke_size,
+        full_resolution=options.full_resolution,
+        detail=options.detail,
+        device=options.device,
+        blend=BlendSettings(options.strength, bool(options.keep_colors)),
+    )
+    if options.style_images:
+        return paint_in_style_of_pictures(options, settings)
     styles = find_styles(options.style)
     if options.detail is not None and not any(style.has_detail for style in styles):
         raise StyleError(f"{' + '.join(style.title for style in styles)} has no choice of detail; leave out --detail.")
@@ -59,13 +70,6 @@ def run(options: argparse.Namespace) -> Report:
     check_result(options.output, source)
     for note in source.notes:
         say(options, note)
-    settings = FastSettings(
-        stroke_size=options.stroke_size,
-        full_resolution=options.full_resolution,
-        detail=options.detail,
-        device=options.device,
-        blend=BlendSettings(options.strength, bool(options.keep_colors)),
-    )
 
     def paint(stopper: Stopper) -> FastResult:
         return paint_fast(source.picture, styles, settings, stopper=stopper)

@@ -16,7 +16,7 @@ from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings, working_size
 from plugin.engine.fast.style_trial import TRIAL_SIDE, try_style
-from plugin.engine.imaging.detail import enlarge_painting
+from plugin.engine.imaging.detail import fit_to_photo
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
@@ -90,8 +90,7 @@ def paint_fast(
     painted = functools.reduce(np.add, shares)
     progress(Progress(_("Finishing"), 0.95))
     if seen.shape != rgb.shape:
-        larger = seen.shape[0] < picture.height or seen.shape[1] < picture.width
-        painted = enlarge_painting(painted, seen, rgb) if larger else resample_picture(painted, *rgb.shape[:2])
+        painted = fit_to_photo(painted, seen, rgb)
         clock.lap("resize")
     pixels = composite(picture, painted, settings.blend)
     clock.lap("composite")

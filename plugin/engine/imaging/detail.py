@@ -8,7 +8,7 @@ import numpy as np
 
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.recolouring import LUMA
-from plugin.engine.imaging.resampling import Kernel, resample_planes
+from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
 
 # Side of the cells, in pixels of the painting, in each of which the painting is compared with what the network saw.
 CELL = 4
@@ -18,6 +18,18 @@ SHARPENING = 2.0
 # The contrast, for colours in 0..1, up to which a painting's variation counts as grain.
 GRAIN = 0.06
 RED, GREEN, BLUE = range(3)
+
+
+def fit_to_photo(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Return a painting of ``seen`` at the size of ``photo``: enlarged with its detail, or reduced.
+
+    The arguments are those of ``enlarge_painting``.
+    """
+    if seen.shape == photo.shape:
+        return painted
+    if seen.shape[0] < photo.shape[0] or seen.shape[1] < photo.shape[1]:
+        return enlarge_painting(painted, seen, photo)
+    return resample_picture(painted, *photo.shape[:2])
 
 
 def enlarge_painting(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:

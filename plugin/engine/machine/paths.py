@@ -42,6 +42,17 @@ def user_styles_folder() -> Path:
     return data_folder() / "styles"
 
 
+def cache_folder() -> Path:
+    """Return the folder of what can be computed again."""
+    if home := os.environ.get("NEURAL_STYLE_HOME"):
+        return Path(home).absolute() / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches" / NAME
+    if sys.platform == "win32":
+        return data_folder() / "cache"
+    return _base("XDG_CACHE_HOME", ".cache") / NAME
+
+
 def bundled_styles_folder() -> Path:
     """Return the folder of the styles that come with this package."""
     return Path(__file__).parents[2] / "styles"

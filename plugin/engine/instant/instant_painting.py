@@ -1,0 +1,156 @@
+"""Paint in the style of any picture with ONNX Runtime and NumPy. Never imports PyTorch.
+
+From the deepest level to the first, the picture so far is encoded, its activations take on the statistics of the
+style's, and they are decoded (Li et al. 2017, arXiv 1705.08086). At the two deepest levels, patches are swapped too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from nst_core.base.errors import StyleError
+from nst_core.base.language import _
+from plugin.engine.fast.fast_settings import working_size
+from plugin.engine.imaging.detail import fit_to_photo
+from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.imaging.recolouring import LUMA
+from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
+from plugin.engine.instant.feature_transforms import transform
+from plugin.engine.instant.instant_networks import LEVELS, MULTIPLE, decode, encode, encoder_file
+from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.instant.style_measurement import MeasuredStyle, measured
+from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
+from plugin.engine.machine.provider import Provider, choose_provider
+from plugin.engine.machine.stopwatch import Stopwatch
+from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+
+MOST_STYLES = 8
+# Mirrored around the picture, since the encoders' zero borders would otherwise show.
+MARGIN = 16
+# The contrast of luminance, in 0..1, at which half of the swap is left: flat areas would fill with blotches.
+FLAT_CONTRAST = 0.04
+BYTES_PER_PIXEL = 700
+
+
+@dataclass(frozen=True, eq=False)
+class InstantResult:
+    """A painting.
+
+    Attributes:
+        pixels: float32 [H, W, 4], like the picture's.
+        provider: the provider that ran the networks.
+        seconds: seconds by stage.
+        notes: sentences that the user should see once.
+    """
+
+    pixels: np.ndarray
+    provider: Provider
+    seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
+def paint_instantly(
+    picture: Picture,
+    styles: Mapping[Picture, float],
+    settings: InstantSettings = InstantSettings(),
+    progress: ProgressCallback = ignore,
+    stopper: Stopper | None = None,
+) -> InstantResult:
+    """Paint ``picture``, of any size from 1x1 up, in the style of any picture or of a mixture of several.
+
+    ``styles`` gives each style picture's share; the shares sum to 1. Raises StyleError if there are more than
+    MOST_STYLES or the painting does not fit into memory, and progress.StoppedError if ``stopper`` stops it.
+    """
+    stopper, clock = stopper or Stopper(), Stopwatch()
+    progress(Progress(_("Preparing"), 0.0))
+    check_count(len(styles))
+    provider = choose_provider(settings.fast.device, encoder_file(LEVELS[0]))
+    _check_memory(picture, settings, provider)
+    rgb = network_input(picture)
+    seen = resample_picture(rgb, *working_size(picture.height, picture.width, settings.fast))
+    clock.lap("prepare")
+    progress(Progress(_("Loading the style"), 0.1))
+    shares = [(measured(style, provider, stopper), share) for style, share in styles.items()]
+    clock.lap("style")
+    image, swaps = padded(seen), swap_maps(seen, settings)
+    for number, level in enumerate(LEVELS):
+        progress(Progress(_("Painting"), 0.2 + 0.15 * number))
+        stopper.check()
+        features = encode(image, level, provider, stopper)
+        clock.lap("encode")
+        features = _styled(features, shares, level, swaps.get(level))
+        clock.lap("transform")
+        image = decode(features, level, provider, stopper)
+        clock.lap("decode")
+    painted = image[:, MARGIN : MARGIN + seen.shape[0], MARGIN : MARGIN + seen.shape[1]].transpose(1, 2, 0)
+    progress(Progress(_("Finishing"), 0.95))
+    painted = fit_to_photo(painted, seen, rgb)
+    clock.lap("resize")
+    pixels = composite(picture, painted, settings.fast.blend)
+    clock.lap("composite")
+    progress(Progress(_("Done"), 1.0))
+    return InstantResult(pixels, provider, clock.seconds, _notes(shares))
+
+
+def check_count(styles: int) -> None:
+    """Raise StyleError if that many style pictures are too many."""
+    if styles > MOST_STYLES:
+        raise StyleError(
+            _("{count} style pictures are too many; give at most {most}.").format(count=styles, most=MOST_STYLES)
+        )
+
+
+def padded(seen: np.ndarray) -> np.ndarray:
+    """Return RGB [H, W, 3] as planes with a mirrored margin, whose sides are multiples of 16."""
+    added = [(MARGIN, MARGIN + -extent % MULTIPLE) for extent in seen.shape[:2]]
+    planes = np.pad(seen.transpose(2, 0, 1), [(0, 0), *added], mode="symmetric")
+    return np.ascontiguousarray(planes, np.float32)
+
+
+def swap_maps(seen: np.ndarray, settings: InstantSettings) -> dict[int, np.ndarray]:
+    """Return by level how much of each place is swapped, [h, w] in 0..1: less where the photo is flat."""
+    luma = padded(np.broadcast_to((seen @ LUMA)[..., None], seen.shape))[0]
+    values = np.stack([luma, luma * luma])
+    maps = {}
+    for level, share in settings.swaps.items():
+        if not share:
+            continue
+        size = tuple(extent // 2 ** (level - 1) for extent in luma.shape)
+        # Over about the patch that is swapped, three places a side: the kernel reaches over two cells.
+        coarse = tuple(max(1, round(extent / 2)) for extent in size)
+        mean, square = resample_planes(values, coarse, Kernel.REDUCE)
+        contrast = np.maximum(square - mean * mean, 0)
+        kept = contrast / (contrast + FLAT_CONTRAST**2)
+        maps[level] = np.float32(share) * resample_planes(kept[None], size, Kernel.LINEAR)[0]
+    return maps
+
+
+def _styled(
+    features: np.ndarray, shares: list[tuple[MeasuredStyle, float]], level: int, swap: np.ndarray | None
+) -> np.ndarray:
+    """Return the activations in the style, or in the weighted mean of those in each style."""
+    (first, share), *others = shares
+    styled = transform(features, first.levels[level], swap)
+    if others:
+        styled *= np.float32(share)
+        for style, share in others:
+            styled += np.float32(share) * transform(features, style.levels[level], swap)
+    return styled
+
+
+def _notes(shares: list[tuple[MeasuredStyle, float]]) -> tuple[str, ...]:
+    if any(style.one_colour for style, _share in shares):
+        return (_("The style picture has one colour alone, so it gives the painting nothing but that colour."),)
+    return ()
+
+
+def _check_memory(picture: Picture, settings: InstantSettings, provider: Provider) -> None:
+    """Raise StyleError if the painting does not fit into memory."""
+    pixels = picture.height * picture.width
+    height, width = working_size(picture.height, picture.width, settings.fast)
+    working = (height + 3 * MARGIN) * (width + 3 * MARGIN)
+    needed = BYTES_PER_PIXEL * working + PICTURE_BYTES_PER_PIXEL * max(pixels, working)
+    check_memory(pixels, -(-needed // pixels), on_gpu=False)
