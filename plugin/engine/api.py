@@ -13,6 +13,7 @@ from plugin.engine.messages import (
     Estimate,
     FastRequest,
     IterativeRequest,
+    LayerView,
     OpenedLayer,
     PaintedPicture,
     PreviewRequest,
@@ -66,10 +67,10 @@ class Engine(Protocol):
     def close_layer(self, layer: int) -> None:
         """Forget an opened layer and all its previews."""
 
-    def layer_photo(self, layer: int, corner: tuple[int, int] | None = None) -> bytes:
-        """Return the unpainted opened layer to be shown, or the part of it that begins at ``corner``.
+    def layer_photo(self, layer: int, view: LayerView | None = None) -> bytes:
+        """Return the unpainted opened layer to be shown: a view of it, or its small copy.
 
-        The result is RGB in eight bits, of the size of OpenedLayer, over a checkerboard where the layer is transparent.
+        The result is RGB in eight bits, of the size of the view, over a checkerboard where the layer is transparent.
         """
 
     def preview(self, layer: int, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
@@ -79,8 +80,11 @@ class Engine(Protocol):
         if ``stopper`` stops it.
         """
 
-    def mix_preview(self, layer: int, preview: int, blend: BlendSettings) -> bytes:
-        """Return the photo mixed with a preview, to be shown as ``layer_photo`` is."""
+    def mix_preview(self, layer: int, preview: int, view: LayerView, blend: BlendSettings) -> bytes:
+        """Return the photo mixed with a preview, to be shown as ``layer_photo`` is.
+
+        The view lies within the area that was requested.
+        """
 
     def forget_preview(self, layer: int, preview: int) -> None:
         """Forget a preview, unless its layer is closed already."""

@@ -66,9 +66,28 @@ class PaintedPicture:
 
 @dataclass(frozen=True)
 class OpenedLayer:
-    """An opened layer's number, and the width and height at which it is shown."""
+    """An opened layer's number, and the width and height of the small copy on which previews are sketched."""
 
     number: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle of a layer, in the layer's pixels, which may have fractions."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """An area of a layer, and the width and height at which it is shown, which are at most the area's own."""
+
+    area: Area
     width: int
     height: int
 
@@ -80,29 +99,28 @@ class PreviewRequest:
     Attributes:
         styles: each style and its share.
         stroke_size: in percent.
-        corner: the upper left corner, in the layer's pixels, of a part to paint with strokes at full resolution; None
-            to paint the whole layer with strokes relative to its size.
+        area: whole pixels of the layer to paint with strokes at full resolution; None to paint the whole layer with
+            strokes relative to its size.
         detail: as in ``FastSettings``.
     """
 
     styles: tuple[tuple[Style, float], ...]
     stroke_size: float
-    corner: tuple[int, int] | None = None
+    area: Area | None = None
     detail: float | None = None
 
     @property
     def settings(self) -> FastSettings:
         """The settings of a painting that looks like the preview."""
-        return FastSettings(self.stroke_size, self.corner is not None, self.detail)
+        return FastSettings(self.stroke_size, self.area is not None, self.detail)
 
 
 @dataclass(frozen=True)
 class PreviewResult:
-    """A preview's number, whether the GPU painted it, and in one phrase why it did or did not."""
+    """A preview's number, and a sentence that the user should see, or nothing."""
 
     number: int
-    on_gpu: bool
-    reason: str
+    note: str
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import memory, provider
-from plugin.engine.machine.provider import CUDA
 from plugin.engine.messages import (
     Estimate,
     FastRequest,
     IterativeRequest,
+    LayerView,
     OpenedLayer,
     PaintedPicture,
     PreviewRequest,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
+    from plugin.engine.preview.preview_painting import PaintedArea
 
 # The fast way must start soon. Modules that only the other calls need are imported by those calls.
 Painter = Callable[[Picture, ProgressCallback], "FastResult | IterativeResult"]
@@ -45,16 +46,29 @@ REPORT_SECONDS = 0.1
 
 @dataclass(eq=False)
 class _LayerState:
-    """An opened layer and its previews by number: the picture to mix, and the painting."""
+    """An opened layer, its previews by number, and what the last mixture was made of, because a slider mixes often."""
 
     copy: LayerCopy
-    previews: dict[int, tuple[Picture, np.ndarray]] = field(default_factory=dict)
+    previews: dict[int, PaintedArea] = field(default_factory=dict)
+    last: tuple[int, LayerView, Picture, np.ndarray] | None = None
 
-    def mixed(self, picture: Picture, painted: np.ndarray, blend: BlendSettings) -> bytes:
+    def mixed_preview(self, number: int, view: LayerView, blend: BlendSettings) -> bytes:
+        """Return the photo mixed with a preview, to be shown: RGB in eight bits."""
+        last, painted_area = self.last, self.previews[number]
+        if last is None or last[:2] != (number, view):
+            photo = last[2] if last and last[1] == view else self.copy.shown(view)
+            last = number, view, photo, painted_area.shown(self.copy, view)
+            self.last = last
+        difference = painted_area.luminance_difference(self.copy, view) if blend.keep_colors else None
+        return self.mixed(*last[2:], blend, difference)
+
+    def mixed(
+        self, picture: Picture, painted: np.ndarray, blend: BlendSettings, difference: np.ndarray | None = None
+    ) -> bytes:
         """Return a mixture of photo and painting, to be shown: RGB in eight bits."""
         from plugin.engine.preview.layer_copy import greyed, opaque
 
-        pixels = composite(picture, painted, blend)
+        pixels = composite(picture, painted, blend, difference)
         return opaque(greyed(pixels) if self.copy.grey else pixels).tobytes()
 
     def developing(self, blend: BlendSettings, painted: np.ndarray) -> bytes:
@@ -124,11 +138,12 @@ class LocalEngine:
         """Forget an opened layer and all its previews."""
         del self._layers[layer]
 
-    def layer_photo(self, layer: int, corner: tuple[int, int] | None = None) -> bytes:
+    def layer_photo(self, layer: int, view: LayerView | None = None) -> bytes:
         """Return the unpainted opened layer to be shown, as Engine.layer_photo describes."""
         from plugin.engine.preview.layer_copy import opaque
 
-        return opaque(self._layers[layer].copy.shown_part(corner).pixels).tobytes()
+        copy = self._layers[layer].copy
+        return opaque((copy.shown(view) if view else copy.proxy).pixels).tobytes()
 
     def preview(self, layer: int, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
         """Paint a preview of an opened layer, as Engine.preview describes."""
@@ -137,13 +152,12 @@ class LocalEngine:
         opened = self._layers[layer]
         painted, result = paint_preview(opened.copy, request, sketch, stopper)
         number = next(self._numbers)
-        opened.previews[number] = opened.copy.shown_part(request.corner), painted
-        return PreviewResult(number, result.provider.name == CUDA, result.provider.reason)
+        opened.previews[number] = painted
+        return PreviewResult(number, " ".join(result.notes))
 
-    def mix_preview(self, layer: int, preview: int, blend: BlendSettings) -> bytes:
-        """Return the photo mixed with a preview, to be shown as ``layer_photo`` is."""
-        opened = self._layers[layer]
-        return opened.mixed(*opened.previews[preview], blend)
+    def mix_preview(self, layer: int, preview: int, view: LayerView, blend: BlendSettings) -> bytes:
+        """Return the photo mixed with a preview, as Engine.mix_preview describes."""
+        return self._layers[layer].mixed_preview(preview, view, blend)
 
     def forget_preview(self, layer: int, preview: int) -> None:
         """Forget a preview, unless its layer is closed already."""

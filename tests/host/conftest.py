@@ -88,11 +88,11 @@ def session(gimp, variables, tmp_path_factory) -> Iterator[Session]:
 
 
 @pytest.fixture
-def screen() -> Iterator[Screen]:
-    """A virtual screen."""
-    for program in ("Xvfb", "xdotool", "scrot"):
+def screen(request) -> Iterator[Screen]:
+    """A virtual screen; parametrize it indirectly with the arguments of another Screen."""
+    for program in ("Xvfb", "xdotool", "scrot", "openbox"):
         require_program(program)
-    with Screen() as screen:
+    with Screen(**getattr(request, "param", {})) as screen:
         yield screen
 
 

@@ -63,12 +63,12 @@ class Desktop:
         with Session(program, all_variables, self.log) as session:
             yield session
 
-    def open_filter(self) -> str:
-        """Open the filter's dialog from the menu, move it into view, and return its window."""
+    def open_filter(self, move: bool = True) -> str:
+        """Open the filter's dialog from the menu and return its window, moved into view unless its place matters."""
         self.screen.focus(self.screen.window(IMAGE_TITLE))
         self.screen.keys(*OPEN_FILTER)
         dialog = self.screen.window(DIALOG_TITLE)
-        self.screen.focus(dialog, position=(300, 100))
+        self.screen.focus(dialog, position=(100, 20) if move else None)
         return dialog
 
     def save_screenshot(self, name: str) -> None:

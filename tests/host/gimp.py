@@ -144,15 +144,24 @@ def script_fu(gimp: hosts.Gimp, variables: dict[str, str], script: str) -> str:
 
 
 class Screen:
-    """A virtual screen without a window manager, and a keyboard. Use it with ``with``.
+    """A virtual screen and a keyboard. Use it with ``with``.
 
     ``seen`` always holds the current picture: uint8 [height, width, 4] in the order blue, green, red, unused.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        managed: whether a window manager runs on it, which gives windows a place, a size and a frame.
     """
+
+    def __init__(self, width: int = 1280, height: int = 900, managed: bool = False) -> None:
+        self.width, self.height, self._managed = width, height, managed
+        self._manager: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         readable, writable = os.pipe()
         self._folder = tempfile.TemporaryDirectory(prefix="screen-")
-        size, memory = ("-screen", "0", "1280x900x24"), ("-fbdir", self._folder.name)
+        size, memory = ("-screen", "0", f"{self.width}x{self.height}x24"), ("-fbdir", self._folder.name)
         self._server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(writable), *size, *memory, "-nolisten", "tcp"],
             pass_fds=[writable],
@@ -166,9 +175,16 @@ class Screen:
         header = np.fromfile(file, ">u4", 25)
         start, height, row, colours = (int(header[field]) for field in (0, 5, 12, 19))
         self.seen = np.memmap(file, np.uint8, "r", start + 12 * colours, (height, row // 4, 4))
+        if self._managed:
+            self._manager = subprocess.Popen(
+                ["openbox"], env=os.environ | {"DISPLAY": self.display}, stderr=subprocess.DEVNULL
+            )
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._manager:
+            self._manager.terminate()
+            self._manager.wait()
         self._server.terminate()
         self._server.wait()
         self._folder.cleanup()
@@ -184,6 +200,17 @@ class Screen:
         self._do("xdotool", "windowfocus", "--sync", window)
         time.sleep(0.5)  # GTK needs a moment to notice
 
+    def place(self, window: str) -> tuple[int, int, int, int]:
+        """Return where a window is, without its frame: left, top, width, height."""
+        lines = self._do("xdotool", "getwindowgeometry", "--shell", window).splitlines()
+        numbers = dict(line.split("=") for line in lines)
+        return int(numbers["X"]), int(numbers["Y"]), int(numbers["WIDTH"]), int(numbers["HEIGHT"])
+
+    def resize(self, window: str, width: int, height: int) -> None:
+        """Give a window another size."""
+        self._do("xdotool", "windowsize", "--sync", window, str(width), str(height))
+        time.sleep(0.5)
+
     def keys(self, *keys: str) -> None:
         """Press keys one after another, with time for a menu to open."""
         self._do("xdotool", "key", "--delay", "250", *keys)
@@ -197,6 +224,31 @@ class Screen:
     def click(self, x: int, y: int) -> None:
         """Move the mouse to a point and click."""
         self._do("xdotool", "mousemove", str(x), str(y), "click", "1")
+        time.sleep(0.3)
+
+    def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Move the mouse from one point to another with its button down."""
+        self._do("xdotool", "mousemove", *map(str, start), "mousedown", "1")
+        time.sleep(0.1)
+        for share in (0.1, 0.5, 1.0):  # as a hand does, rather than in one leap
+            x, y = (round(a + (b - a) * share) for a, b in zip(start, end, strict=True))
+            self._do("xdotool", "mousemove", str(x), str(y))
+            time.sleep(0.1)
+        self._do("xdotool", "mouseup", "1")
+        time.sleep(0.3)
+
+    def hold(self, x: int, y: int) -> None:
+        """Move the mouse to a point and press its button."""
+        self._do("xdotool", "mousemove", str(x), str(y), "mousedown", "1")
+
+    def release(self) -> None:
+        """Release the mouse's button."""
+        self._do("xdotool", "mouseup", "1")
+
+    def scroll(self, x: int, y: int, clicks: int) -> None:
+        """Turn the mouse wheel at a point, away from the user or, if the number is negative, towards them."""
+        button = "4" if clicks > 0 else "5"
+        self._do("xdotool", "mousemove", str(x), str(y), "click", "--repeat", str(abs(clicks)), button)
         time.sleep(0.3)
 
     def shoot(self, file: Path) -> None:

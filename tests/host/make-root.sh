@@ -49,7 +49,7 @@ if [ "$suite" = trixie ] && [ -n "$SECURITY_MIRROR" ]; then
 fi
 
 gimp=gimp,python3-gi-cairo,python3-venv,ca-certificates
-display=xvfb,xdotool,x11-utils,scrot,fonts-dejavu-core,adwaita-icon-theme
+display=xvfb,openbox,xdotool,x11-utils,scrot,fonts-dejavu-core,adwaita-icon-theme
 mkdir -p "$(dirname "$dest")"
 mmdebstrap --quiet --mode=root --variant=minbase --include="$gimp,$display" \
   --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \

@@ -21,11 +21,13 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from tests.conftest import SAMPLES
-from tests.host.checks import find_worker, wait_for_value
+from tests.host.checks import find_worker, wait_for_value, wait_until
 from tests.host.desktop import DIALOG_TITLE, IMAGE_TITLE, OPEN_FILTER, Desktop
 from tests.host.gimp import Session
 from tests.style_files import negative_style
 
+# The width of the dialog beside its preview: the column with the settings, and the margins.
+PREVIEW_MARGINS = 426
 LIGHT_THEME = "(theme-color-scheme light)\n"
 IN_BOTH_PYTHONS = pytest.mark.parametrize("other_python", [False, True], ids=["in GIMP's Python", "in another one"])
 
@@ -211,16 +213,11 @@ def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
         negative = photo.copy()
         negative[..., :3] = 1 - negative[..., :3]
 
-        def search(words: str) -> None:
-            screen.keys("alt+f", "ctrl+a")
-            screen.type(words)
-            screen.keys("Return")
-
         def wait_for_preview(painting: np.ndarray, split: float = 0.5) -> None:
             wait_for_value(lambda: find_preview(desktop, photo, painting, split) is not None, True)
 
         # Strength and colours mix the existing preview, without the network.
-        search("nobody neg")
+        search(desktop, "nobody neg")
         wait_for_preview(negative)
         screen.keys("alt+g", "ctrl+a", "5", "0", "Tab")
         wait_for_preview(composite(Picture(photo), negative[..., :3], BlendSettings(50)))
@@ -231,12 +228,13 @@ def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
         screen.keys("alt+k", "alt+g", "ctrl+a", "1", "0", "0", "Tab")
         wait_for_preview(negative)
         x, y = find_preview(desktop, photo, negative, 0.5)
-        search("slow")
-        screen.click(x + round(photo.shape[1] * 0.25), y + 100)
+        search(desktop, "slow")
+        width = photo.shape[1]
+        screen.drag((x + width // 2, y + 100), (x + round(width * 0.25), y + 90))
         wait_for_preview(negative, 0.25)
 
         # One of several styles in a file; the painting is what the preview shows.
-        search("second")
+        search(desktop, "second")
         path = styles / "styles" / "three.onnx"
         second = paint_fast(Picture(photo), {read_styles(path)[1]: 1.0}, FastSettings()).pixels
         wait_for_preview(second, 0.25)
@@ -267,44 +265,62 @@ def test_dialog_offers_style_files_with_names_in_latin_1(desktop, tmp_path, phot
     assert "Traceback" not in desktop.log.read_text()
 
 
+def test_preview_zooms_moves_and_compares(desktop, home):
+    # No larger than what the network sees, so every pixel of the result is its own.
+    screen, large = desktop.screen, large_photo(1000, 665)
+    negative = inverted(large)
+    with desktop.start_gimp(home) as session:
+        session.call("new_image", pixels=large, alpha=False, display=True)
+        dialog = desktop.open_filter()
+        search(desktop, "negative")
+        x, y = find_line(desktop, dialog)
+        assert find_part(desktop, dialog, large, negative) is None  # it is shown reduced
+        screen.scroll(x, y, 10)
+        screen.scroll(x, y, -10)
+        assert find_part(desktop, dialog, large, negative) is None
+
+        # At 100 % every pixel is the result's; the part follows the mouse.
+        screen.click(x, y)
+        screen.keys("1")
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative) is not None, True)
+        before = find_part(desktop, dialog, large, negative)
+        screen.drag((x + 60, y), (x + 160, y + 40))
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative), (before[0] - 100, before[1] - 40))
+        screen.keys("shift+Right")
+        wait_for_value(lambda: (find_part(desktop, dialog, large, negative) or before)[0] > before[0], True)
+        desktop.save_screenshot("filter-zoomed")
+
+        # The photo is seen while the mouse button is down.
+        screen.hold(x + 60, y)
+        wait_for_value(lambda: find_part(desktop, dialog, large, large) is not None, True)
+        screen.release()
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative) is not None, True)
+        close_dialog(desktop, session)
+
+
 @IN_BOTH_PYTHONS
 def test_full_resolution_previews_a_chosen_part(desktop, home, other_python):
-    screen = desktop.screen
-    with Image.open(SAMPLES / "chelsea.jpg") as opened:
-        large = np.array(opened.convert("RGBA").resize((1353, 900), Image.Resampling.LANCZOS)).astype(np.float32) / 255
-    height, width = large.shape[:2]
-    scale = (160_000 / (height * width)) ** 0.5
-    height, width = round(height * scale), round(width * scale)
-
-    def part(right: float) -> np.ndarray:
-        """Return the part of the photo that lies to the right of the middle by a multiple of its width."""
-        x, y = round((large.shape[1] - width) / 2 + right * width), round((large.shape[0] - height) / 2)
-        return large[y : y + height, x : x + width]
-
-    def preview(before: np.ndarray, after: np.ndarray | None = None) -> tuple[int, int] | None:
-        return find_preview(desktop, before, after, 0.5)
-
+    screen, large = desktop.screen, large_photo(1353, 900)
+    negative = inverted(large)
     with desktop.start_gimp(home, LIGHT_THEME, other_python) as session:
         session.call("new_image", pixels=large, alpha=False, display=True)
-        desktop.open_filter()
-        desktop.save_screenshot("filter-large-photo")
+        dialog = desktop.open_filter()
+        search(desktop, "negative")
+        x, y = find_line(desktop, dialog)
         screen.keys("alt+n")
-        wait_for_value(lambda: preview(part(0)) is not None, True)
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative) is not None, True)
+        before = find_part(desktop, dialog, large, negative)
         desktop.save_screenshot("filter-full-resolution")
-        # Tab leads from the preview to the small picture in which the user chooses the part.
-        x, y = preview(part(0))
-        screen.click(x + width // 2, y + 50)
-        screen.keys("Tab", "Right")
-        desktop.save_screenshot("filter-other-part")
-        wait_for_value(lambda: preview(part(0.5)) is not None, True)
+        screen.drag((x + 60, y), (x + 160, y + 40))
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative), (before[0] - 100, before[1] - 40))
         if other_python:
-            # Without its engine the dialog stays, and shows the photo.
+            # Without its engine the dialog stays, and shows the photo that it has.
             find_worker(session).kill()
-            screen.keys("Left")
-            wait_for_value(lambda: preview(part(0.5), part(0.5)) is not None, True)
+            screen.drag((x + 60, y), (x + 90, y))
+            wait_for_value(lambda: find_part(desktop, dialog, large, negative), None)
             desktop.save_screenshot("filter-without-engine")
         screen.keys("alt+n")
-        wait_for_value(lambda: preview(part(0.5)), None)
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative), None)
         close_dialog(desktop, session)
     assert "Traceback" not in desktop.log.read_text()
 
@@ -363,6 +379,69 @@ def close_dialog(desktop: Desktop, session: Session) -> None:
     wait_for_value(lambda: filter_processes(session), [])
 
 
+def search(desktop: Desktop, words: str) -> None:
+    """Choose the first style with these words."""
+    desktop.screen.keys("alt+f", "ctrl+a")
+    desktop.screen.type(words)
+    desktop.screen.keys("Return")
+
+
+def large_photo(width: int, height: int) -> np.ndarray:
+    """Return a photo that is larger than the preview: [H, W, 4]."""
+    with Image.open(SAMPLES / "chelsea.jpg") as opened:
+        large = opened.convert("RGBA").resize((width, height), Image.Resampling.LANCZOS)
+    return np.array(large).astype(np.float32) / 255
+
+
+def inverted(picture: np.ndarray) -> np.ndarray:
+    """Return the negative of a picture, [H, W, 4]."""
+    return np.dstack([1 - picture[..., :3], picture[..., 3:]])
+
+
+def screen_pixels(desktop: Desktop) -> np.ndarray:
+    """Return what the screen shows: int [H, W, 3]."""
+    file = desktop.folder / "screen.png"
+    desktop.screen.shoot(file)
+    with Image.open(file) as picture:
+        return np.array(picture.convert("RGB")).astype(int)
+
+
+def find_line(desktop: Desktop, dialog: str) -> tuple[int, int]:
+    """Wait for the preview's line, and return a point on it."""
+    left, top, width, _height = desktop.screen.place(dialog)
+    y = top + 200
+
+    def line() -> int | None:
+        row = screen_pixels(desktop)[y, left : left + width].mean(axis=1)
+        columns = np.flatnonzero((row[1:-1] == 240) & (row[:-2] == 30) & (row[2:] == 240))
+        return None if len(columns) == 0 else left + int(columns[0]) + 2
+
+    return wait_until(line), y
+
+
+def find_part(desktop: Desktop, dialog: str, before: np.ndarray, after: np.ndarray) -> tuple[int, int] | None:
+    """Return which pixel of the pictures the preview shows to the left of its line, or None if it shows others.
+
+    The preview shows ``before`` there, at 100 %, and ``after`` to the right of the line.
+    """
+    left, top, width, _height = desktop.screen.place(dialog)
+    shown = screen_pixels(desktop)
+    x, y = left + (width - PREVIEW_MARGINS) // 2, top + 200
+    first, second = shown[y : y + 12, x - 80 : x - 60], shown[y : y + 12, x + 60 : x + 80]
+    pictures = to_bytes(before), to_bytes(after)
+    for row, column in np.argwhere((np.abs(pictures[0] - first[0, 0]) <= 1).all(2)):
+        parts = [
+            picture[row : row + 12, start : start + 20]
+            for picture, start in zip(pictures, (column, column + 140), strict=True)
+        ]
+        if all(
+            part.shape == expected.shape and np.abs(part - expected).max() <= 1
+            for part, expected in zip(parts, (first, second), strict=True)
+        ):
+            return int(column), int(row)
+    return None
+
+
 def find_preview(
     desktop: Desktop, before: np.ndarray, after: np.ndarray | None, split: float
 ) -> tuple[int, int] | None:
@@ -370,11 +449,7 @@ def find_preview(
 
     If ``after`` is None, any other picture may be to the right.
     """
-    file = desktop.folder / "screen.png"
-    desktop.screen.shoot(file)
-    with Image.open(file) as picture:
-        shown = np.array(picture.convert("RGB")).astype(int)
-    first = to_bytes(before)
+    shown, first = screen_pixels(desktop), to_bytes(before)
     line, rows = round(split * first.shape[1]), slice(100, 130)
     left, right = slice(line - 60, line - 10), slice(line + 10, line + 60)
     for y, x in np.argwhere((shown == first[rows.start, left.start]).all(2)) - (rows.start, left.start):

@@ -72,15 +72,21 @@ def network_input(picture: Picture) -> np.ndarray:
     return filled(rgb, alpha)
 
 
-def composite(picture: Picture, painted: np.ndarray, blend: BlendSettings) -> np.ndarray:
+def composite(
+    picture: Picture, painted: np.ndarray, blend: BlendSettings, difference: np.ndarray | None = None
+) -> np.ndarray:
     """Mix a painting, RGB [H, W, 3] in 0..1, into the picture. Return float32 [H, W, 4].
 
+    ``difference`` is that of their luminance (see ``luminance_difference``), which parts of a picture must be given.
     With ``blend.keep_colors`` only the strokes are the painting's (see ``recolour``). Alpha does not change, nor does
     any bit of a pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it
     repeatedly.
     """
     out = np.empty_like(picture.pixels)
-    difference = luminance_difference(picture.pixels, painted) if blend.keep_colors else None
+    if not blend.keep_colors:
+        difference = None
+    elif difference is None:
+        difference = luminance_difference(picture.pixels, painted)
 
     def mix(rows: slice) -> None:
         photo, alpha, paint = picture.pixels[rows, :, :3], picture.pixels[rows, :, 3:], painted[rows]

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
 from plugin.engine.imaging.picture import Picture, network_input
-from plugin.engine.messages import RawPicture
+from plugin.engine.messages import Area, LayerView, RawPicture
 
-# As large as a dialog has room for. A style is previewed at this size within 300 ms on two cores.
+# A style is sketched at this size within 300 ms on two cores.
 PROXY_PIXELS = 160_000
 LONGEST_SIDE = 560
+# Views of a large layer are made from an overview with about this many pixels, if in each direction it has this many
+# times those of the view.
+OVERVIEW_PIXELS = 3_000_000
+OVERVIEW_SURPLUS = 1.4
 # A fast and coarse reduction leaves at least this many times the final size to the fine filter after it.
 COARSE_FACTOR = 2
+# Pixels of the coarse picture beside a box that a filter reads: Lanczos reaches three pixels of the result.
+FILTER_MARGIN = 3 * (COARSE_FACTOR + 1)
 CHECK_SIZE, CHECKS = 8, (0.6, 0.4)
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of linear sRGB: ITU-R BT.709
 GAMMA = 2.2
+Images = tuple[Image.Image, Image.Image | None]  # colours and selection
 
 
 class LayerCopy:
@@ -29,43 +39,65 @@ class LayerCopy:
 
     Attributes:
         size: height and width.
-        proxy: the whole layer and its selection, at the size to show.
+        proxy: the whole layer and its selection, small.
+        seen: returns the whole layer as a network sees it at a height and width: float32 [height, width, 3].
     """
 
     def __init__(self, picture: RawPicture, grey: bool = False) -> None:
         extent = picture.width, picture.height
         colours = Image.frombytes("RGBA" if picture.channels == 4 else "RGB", extent, picture.data)
-        self._colours = colours.convert("RGBA")
-        self._mask = None if picture.mask is None else Image.frombytes("L", extent, picture.mask)
+        mask = None if picture.mask is None else Image.frombytes("L", extent, picture.mask)
+        self._images: Images = colours.convert("RGBA"), mask
+        self._factor = max(1, int((picture.width * picture.height / OVERVIEW_PIXELS) ** 0.5))
+        self._overview = self._reduced(self._factor)
         self.size = height, width = picture.height, picture.width
         self.grey = grey
+        # A painting may be looked at in many views, and a sketch has another size.
+        self.seen = functools.lru_cache(2)(self._compute_seen)
         scale = min(1.0, (PROXY_PIXELS / (width * height)) ** 0.5, LONGEST_SIDE / max(width, height))
         shown = max(1, round(height * scale)), max(1, round(width * scale))
-        self.proxy = self._picture(lambda image: _scaled(image, *shown))
+        self.proxy = self.shown(LayerView(Area(0, 0, width, height), shown[1], shown[0]))
 
-    def seen(self, height: int, width: int) -> np.ndarray:
+    def _compute_seen(self, height: int, width: int) -> np.ndarray:
         """Return the whole layer as a network sees it at this size: float32 [height, width, 3].
 
         It has the filter's own precision, because the smallest variations in a flat area decide how it is painted.
         """
-        coarse, box = _coarse(self._colours, height, width)
-        rgb = network_input(Picture(_floats(coarse)))
-        planes = (Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3))
-        fine = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC, box)) for plane in planes]
-        seen: np.ndarray = np.clip(np.dstack(fine), 0, 1)
-        return seen
+        colours, _mask = self._images
+        coarse, box = _coarse(colours, (0, 0, *colours.size), height, width)
+        return resample_box(network_input(Picture(_floats(coarse))), box, height, width)
 
     def part(self, x: int, y: int, width: int, height: int) -> Picture:
         """Return a rectangle of the layer, in the layer's own pixels."""
-        return self._picture(lambda image: image.crop((x, y, x + width, y + height)))
+        return _picture(self._images, lambda image: image.crop((x, y, x + width, y + height)))
 
-    def shown_part(self, corner: tuple[int, int] | None) -> Picture:
-        """Return the part of the layer that is shown from this corner on, or the small whole layer without a corner."""
-        return self.part(*corner, self.proxy.width, self.proxy.height) if corner else self.proxy
+    def shown(self, view: LayerView) -> Picture:
+        """Return a view of the layer."""
+        area, factor = view.area, self._factor
+        if min(area.width / view.width, area.height / view.height) < OVERVIEW_SURPLUS * factor:
+            return _picture(self._images, lambda image: _viewed(image, view))
+        area = Area(area.left / factor, area.top / factor, area.width / factor, area.height / factor)
+        return _picture(self._overview, lambda image: _viewed(image, replace(view, area=area)))
 
-    def _picture(self, change: Callable[[Image.Image], Image.Image]) -> Picture:
-        mask = None if self._mask is None else _floats(change(self._mask))
-        return Picture(_floats(change(self._colours)), mask)
+    def _reduced(self, factor: int) -> Images:
+        colours, mask = self._images
+        return (colours.reduce(factor), mask and mask.reduce(factor)) if factor > 1 else self._images
+
+
+def _picture(images: Images, change: Callable[[Image.Image], Image.Image]) -> Picture:
+    colours, mask = images
+    return Picture(_floats(change(colours)), None if mask is None else _floats(change(mask)))
+
+
+def resample_box(rgb: np.ndarray, box: tuple[float, float, float, float], height: int, width: int) -> np.ndarray:
+    """Resize the part of float32 [H, W, 3] in 0..1 in a box (left, top, right, bottom), by cubic filtering."""
+    left, top, right, bottom = box
+    if (right - left, bottom - top) == (width, height) and all(side == int(side) for side in box):
+        return rgb[int(top) : int(bottom), int(left) : int(right)]
+    planes = (Image.fromarray(np.ascontiguousarray(rgb[..., channel])) for channel in range(3))
+    resized = [np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC, box)) for plane in planes]
+    clipped: np.ndarray = np.clip(np.dstack(resized), 0, 1)
+    return clipped
 
 
 def opaque(pixels: np.ndarray) -> np.ndarray:
@@ -85,15 +117,34 @@ def greyed(pixels: np.ndarray) -> np.ndarray:
     return np.dstack([luminance, luminance, luminance, pixels[..., 3]])
 
 
-def _coarse(image: Image.Image, height: int, width: int) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """Reduce an image by a whole number, to more than this size. Return it, and the box that the image fills in it."""
-    factor = max(1, min(image.width // (COARSE_FACTOR * width), image.height // (COARSE_FACTOR * height)))
-    return image.reduce(factor), (0, 0, image.width / factor, image.height / factor)
+def _coarse(
+    image: Image.Image, box: tuple[float, float, float, float], height: int, width: int
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    """Reduce the part of an image in a box (left, top, right, bottom) by a whole number, to more than this size.
+
+    Returns it with some pixels around it, and its box there.
+    """
+    left, top, right, bottom = box
+    factor = max(1, min(int(right - left) // (COARSE_FACTOR * width), int(bottom - top) // (COARSE_FACTOR * height)))
+    margin = FILTER_MARGIN * factor
+    outer_left, outer_top = max(0, math.floor(left) - margin), max(0, math.floor(top) - margin)
+    outer_right = min(image.width, math.ceil(right) + margin)
+    outer_bottom = min(image.height, math.ceil(bottom) + margin)
+    outer = outer_left, outer_top, outer_right, outer_bottom
+    coarse = image.crop(outer) if factor == 1 else image.reduce(factor, outer)
+    return coarse, (
+        (left - outer_left) / factor,
+        (top - outer_top) / factor,
+        (right - outer_left) / factor,
+        (bottom - outer_top) / factor,
+    )
 
 
-def _scaled(image: Image.Image, height: int, width: int) -> Image.Image:
-    coarse, box = _coarse(image, height, width)
-    return coarse.resize((width, height), Image.Resampling.LANCZOS, box)
+def _viewed(image: Image.Image, view: LayerView) -> Image.Image:
+    area = view.area
+    box = area.left, area.top, min(area.left + area.width, image.width), min(area.top + area.height, image.height)
+    coarse, inner = _coarse(image, box, view.height, view.width)
+    return coarse.resize((view.width, view.height), Image.Resampling.LANCZOS, inner)
 
 
 def _floats(image: Image.Image) -> np.ndarray:

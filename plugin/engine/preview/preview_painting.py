@@ -2,54 +2,147 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
+from PIL import Image
 
 from plugin.engine.fast.fast_painting import FastResult, paint_fast
 from plugin.engine.fast.fast_settings import FastSettings, working_size
-from plugin.engine.imaging.detail import enlarge_painting
+from plugin.engine.imaging.detail import CELL, enlarge_painting
 from plugin.engine.imaging.picture import Picture, network_input
-from plugin.engine.imaging.resampling import resample_picture
-from plugin.engine.messages import PreviewRequest
-from plugin.engine.preview.layer_copy import LayerCopy
+from plugin.engine.imaging.recolouring import luminance_difference
+from plugin.engine.messages import Area, LayerView, PreviewRequest
+from plugin.engine.preview.layer_copy import LayerCopy, resample_box
 from plugin.engine.progress import Stopper
 
-# Pixels around a part of the layer that the network sees too.
+# Pixels around an area of the layer that the network sees too.
 MARGIN = 224
+# Cells of a painting around a view that its enlargement depends on, and more of them to choose a border from.
+MARGIN_CELLS, CHOICES = 3, 8
+
+
+@dataclass(frozen=True, eq=False)
+class PaintedArea:
+    """A painting of an area of a layer, at full strength.
+
+    Attributes:
+        area: in the layer's pixels.
+        painted: [h, w, 3] at the size at which the network worked, in eight bits, because many paintings are kept.
+    """
+
+    area: Area
+    painted: np.ndarray
+
+    def shown(self, copy: LayerCopy, view: LayerView) -> np.ndarray:
+        """Return a view of the painting, which is enlarged as the filter's result is: [H, W, 3]."""
+        height, width = self.painted.shape[:2]
+        down, across = height / self.area.height, width / self.area.width
+        left, top = (view.area.left - self.area.left) * across, (view.area.top - self.area.top) * down
+        right, bottom = left + view.area.width * across, top + view.area.height * down
+        box = left, top, min(right, width), min(bottom, height)
+        if view.height <= math.ceil(bottom - top) and view.width <= math.ceil(right - left):
+            return resample_box(_floats(self.painted), box, view.height, view.width)
+        return self._enlarged(copy, view, box)
+
+    def luminance_difference(self, copy: LayerCopy, view: LayerView) -> np.ndarray | None:
+        """Return by how much the photo is lighter in a view: [H, W]; None if only a part of the layer was painted."""
+        height, width = copy.size
+        if self.area != Area(0, 0, width, height):
+            return None
+        proxy = copy.proxy
+        rows, columns = self.painted.shape[:2]
+        painted = resample_box(_floats(self.painted), (0, 0, columns, rows), proxy.height, proxy.width)
+        whole = luminance_difference(proxy.pixels, painted)
+        down, across = proxy.height / height, proxy.width / width
+        left, top = view.area.left * across, view.area.top * down
+        right = min(proxy.width, left + view.area.width * across)
+        bottom = min(proxy.height, top + view.area.height * down)
+        shown = Image.fromarray(whole).resize(
+            (view.width, view.height), Image.Resampling.BICUBIC, (left, top, right, bottom)
+        )
+        return np.asarray(shown)
+
+    def _enlarged(self, copy: LayerCopy, view: LayerView, box: tuple[float, float, float, float]) -> np.ndarray:
+        height, width = self.painted.shape[:2]
+        rows, top, shown_height = _around(box[1], box[3], height, view.height)
+        columns, left, shown_width = _around(box[0], box[2], width, view.width)
+        # The same part of the photo, at the view's scale.
+        down, across = view.area.height / view.height, view.area.width / view.width
+        area = Area(
+            max(0.0, view.area.left + left * across),
+            max(0.0, view.area.top + top * down),
+            shown_width * across,
+            shown_height * down,
+        )
+        photo = network_input(copy.shown(LayerView(area, shown_width, shown_height)))
+        seen = copy.seen(height, width)[rows, columns]
+        enlarged = enlarge_painting(_floats(self.painted[rows, columns]), seen, photo)
+        return enlarged[-top : view.height - top, -left : view.width - left]
 
 
 def paint_preview(
     copy: LayerCopy, request: PreviewRequest, sketch: bool, stopper: Stopper
-) -> tuple[np.ndarray, FastResult]:
-    """Paint a preview at full strength: float32 RGB of the size of ``copy.proxy``, and the run that it comes from.
+) -> tuple[PaintedArea, FastResult]:
+    """Paint a preview at full strength. Return it, and the run that it comes from.
 
-    A ``sketch`` of the whole layer is painted at that size too, which is quick, but gives strokes that are too large.
-    Raises StyleError and progress.StoppedError as paint_fast does.
+    A ``sketch`` of the whole layer is painted at the size of ``copy.proxy``, which is quick, but gives strokes that are
+    too large. Raises StyleError and progress.StoppedError as paint_fast does.
     """
-    if request.corner:
-        return _paint_part(copy, request, *request.corner, stopper)
-    proxy = copy.proxy
+    if request.area:
+        return _paint_part(copy, request, request.area, stopper)
+    height, width = copy.size
     # The network paints the picture that it is given at that picture's own size.
     own_size = FastSettings(full_resolution=True, detail=request.detail)
-    if sketch:
-        result = paint_fast(Picture(proxy.pixels), dict(request.styles), own_size, stopper=stopper)
-        return result.pixels[..., :3], result
-    # As paint_fast does, except that the painting gets the proxy's size and not the layer's.
-    seen = copy.seen(*working_size(*copy.size, request.settings))
+    # As paint_fast does, except that the painting keeps the size at which the network works.
+    seen = network_input(copy.proxy) if sketch else copy.seen(*working_size(height, width, request.settings))
     opaque = np.dstack([seen, np.ones_like(seen[..., :1])])
     result = paint_fast(Picture(opaque), dict(request.styles), own_size, stopper=stopper)
-    painted = result.pixels[..., :3]
-    if painted.shape[0] < proxy.height:
-        return enlarge_painting(painted, seen, network_input(proxy)), result
-    return resample_picture(painted, proxy.height, proxy.width), result
+    return PaintedArea(Area(0, 0, width, height), _eight_bits(result.pixels)), result
 
 
 def _paint_part(
-    copy: LayerCopy, request: PreviewRequest, x: int, y: int, stopper: Stopper
-) -> tuple[np.ndarray, FastResult]:
-    """Paint the part of the layer that begins at (x, y), as large as the proxy, at full resolution."""
-    proxy, (height, width) = copy.proxy, copy.size
-    left, top = max(0, x - MARGIN), max(0, y - MARGIN)
-    right, bottom = min(width, x + proxy.width + MARGIN), min(height, y + proxy.height + MARGIN)
+    copy: LayerCopy, request: PreviewRequest, area: Area, stopper: Stopper
+) -> tuple[PaintedArea, FastResult]:
+    """Paint an area of the layer at full resolution."""
+    height, width = copy.size
+    left, top = max(0, int(area.left) - MARGIN), max(0, int(area.top) - MARGIN)
+    right = min(width, math.ceil(area.left + area.width) + MARGIN)
+    bottom = min(height, math.ceil(area.top + area.height) + MARGIN)
     part = copy.part(left, top, right - left, bottom - top)
     result = paint_fast(Picture(part.pixels), dict(request.styles), request.settings, stopper=stopper)
-    return result.pixels[y - top :, x - left :][: proxy.height, : proxy.width, :3], result
+    return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), result
+
+
+def _eight_bits(pixels: np.ndarray) -> np.ndarray:
+    values: np.ndarray = (pixels[..., :3] * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    return values
+
+
+def _floats(values: np.ndarray) -> np.ndarray:
+    pixels: np.ndarray = values / np.float32(255)
+    return pixels
+
+
+def _around(start: float, end: float, length: int, shown: int) -> tuple[slice, int, int]:
+    """Return whole cells around a stretch of a painting, and where they lie in the view: first pixel, and number.
+
+    Args:
+        start: where the stretch begins.
+        end: where it ends.
+        length: the painting's.
+        shown: the number of pixels at which the stretch is shown.
+    """
+    scale = shown / (end - start)
+
+    def fraction(border: int) -> float:
+        position = (border - start) * scale
+        return abs(position - round(position))
+
+    # The stretch is enlarged to whole pixels, so it must begin and end near the edge of one to lie where it should.
+    first, last = (math.floor(start / CELL) - MARGIN_CELLS) * CELL, (math.ceil(end / CELL) + MARGIN_CELLS) * CELL
+    first = min((max(0, first - choice * CELL) for choice in range(CHOICES)), key=fraction)
+    last = min((min(length, last + choice * CELL) for choice in range(CHOICES)), key=fraction)
+    left, right = min(0, round((first - start) * scale)), max(shown, round((last - start) * scale))
+    return slice(first, last), left, right - left

@@ -25,6 +25,7 @@ from plugin.engine.messages import (
     Estimate,
     FastRequest,
     IterativeRequest,
+    LayerView,
     OpenedLayer,
     PaintedPicture,
     PreviewRequest,
@@ -124,17 +125,17 @@ class RemoteEngine:
         """Forget an opened layer and all its previews."""
         self._call(Engine.close_layer, layer)
 
-    def layer_photo(self, layer: int, corner: tuple[int, int] | None = None) -> bytes:
+    def layer_photo(self, layer: int, view: LayerView | None = None) -> bytes:
         """Return the unpainted opened layer to be shown, as Engine.layer_photo describes."""
-        return self._call(Engine.layer_photo, layer, corner)
+        return self._call(Engine.layer_photo, layer, view)
 
     def preview(self, layer: int, request: PreviewRequest, sketch: bool, stopper: Stopper) -> PreviewResult:
         """Paint a preview of an opened layer, as Engine.preview describes."""
         return self._call(Engine.preview, layer, request, sketch, stopper)
 
-    def mix_preview(self, layer: int, preview: int, blend: BlendSettings) -> bytes:
-        """Return the photo mixed with a preview, to be shown as ``layer_photo`` is."""
-        return self._call(Engine.mix_preview, layer, preview, blend)
+    def mix_preview(self, layer: int, preview: int, view: LayerView, blend: BlendSettings) -> bytes:
+        """Return the photo mixed with a preview, as Engine.mix_preview describes."""
+        return self._call(Engine.mix_preview, layer, preview, view, blend)
 
     def forget_preview(self, layer: int, preview: int) -> None:
         """Forget a preview, unless its layer is closed already."""

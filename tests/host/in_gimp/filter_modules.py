@@ -119,13 +119,16 @@ def make_record_older(layer: int) -> None:
 def preview(
     layer: int, styles: list[str], stroke_size: float = 100.0, corner: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
-    """Choose these styles at once, and return everything that the dialog's preview then shows, in order."""
+    """Choose these styles at once, and return everything that the dialog's preview then shows, in order.
+
+    It shows the whole layer at the size of its small copy or, with ``corner``, a part of that size from there on.
+    """
     engine = connect()
     from gui.preview import Preview, open_layer
 
     from plugin.engine.fast.style_library import find_styles
     from plugin.engine.imaging.blend_settings import BlendSettings
-    from plugin.engine.messages import PreviewRequest
+    from plugin.engine.messages import Area, LayerView, PreviewRequest
 
     shown: list[dict[str, Any]] = []
     last = None
@@ -136,17 +139,19 @@ def preview(
         if painting and painting is not last:
             last = painting
             seconds = time.monotonic() - start
-            data = engine.mix_preview(opened.number, painting.result.number, BlendSettings())
+            data = engine.mix_preview(opened.number, painting.result.number, view, BlendSettings())
             rgb = np.frombuffer(data, np.uint8).reshape(opened.height, opened.width, 3).astype(np.float32) / 255
             names = [style.name for style, _ in painting.request.styles]
             shown.append({"styles": names, "sketch": painting.sketch, "rgb": rgb, "seconds": seconds})
 
     preview_layer = open_layer(engine, Gimp.Item.get_by_id(layer))
     opened = preview_layer.opened
+    area = Area(*corner, opened.width, opened.height) if corner else None
+    view = LayerView(area or Area(0, 0, preview_layer.width, preview_layer.height), opened.width, opened.height)
     started = Preview(engine, preview_layer, on_change)
     start = time.monotonic()
     for style in styles:
-        started.request(PreviewRequest(tuple(find_styles(style).items()), stroke_size, corner))
+        started.request(PreviewRequest(tuple(find_styles(style).items()), stroke_size, area))
     while started.busy:
         GLib.MainContext.default().iteration(True)
     started.close()

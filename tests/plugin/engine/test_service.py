@@ -12,10 +12,11 @@ from nst_core.base.presets import PRESETS
 from nst_core.style_file import read_styles
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
+from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.machine import memory
-from plugin.engine.messages import FastRequest, IterativeRequest, PreviewRequest, RawPicture
+from plugin.engine.messages import Area, FastRequest, IterativeRequest, LayerView, PreviewRequest, RawPicture
 from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
 from plugin.engine.progress import StoppedError, Stopper
 from plugin.engine.service import LocalEngine
@@ -128,12 +129,17 @@ def test_preview_is_mixed_and_forgotten(engine, negative, opened):
     assert (layer.width, layer.height) == (120, 80)
     assert engine.layer_photo(layer.number) == small.tobytes()
     preview = engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
-    assert not preview.on_gpu and preview.reason
-    assert engine.mix_preview(layer.number, preview.number, BlendSettings(100.0)) == (255 - small).tobytes()
-    assert engine.mix_preview(layer.number, preview.number, BlendSettings(0.0)) == small.tobytes()
+    assert not preview.note
+    whole = LayerView(Area(0, 0, 120, 80), 120, 80)
+    assert engine.layer_photo(layer.number, whole) == small.tobytes()
+    assert engine.mix_preview(layer.number, preview.number, whole, BlendSettings(100.0)) == (255 - small).tobytes()
+    assert engine.mix_preview(layer.number, preview.number, whole, BlendSettings(0.0)) == small.tobytes()
+    part = LayerView(Area(10, 20, 70, 50), 70, 50)
+    mixed = engine.mix_preview(layer.number, preview.number, part, BlendSettings(100.0))
+    assert mixed == (255 - small[20:70, 10:80]).tobytes()
     engine.forget_preview(layer.number, preview.number)
     with pytest.raises(Exception, match=str(preview.number)) as raised:
-        engine.mix_preview(layer.number, preview.number, BlendSettings(100.0))
+        engine.mix_preview(layer.number, preview.number, whole, BlendSettings(100.0))
     assert raised.typename == "KeyError"
 
 
@@ -144,32 +150,69 @@ def test_preview_shows_selection_transparency_and_grey(engine, negative, opened,
     preview = engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), False, Stopper())
     photo = pixels.astype(np.float32) / 255
     painted = paint_fast(Picture(photo), negative).pixels[..., :3]
-    mixed = composite(Picture(photo, mask / np.float32(255)), painted, BlendSettings(60, keep_colors=True))
-    assert (
-        engine.mix_preview(layer.number, preview.number, BlendSettings(60, keep_colors=True))
-        == opaque(greyed(mixed)).tobytes()
-    )
+    mixed = opaque(greyed(composite(Picture(photo, mask / np.float32(255)), painted, BlendSettings(60, True))))
+    view = LayerView(Area(0, 0, noise.shape[1], noise.shape[0]), noise.shape[1], noise.shape[0])
+    data = engine.mix_preview(layer.number, preview.number, view, BlendSettings(60, keep_colors=True))
+    shown = np.frombuffer(data, np.uint8).reshape(mixed.shape)
+    assert np.abs(shown.astype(int) - mixed).max() <= 1  # a preview keeps eight bits
 
 
 def test_large_layer_is_shown_small_or_in_part(engine, negative, opened):
-    with Image.open(SAMPLES / "coffee.jpg") as photo:
-        large = np.array(photo.convert("RGB").resize((1500, 1000)))
+    large = sample("coffee.jpg", 1500, 1000)
     assert large.shape[0] * large.shape[1] > 2 * WORKING_PIXELS
-    layer = opened(large)
+    layer, styles, full = opened(large), tuple(negative.items()), BlendSettings(100.0)
     assert layer.width * layer.height == pytest.approx(PROXY_PIXELS, rel=0.01)
-    shown = np.frombuffer(engine.layer_photo(layer.number, (300, 200)), np.uint8).reshape(layer.height, layer.width, 3)
-    part = large[200:, 300:][: layer.height, : layer.width]
-    assert (shown == part).all()
-    preview = engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0, (300, 200)), False, Stopper())
-    assert engine.mix_preview(layer.number, preview.number, BlendSettings(100.0)) == (255 - part).tobytes()
-    whole, sketch = (
-        engine.preview(layer.number, PreviewRequest(tuple(negative.items()), 100.0), sketch, Stopper())
-        for sketch in (False, True)
-    )
+    view = LayerView(Area(300, 200, 500, 400), 500, 400)
+    part = large[200:600, 300:800]
+    assert engine.layer_photo(layer.number, view) == part.tobytes()
+    preview = engine.preview(layer.number, PreviewRequest(styles, 100.0, view.area), False, Stopper())
+    assert engine.mix_preview(layer.number, preview.number, view, full) == (255 - part).tobytes()
+    whole = LayerView(Area(0, 0, 1500, 1000), layer.width, layer.height)
     small = np.frombuffer(engine.layer_photo(layer.number), np.uint8).astype(int)
-    for preview in (whole, sketch):
-        mixed = np.frombuffer(engine.mix_preview(layer.number, preview.number, BlendSettings(100.0)), np.uint8)
+    assert engine.layer_photo(layer.number, whole) == engine.layer_photo(layer.number)
+    for is_sketch in (False, True):
+        preview = engine.preview(layer.number, PreviewRequest(styles, 100.0), is_sketch, Stopper())
+        mixed = np.frombuffer(engine.mix_preview(layer.number, preview.number, whole, full), np.uint8)
         assert np.abs(mixed - (255 - small)).mean() < 1
+
+
+@pytest.mark.parametrize("box", [(0, 0, 1500, 1000), (311, 207, 640, 480), (860, 520, 640, 480)])
+def test_view_at_full_size_shows_the_painting(engine, opened, box):
+    large, styles = sample("coffee.jpg", 1500, 1000), find_styles("udnie")
+    layer, (x, y, width, height) = opened(large), box
+    preview = engine.preview(layer.number, PreviewRequest(tuple(styles.items()), 100.0), False, Stopper())
+    view = LayerView(Area(x, y, width, height), width, height)
+    shown = np.frombuffer(engine.mix_preview(layer.number, preview.number, view, BlendSettings()), np.uint8)
+    picture = Picture(np.dstack([large, np.full(large.shape[:2], 255)]).astype(np.float32) / 255)
+    painted = paint_fast(picture, styles).pixels[y : y + height, x : x + width, :3] * 255
+    assert np.abs(shown.reshape(height, width, 3) - painted).mean() < 0.6
+    shifted = np.roll(painted, 1, axis=1)
+    assert np.abs(shown.reshape(height, width, 3) - shifted).mean() > 2
+
+
+def test_view_keeps_the_colours_of_the_whole_photo(engine, opened):
+    large, styles = sample("coffee.jpg", 900, 600), find_styles("starry-night")
+    layer, blend = opened(large), BlendSettings(80, keep_colors=True)
+    preview = engine.preview(layer.number, PreviewRequest(tuple(styles.items()), 100.0), False, Stopper())
+    view = LayerView(Area(100, 50, 300, 200), 300, 200)
+    shown = np.frombuffer(engine.mix_preview(layer.number, preview.number, view, blend), np.uint8)
+    picture = Picture(np.dstack([large, np.full(large.shape[:2], 255)]).astype(np.float32) / 255)
+    painted = paint_fast(picture, styles, FastSettings(blend=blend)).pixels[50:250, 100:400, :3] * 255
+    assert np.abs(shown.reshape(200, 300, 3) - painted).mean() < 1
+
+
+def test_view_of_a_very_large_layer_is_that_of_the_layer(opened, engine):
+    large = sample("coffee.jpg", 5000, 3300)
+    layer = opened(large)
+    shown = np.frombuffer(engine.layer_photo(layer.number, LayerView(Area(1000, 600, 3000, 2000), 750, 500)), np.uint8)
+    expected = Image.fromarray(large).resize((750, 500), Image.Resampling.LANCZOS, (1000, 600, 4000, 2600))
+    assert np.abs(shown.reshape(500, 750, 3).astype(int) - np.array(expected)).mean() < 1
+
+
+def sample(name: str, width: int, height: int) -> np.ndarray:
+    """Return a sample photo at this size: uint8 [H, W, 3]."""
+    with Image.open(SAMPLES / name) as photo:
+        return np.array(photo.convert("RGB").resize((width, height)))
 
 
 def test_stopped_preview_raises(engine, negative, opened, noise):

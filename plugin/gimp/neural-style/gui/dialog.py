@@ -34,6 +34,9 @@ from plugin.engine.process.remote import EngineEndedError
 SPACING = 12
 # How often the dialog looks whether the layers, the selection and the memory still allow a painting.
 CHECK_MS = 1000
+# The size of the dialog, and how much of the screen it may take.
+WIDTH, HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
+SMALLEST_SIDE_HEIGHT = 160
 
 
 def ask(
@@ -191,8 +194,8 @@ class FilterDialog:
         for name in ("stroke-size", "full-resolution"):
             self._dialog.set_sensitive(name, not from_picture, None, None, False)
         if from_picture:
-            ready, status, note = self._describe_render()
-            self._preview_pane.show_photo(status, note)
+            ready, status = self._describe_render()
+            self._preview_pane.show_photo(status)
         else:
             self._estimator.cancel()
             styles = _find_chosen_styles(self._config, self._library)
@@ -227,12 +230,12 @@ class FilterDialog:
             return str(error)
         return ""
 
-    def _describe_render(self) -> tuple[bool, str, str]:
-        """Return whether an iterative render can begin, how long it will take, and what the user can do."""
+    def _describe_render(self) -> tuple[bool, str]:
+        """Return whether an iterative render can begin, and how long it will take and what the user can do."""
         try:
             self._engine.require_torch()
         except StyleError as error:
-            return False, str(error), ""
+            return False, str(error)
         self._estimator.request(read_recipe(self._config))
         if estimate := self._estimator.estimate:
             if estimate.device == "cpu":
@@ -244,8 +247,8 @@ class FilterDialog:
         else:
             status = self._estimator.error or _("Finding out how long this takes…")
         if self._config.get_property("style-image") is None:
-            return False, status, _("Choose a painting or any other picture whose style you want.")
-        return True, status, _("You will see the painting develop, and can stop when you like it.")
+            return False, "\n".join([_("Choose a painting or any other picture whose style you want."), status])
+        return True, "\n".join([status, _("You will see the painting develop, and can stop when you like it.")])
 
     def _build_page_buttons(self, gallery: Gtk.Widget, picture_page: Gtk.Widget) -> Gtk.Box:
         """Build the two buttons that choose the page.
@@ -299,12 +302,26 @@ class FilterDialog:
         side.pack_start(self._pages, True, True, 0)
         for position, widget in enumerate((page_buttons, self._pages)):
             side.reorder_child(widget, position)
-        columns = dialog.fill_box("columns", ["side"])
+        scroller = dialog.fill_scrolled_window("side-scroller", "side")
+        scroller.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+        scroller.set_overlay_scrolling(False)
+        scroller.set_shadow_type(Gtk.ShadowType.NONE)
+        scroller.set_min_content_height(SMALLEST_SIDE_HEIGHT)
+        columns = dialog.fill_box("columns", ["side-scroller"])
         columns.set_orientation(Gtk.Orientation.HORIZONTAL)
         columns.set_spacing(2 * SPACING)
-        columns.set_child_packing(side, False, False, 0, Gtk.PackType.START)
+        columns.set_child_packing(scroller, False, False, 0, Gtk.PackType.START)
         _put_first(columns, self._preview_pane)
         dialog.fill(["columns"])
+        dialog.set_default_size(*_default_size(dialog))
+
+
+def _default_size(window: Gtk.Window) -> tuple[int, int]:
+    """Return the width and height of the dialog, which leave some of the screen with the pointer visible."""
+    display = window.get_display()
+    _screen, x, y = display.get_default_seat().get_pointer().get_position()
+    room = display.get_monitor_at_point(x, y).get_workarea()
+    return min(WIDTH, int(SCREEN_SHARE * room.width)), min(HEIGHT, int(SCREEN_SHARE * room.height))
 
 
 def _put_first(box: Gtk.Box, widget: Gtk.Widget) -> None:

@@ -31,3 +31,11 @@ def align_widths(*labels: Gtk.Label) -> None:
     group = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
     for label in labels:
         group.add_widget(label)
+
+
+def status_label(lines: int) -> Gtk.Label:
+    """Return a label for text that can be copied, with room for this number of lines, so nothing moves as it comes."""
+    label = Gtk.Label(wrap=True, xalign=0, yalign=0, width_chars=1, selectable=True)
+    _width, height = label.create_pango_layout("\n".join("X" * lines)).get_pixel_size()
+    label.set_size_request(-1, height)
+    return label

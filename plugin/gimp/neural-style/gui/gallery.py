@@ -13,7 +13,9 @@ from nst_core.style_file import Style
 from plugin.engine.fast.style_library import Library, find_styles
 
 TILE_WIDTH, THUMBNAIL_HEIGHT = 112, 75
-TILES_PER_ROW, GALLERY_HEIGHT = 3, 280
+TILES_PER_ROW, TILE_MARGIN = 3, 4
+# The least size of the gallery: one row of tiles. Without a width it would be as narrow as what the search leaves.
+GALLERY_WIDTH, GALLERY_HEIGHT = TILES_PER_ROW * (TILE_WIDTH + 4 * TILE_MARGIN) + 16, 120
 TILE_STEPS = {
     Gdk.KEY_Left: -1,
     Gdk.KEY_Right: 1,
@@ -85,6 +87,7 @@ class StyleGallery(Gtk.Box):
         """Build the page with the styles, and the one that says that the search matches none."""
         scrolled = Gtk.ScrolledWindow(
             hscrollbar_policy=Gtk.PolicyType.NEVER,
+            min_content_width=GALLERY_WIDTH,
             min_content_height=GALLERY_HEIGHT,
             overlay_scrolling=False,
             shadow_type=Gtk.ShadowType.IN,
@@ -119,6 +122,13 @@ class StyleGallery(Gtk.Box):
     def _focus_selected(self) -> bool:
         for tile in self._grid.get_selected_children():
             tile.grab_focus()
+            self._reveal(tile)
+        return GLib.SOURCE_REMOVE
+
+    def _reveal(self, tile: Gtk.FlowBoxChild) -> bool:
+        """Scroll to a tile."""
+        place = tile.get_allocation()
+        self._grid.get_focus_vadjustment().clamp_page(place.y, place.y + place.height)
         return GLib.SOURCE_REMOVE
 
     def _on_search(self, *_: object) -> None:
@@ -151,8 +161,13 @@ class StyleGallery(Gtk.Box):
 
     def _on_style(self, *_: object) -> None:
         tile = self._tiles.get(self._config.get_property("style"))
-        if tile and not tile.is_selected():
-            self._grid.select_child(tile)
+        if tile is None or tile.is_selected():
+            return
+        # It comes from elsewhere, such as saved settings, and must not be hidden.
+        if tile not in self._matching_tiles():
+            self._search.set_text("")
+        self._grid.select_child(tile)
+        GLib.idle_add(self._reveal, tile)
 
 
 def _build_tile(style: Style) -> Gtk.FlowBoxChild:
@@ -161,7 +176,7 @@ def _build_tile(style: Style) -> Gtk.FlowBoxChild:
     title = _build_line(style.title, Pango.AttrList.from_string("0 -1 scale 0.9"), lines=2)
     artist = _build_line(style.artist, Pango.AttrList.from_string("0 -1 scale 0.8"), lines=1)
     artist.get_style_context().add_class("dim-label")
-    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, margin=4, margin_bottom=6)
+    box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, margin=TILE_MARGIN, margin_bottom=6)
     for widget in (picture, title, artist):
         box.pack_start(widget, False, False, 0)
     about = "\n".join(filter(None, (style.title, ", ".join(filter(None, (style.artist, style.year))), style.licence)))

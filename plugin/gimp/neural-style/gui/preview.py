@@ -21,7 +21,7 @@ from plugin.engine.process.remote import EngineEndedError
 from plugin.engine.progress import StoppedError, Stopper
 
 # How many previews are kept to show again at once.
-MAX_KEPT = 32
+MAX_KEPT = 16
 # A preview whose network sees at most this multiple of the pixels shown is painted soon, and needs no sketch first.
 UNSKETCHED_RATIO = 1.5
 
@@ -152,7 +152,7 @@ class Preview:
     def _needs_sketch(self, request: PreviewRequest) -> bool:
         """Return whether to paint a sketch first."""
         shown_styles = self.painting and self.painting.request.styles
-        if request.corner or shown_styles == request.styles:
+        if request.area or shown_styles == request.styles:
             return False
         shown_pixels = self._layer.opened.height * self._layer.opened.width
         painted_size = working_size(self._layer.height, self._layer.width, request.settings)

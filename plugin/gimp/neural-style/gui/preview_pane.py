@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 
-from gi.repository import GdkPixbuf, Gimp, GLib, Gtk
+from gi.repository import Gimp, GLib, Gtk
 from procedure_arguments import chosen_detail
 from showable import showable
 from translation import _
 
-from gui.navigator import Navigator
+from gui.form import status_label
 from gui.pixbufs import pixbuf_from_rgb
-from gui.preview import Preview, PreviewLayer
-from gui.split_view import SplitView
+from gui.preview import Preview, PreviewLayer, PreviewPainting
+from gui.split_view import ShownPicture, SplitView
+from gui.view_control import ViewControl
+from gui.zoom_bar import ZoomBar
 from nst_core.style_file import Style
 from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.messages import PreviewRequest, PreviewResult
+from plugin.engine.messages import Area, LayerView, PreviewRequest
 from plugin.engine.process.remote import EngineEndedError
 
-ABOUT_PART = _("This is a part of the layer at its full size; choose another one in the small picture.")
+# How long the picture rests before a part of it is painted.
+REST_MS = 150
+HOW_TO_LOOK = _("Scroll to zoom, drag to move. Hold the mouse button to see the photo.")
+HOW_TO_MOVE = _("Finer strokes are shown at 100 %. Drag the picture to see other parts.")
 
 
 class PreviewPane(Gtk.Box):
@@ -31,22 +35,19 @@ class PreviewPane(Gtk.Box):
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._engine, self._config, self._layer = engine, config, layer
         self._styles: Mapping[Style, float] = {}
-        self._idle = 0
+        self._idle = self._timer = 0
         self._problem = self._style_note = ""
         self._preview = Preview(engine, layer, self._schedule_update)
-        # With strokes at full resolution, the part shown and its corner; otherwise the whole layer and None.
-        self._photo = self._whole = self._read_photo(None)
-        self._corner: tuple[int, int] | None = None
-        self._view = SplitView(_("Preview: the photo on the left, the painting on the right"))
-        self._view.set_size_request(layer.opened.width, layer.opened.height)
-        self._view.show_pictures(self._whole, None)
-        part_size = layer.opened.width / layer.width, layer.opened.height / layer.height
-        self._navigator = Navigator(_("Choose the part to look at"), self._whole, part_size, self._request)
-        self._navigator.set_no_show_all(True)
+        opened = layer.opened
+        overview = pixbuf_from_rgb(engine.layer_photo(opened.number), opened.width, opened.height)
+        self._view = SplitView(_("Preview: the photo on the left, the painting on the right"), self._on_view)
+        ViewControl(self._view)
+        self._bar = ZoomBar(self._view)
+        self._photo: tuple[LayerView, ShownPicture] | None = None
         self._spinner = Gtk.Spinner(valign=Gtk.Align.START)
-        self._status = Gtk.Label(wrap=True, xalign=0, width_chars=1)
-        self._note = Gtk.Label(wrap=True, xalign=0, width_chars=1)
+        self._status = status_label(lines=2)
         self._lay_out()
+        self._view.open_picture(overview, layer.width, layer.height)
 
     def _lay_out(self) -> None:
         background = Gtk.EventBox()
@@ -54,14 +55,11 @@ class PreviewPane(Gtk.Box):
         background.add(self._view)
         frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
         frame.add(background)
-        texts = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        for label in (self._status, self._note):
-            texts.pack_start(label, False, False, 0)
         row = Gtk.Box(spacing=6)
-        row.pack_start(texts, True, True, 0)
+        row.pack_start(self._status, True, True, 0)
         row.pack_start(self._spinner, False, False, 0)
-        row.pack_start(self._navigator, False, False, 0)
         self.pack_start(frame, True, True, 0)
+        self.pack_start(self._bar, False, False, 0)
         self.pack_start(row, False, False, 0)
         self.show_all()
 
@@ -71,19 +69,20 @@ class PreviewPane(Gtk.Box):
         ``note`` is a sentence about the styles.
         """
         if not styles:
-            self.show_photo("", "")
+            self.show_photo("")
             return
         self._styles, self._style_note = styles, note
+        self._view.viewport.smallest_scale = 1.0 if self._shows_part() else 0.0
         self._request()
+        self._view.view_changed()
 
-    def show_photo(self, status: str, note: str) -> None:
-        """Show the photo alone, with two lines of text."""
+    def show_photo(self, status: str) -> None:
+        """Show the photo alone, with some text."""
         self._styles = {}
-        self._show_part(None)
-        self._view.show_pictures(self._photo, None)
+        self._view.viewport.smallest_scale = 0.0
         self._spinner.stop()
         self._status.set_text(showable(self._problem or status))
-        self._note.set_text(showable(note))
+        self._view.view_changed()
 
     def show_problem(self, problem: str) -> None:
         """Show from now on why the layers cannot be painted, in place of the status; empty if they can."""
@@ -93,69 +92,94 @@ class PreviewPane(Gtk.Box):
     def close(self) -> None:
         """Close the preview; call this before the widget is destroyed."""
         self._preview.close()
-        if self._idle:
-            GLib.source_remove(self._idle)
+        for source in (self._idle, self._timer):
+            if source:
+                GLib.source_remove(source)
+
+    def _shows_part(self) -> bool:
+        """Return whether only the part of the layer that is seen is painted, because all of it would take long."""
+        return self._config.get_property("full-resolution") and self._layer.width * self._layer.height > WORKING_PIXELS
 
     def _request(self) -> None:
         """Request a preview of the current styles and settings."""
-        height, width = self._layer.height, self._layer.width
-        if self._config.get_property("full-resolution") and width * height > WORKING_PIXELS:
-            left, top = self._navigator.corner
-            self._show_part((round(left * width), round(top * height)))
-        else:
-            self._show_part(None)
+        painting, area = self._preview.painting, None
+        if self._shows_part():
+            area = self._view.viewport.visible_area()
+            if painting and painting.request.area and _contains(painting.request.area, area):
+                area = painting.request.area
         stroke_size = self._config.get_property("stroke-size")
-        detail = chosen_detail(self._config)
-        self._preview.request(PreviewRequest(tuple(self._styles.items()), stroke_size, self._corner, detail))
+        request = PreviewRequest(tuple(self._styles.items()), stroke_size, area, chosen_detail(self._config))
+        self._preview.request(request)
 
-    def _show_part(self, corner: tuple[int, int] | None) -> None:
-        """Choose the part of the layer to show by its corner, or the whole layer with None."""
-        self._navigator.set_visible(corner is not None)
-        if corner == self._corner:
-            return
-        with suppress(EngineEndedError):  # the status says so once the request fails
-            self._photo = self._read_photo(corner) if corner else self._whole
-            self._corner = corner
+    def _on_view(self) -> None:
+        """Show another part of the picture, or at another size."""
+        self._bar.update()
+        self._schedule_update()
+        if self._timer:
+            GLib.source_remove(self._timer)
+            self._timer = 0
+        if self._styles and self._shows_part():
+            self._timer = GLib.timeout_add(REST_MS, self._request_part)
 
-    def _read_photo(self, corner: tuple[int, int] | None) -> GdkPixbuf.Pixbuf:
-        return self._to_pixbuf(self._engine.layer_photo(self._layer.opened.number, corner))
-
-    def _to_pixbuf(self, rgb: bytes) -> GdkPixbuf.Pixbuf:
-        return pixbuf_from_rgb(rgb, self._layer.opened.width, self._layer.opened.height)
+    def _request_part(self) -> bool:
+        self._timer = 0
+        self._request()
+        return GLib.SOURCE_REMOVE
 
     def _schedule_update(self) -> None:
-        # A slider moves faster than pictures can be mixed: one update serves all changes until then.
+        # A slider or the mouse moves faster than pictures can be mixed: one update serves all changes until then.
         if not self._idle:
-            self._idle = GLib.idle_add(self._update)
+            self._idle = GLib.idle_add(self._update, priority=GLib.PRIORITY_LOW)
 
     def _update(self) -> bool:
         self._idle = 0
+        busy, painting, error = self._preview.busy, self._preview.painting, self._preview.error
+        view, mixed = self._view.viewport.view(), None
+        try:
+            photo = self._read_photo(view)
+            if self._styles and painting and self._covers_view(painting):
+                mixed = self._mix(painting, view)
+        except EngineEndedError as ended:
+            error = str(ended)
+            photo = self._photo[1] if self._photo else self._view.overview
+        self._view.show_pictures(photo, mixed)
         if not self._styles:
             return GLib.SOURCE_REMOVE
-        busy, painting, error = self._preview.busy, self._preview.painting, self._preview.error
         (self._spinner.start if busy else self._spinner.stop)()
-        mixed = None
-        if painting and painting.request.corner == self._corner:
-            try:
-                mixed = self._mix(painting.result)
-            except EngineEndedError as ended:
-                error = str(ended)
-        self._view.show_pictures(self._photo, mixed)
-        if self._problem:
-            self._status.set_text(showable(self._problem))
-        elif busy:
-            self._status.set_text(_("Painting the preview…"))
-        else:
-            self._status.set_text(showable(error or (_describe_device(painting.result) if painting else "")))
-        self._note.set_text(showable(" ".join(filter(None, [self._style_note, ABOUT_PART if self._corner else ""]))))
+        hint = HOW_TO_MOVE if self._shows_part() else HOW_TO_LOOK
+        busy_text = _("Painting the preview…") if busy else ""
+        note = painting.result.note if painting else ""
+        self._status.set_text(showable(self._problem or busy_text or error or self._style_note or note or hint))
         return GLib.SOURCE_REMOVE
 
-    def _mix(self, result: PreviewResult) -> GdkPixbuf.Pixbuf:
+    def _covers_view(self, painting: PreviewPainting) -> bool:
+        """Return whether a painting shows all that is seen, and in strokes of the right size."""
+        area = painting.request.area
+        if not self._shows_part() or area is None:
+            return area is None and not self._shows_part()
+        return _contains(area, self._view.viewport.visible_area())
+
+    def _read_photo(self, view: LayerView) -> ShownPicture:
+        if self._photo is None or self._photo[0] != view:
+            rgb = self._engine.layer_photo(self._layer.opened.number, view)
+            self._photo = view, ShownPicture(pixbuf_from_rgb(rgb, view.width, view.height), view.area)
+        return self._photo[1]
+
+    def _mix(self, painting: PreviewPainting, view: LayerView) -> ShownPicture:
         """Mix the photo and its painting as ``config`` says."""
+        opened = self._layer.opened
+        if painting.sketch:  # it is soon replaced, so how quickly it is seen matters more than how crisp it is
+            shrink = max(1.0, (view.width * view.height / (opened.width * opened.height)) ** 0.5)
+            view = LayerView(view.area, max(1, round(view.width / shrink)), max(1, round(view.height / shrink)))
         blend = BlendSettings(self._config.get_property("strength"), self._config.get_property("keep-colors"))
-        return self._to_pixbuf(self._engine.mix_preview(self._layer.opened.number, result.number, blend))
+        rgb = self._engine.mix_preview(opened.number, painting.result.number, view, blend)
+        return ShownPicture(pixbuf_from_rgb(rgb, view.width, view.height), view.area)
 
 
-def _describe_device(result: PreviewResult) -> str:
-    text = _("Runs on the graphics card: {reason}.") if result.on_gpu else _("Runs on the CPU: {reason}.")
-    return text.format(reason=result.reason)
+def _contains(outer: Area, inner: Area) -> bool:
+    return (
+        outer.left <= inner.left
+        and outer.top <= inner.top
+        and outer.left + outer.width >= inner.left + inner.width
+        and outer.top + outer.height >= inner.top + inner.height
+    )

@@ -11,7 +11,8 @@ from showable import showable
 from translation import _
 
 from gui.pixbufs import pixbuf_from_rgb
-from gui.split_view import SplitView
+from gui.split_view import ShownPicture, SplitView
+from gui.view_control import ViewControl
 from plugin.engine.api import Engine
 from plugin.engine.messages import OpenedLayer
 from plugin.engine.process.remote import EngineEndedError
@@ -36,10 +37,11 @@ class ProgressWindow:
         # When the iterations of the current layer were first seen, and which one that was.
         self._start_seconds, self._start_iteration = 0.0, 0
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
-        self._view.show_pictures(self._photos[0], None)
+        ViewControl(self._view)
+        self._open_photo(0)
         self._bar = _build_bar()
         self._text = Gtk.Label(xalign=0)
-        self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=False)
+        self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=True)
         GimpUi.window_set_transient(self._dialog)
         self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
         self._stop_button = self._dialog.add_button(_("_Stop and keep this"), STOP_RESPONSE)
@@ -48,10 +50,16 @@ class ProgressWindow:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
         self._dialog.get_content_area().pack_start(box, True, True, 0)
         for widget in (self._view, self._bar, self._text):
-            box.pack_start(widget, False, False, 0)
+            box.pack_start(widget, widget is self._view, True, 0)
         self._text.set_text(_("Preparing…"))
         self._stop_button.set_sensitive(False)
         self._dialog.show_all()
+
+    def _open_photo(self, part: int) -> None:
+        photo = self._photos[part]
+        width, height = photo.get_width(), photo.get_height()
+        self._view.set_size_request(width, height)
+        self._view.open_picture(photo, width, height)
 
     def show(self, progress: Progress) -> None:
         """Show the progress if it is new."""
@@ -63,9 +71,11 @@ class ProgressWindow:
             self._start_iteration = progress.iteration
         self._shown = progress
         if progress.shown is not None:
-            photo = self._photos[progress.part]
-            painting = pixbuf_from_rgb(progress.shown, photo.get_width(), photo.get_height())
-            self._view.show_pictures(photo, painting)
+            if last is None or last.part != progress.part:
+                self._open_photo(progress.part)
+            before = self._view.overview
+            painting = pixbuf_from_rgb(progress.shown, before.pixbuf.get_width(), before.pixbuf.get_height())
+            self._view.show_pictures(before, ShownPicture(painting, before.area))
         self._bar.set_fraction(progress.fraction)
         self._text.set_text(showable(self._describe(progress)))
         self._stop_button.set_sensitive(progress.iteration > 0 and not self.stopped)
