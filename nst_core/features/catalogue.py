@@ -44,6 +44,11 @@ def named(source: str) -> str:
     return "vgg19" if "vgg19" in available() else "compact"
 
 
+def is_known(source: str) -> bool:
+    """Return whether ``source`` names feature networks alone and no file."""
+    return all(name in ("auto", "compact", *DOWNLOADS) for name in source.split("+"))
+
+
 def load_features(
     source: str,
     pooling: str = "max",

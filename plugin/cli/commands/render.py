@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nst_core.base.display_text import one_line
+from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import (
     ITERATIVE_RANGES,
     OPTIMIZERS,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.progress import Progress
 
+LONGEST_SHOWN = 200  # characters of a file name in a record
 SUMMARY = "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what has been painted)."
 
 
@@ -185,7 +188,7 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
     """Return the recipe and the extras of a preset or an earlier result, changed by the options that were given."""
     base, extras = PRESETS[options.preset or "default"], _Extras()
     if options.like is not None:
-        base, extras = _recorded(options.like)
+        base, extras = _recorded(options)
     if options.settings is not None:
         base = from_data(read_toml(options.settings), base, f"{options.settings}: ")
     changes = given(options, (*RENDER_NUMBERS, "optimizer", "schedule", "precision", "features", "pooling"))
@@ -199,19 +202,36 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
     return from_data(changes | {"objective": given(options, OBJECTIVE_OPTIONS)}, base), extras
 
 
-def _recorded(picture: Path) -> tuple[Recipe, _Extras]:
-    """Return the recipe and the extras that an earlier render recorded in ``picture``."""
+def _recorded(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
+    """Return the recipe and the extras that an earlier render recorded in the picture of ``--like``.
+
+    Files that the record names are not read, because the picture may come from anyone: a name may stand for a whole
+    disk, a device or a computer on the network. Raises StyleError if the user does not give them too.
+    """
+    from nst_core.features.catalogue import is_known
     from plugin.cli.picture_files import read_record
 
-    record = read_record(picture)
+    record = read_record(options.like)
     kinds: dict[str, type | tuple[type, ...]] = {
         "strength": (int, float),
         "keep_colors": bool,
         "initial": str,
         "reference_photos": str,
     }
-    extras = {name: record[name] for name, kind in kinds.items() if isinstance(record.get(name), kind)}
-    return from_data(record.get("recipe", {}), RECORD_BASE, f"{picture}: "), _Extras(**extras)
+    extras = _Extras(**{name: record[name] for name, kind in kinds.items() if isinstance(record.get(name), kind)})
+    recipe = from_data(record.get("recipe", {}), RECORD_BASE, f"{options.like}: ")
+    files = {
+        "init": extras.initial,
+        "reference_photos": extras.reference_photos,
+        "features": None if is_known(recipe.features) else recipe.features,
+    }
+    for name, file in files.items():
+        if file is not None and getattr(options, name) is None:
+            raise StyleError(
+                f"{options.like} was painted with {flag_of(name)} {one_line(file, LONGEST_SHOWN)}; give that option "
+                "too, if the file is yours, or another value."
+            )
+    return recipe, extras
 
 
 def _check_files(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plugin.cli.picture_files import read_picture, write_picture
 from tests.plugin.command_line import interrupt_after_first_step, json_report
 
 
@@ -147,13 +148,31 @@ def test_init_starts_from_a_picture(run, sample, samples):
     pictures = [sample, "--style-image", samples / "rocket.jpg", "--features", "compact", "--optimizer", "adam"]
     still = ["--size", 64, "--iterations", 1, "--learning-rate", 1e-5]
     json_report(run("render", *pictures, *still, "--init", samples / "coffee.jpg", "-o", "a.png", "--json"))
-    json_report(
-        run("render", sample, "--style-image", samples / "rocket.jpg", "--like", "a.png", "-o", "b.png", "--json")
-    )
+    again = ["render", sample, "--style-image", samples / "rocket.jpg", "--like", "a.png", "-o", "b.png", "--json"]
+    refused = run(*again)  # the picture may come from anyone, so files that it names are not read
+    assert refused.returncode == 2 and f"was painted with --init {samples / 'coffee.jpg'}; give" in refused.stderr
+    json_report(run(*again, "--init", samples / "coffee.jpg"))
     with Image.open(run.folder / "a.png") as image, Image.open(samples / "coffee.jpg") as start:
         painted, expected = np.array(image).astype(int), np.array(start.resize(image.size, Image.Resampling.BICUBIC))
     assert np.abs(painted - expected).mean() < 5
     assert (run.folder / "a.png").read_bytes() == (run.folder / "b.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"reference_photos": "/"},
+        {"initial": "/dev/zero"},
+        {"recipe": {"features": "vgg19+/dev/stdin"}},
+        {"recipe": {"features": "\\\\host\\share\\x.pth\n\x1b[2J"}},
+    ],
+)
+def test_like_reads_no_file_that_a_record_names(run, sample, record):
+    write_picture(read_picture(sample), np.zeros((8, 8, 4), np.float32), run.folder / "odd.png", record)
+    start = time.monotonic()
+    done = run("render", sample, "--style-image", sample, "--like", "odd.png", "-o", "o.png")
+    assert done.returncode == 2 and "give that option too, if the file is yours" in done.stderr
+    assert done.stderr.count("\n") == 1 and "\x1b" not in done.stderr and time.monotonic() - start < 60
 
 
 def test_ctrl_c_writes_the_picture_so_far(run, sample, slim_weights):
