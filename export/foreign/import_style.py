@@ -22,6 +22,7 @@ from export.foreign.onnx_graphs import AdaptedNetwork, adapt
 from export.measure import measure
 from export.to_onnx import StyleModel, to_onnx, torch_reference, write_styles
 from nst_core.base.errors import StyleError
+from nst_core.base.onnx_model import LARGEST_MODEL
 from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.style_file import StyleCard
 
@@ -30,7 +31,7 @@ SUPPORTED = (
     ".npz with the variables of lengstrom/fast-style-transfer (arr_0 or Variable:0 and so on), or an ONNX network with "
     "RGB in 0..255 on both sides"
 )
-LARGEST_FILE = 64 << 20  # bytes, also after unpacking; such networks have 7 MB, or 20 MB with an optimiser's state
+LARGEST_FILE = LARGEST_MODEL  # also after unpacking; such networks have 7 MB, or 20 MB with an optimiser's state
 MOST_VARIABLES = 10_000  # of an .npz; fast-style-transfer has 48
 # A tensor that only this network has, under one name in a training's checkpoint; what is before it is the prefix.
 ANCHOR = re.compile(r"((?:.*\.)?)conv3\.conv2d\.weight")

@@ -14,7 +14,7 @@ from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.protobuf import Field, MessageReader
 
-LARGEST_MODEL = 256 << 20  # bytes; the bundled styles have 1.8 MB
+LARGEST_MODEL = 64 << 20  # bytes; the bundled styles have 1.8 MB
 MOST_PARTS = 200_000  # fields that are looked at; the bundled styles have about 2000
 DEEPEST = 16  # graphs within graphs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,11 @@ from nst_core.base.language import _
 from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings, working_size
-from plugin.engine.fast.style_trial import TRIAL_SIDE, try_style
+from plugin.engine.fast.style_trial import TRIAL_SIDE, is_bundled, try_style
 from plugin.engine.imaging.detail import fit_to_photo
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.imaging.resampling import resample_picture
-from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
+from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory, within_free_memory
 from plugin.engine.machine.provider import CUDA, Provider, choose_provider, open_session, run_options
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
@@ -67,6 +68,8 @@ def paint_fast(
     files: dict[Path, list[Style]] = {}
     for style in styles:
         files.setdefault(style.path, []).append(style)
+    for path, members in files.items():  # before anything runs them
+        try_style(path, path.stat().st_mtime_ns, padded_size(TRIAL_SIDE, TRIAL_SIDE, members[0]), members[0].row_count)
     provider = choose_provider(settings.device, next(iter(files)))
     check_fast_memory(picture.height, picture.width, styles, settings)
     rgb = network_input(picture)
@@ -75,9 +78,7 @@ def paint_fast(
     shares = []
     for number, (path, members) in enumerate(files.items()):
         progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
-        modified = path.stat().st_mtime_ns
-        try_style(path, modified, padded_size(TRIAL_SIDE, TRIAL_SIDE, members[0]), members[0].row_count)
-        session = _session(path, modified, provider)
+        session = _session(path, path.stat().st_mtime_ns, provider)
         clock.lap("load")
         progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
         stopper.check()
@@ -85,7 +86,10 @@ def paint_fast(
         weights = np.zeros((1, members[0].row_count), np.float32)
         for style in members:
             weights[0] += styles[style] / share * np.array(style.row_weights(settings.detail), np.float32)
-        shares.append(share * _run_padded(session, seen, members[0], weights, stopper))
+        # A style that passed its trial may still take more for a large picture than it says.
+        bounded = provider.name != CUDA and not is_bundled(path)
+        with within_free_memory() if bounded else nullcontext():
+            shares.append(share * _run_padded(session, seen, members[0], weights, stopper))
         clock.lap("inference")
     painted = functools.reduce(np.add, shares)
     progress(Progress(_("Finishing"), 0.95))

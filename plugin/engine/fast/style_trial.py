@@ -7,6 +7,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,12 +16,16 @@ from nst_core.base.language import _
 from plugin.engine.machine import paths
 from plugin.engine.machine.provider import python_executable
 
-MEMORY_LIMIT = 1 << 30  # bytes for a picture of TRIAL_SIDE; by their size rules the bundled styles take 1.3 MB
-TIME_LIMIT = 10  # seconds of the CPU
+MEMORY_LIMIT = 1 << 29  # bytes for a picture of TRIAL_SIDE; by their size rules the bundled styles take 1.3 MB
+TIME_LIMIT = 5  # seconds of the CPU
 TRIAL_SIDE = 64  # pixels, at least
 # The system may be so busy that a trial does not end; that says nothing about the style.
 PATIENCE = 120  # seconds
-OUT_OF_MEMORY = 77  # exit code of a trial
+EXCEEDED = 77  # exit code of a trial
+# Linux keeps the limits itself. Elsewhere a trial is watched, which notices an excess only afterwards.
+LIMITS_HOLD = sys.platform == "linux"
+WATCH_SECONDS = 0.02
+WATCHED_BASE = 1 << 28  # bytes that Python and ONNX Runtime take without a style
 
 
 @functools.lru_cache(maxsize=64)
@@ -28,34 +33,62 @@ def try_style(path: Path, modified: int, size: tuple[int, int], rows: int) -> No
     """Paint a small picture of ``size`` (height, width) with a style file under limits, once for each version of it.
 
     ``modified`` is when the file was, and ``rows`` how many its network has. Bundled styles are trusted, and so are
-    those that passed before: the private environment keeps the sha256 of each. Nothing is tried except on Linux, where
-    limits hold. Raises StyleError if a limit is exceeded or the trial crashes; a style that fails in another way does
-    so again, with its reason, where it is used.
+    those that passed before: the private environment keeps the sha256 of each. Raises StyleError if a limit is exceeded
+    or the trial crashes; a style that fails in another way does so again, with its reason, where it is used.
     """
-    if sys.platform != "linux" or path.resolve().parent == paths.bundled_styles_folder().resolve():
+    if is_bundled(path):
         return
     checksum = _checksum(path)
     if checksum in _passed():
         return
-    numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, rows)
-    try:
-        trial = subprocess.run(
-            [python_executable(), "-c", _TRIAL, path, *map(str, numbers), *sys.path],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return
-    if trial.returncode == OUT_OF_MEMORY or (trial.returncode < 0 and trial.returncode != -signal.SIGINT):
+    code = _trial(path, size, rows)
+    if code == EXCEEDED or (code is not None and code < 0 and code != -signal.SIGINT):
         raise StyleError(
             _("The style {path} takes far more memory or time than a style should; choose another style.").format(
                 path=path
             )
         )
-    if trial.returncode == 0 and _passed_file().parent.is_dir():
+    if code == 0 and _passed_file().parent.is_dir():
         with suppress(OSError), _passed_file().open("a", encoding="utf-8") as file:
             file.write(f"{checksum}\n")
+
+
+def is_bundled(path: Path) -> bool:
+    """Return whether a style file came with this package."""
+    return path.resolve().parent == paths.bundled_styles_folder().resolve()
+
+
+def _trial(path: Path, size: tuple[int, int], rows: int) -> int | None:
+    """Return the exit code of a trial, or None if it says nothing."""
+    numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, rows, int(LIMITS_HOLD))
+    command = [python_executable(), "-c", _TRIAL, str(path), *map(str, numbers), *sys.path]
+    nowhere = subprocess.DEVNULL
+    try:
+        with subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere) as trial:
+            try:
+                return _watched(trial, path.stat().st_size)
+            finally:
+                trial.kill()
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def _watched(trial: subprocess.Popen[bytes], file_size: int) -> int:
+    """Wait for a trial, at most PATIENCE, and return its exit code; EXCEEDED where it has to be watched and exceeds."""
+    if LIMITS_HOLD:
+        return trial.wait(PATIENCE)
+    import psutil
+
+    allowed = WATCHED_BASE + MEMORY_LIMIT + 4 * file_size
+    deadline = time.monotonic() + PATIENCE
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(trial.pid)
+        while trial.poll() is None and time.monotonic() < deadline:
+            used = process.cpu_times()
+            if process.memory_info().rss > allowed or used.user + used.system > TIME_LIMIT + 1:
+                return EXCEEDED
+            time.sleep(WATCH_SECONDS)
+    return trial.wait(1)
 
 
 def _checksum(path: Path) -> str:
@@ -81,9 +114,8 @@ def _passed() -> set[str]:
 
 _TRIAL = """
 import sys
-path, (memory, time, height, width, rows) = sys.argv[1], map(int, sys.argv[2:7])
-sys.path[:] = sys.argv[7:]
-import resource
+path, (memory, time, height, width, rows, limited) = sys.argv[1], map(int, sys.argv[2:8])
+sys.path[:] = sys.argv[8:]
 from pathlib import Path
 from plugin.engine.process.lifetime import end_with_parent
 end_with_parent()
@@ -99,11 +131,13 @@ inputs = {"image": np.zeros((1, 3, height, width), np.float32)}
 if rows > 1:
     inputs["style_weights"] = np.eye(1, rows, dtype=np.float32)
 data = read_model(Path(path))
-taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-resource.setrlimit(resource.RLIMIT_AS, (taken + memory + 4 * len(data),) * 2)
-used = resource.getrusage(resource.RUSAGE_SELF)
-resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + time,) * 2)
+if limited:
+    import resource
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (taken + memory + 4 * len(data),) * 2)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + time,) * 2)
 try:
     ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(["styled"], inputs)
 except Exception as error:

@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,7 @@ PICTURE_BYTES_PER_PIXEL = 96
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 # Bytes that glibc keeps at the end of the heap. It keeps freed blocks between blocks in use anyway.
 KEPT_BYTES = 2**28
+_limit_lock = threading.Lock()
 
 
 class TooLargeError(StyleError):
@@ -74,6 +77,27 @@ def available_memory() -> int:
     """
     limits = [_machine_memory(), *(_left_in_group(folder, names) for folder, names in _control_groups())]
     return max(0, min(limit for limit in (*limits, _left_of_address_space()) if limit is not None))
+
+
+@contextmanager
+def within_free_memory() -> Iterator[None]:
+    """Have allocations beyond the free memory fail during the block, rather than slow down or end other programs.
+
+    This works on Linux. Blocks in other threads wait, because the limit is the whole process's.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    with _limit_lock:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + available_memory(), hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def keep_freed_memory() -> None:
