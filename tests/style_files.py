@@ -54,3 +54,23 @@ def style_with_metadata(path: Path, card: dict[str, str | None] | None = None, *
     metadata |= {PREFIX + key: value for key, value in entries.items()}
     helper.set_model_props(model, {key: value for key, value in metadata.items() if value is not None})
     onnx.save(model, path)
+
+
+def dimming_style(faithful: float, bold: float, detail: float) -> onnx.ModelProto:
+    """A style file with two rows, which multiply the picture by ``faithful`` and ``bold``, and a default detail."""
+    model = negative_style()
+    graph = model.graph
+    del graph.node[:], graph.initializer[:]
+    graph.node.append(helper.make_node("MatMul", ["style_weights", "factors"], ["factor"]))
+    graph.node.append(helper.make_node("Mul", ["image", "factor"], ["styled"]))
+    graph.input.append(helper.make_tensor_value_info("style_weights", TensorProto.FLOAT, [1, 2]))
+    graph.initializer.append(helper.make_tensor("factors", TensorProto.FLOAT, [2, 1], [faithful, bold]))
+    graph.initializer.append(
+        helper.make_tensor("style_weights", TensorProto.FLOAT, [1, 2], [detail / 100, 1 - detail / 100])
+    )
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    (card,) = json.loads(metadata[PREFIX + "styles"])
+    card |= {"name": "dimmer", "title": "Dimmer", "detail": detail}
+    metadata |= {PREFIX + "styles": json.dumps([card]), PREFIX + "rows_per_style": "2"}
+    helper.set_model_props(model, metadata)
+    return model

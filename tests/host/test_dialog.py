@@ -24,7 +24,7 @@ from tests.conftest import SAMPLES
 from tests.host.checks import find_worker, wait_for_value, wait_until
 from tests.host.desktop import DIALOG_TITLE, IMAGE_TITLE, OPEN_FILTER, Desktop
 from tests.host.gimp import Session
-from tests.style_files import negative_style
+from tests.style_files import dimming_style, negative_style
 
 # The width of the dialog beside its preview: the column with the settings, and the margins.
 PREVIEW_MARGINS = 426
@@ -41,10 +41,11 @@ def photo() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def styles(tmp_path_factory, home) -> Path:
-    """The folder of a user with five styles: the negative, a slow one, and three in one file."""
+    """The folder of a user with six styles: the negative, a slow one, one with detail, and three in one file."""
     folder = tmp_path_factory.mktemp("collector")
     shutil.copytree(home / "styles", folder / "styles")
     onnx.save(slow_style(), folder / "styles" / "slow.onnx")
+    onnx.save(dimming_style(faithful=0.2, bold=0.8, detail=75), folder / "styles" / "dimmer.onnx")
     write_three_styles(folder / "styles" / "three.onnx")
     return folder
 
@@ -244,6 +245,35 @@ def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
         wait_for_value(lambda: session.call("describe_image", image=image)["layers"], expected_layers)
         painted = session.call("describe_image", image=image)["selected"][0]
         assert np.abs(session.call("pixels", drawable=painted) - second).max() <= 1.01 / 255
+
+
+def test_detail_begins_with_the_styles_own_and_is_kept(desktop, styles, photo):
+    """The slider is disabled for styles without this setting, whose value it keeps."""
+    screen = desktop.screen
+    with desktop.start_gimp(styles) as session:
+        image, _ = session.call("new_image", pixels=photo, alpha=False, display=True)
+        desktop.open_filter()
+
+        def wait_for_factor(factor: float) -> None:
+            dimmed = photo.copy()
+            dimmed[..., :3] *= factor
+            wait_for_value(lambda: find_preview(desktop, photo, dimmed, 0.5) is not None, True)
+
+        search(desktop, "dimmer")
+        wait_for_factor(0.35)
+        screen.keys("alt+d", "ctrl+a", "5", "0", "Tab")
+        wait_for_factor(0.5)
+        search(desktop, "nobody neg")
+        wait_for_value(lambda: find_preview(desktop, photo, inverted(photo), 0.5) is not None, True)
+        search(desktop, "dimmer")
+        wait_for_factor(0.5)
+        desktop.save_screenshot("filter-detail")
+        screen.keys("alt+p")
+        wait_for_value(lambda: len(session.call("describe_image", image=image)["layers"]), 2)
+        painted = session.call("describe_image", image=image)["selected"][0]
+        difference = session.call("pixels", drawable=painted)[..., :3] - 0.5 * photo[..., :3]
+        assert np.abs(difference).max() <= 1.01 / 255
+        assert session.call("recorded_settings", layer=painted)["detail"] == 50
 
 
 def test_dialog_offers_style_files_with_names_in_latin_1(desktop, tmp_path, photo):

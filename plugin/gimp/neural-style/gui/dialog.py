@@ -13,10 +13,11 @@ gi.require_version("Gtk", "3.0")
 import records
 from gi.repository import Gimp, GimpUi, GLib, Gtk, Pango
 from painting import read_fast_settings, read_recipe
-from procedure_arguments import SETTINGS
+from procedure_arguments import RANGES, SETTINGS
 from subjects import PaintedLayer, Subject
 from translation import _, ngettext
 
+from gui.detail_scale import DetailScale
 from gui.estimator import Estimator
 from gui.form import add_labelled_row, align_widths, limit_to_range
 from gui.gallery import StyleGallery
@@ -104,6 +105,7 @@ class FilterDialog:
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
         self._pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
         self._picture_page: Gtk.Widget | None = None
+        self._detail = DetailScale(config)
 
     def run(self, outputs: Sequence[tuple[str, str]]) -> bool:
         """Show the dialog with these outputs to choose from. Return False if the user cancels."""
@@ -194,12 +196,14 @@ class FilterDialog:
         for name in ("stroke-size", "full-resolution"):
             self._dialog.set_sensitive(name, not from_picture, None, None, False)
         if from_picture:
+            self._detail.show_styles(())
             ready, status = self._describe_render()
             self._preview_pane.show_photo(status)
         else:
             self._estimator.cancel()
             styles = _find_chosen_styles(self._config, self._library)
             ready = bool(styles)
+            self._detail.show_styles(styles)
             self._preview_pane.show_styles(styles, self._describe_change(styles))
         self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and not self._problem)
 
@@ -291,11 +295,13 @@ class FilterDialog:
         # Which widget GIMP takes by default depends on its version.
         for name in ("strength", "stroke-size"):
             scale = dialog.get_widget(name, GimpUi.SpinScale)
-            limit_to_range(scale, name)
+            limit_to_range(scale, RANGES[name])
             scale.unset_scale_limits()
         settings = ["strength", "stroke-size", "full-resolution", "keep-colors", *rows]
         controls = dialog.fill_box("controls", settings)
         controls.set_spacing(6)
+        controls.pack_start(self._detail.widget, False, False, 0)
+        controls.reorder_child(self._detail.widget, 1)
         side = dialog.fill_box("side", ["controls"])
         side.set_spacing(SPACING)
         side.pack_start(page_buttons, False, False, 0)

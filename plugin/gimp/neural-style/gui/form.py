@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gi.repository import GimpUi, Gtk
-from procedure_arguments import RANGES
 
 
 def add_labelled_row(dialog: GimpUi.ProcedureDialog, name: str, label_text: str, widget: Gtk.Widget) -> Gtk.Box:
@@ -19,9 +18,9 @@ def add_labelled_row(dialog: GimpUi.ProcedureDialog, name: str, label_text: str,
     return row
 
 
-def limit_to_range(field: Gtk.SpinButton, name: str) -> None:
-    """Allow only whole numbers in the range of the argument ``name`` in its field."""
-    field.set_range(*RANGES[name])
+def limit_to_range(field: Gtk.SpinButton, limits: tuple[float, float]) -> None:
+    """Allow only whole numbers within ``limits`` in a field."""
+    field.set_range(*limits)
     field.set_increments(1, 10)
     field.set_digits(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gi.repository import GdkPixbuf, Gimp, GimpUi, Gio, GLib, GObject, Gtk
+from procedure_arguments import RANGES
 from translation import _
 
 from gui.form import add_labelled_row, align_widths, limit_to_range
@@ -22,7 +23,7 @@ def build_style_picture_page(dialog: GimpUi.ProcedureDialog, config: Gimp.Proced
     size = dialog.get_widget("size", GimpUi.LabelSpin)
     iterations = dialog.get_widget("iterations", GimpUi.LabelSpin)
     for name, field in (("size", size), ("iterations", iterations)):
-        limit_to_range(field.get_spin_button(), name)
+        limit_to_range(field.get_spin_button(), RANGES[name])
     file_row = dialog.get_widget("style-image", GObject.TYPE_NONE)
     features = add_labelled_row(dialog, "features", _("_Feature network"), _build_features_combo(config))
     quality = add_labelled_row(dialog, "quality", _("_Quality"), _build_quality_combo(config))

@@ -19,7 +19,7 @@ from plugin.engine.imaging.picture import Picture
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import memory, provider
 from plugin.engine.progress import StoppedError, Stopper
-from tests.style_files import negative_style
+from tests.style_files import dimming_style, negative_style
 
 
 @pytest.fixture(scope="module")
@@ -352,13 +352,7 @@ def test_mixture_weighs_each_style_by_its_share(dimmers, noise, shares, factor):
 
 @pytest.mark.parametrize(("detail", "factor"), [(None, 0.35), (0, 0.8), (50, 0.5), (100, 0.2)])
 def test_detail_mixes_the_rows_of_a_style(dimmers, noise, detail, factor, tmp_path):
-    """The faithful row dims to 20 %, the bold one to 80 %, and the style's default is 75."""
-    model = onnx.load(tmp_path / "two.onnx")
-    card = dict.fromkeys(("title", "artist", "year", "licence", "thumbnail"), "") | {"name": "one", "detail": 75}
-    properties = {entry.key: entry.value for entry in model.metadata_props}
-    properties |= {PREFIX + "styles": json.dumps([card]), PREFIX + "rows_per_style": "2"}
-    onnx.helper.set_model_props(model, properties)
-    onnx.save(model, tmp_path / "detail.onnx")
+    onnx.save(dimming_style(faithful=0.2, bold=0.8, detail=75), tmp_path / "detail.onnx")
     (style,) = read_styles(tmp_path / "detail.onnx")
     noise[..., 3] = 1
     result = paint_fast(Picture(noise), {style: 1.0}, FastSettings(detail=detail))

@@ -1,0 +1,50 @@
+"""The slider for how much detail a style keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gi.repository import Gimp, GimpUi, Gtk
+from procedure_arguments import chosen_detail
+from translation import _
+
+from gui.form import limit_to_range
+from nst_core.style_file import DEFAULT_DETAIL, DETAIL_RANGE, Style
+
+
+class DetailScale:
+    """A slider for the setting ``detail``, which shows the style's own value until the user moves it.
+
+    Attributes:
+        widget: the slider.
+    """
+
+    def __init__(self, config: Gimp.ProcedureConfig) -> None:
+        self._config = config
+        self._shown = DEFAULT_DETAIL
+        adjustment = Gtk.Adjustment(value=self._shown, lower=DETAIL_RANGE[0], upper=DETAIL_RANGE[1])
+        self.widget = GimpUi.SpinScale.new(adjustment, _("_Detail"), 0)
+        limit_to_range(self.widget, DETAIL_RANGE)
+        self.widget.set_tooltip_text(
+            _("How much of faces, lettering and other detail the painting keeps; less gives the style a free hand")
+        )
+        self.widget.connect("value-changed", self._on_value_changed)
+        self.widget.show()
+
+    def show_styles(self, styles: Iterable[Style]) -> None:
+        """Show the value that holds for these styles; the slider is disabled if none of them has the setting."""
+        defaults = [style.default_detail for style in styles if style.has_detail]
+        self.widget.set_sensitive(bool(defaults))
+        detail = chosen_detail(self._config)
+        if detail is None and defaults:
+            detail = defaults[0]
+        if detail is not None and detail != self.widget.get_value():
+            self._shown = detail
+            self.widget.set_value(detail)
+
+    def _on_value_changed(self, scale: GimpUi.SpinScale) -> None:
+        value = scale.get_value()
+        if value == self._shown:
+            return
+        self._shown = value
+        self._config.set_property("detail", value)
