@@ -18,6 +18,7 @@ import numpy as np
 import pyvips
 from PIL import Image, UnidentifiedImageError
 
+from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 
 # Formats that a file's first bytes tell for certain, and whose decoders only read pixels; that of EPS starts a program.
@@ -31,6 +32,7 @@ READ_SUFFIXES = frozenset(
         *(".bmp", ".jp2", ".ppm", ".pgm", ".pnm"),
     )
 )
+LONGEST_REASON = 300  # characters
 HEAD = 4096  # bytes, more than the list of brands that begins a HEIC file
 END_OF_JPEG = b"\xff\xd9"
 PROFILE = "icc-profile-data"
@@ -272,9 +274,9 @@ def _library_errors() -> Iterator[None]:
 
 
 def error_reason(error: Exception) -> str:
-    """Return the last line of a library's error message, without a full stop."""
+    """Return the last line of a library's error message, which may quote the file, without a full stop."""
     text = getattr(error, "detail", None) or str(error)
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
+    return one_line(lines[-1], LONGEST_REASON).rstrip(".") if lines else type(error).__name__

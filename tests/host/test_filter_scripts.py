@@ -114,6 +114,21 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     assert (paintings / "a.png").stat().st_mtime_ns > times[paintings / "a.png"]
 
 
+@pytest.mark.parametrize("extension", ["gif", "webp"])
+def test_first_frame_of_an_animation_is_painted(session, tmp_path, extension):
+    photos, paintings = tmp_path / "photos", tmp_path / "paintings"
+    photos.mkdir()
+    paintings.mkdir()
+    frames = [Image.new("RGB", (40, 30), (value, value, value)) for value in (40, 120, 200)]
+    frames[0].save(photos / f"a.{extension}", save_all=True, append_images=frames[1:])
+    result = session.call(
+        "run_folder", folder=str(photos), output_folder=str(paintings), style="negative", format="png"
+    )
+    assert result["painted"] == ["a.png"], result
+    with Image.open(paintings / "a.png") as painting:
+        assert np.abs(np.array(painting.convert("RGB")).astype(int) - 215).max() < 4
+
+
 @pytest.mark.parametrize("extension", ["jpg", "png", "tif", "webp"])
 def test_folder_turns_pictures_upright_and_keeps_exif_and_profile(session, tmp_path, extension):
     photos, paintings = tmp_path / "photos", tmp_path / "paintings"

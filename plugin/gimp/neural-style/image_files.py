@@ -21,13 +21,14 @@ RICH_FORMATS = {
     ".psd": "psd",
     ".webp": "webp",
 }
+ANIMATIONS = (".gif", ".webp")  # GIMP opens their frames as layers, the first one at the bottom
 # What GIMP reports as the reason of an error if its procedure gives none: the names of its states.
 NO_REASONS = ("success", "execution error", "calling error", "cancelled", "pass through")
 SPARE_BYTES = 2**16
 
 
 def open_image(file: Gio.File) -> Gimp.Image:
-    """Open an image file and turn it upright. Raises StyleError if GIMP cannot open it."""
+    """Open an image file and turn it upright; of an animation the first frame. Raises StyleError if GIMP cannot."""
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     if image is None:
         name, reason = file.get_path() or file.get_uri(), last_error()
@@ -36,6 +37,9 @@ def open_image(file: Gio.File) -> Gimp.Image:
         )
     # GIMP's procedures for opening leave the pixels as the camera stored them.
     image.policy_rotate(False)
+    if Path(file.get_basename()).suffix.lower() in ANIMATIONS:
+        for later_frame in image.get_layers()[:-1]:
+            image.remove_layer(later_frame)
     return image
 
 

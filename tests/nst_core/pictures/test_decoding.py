@@ -189,6 +189,14 @@ def test_what_is_no_picture_is_refused(file):
             read(file)
 
 
+def test_reason_that_quotes_the_file_is_short_and_printable():
+    for namespace in (b"\xff\x7f", b"x" * 5000 + b"\x1b"):
+        file = b'<svg xmlns="' + namespace + b'http://www.w3.org/2000/svg" width="16" height="12"></svg>'
+        with pytest.raises(UnreadablePictureError) as error:
+            decode_picture(file)
+        assert str(error.value).isprintable() and len(str(error.value)) <= 300
+
+
 def test_size_is_checked_before_pixels_are_decoded():
     class TooLargeError(StyleError):
         pass
