@@ -54,6 +54,10 @@ class DamagedPictureError(UnreadablePictureError):
     """A picture whose file is cut off or damaged, and which can be decoded in part."""
 
 
+class _SizeKnownError(StyleError):
+    """Ends the reading of a picture of which no more than the size is wanted."""
+
+
 @dataclass(frozen=True, eq=False)
 class DecodedPicture:
     """A decoded picture, upright, in its file's own colours.
@@ -127,10 +131,19 @@ def decode_picture(
 
 
 def picture_size(content: bytes) -> tuple[int, int]:
-    """Return a picture's width and height from its file's content. Raises UnreadablePictureError."""
-    with _library_errors():
-        image, _ = _opened(content, "none", lambda width, height: None)
-        return image.width, image.height
+    """Return a picture's width and height, before it is turned upright, without decoding it.
+
+    Raises UnreadablePictureError.
+    """
+    sizes: list[tuple[int, int]] = []
+
+    def stop(width: int, height: int) -> None:
+        sizes.append((width, height))
+        raise _SizeKnownError
+
+    with suppress(_SizeKnownError), _library_errors():
+        _opened(content, "truncated", stop)
+    return sizes[0]
 
 
 def _decoded(file: Path | bytes, check_size: CheckSize, fail_on: str) -> DecodedPicture:

@@ -207,9 +207,10 @@ def test_size_is_checked_before_pixels_are_decoded():
     bitmap = struct.pack("<2sIHHIIiiHHIIIIII", b"BM", 54, 0, 0, 54, 40, 9000, 9000, 1, 24, 0, 0, 0, 0, 0, 0)
     png = content(RGB, "PNG")
     huge = png[:16] + struct.pack(">II", 100_000, 100_000) + png[24:]
-    for file in (bitmap, huge, content(RGB, "HEIF")):
+    for file, size in ((bitmap, (9000, 9000)), (huge, (100_000, 100_000)), (content(RGB, "HEIF"), (52, 36))):
         with pytest.raises(TooLargeError):
             decode_picture(file, refuse)
+        assert picture_size(file) == size
 
 
 def test_endings_name_the_formats():
