@@ -52,13 +52,15 @@ def measure_style(features: np.ndarray, swapped: bool) -> StyleStatistics:
     return StyleStatistics(mean, root, whitened)
 
 
-def transform(features: np.ndarray, style: StyleStatistics, swap: np.ndarray | None = None) -> np.ndarray:
-    """Return activations [C, h, w] with the mean and covariance of the style.
+def transform(
+    features: np.ndarray, style: StyleStatistics, swap: np.ndarray | None = None, shrinkage: float = SHRINKAGE
+) -> np.ndarray:
+    """Return activations [C, h, w] with the mean and, without ``shrinkage``, the covariance of the style.
 
     ``swap``, [h, w] in 0..1, is how far each place is replaced by the style's patches that resemble it most.
     """
     mean, values, vectors = _spectrum(features)
-    whitening = _power(values + SHRINKAGE * values.mean(), vectors, -0.5, SMALLEST_EIGENVALUE)
+    whitening = _power(values + shrinkage * values.mean(), vectors, -0.5, SMALLEST_EIGENVALUE)
     if swap is None or style.whitened is None or not swap.any():
         matrix = style.root @ whitening
         coloured, offset = matrix @ features.reshape(len(features), -1), style.mean - matrix @ mean

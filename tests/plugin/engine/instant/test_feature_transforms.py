@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from plugin.engine.instant import feature_transforms
-from plugin.engine.instant.feature_transforms import MOST_PATCHES, measure_style, swap_patches, transform
+from plugin.engine.instant.feature_transforms import MOST_PATCHES, SHRINKAGE, measure_style, swap_patches, transform
 
 
 @pytest.fixture
@@ -25,31 +24,25 @@ def statistics(features):
     return flat.mean(1), np.cov(flat, bias=True)
 
 
-@pytest.fixture
-def whole_whitening(monkeypatch):
-    monkeypatch.setattr(feature_transforms, "SHRINKAGE", 0.0)
-
-
-def test_result_has_the_styles_mean_and_covariance(features, style, whole_whitening):
-    result = transform(features, measure_style(style, swapped=False))
+def test_result_has_the_styles_mean_and_covariance(features, style):
+    result = transform(features, measure_style(style, swapped=False), shrinkage=0.0)
     for own, wanted in zip(statistics(result), statistics(style), strict=True):
         np.testing.assert_allclose(own, wanted, rtol=1e-3, atol=1e-2)
 
 
-def test_shrinkage_amplifies_chance_less(style, monkeypatch):
+def test_shrinkage_amplifies_chance_less():
     """A channel that hardly varies is no channel of the photo."""
     features = np.random.default_rng(4).normal(size=(6, 24, 30)).astype(np.float32)
     features[0] *= 1e-2
     white = np.random.default_rng(5).normal(size=(6, 40, 40)).astype(np.float32)
-    varied = {}
-    for shrinkage in (0.0, 0.3):
-        monkeypatch.setattr(feature_transforms, "SHRINKAGE", shrinkage)
-        varied[shrinkage] = transform(features, measure_style(white, swapped=False)).std((1, 2))
-    assert varied[0.0][0] > 0.9 and varied[0.3][0] < 0.1 and (varied[0.3][1:] > 0.8 * varied[0.0][1:]).all()
+    measured = measure_style(white, swapped=False)
+    varied = {value: transform(features, measured, shrinkage=value).std((1, 2)) for value in (0.0, SHRINKAGE)}
+    assert varied[0.0][0] > 0.9 and varied[SHRINKAGE][0] < 0.1 and (varied[SHRINKAGE][1:] > 0.8 * varied[0.0][1:]).all()
 
 
-def test_own_style_changes_nothing(features, whole_whitening):
-    np.testing.assert_allclose(transform(features, measure_style(features, swapped=False)), features, atol=1e-3)
+def test_own_style_changes_nothing(features):
+    unchanged = transform(features, measure_style(features, swapped=False), shrinkage=0.0)
+    np.testing.assert_allclose(unchanged, features, atol=1e-3)
 
 
 def test_flat_features_take_the_styles_mean(style):

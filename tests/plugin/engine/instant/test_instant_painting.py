@@ -102,12 +102,12 @@ def test_stroke_size_motifs_and_brushwork_change_the_picture(photo, style):
     assert min(np.abs(first - other).mean() for other in others) > 0.005
 
 
-def test_flat_areas_are_swapped_less():
+def test_detailed_areas_are_swapped_less():
     seen = np.full((192, 256, 3), 0.5, np.float32)
     seen[:, 128:] += np.random.default_rng(0).normal(0, 0.2, (192, 128, 1)).astype(np.float32)
     for swap in swap_maps(seen, CPU).values():
         middle = swap.shape[1] // 2
-        assert swap[:, : middle - 3].max() < 0.1 < 0.3 < swap[:, middle + 3 :].min()
+        assert swap[:, middle + 3 :].max() < 0.15 < 0.3 < swap[:, : middle - 3].min()
     assert swap_maps(seen, replace(CPU, motifs=0.0, brushwork=0.0)) == {}
 
 
