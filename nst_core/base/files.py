@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LONGEST_NAME = 255  # bytes, or UTF-16 units, in the usual file systems of Linux, macOS and Windows
 MOST_LINKS = 40  # as many as Linux follows
 LONGEST_SUFFIX = 16  # in bytes; no format that we write has a longer one
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 import os
 import signal
@@ -52,9 +53,11 @@ COMMANDS: dict[str, Command] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command.
 
-    Returns the exit code: 0 if it succeeded, 2 for bad input, 130 if Ctrl-C cancelled it, 141 if the reader of its
-    output has gone, 143 if SIGTERM stopped it, even where it keeps what it has.
+    Returns the exit code: 0 if it succeeded, 1 if some of many pictures failed, 2 for bad input, 130 if Ctrl-C
+    cancelled it, 141 if the reader of its output has gone, 143 if SIGTERM stopped it, even where it keeps what it has.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     with interrupts_noted() as interrupted:
         code = _run(arguments, interrupted)
         if number := interrupted():  # a signal, from which any error follows
@@ -86,7 +89,7 @@ def _run(arguments: list[str] | None, interrupted: Callable[[], int]) -> int:
         return _refuse_for_memory(error)
     except KeyboardInterrupt:
         return _refuse("cancelled", 130)
-    return 0
+    return 1 if report.get("failed") else 0
 
 
 def _as_json(report: Report) -> str:

@@ -12,6 +12,7 @@ from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, STYLE_LOSSES, ObjectiveSettings
 from nst_core.style_file import DEFAULT_DETAIL, DETAIL_RANGE, StyleCard
+from plugin.engine.batch.batch_plan import DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
 
 # The options of `render` and `study` that are numbers, by the setting that they fill.
@@ -84,11 +85,20 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default auto)")
 
 
-def add_picture(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that paints a photo takes: the photo, the output, the blend and the device."""
+def add_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that paints photos takes: the photos, the output, the blend and the device."""
     blend = BlendSettings()
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="the picture to paint")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="where to write the result")
+    parser.add_argument(
+        "photos", type=Path, nargs="+", metavar="PHOTO", help="the picture to paint; or several, or folders of them"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="where to write the result; a folder for several pictures",
+    )
     add_number(parser, "--strength", STRENGTH_RANGE, blend.strength, "percent of the style in the result")
     parser.add_argument(
         "--keep-colors",
@@ -97,6 +107,24 @@ def add_picture(parser: argparse.ArgumentParser) -> None:
     )
     add_allow_damaged(parser)
     add_device(parser)
+
+
+def add_batch(parser: argparse.ArgumentParser) -> None:
+    """Add the options for many pictures, which are None unless they are given."""
+    group = parser.add_argument_group(
+        "many pictures", "for several pictures, for folders, or with one of these options"
+    )
+    group.add_argument(
+        "--name",
+        metavar="PATTERN",
+        help=f"how to name the results (default {DEFAULT_PATTERN}, with several styles {DEFAULT_PATTERN_OF_SEVERAL})",
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", default=None, help="paint again what is in the output folder already"
+    )
+    group.add_argument(
+        "--failures", type=Path, metavar="FILE", help="write the pictures that failed, one a line, each with its reason"
+    )
 
 
 def add_allow_damaged(parser: argparse.ArgumentParser) -> None:

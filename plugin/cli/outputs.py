@@ -9,12 +9,11 @@ from itertools import combinations
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
-from nst_core.base.files import link_target, written_whole
+from nst_core.base.files import LONGEST_NAME, link_target, written_whole
 
 NamedPath = tuple[str, Path | None]
 """What a file is, for people, and its path; None if the command has no such file."""
 
-LONGEST_NAME = 255  # bytes, or UTF-16 units, in the usual file systems of Linux, macOS and Windows
 # The most pixels a side that libvips writes; PNG and TIFF take any picture that fits into memory.
 LARGEST_SIDES = {".webp": 16383, ".avif": 16384, ".jpg": 65500, ".jpeg": 65500, ".gif": 65535}
 # A file's share of its pixels' bytes at the least: TIFF files are not compressed, others hardly by more than 1 to 100.

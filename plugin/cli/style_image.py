@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nst_core.base.errors import StyleError
+from plugin.cli.many_pictures import InStyle
 from plugin.cli.options import add_number
 from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
@@ -45,12 +46,9 @@ def add_style_pictures(parser: argparse.ArgumentParser, styles: argparse._Mutual
 def paint_in_style_of_pictures(options: argparse.Namespace, settings: FastSettings) -> Report:
     """Paint the photo in the style of ``--style-image``, write it, and return the report."""
     from plugin.cli.picture_files import read_input, read_picture, write_picture
-    from plugin.engine.instant.instant_painting import check_count, paint_instantly
+    from plugin.engine.instant.instant_painting import paint_instantly
 
-    if settings.detail is not None:
-        raise StyleError("Only trained styles have a choice of detail; leave out --detail with --style-image.")
-    shares = read_shares(options.style_images)
-    check_count(len(shares))
+    shares = _read_pictures(options.style_images, settings)
     check_picture_output(options.output)
     check_apart([("output", options.output)], [("photo", options.photo), *(("style picture", path) for path in shares)])
     source = read_picture(options.photo, options.allow_damaged)
@@ -70,11 +68,42 @@ def paint_in_style_of_pictures(options: argparse.Namespace, settings: FastSettin
     names = " + ".join(path.name for path in shares)
     say(options, f"{options.output}: {names}, by {provider.name} ({provider.reason}), {seconds['total']:.1f} s")
     return painting_report(options, result.pixels, seconds) | {
-        "style": ",".join(f"{path}:{share:g}" if share < 1 else str(path) for path, share in shares.items()),
+        "style": _described(shares),
         "provider": provider.name,
         "provider_reason": provider.reason,
         "notes": [*source.notes, *result.notes],
     }
+
+
+def style_of_pictures(options: argparse.Namespace, texts: Sequence[str], settings: FastSettings) -> InStyle:
+    """Return the style of the pictures that ``texts`` name, for many photos."""
+    from plugin.cli.picture_files import read_input
+    from plugin.engine.instant.instant_painting import paint_instantly
+
+    shares = _read_pictures(texts, settings)
+    styles: dict[Picture, float] = {read_input(options, path): share for path, share in shares.items()}
+    instant = InstantSettings(options.motifs, options.brushwork, settings)
+
+    def paint(picture: Picture, stopper: Stopper) -> InstantResult:
+        return paint_instantly(picture, styles, instant, stopper=stopper)
+
+    return InStyle("+".join(path.stem for path in shares), _described(shares), tuple(shares), paint)
+
+
+def _read_pictures(texts: Sequence[str], settings: FastSettings) -> dict[Path, float]:
+    """Return the style pictures and their shares. Raises StyleError for those that cannot be used."""
+    from plugin.engine.instant.instant_painting import check_count
+
+    if settings.detail is not None:
+        raise StyleError("Only trained styles have a choice of detail; leave out --detail with --style-image.")
+    shares = read_shares(texts)
+    check_count(len(shares))
+    return shares
+
+
+def _described(shares: Mapping[Path, float]) -> str:
+    """Return a mixture in the form that ``--style-image`` takes."""
+    return ",".join(f"{path}:{share:g}" if share < 1 else str(path) for path, share in shares.items())
 
 
 def read_shares(texts: Sequence[str]) -> dict[Path, float]:

@@ -96,6 +96,19 @@ def progress_bar(total: int) -> Iterator[ShowStep]:
 
 
 @contextmanager
+def picture_bar(total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many of ``total`` pictures are done, and how much time is left."""
+    from tqdm import tqdm
+
+    with tqdm(total=total, unit=" pictures", dynamic_ncols=True, smoothing=0.05) as bar:
+
+        def show(done: int) -> None:
+            bar.update(done - bar.n)
+
+        yield show
+
+
+@contextmanager
 def stage_bars() -> Iterator[ShowStage]:
     """Yield a function that shows the slow stages before the first step, each in a bar of its own.
 

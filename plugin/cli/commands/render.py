@@ -22,12 +22,13 @@ from nst_core.base.iterative_settings import (
 )
 from nst_core.base.presets import PRESETS
 from nst_core.base.recipes import RECORD_BASE, Recipe, as_data, from_data
+from plugin.cli.many_pictures import is_batch, of_photo, paint_pictures, plan_pictures
 from plugin.cli.options import (
     OBJECTIVE_OPTIONS,
     RENDER_NUMBERS,
     add_number,
     add_objective,
-    add_picture,
+    add_pictures,
     flag_of,
     given,
     read_toml,
@@ -43,6 +44,8 @@ from plugin.cli.terminal import (
     progress_bar,
     stage_bars,
 )
+from plugin.engine.batch.batch_plan import BatchTask
+from plugin.engine.batch.batch_run import Batch
 from plugin.engine.imaging.blend_settings import BlendSettings
 
 if TYPE_CHECKING:
@@ -52,13 +55,13 @@ if TYPE_CHECKING:
     from plugin.engine.progress import Progress
 
 LONGEST_SHOWN = 200  # characters of a file name in a record
-SUMMARY = "Paint a photo in the style of any picture (needs PyTorch; Ctrl-C keeps what has been painted)."
+SUMMARY = "Paint a photo, or many, in the style of any picture (needs PyTorch; Ctrl-C keeps what has been painted)."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``render``."""
     default = IterativeSettings()
-    add_picture(parser)
+    add_pictures(parser)
     parser.add_argument(
         "--style-image", type=Path, required=True, metavar="PAINTING", help="the picture whose style is taken"
     )
@@ -125,15 +128,51 @@ def _add_extra_outputs(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Render the photo and write it with its record; Ctrl-C keeps what has been painted."""
-    from plugin.cli.figures.recording import Recording
-    from plugin.cli.picture_files import check_result, read_picture, write_picture
+    """Render the photo, or many, and write the results; Ctrl-C keeps what has been painted of one photo."""
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
+    if is_batch(options):
+        return _render_many(options)
+    options = of_photo(options, options.photos[0], options.output)
     check_picture_output(options.output)
     recipe, extras = _recipe(options)
     _check_files(options, recipe, extras)
+    return _render(options, recipe, extras)
+
+
+def _render_many(options: argparse.Namespace) -> Report:
+    for name in ("losses", "animation", "checkpoint_every"):
+        if getattr(options, name):
+            raise StyleError(f"{flag_of(name)} is for one photo; leave it out, or render that photo alone.")
+    if not options.style_image.is_file():
+        raise StyleError(f"There is no picture {options.style_image}; check its name.")
+    plan = plan_pictures(options, [options.style_image.stem], [options.style_image])
+    recipe, extras = _recipe(options)
+    for task in plan.tasks:
+        _check_files(of_photo(options, task.source, task.target), recipe, extras)
+
+    def paint_all(batch: Batch) -> None:
+        def paint(task: BatchTask) -> None:
+            say(options, f"{batch.done + 1} of {len(batch.tasks)}: {task.source}")
+            _render(of_photo(options, task.source, task.target), recipe, extras, keep_unfinished=False)
+
+        batch.run(paint)
+
+    return paint_pictures(options, plan, paint_all, set()) | {
+        "styles": [str(options.style_image)],
+        "recipe": as_data(recipe),
+    }
+
+
+def _render(options: argparse.Namespace, recipe: Recipe, extras: _Extras, keep_unfinished: bool = True) -> Report:
+    """Render ``options.photo`` and write it with its record.
+
+    Raises KeyboardInterrupt after Ctrl-C if an unfinished render is not to be kept.
+    """
+    from plugin.cli.figures.recording import Recording
+    from plugin.cli.picture_files import check_result, read_picture, write_picture
+
     recording = Recording(options.losses, options.animation, options.animation_every)
     source = read_picture(options.photo, options.allow_damaged)
     check_result(options.output, source, recipe.settings.size)
@@ -147,6 +186,8 @@ def run(options: argparse.Namespace) -> Report:
         "feature_network": result.feature_network,
         **asdict(extras),
     }
+    if not (result.finished or keep_unfinished):
+        raise KeyboardInterrupt
     with interrupts_held_back():  # Ctrl-C keeps what has been painted
         write_picture(source, result.pixels, options.output, record)
     if result.finished and (checkpoint := _checkpoint(options)):

@@ -68,8 +68,8 @@ def paint_fast(
     files: dict[Path, list[Style]] = {}
     for style in styles:
         files.setdefault(style.path, []).append(style)
-    for path, members in files.items():  # before anything runs them
-        try_style(path, path.stat().st_mtime_ns, padded_size(TRIAL_SIDE, TRIAL_SIDE, members[0]), members[0].row_count)
+    for members in files.values():  # before anything runs them
+        _try(members[0])
     provider = choose_provider(settings.device, next(iter(files)))
     check_fast_memory(picture.height, picture.width, styles, settings)
     rgb = network_input(picture)
@@ -100,6 +100,20 @@ def paint_fast(
     clock.lap("composite")
     progress(Progress(_("Done"), 1.0))
     return FastResult(pixels, provider, clock.seconds)
+
+
+def open_styles(styles: Collection[Style], device: str) -> Provider:
+    """Open the networks of styles for the paintings that follow, and return their provider.
+
+    Raises StyleError if a style does not run, or if the device does not.
+    """
+    files = {style.path: style for style in styles}
+    for style in files.values():
+        _try(style)
+    provider = choose_provider(device, next(iter(files)))
+    for path in files:
+        _session(path, path.stat().st_mtime_ns, provider)
+    return provider
 
 
 def padded_size(height: int, width: int, style: Style) -> tuple[int, int]:
@@ -179,6 +193,12 @@ def check_fast_memory(height: int, width: int, styles: Collection[Style], settin
         check_memory(pixels, pictures, on_gpu=False, subject=subject)
     else:
         check_memory(pixels, pictures + network, on_gpu=False, subject=subject)
+
+
+def _try(style: Style) -> None:
+    """Raise StyleError if the network of a style's file takes too much."""
+    path = style.path
+    try_style(path, path.stat().st_mtime_ns, padded_size(TRIAL_SIDE, TRIAL_SIDE, style), style.row_count)
 
 
 @functools.lru_cache(maxsize=4)

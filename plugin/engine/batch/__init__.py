@@ -1,0 +1,1 @@
+"""Paint many pictures: list them, name their paintings, skip what is there, and say what failed."""
