@@ -57,7 +57,9 @@ def test_every_argument_and_result_is_described(session, procedure):
     described = session.call("describe_procedure", procedure=procedure)
     settings = {"style", "style-image", "strength", "stroke-size", "full-resolution", "keep-colors"}
     settings |= {"size", "iterations", "features"}
-    others = {"folder", "output-folder", "format", "overwrite"} if procedure == FOLDER else {"output"}
+    others = (
+        {"folder", "output-folder", "subfolders", "name", "format", "overwrite"} if procedure == FOLDER else {"output"}
+    )
     assert settings | others <= described["arguments"].keys()
     assert all(described["arguments"].values()) and all(described["returns"].values()) and described["help"]
 
@@ -97,7 +99,8 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     assert result["status"] == "success", result["message"]
     assert result["painted"] == ["a.png", "b.jpg", "grey.tif", "indexed.gif"]
     assert sorted(file.name for file in paintings.iterdir()) == result["painted"]
-    assert [sentence.split()[0] for sentence in result["skipped"]] == ["broken.png", "notes.txt"]
+    assert [sentence.split()[0] for sentence in result["failed"]] == ["broken.png", "notes.txt"]
+    assert result["skipped"] == []
     for name, most in (("a.png", 0), ("grey.tif", 0), ("b.jpg", 30)):
         with Image.open(photos / name) as before, Image.open(paintings / name) as after:
             assert after.mode == before.mode
@@ -107,7 +110,8 @@ def test_folder_is_painted_and_existing_files_are_skipped(session, photos):
     times = {file: file.stat().st_mtime_ns for file in paintings.iterdir()}
     result = session.call("run_folder", **folders)
     assert result["status"] == "success" and result["painted"] == []
-    assert len(result["skipped"]) == 6 and "set overwrite" in result["skipped"][0]
+    assert len(result["skipped"]) == 4 and "set overwrite" in result["skipped"][0]
+    assert len(result["failed"]) == 2
     assert {file: file.stat().st_mtime_ns for file in paintings.iterdir()} == times
     result = session.call("run_folder", **folders, overwrite=True, format="png")
     assert result["painted"] == ["a.png", "b.png", "grey.png", "indexed.png"]
@@ -165,17 +169,17 @@ def test_a_full_disk_is_no_painting(session, tmp_path, extension, room):
             "run_folder", folder=str(photos), output_folder=str(paintings), style="negative", format=extension
         )
         assert result["status"] == "success" and result["painted"] == [], result
-        assert "No space left on device" in result["skipped"][0] and "partial" not in result["skipped"][0]
+        assert "No space left on device" in result["failed"][0] and "partial" not in result["failed"][0]
         assert [file.name for file in paintings.iterdir()] == ["filler"]
 
 
 def test_reasons_are_words_and_names_are_the_users(session, photos):
     paintings = photos.parent / "paintings"
-    (photos / "b.jpg").rename(photos / "photo")  # GIMP knows it by its contents, but cannot save it without extension
+    (photos / "b.jpg").rename(photos / "photo.xyz")  # GIMP knows it by its contents, but cannot save in this format
     result = session.call("run_folder", folder=str(photos), output_folder=str(paintings), style="negative")
-    (sentence,) = [sentence for sentence in result["skipped"] if sentence.startswith("photo ")]
-    assert "partial" not in sentence and "GIMP cannot save photo (" in sentence
-    assert not any("execution error" in sentence for sentence in result["skipped"])
+    (sentence,) = [sentence for sentence in result["failed"] if sentence.startswith("photo.xyz ")]
+    assert "partial" not in sentence and "GIMP cannot save photo.xyz (" in sentence
+    assert not any("execution error" in sentence for sentence in result["failed"])
 
 
 def test_names_in_latin_1_do_not_end_a_folder_run(session, photos):
@@ -189,14 +193,14 @@ def test_names_in_latin_1_do_not_end_a_folder_run(session, photos):
     result = session.call("run_folder", **folders)
     assert result["status"] == "success", result["message"]
     assert result["painted"] == [f"{shown}.png", "b.jpg", "grey.tif", "indexed.gif"]
-    assert [sentence.split(" was skipped")[0] for sentence in result["skipped"]] == [
+    assert [sentence.split(" was not painted")[0] for sentence in result["failed"]] == [
         f"{shown} broken.png",
         "notes.txt",
     ]
     assert sorted(file.name for file in paintings.iterdir()) == [f"a{latin}.png", "b.jpg", "grey.tif", "indexed.gif"]
     result = session.call("run_folder", **folders)
-    assert result["painted"] == [] and len(result["skipped"]) == 6
-    assert f"{shown}.png already exists" in result["skipped"][1]
+    assert result["painted"] == [] and (len(result["skipped"]), len(result["failed"])) == (4, 2)
+    assert f"{shown}.png already exists" in result["skipped"][0]
     empty = photos.parent / f"empty {latin}"
     empty.mkdir()
     assert_refused(session.call("run_folder", **folders | {"folder": str(empty)}), f"empty {REPLACEMENT}")
@@ -224,13 +228,24 @@ def test_invalid_folder_arguments_are_refused(session, photos):
     folders = {"folder": str(photos), "output_folder": str(photos.parent / "paintings")}
     for wrong, *words in (
         ({"style": "negativ"}, "did you mean negative"),
-        ({"folder": str(photos.parent / "paintings"), "output_folder": str(photos)}, "no files in"),
+        ({"folder": str(photos.parent / "paintings"), "output_folder": str(photos)}, "no pictures in"),
         ({"output_folder": str(photos)}, "another folder"),
         ({"strength": 101.0}, "from 0 to 100"),
         ({"format": "xyz"}, "xyz", "such as png"),
     ):
         assert_refused(session.call("run_folder", **folders | {"style": "negative"} | wrong), *words)
     assert not any((photos.parent / "paintings").iterdir())
+
+
+def test_folder_with_subfolders_and_names(session, photos):
+    paintings = photos.parent / "paintings"
+    folders = {"folder": str(photos), "output_folder": str(paintings), "style": "negative", "subfolders": True}
+    result = session.call("run_folder", **folders, name="{style}/{stem}.{ext}", format="png")
+    expected = [f"negative/{name}.png" for name in ("a", "b", "grey", "indexed")]
+    assert result["painted"] == [*expected, "negative/inner/inner.png"]
+    assert all((paintings / name).is_file() for name in result["painted"])
+    twins = session.call("run_folder", **folders, name="same.{ext}", format="png")
+    assert_refused(twins, "would both be painted as")
 
 
 def test_folder_procedure_called_from_script_fu(gimp, variables, photos):

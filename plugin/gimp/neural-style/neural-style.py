@@ -122,13 +122,17 @@ def _create_again(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
 
 def _create_folder(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure = Gimp.Procedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, paint_folder, None)
+    procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.ALWAYS)
+    procedure.set_menu_label(_("Neural Style: Paint a _Folder…"))
+    procedure.add_menu_path(MENU)
     procedure.set_documentation(
         _("Paint all pictures of a folder in the style of a painting"),
         _(
-            "Paints what is visible in every picture of a folder, without its subfolders, and saves the paintings "
-            "under the same names in another folder. Skips a file that GIMP cannot open or that cannot be painted, "
-            "and a painting that already exists unless overwrite is given. Returns the names of the files written "
-            "and, for each file skipped, a sentence with its name and the reason."
+            "Paints what is visible in every picture of a folder, and saves the paintings under the same names in "
+            "another folder. Leaves out a painting that already exists unless overwrite is given, and a file that GIMP "
+            "cannot open or that cannot be painted. Returns the names of the files written, a sentence for each "
+            "painting that already exists, and for each file that was not painted a sentence with its name and the "
+            "reason."
         ),
         name,
     )
@@ -136,19 +140,39 @@ def _create_folder(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure_arguments.add_settings(procedure)
     for value, label, text in (
         ("painted", _("Painted"), _("The names of the files that were written")),
-        ("skipped", _("Skipped"), _("The files that were skipped, and why")),
+        ("skipped", _("Skipped"), _("The paintings that already exist")),
+        ("failed", _("Failed"), _("The files that were not painted, and why")),
     ):
         procedure.add_string_array_return_value(value, label, text, FLAGS)
     return procedure
 
 
 def _add_folder_arguments(procedure: Gimp.Procedure) -> None:
+    # The first argument of every procedure in a menu.
+    procedure.add_enum_argument(
+        "run-mode",
+        _("Run mode"),
+        _("Whether to ask for the settings"),
+        Gimp.RunMode.__gtype__,
+        Gimp.RunMode.NONINTERACTIVE,
+        FLAGS,
+    )
     action = Gimp.FileChooserAction.SELECT_FOLDER
     for name, label, text in (
         ("folder", _("F_older"), _("The folder with the pictures")),
         ("output-folder", _("Output fol_der"), _("An existing folder for the paintings")),
     ):
         procedure_arguments.add_file(procedure, name, label, text, action)
+    procedure.add_boolean_argument(
+        "subfolders", _("With su_bfolders"), _("Paint the pictures in subfolders too, and keep the tree"), False, FLAGS
+    )
+    procedure.add_string_argument(
+        "name",
+        _("_Name"),
+        _("How to name the paintings: text with {stem}, the picture's name, {style} and {ext}, the file extension"),
+        "{stem}.{ext}",
+        FLAGS,
+    )
     procedure.add_string_argument(
         "format",
         _("For_mat"),
@@ -237,15 +261,37 @@ def paint_again(
 
 
 def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: object) -> Gimp.ValueArray:
-    """Paint the pictures of a folder."""
+    """Paint the pictures of a folder: ask for the settings if interactive, and report at the end."""
+    run_mode = config.get_property("run-mode")
 
-    def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value]:
-        procedure_arguments.check(config)
+    def work(engine: Engine, clock: Stopwatch) -> list[GObject.Value] | None:
         import folders
 
-        return [GObject.Value(GObject.TYPE_STRV, names) for names in folders.paint_folder(engine, config, clock)]
+        window = None
+        if run_mode == Gimp.RunMode.INTERACTIVE:
+            from gui import folder_dialog, folder_window
 
-    return _run(procedure, Gimp.RunMode.NONINTERACTIVE, work)
+            if not folder_dialog.ask(procedure, config):
+                return None
+            window = folder_window.FolderWindow()
+            clock.lap("dialog")
+        procedure_arguments.check(config)
+        try:
+            report = folders.paint_folder(engine, config, clock, window)
+        finally:
+            if window:
+                window.finish()
+        if window:
+            sentences = [*report.failed, *report.skipped]
+            output = config.get_property("output-folder").get_path()
+            folder_window.show_report(len(report.painted), report.unfinished, sentences, output)
+        else:
+            for sentence in report.failed:
+                background.show_message(sentence)
+        values = (report.painted, report.skipped, report.failed)
+        return [GObject.Value(GObject.TYPE_STRV, names) for names in values]
+
+    return _run(procedure, run_mode, work)
 
 
 def _run(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, work: Work) -> Gimp.ValueArray:

@@ -16,6 +16,8 @@ SETTINGS = (
     *("style", "style-image", "strength", "detail", "stroke-size", "full-resolution", "keep-colors"),
     *("size", "iterations", "features"),
 )
+# What a folder run asks for besides.
+FOLDER_SETTINGS = ("folder", "output-folder", "subfolders", "name", "format", "overwrite")
 # The smallest and the largest value of each number, as in the engine, which cannot be imported yet.
 RANGES = {
     "strength": (0, 100),

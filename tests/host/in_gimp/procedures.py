@@ -65,8 +65,9 @@ def run_folder(**arguments: Any) -> dict[str, Any]:
     result = procedure.run(config)
     status, message = result.index(0), Gimp.get_pdb().get_last_error()
     worked = status == Gimp.PDBStatusType.SUCCESS
-    painted, skipped = (list(result.index(position)) for position in (1, 2)) if worked else (None, None)
-    return {"status": status.value_nick, "message": message, "painted": painted, "skipped": skipped}
+    lists = [list(result.index(position)) for position in (1, 2, 3)] if worked else [None] * 3
+    answer = dict(zip(("painted", "skipped", "failed"), lists, strict=True))
+    return {"status": status.value_nick, "message": message, **answer}
 
 
 def set_arguments(config: Gimp.ProcedureConfig, arguments: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class ProgressWindow:
         self._view = SplitView(_("The photo on the left, the painting as it develops on the right"))
         ViewControl(self._view)
         self._open_photo(0)
-        self._bar = _build_bar()
+        self._bar = build_bar()
         self._text = Gtk.Label(xalign=0)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=True)
         GimpUi.window_set_transient(self._dialog)
@@ -118,7 +118,8 @@ class ProgressWindow:
             self._dialog.hide()
 
 
-def _build_bar() -> Gtk.ProgressBar:
+def build_bar() -> Gtk.ProgressBar:
+    """Return a progress bar that is easy to see."""
     bar = Gtk.ProgressBar()
     # GIMP's themes draw a hairline, which is hard to see on their dark background.
     style = Gtk.CssProvider()

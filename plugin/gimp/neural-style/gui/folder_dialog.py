@@ -1,0 +1,116 @@
+"""The dialog that asks which folder to paint and how. Needs the engine to be connected."""
+
+from __future__ import annotations
+
+import gi
+
+gi.require_version("Gdk", "3.0")
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+
+import folders
+from gi.repository import Gimp, GimpUi, Gtk, Pango
+from procedure_arguments import FOLDER_SETTINGS, SETTINGS
+from showable import showable
+from translation import _, ngettext
+
+from gui.form import add_labelled_row, limit_to_range
+from gui.gallery import StyleGallery
+from nst_core.base.errors import StyleError
+from plugin.engine.fast.style_library import find_styles, read_library
+
+SPACING = 12
+FORMATS = (("", _("Each picture's own")), *((name, name.upper()) for name in ("jpg", "png", "tif", "webp")))
+
+
+def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
+    """Let the user change ``config``. Return False if the user cancels."""
+    GimpUi.init("neural-style")
+    dialog = FolderDialog(procedure, config)
+    try:
+        return dialog.run()
+    finally:
+        dialog.close()
+
+
+class FolderDialog:
+    """The dialog: the styles on the left; on the right the folders and the settings, and what will be painted."""
+
+    def __init__(self, procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> None:
+        self._config = config
+        # The dialog paints in trained styles, which take seconds for a picture.
+        config.set_property("style-image", None)
+        self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Style: Paint a Folder"))
+        self._dialog.set_ok_label(_("_Paint"))
+        self._gallery = StyleGallery(config, read_library(), self._accept)
+        # A width of one character lets a long sentence wrap rather than widen the dialog.
+        self._status = Gtk.Label(xalign=0, yalign=0, wrap=True, wrap_mode=Pango.WrapMode.WORD_CHAR, width_chars=1)
+        self._status.set_lines(3)
+        self._status.set_selectable(True)
+
+    def run(self) -> bool:
+        """Show the dialog. Return False if the user cancels."""
+        self._lay_out()
+        for name in (*FOLDER_SETTINGS, *SETTINGS):
+            self._config.connect(f"notify::{name}", self._update)
+        self._update()
+        return bool(self._dialog.run())
+
+    def close(self) -> None:
+        """Close the dialog."""
+        self._dialog.destroy()
+
+    def _accept(self) -> None:
+        if self._dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
+            self._dialog.response(Gtk.ResponseType.OK)
+
+    def _update(self, *_: object) -> None:
+        """Say what will be painted, or what prevents it."""
+        ready, text = self._describe()
+        self._status.set_text(showable(text))
+        self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready)
+
+    def _describe(self) -> tuple[bool, str]:
+        """Return whether there is something to paint, and what."""
+        if any(self._config.get_property(name) is None for name in ("folder", "output-folder")):
+            return False, _("Choose the folder with the pictures, and a folder for the paintings.")
+        try:
+            styles = find_styles(self._config.get_property("style") or "")
+            plan = folders.plan_folder(self._config, "+".join(style.name for style in styles))
+        except StyleError as error:
+            return False, str(error)
+        sentences = [
+            ngettext("{count} file will be painted.", "{count} files will be painted.", len(plan.tasks)).format(
+                count=len(plan.tasks)
+            )
+        ]
+        if plan.skipped:
+            text = ngettext("{count} is painted already.", "{count} are painted already.", len(plan.skipped))
+            sentences.append(text.format(count=len(plan.skipped)))
+        return bool(plan.tasks), " ".join([*sentences, *plan.notes])
+
+    def _lay_out(self) -> None:
+        dialog = self._dialog
+        for name in ("strength", "stroke-size"):
+            scale = dialog.get_widget(name, GimpUi.SpinScale)
+            limit_to_range(scale, name)
+            scale.unset_scale_limits()
+        add_labelled_row(dialog, "format", _("For_mat"), _build_format_combo(self._config))
+        names = ("folder", "output-folder", "subfolders", "name", "format-row", "overwrite")
+        controls = dialog.fill_box("controls", [*names, "strength", "stroke-size", "full-resolution", "keep-colors"])
+        controls.set_spacing(6)
+        controls.pack_end(self._status, True, True, SPACING)
+        self._status.show()
+        columns = dialog.fill_box("columns", ["controls"])
+        columns.set_orientation(Gtk.Orientation.HORIZONTAL)
+        columns.set_spacing(2 * SPACING)
+        columns.pack_start(self._gallery, False, False, 0)
+        columns.reorder_child(self._gallery, 0)
+        dialog.fill(["columns"])
+
+
+def _build_format_combo(config: Gimp.ProcedureConfig) -> Gtk.ComboBox:
+    model = Gtk.ListStore(str, str)
+    for value in FORMATS:
+        model.append(value)
+    return GimpUi.prop_string_combo_box_new(config, "format", model, 0, 1)
