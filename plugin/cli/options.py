@@ -107,6 +107,7 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     )
     add_allow_damaged(parser)
     add_device(parser)
+    add_batch(parser)
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:
