@@ -10,7 +10,7 @@ gi.require_version("Gtk", "3.0")
 
 import folders
 from gi.repository import Gimp, GimpUi, Gtk, Pango
-from procedure_arguments import FOLDER_SETTINGS, SETTINGS
+from procedure_arguments import FOLDER_SETTINGS, RANGES, SETTINGS
 from showable import showable
 from translation import _, ngettext
 
@@ -93,7 +93,7 @@ class FolderDialog:
         dialog = self._dialog
         for name in ("strength", "stroke-size"):
             scale = dialog.get_widget(name, GimpUi.SpinScale)
-            limit_to_range(scale, name)
+            limit_to_range(scale, RANGES[name])
             scale.unset_scale_limits()
         add_labelled_row(dialog, "format", _("For_mat"), _build_format_combo(self._config))
         names = ("folder", "output-folder", "subfolders", "name", "format-row", "overwrite")
