@@ -101,8 +101,8 @@ def composite(
                 out[rows, :, channel] = paint[..., channel]
             return
         out[rows, :, :3] = photo
-        # Where nothing of the photo is left, the photo may be NaN.
-        mixed = np.where(weight < 1, photo * (1 - weight) + paint * weight, paint)
+        # A NaN of the photo has no part in the mixture. Values outside 0 to 1, such as highlights, do.
+        mixed = np.where((weight < 1) & ~np.isnan(photo), photo * (1 - weight) + paint * weight, paint)
         np.copyto(out[rows, :, :3], mixed, where=weight > 0)
 
     in_threads(mix, bands(picture.height, picture.width))

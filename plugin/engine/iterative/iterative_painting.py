@@ -178,24 +178,28 @@ class _RenderAttempts:
         initial = self.options.initial
         start = None if initial is None else _tensor_of(initial, self.photo.device)
         options = RenderOptions(start, self.options.checkpoint, self.options.checkpoint_every)
+        requested = settings.size
         while True:
             need = peak_memory(self.network, settings, *self.photo.shape[-2:])
             try:
                 check_memory(*need, self.photo.device.type == "cuda", _("A render at this size"))
-                return settings, render(self.photo, self.style, self.network, settings, self._report, options)
+                done = render(self.photo, self.style, self.network, settings, self._report, options)
             except (TooLargeError, RuntimeError) as error:
                 if not (isinstance(error, TooLargeError) or "memory" in str(error)):
                     raise
                 smaller = round(settings.size / 2**0.5)
                 if smaller < ITERATIVE_RANGES["size"][0]:
                     raise StyleError(str(error)) from error
-                self.notes.append(
-                    _("There is too little memory for a size of {size}; {smaller} is used instead.").format(
-                        size=settings.size, smaller=smaller
-                    )
-                )
                 settings = replace(settings, size=smaller)
                 self.losses.clear()
+                continue
+            if settings.size < requested:
+                self.notes.append(
+                    _("There is too little memory for a size of {size}; {smaller} is used instead.").format(
+                        size=requested, smaller=settings.size
+                    )
+                )
+            return settings, done
 
     def _report(self, step: IterativeProgress) -> bool:
         from nst_core.pictures.arrays import as_array

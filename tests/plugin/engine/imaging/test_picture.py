@@ -62,6 +62,16 @@ def test_nan_pixels_are_painted_over(noise):
         assert composite(Picture(noise, chosen), painted, BlendSettings(100))[0, 0].tolist() == [0.25, 0.25, 0.25, 1]
 
 
+def test_mixture_keeps_highlights_and_paints_over_nan(noise):
+    noise[..., 3] = 1
+    noise[0, 0, :3], noise[0, 1, :3] = np.nan, (4, 0.5, -0.25)
+    painted = np.full_like(noise[..., :3], 0.5)
+    half = composite(Picture(noise), painted, BlendSettings(50))
+    assert half[0, 0].tolist() == [0.5, 0.5, 0.5, 1] and half[0, 1].tolist() == [2.25, 0.5, 0.125, 1]
+    assert composite(Picture(noise), painted, BlendSettings(100))[0, 1].tolist() == [0.5, 0.5, 0.5, 1]
+    np.testing.assert_array_equal(composite(Picture(noise), painted, BlendSettings(0)), noise)
+
+
 def test_arrays_of_the_wrong_kind_are_refused():
     with pytest.raises(TypeError):
         Picture(np.zeros((4, 4, 3), np.float32))
