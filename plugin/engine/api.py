@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 from plugin.engine.messages import (
     Estimate,
     FastRequest,
-    IterativeRequest,
     LayerView,
     OpenedLayer,
     PaintedPicture,
     PreviewRequest,
     PreviewResult,
     RawPicture,
+    Request,
 )
 from plugin.engine.progress import ProgressCallback, Stopper, ignore
 
@@ -37,7 +37,7 @@ class Engine(Protocol):
     def paint(
         self,
         pictures: Sequence[RawPicture],
-        request: FastRequest | IterativeRequest,
+        request: Request,
         progress: ProgressCallback = ignore,
         *,
         layers: Sequence[int] = (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings
@@ -50,6 +50,17 @@ class IterativeRequest:
 
 
 @dataclass(frozen=True, eq=False)
+class MixRequest:
+    """A request to mix a photo again with its render, as ``PaintedPicture.render`` holds it. It needs no PyTorch."""
+
+    render: bytes
+    blend: BlendSettings = field(default_factory=BlendSettings)
+
+
+Request: TypeAlias = FastRequest | IterativeRequest | MixRequest
+
+
+@dataclass(frozen=True, eq=False)
 class PaintedPicture:
     """A painting.
 
@@ -57,11 +68,14 @@ class PaintedPicture:
         picture: has an alpha channel, and the size and kind of values of the picture that was painted.
         seconds: by stage.
         notes: sentences that the user should see once.
+        render: for a MixRequest later: the painting before it was enlarged and mixed, unless it is too large to keep.
+            Empty except after an IterativeRequest.
     """
 
     picture: RawPicture
     seconds: dict[str, float]
     notes: list[str]
+    render: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -102,12 +116,14 @@ class PreviewRequest:
         area: whole pixels of the layer to paint with strokes at full resolution; None to paint the whole layer with
             strokes relative to its size.
         detail: as in ``FastSettings``.
+        render: a render of the whole layer to show in place of styles, as in ``PaintedPicture``; empty for styles.
     """
 
     styles: tuple[tuple[Style, float], ...]
     stroke_size: float
     area: Area | None = None
     detail: float | None = None
+    render: bytes = b""
 
     @property
     def settings(self) -> FastSettings:

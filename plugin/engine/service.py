@@ -24,22 +24,26 @@ from plugin.engine.messages import (
     FastRequest,
     IterativeRequest,
     LayerView,
+    MixRequest,
     OpenedLayer,
     PaintedPicture,
     PreviewRequest,
     PreviewResult,
     RawPicture,
+    Request,
 )
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
+    from plugin.engine.imaging.kept_render import MixResult
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
     from plugin.engine.preview.preview_painting import PaintedArea
 
 # The fast way must start soon. Modules that only the other calls need are imported by those calls.
-Painter = Callable[[Picture, ProgressCallback], "FastResult | IterativeResult"]
+# A painter returns its result, and the render that a host may keep.
+Painter = Callable[[Picture, ProgressCallback], "tuple[FastResult | IterativeResult | MixResult, bytes]"]
 # The least time between two reports of an iterative render; no host looks more often.
 REPORT_SECONDS = 0.1
 
@@ -87,7 +91,7 @@ class LocalEngine:
     def paint(
         self,
         pictures: Sequence[RawPicture],
-        request: FastRequest | IterativeRequest,
+        request: Request,
         progress: ProgressCallback = ignore,
         *,
         layers: Sequence[int] = (),
@@ -95,7 +99,7 @@ class LocalEngine:
         """Paint pictures, as Engine.paint describes."""
         memory.keep_freed_memory()
         opened = [self._layers[number] for number in layers]
-        painter = _fast_painter(request) if isinstance(request, FastRequest) else _iterative_painter(request)
+        painter = _painter(request)
         painted = []
         for index, picture in enumerate(pictures):
             show = None
@@ -104,8 +108,10 @@ class LocalEngine:
             report = _PictureProgress(progress, index, len(pictures), show)
             if not report(Progress(_("Preparing"), 0.0)):
                 break
-            result = painter(_picture(picture), report)
-            painted.append(PaintedPicture(_raw(result.pixels, picture.eight_bits), result.seconds, result.notes))
+            result, render = painter(_picture(picture), report)
+            painted.append(
+                PaintedPicture(_raw(result.pixels, picture.eight_bits), result.seconds, result.notes, render)
+            )
         return painted
 
     def require_torch(self) -> None:
@@ -150,10 +156,10 @@ class LocalEngine:
         from plugin.engine.preview.preview_painting import paint_preview
 
         opened = self._layers[layer]
-        painted, result = paint_preview(opened.copy, request, sketch, stopper)
+        painted, notes = paint_preview(opened.copy, request, sketch, stopper)
         number = next(self._numbers)
         opened.previews[number] = painted
-        return PreviewResult(number, " ".join(result.notes))
+        return PreviewResult(number, " ".join(notes))
 
     def mix_preview(self, layer: int, preview: int, view: LayerView, blend: BlendSettings) -> bytes:
         """Return the photo mixed with a preview, as Engine.mix_preview describes."""
@@ -203,19 +209,34 @@ class _PictureProgress:
         return self._goes_on
 
 
+def _painter(request: Request) -> Painter:
+    if isinstance(request, FastRequest):
+        return _fast_painter(request)
+    return _mixer(request) if isinstance(request, MixRequest) else _iterative_painter(request)
+
+
 def _fast_painter(request: FastRequest) -> Painter:
-    return lambda picture, progress: paint_fast(picture, request.styles, request.settings, progress)
+    return lambda picture, progress: (paint_fast(picture, request.styles, request.settings, progress), b"")
 
 
 def _iterative_painter(request: IterativeRequest) -> Painter:
+    from plugin.engine.imaging.kept_render import encode_render
     from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
 
     style_picture, options = _picture(request.style_picture), IterativeOptions(keep_size=True)
 
-    def painter(picture: Picture, progress: ProgressCallback) -> IterativeResult:
-        return paint_iteratively(picture, style_picture, request.recipe, progress, request.blend, options)
+    def painter(picture: Picture, progress: ProgressCallback) -> tuple[IterativeResult, bytes]:
+        result = paint_iteratively(picture, style_picture, request.recipe, progress, request.blend, options)
+        return result, encode_render(result.render)
 
     return painter
+
+
+def _mixer(request: MixRequest) -> Painter:
+    from plugin.engine.imaging.kept_render import decode_render, mix_render
+
+    render = decode_render(request.render)
+    return lambda picture, progress: (mix_render(picture, render, request.blend), b"")
 
 
 def _picture(raw: RawPicture) -> Picture:

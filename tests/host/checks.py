@@ -6,6 +6,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -79,6 +80,14 @@ def assert_refused(result: dict, *words: str) -> None:
     assert message[-1] in ".?"
     assert "Traceback" not in message
     assert "\n" not in message
+
+
+def write_last_values(profile: Path, values: dict[str, str]) -> None:
+    """Write last values as the dialog does."""
+    settings = profile / "plug-in-settings"
+    settings.mkdir(exist_ok=True)
+    lines = [f'({name} "{value}")\n' for name, value in values.items()]
+    (settings / f"GimpProcedureConfigRun-{FILTER}.last").write_text("".join(lines), encoding="utf-8")
 
 
 def require_torch() -> None:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.host.checks import AGAIN, ROUNDING, assert_refused, negative, noise_pixels, pixels, raw_pixels
+from tests.host.checks import (
+    AGAIN,
+    ROUNDING,
+    assert_refused,
+    negative,
+    noise_pixels,
+    pixels,
+    raw_pixels,
+    require_torch,
+)
 from tests.host.gimp import Session
 from tests.style_files import style_with_metadata
 
@@ -194,6 +206,41 @@ def test_record_of_an_older_version_names_its_source(session, painting):
     result = paint_again(session, image, old, style="negative")
     assert result["status"] == "success", result["message"]
     assert np.abs(pixels(session, result["layer"]) - negative(pixels(session, photo))).max() <= ROUNDING["U8"]
+
+
+def test_kept_render_is_mixed_again_unless_something_that_it_depends_on_changed(session, variables, features, tmp_path):
+    """Also after the image was saved and loaded. The log says whether a render was made."""
+    require_torch()
+    style, log = tmp_path / "style.png", Path(variables["GIMP3_DIRECTORY"], "neural-style.log")
+    Image.effect_noise((60, 50), 90).convert("RGB").save(style)
+    image, photo = session.call("new_image", pixels=noise_pixels(alpha=False))
+    render = {"style_image": str(style), "features": features, "size": 64, "iterations": 3}
+
+    def edit(layer: int, **settings) -> tuple[int, bool]:
+        """Edit a painting; return the new one, and whether it was rendered."""
+        result = paint_again(session, image, layer, **render | settings)
+        assert result["status"] == "success", result["message"]
+        return result["layer"], " render " in log.read_text(encoding="utf-8").split("\n\n")[-2]
+
+    first = session.call("run", image=image, drawables=[photo], **render)["layer"]
+    assert " render " in log.read_text(encoding="utf-8").split("\n\n")[-2]
+    before, whole = pixels(session, photo), pixels(session, first)
+    half, rendered = edit(first, strength=50.0)
+    assert not rendered and np.abs(pixels(session, half) - (before + whole) / 2).max() <= 2 / 255
+    again, rendered = edit(half)
+    assert not rendered and np.abs(pixels(session, again) - whole).max() <= 2 / 255
+
+    image, (layer, photo) = session.call("save_and_load", image=image, path=str(tmp_path / "kept.xcf"))
+    layer, rendered = edit(layer, keep_colors=True)
+    assert not rendered and np.abs(pixels(session, layer) - whole).mean() > 0.01
+    layer, rendered = edit(layer, iterations=4)
+    assert rendered
+    Image.effect_noise((60, 50), 30).convert("RGB").save(style)
+    layer, rendered = edit(layer, iterations=4)
+    assert rendered
+    session.call("call_method", item=photo, method="resize", arguments=[40, 29, 0, 0])
+    layer, rendered = edit(layer, iterations=4)
+    assert rendered and not edit(layer, iterations=4, strength=10.0)[1]
 
 
 def test_repainting_errors_say_why(session, painting):

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from nst_core.base.iterative_settings import ITERATIVE_RANGES
-from tests.host.checks import ROUNDING, assert_refused, negative, noise_pixels, pixels, raw_pixels, require_torch
+from tests.host.checks import (
+    ROUNDING,
+    assert_refused,
+    negative,
+    noise_pixels,
+    pixels,
+    raw_pixels,
+    require_torch,
+)
 from tests.host.gimp import Session, script_fu
 
 

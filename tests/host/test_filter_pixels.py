@@ -11,7 +11,6 @@ from PIL import Image
 
 from tests.conftest import SAMPLES
 from tests.host.checks import (
-    FILTER,
     HEIGHT,
     ROUNDING,
     WIDTH,
@@ -22,6 +21,7 @@ from tests.host.checks import (
     pixels,
     raw_pixels,
     srgb_to_linear,
+    write_last_values,
 )
 
 FACTORS = {
@@ -64,14 +64,6 @@ def all_pairs() -> list[dict]:
         chosen.append(max(cases, key=lambda case: len(pairs(case) & wanted)))
         wanted -= pairs(chosen[-1])
     return chosen
-
-
-def write_last_values(profile: Path, values: dict[str, str]) -> None:
-    """Write last values as the dialog does."""
-    settings = profile / "plug-in-settings"
-    settings.mkdir(exist_ok=True)
-    lines = [f'({name} "{value}")\n' for name, value in values.items()]
-    (settings / f"GimpProcedureConfigRun-{FILTER}.last").write_text("".join(lines), encoding="utf-8")
 
 
 @pytest.mark.parametrize("case", all_pairs(), ids=lambda case: "-".join(map(str, case.values())))
@@ -212,6 +204,26 @@ def test_single_pixel_layer(session):
         session.call("run", image=image, drawables=[layer], style="negative", output="in-place")["status"] == "success"
     )
     assert np.abs(pixels(session, layer)[0, 0] - [0.8, 0.6, 0, 1]).max() <= ROUNDING["U8"]
+    session.call("delete", image=image)
+
+
+@pytest.mark.parametrize("precision", ["FLOAT_LINEAR", "HALF_NON_LINEAR"])
+def test_highlights_above_one_stay_where_strength_leaves_the_photo(session, precision):
+    bright = noise_pixels(alpha=False)
+    bright[3, 4, :3], bright[5, 6, :3] = (4, 0.5, 2), np.nan
+    image, layer = session.call("new_image", pixels=bright, precision=precision, alpha=False)
+    before = pixels(session, layer)
+    assert before[3, 4, 0] == pytest.approx(4, rel=2e-3) and np.isnan(before[5, 6, :3]).all()
+    half = pixels(
+        session, session.call("run", image=image, drawables=[layer], style="negative", strength=50.0)["layer"]
+    )
+    # The negative of what is above 1 is 0, because the network sees it as 1.
+    assert half[3, 4, :3] == pytest.approx([2, 0.5, 1], rel=2e-3)
+    whole = pixels(session, session.call("run", image=image, drawables=[layer], style="negative")["layer"])
+    assert whole[3, 4, :3] == pytest.approx([0, 0.5, 0], abs=2e-3)
+    assert np.isfinite(half).all() and np.isfinite(whole).all()
+    session.call("run", image=image, drawables=[layer], style="negative", strength=0.0, output="in-place")
+    np.testing.assert_allclose(pixels(session, layer), before, rtol=1e-4)
     session.call("delete", image=image)
 
 

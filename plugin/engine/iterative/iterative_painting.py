@@ -59,6 +59,7 @@ class IterativeResult:
 
     Attributes:
         pixels: float32 [h, w, 4].
+        render: the painting as it was optimised, before it was enlarged and mixed: float32 RGB [h, w, 3].
         device, feature_network: the names of what computed it.
         recipe: the recipe that was followed in the end.
         finished: whether it has all its iterations.
@@ -70,6 +71,7 @@ class IterativeResult:
     """
 
     pixels: np.ndarray
+    render: np.ndarray
     device: str
     feature_network: str
     recipe: Recipe
@@ -139,6 +141,7 @@ def paint_iteratively(
         clock.lap("measure")
     return IterativeResult(
         pixels,
+        as_array(done.image),
         str(device),
         network.name,
         Recipe(settings, catalogue.named(recipe.features), recipe.pooling),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from plugin.engine.fast.fast_painting import FastResult, paint_fast
+from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings, working_size
 from plugin.engine.imaging.detail import CELL, enlarge_painting
+from plugin.engine.imaging.kept_render import decode_render
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.imaging.recolouring import luminance_difference
 from plugin.engine.messages import Area, LayerView, PreviewRequest
@@ -84,27 +85,29 @@ class PaintedArea:
 
 def paint_preview(
     copy: LayerCopy, request: PreviewRequest, sketch: bool, stopper: Stopper
-) -> tuple[PaintedArea, FastResult]:
-    """Paint a preview at full strength. Return it, and the run that it comes from.
+) -> tuple[PaintedArea, list[str]]:
+    """Paint a preview at full strength. Return it, and sentences that the user should see.
 
     A ``sketch`` of the whole layer is painted at the size of ``copy.proxy``, which is quick, but gives strokes that are
     too large. Raises StyleError and progress.StoppedError as paint_fast does.
     """
+    height, width = copy.size
+    if request.render:
+        return PaintedArea(Area(0, 0, width, height), _eight_bits(decode_render(request.render))), []
     if request.area:
         return _paint_part(copy, request, request.area, stopper)
-    height, width = copy.size
     # The network paints the picture that it is given at that picture's own size.
     own_size = FastSettings(full_resolution=True, detail=request.detail)
     # As paint_fast does, except that the painting keeps the size at which the network works.
     seen = network_input(copy.proxy) if sketch else copy.seen(*working_size(height, width, request.settings))
     opaque = np.dstack([seen, np.ones_like(seen[..., :1])])
     result = paint_fast(Picture(opaque), dict(request.styles), own_size, stopper=stopper)
-    return PaintedArea(Area(0, 0, width, height), _eight_bits(result.pixels)), result
+    return PaintedArea(Area(0, 0, width, height), _eight_bits(result.pixels)), result.notes
 
 
 def _paint_part(
     copy: LayerCopy, request: PreviewRequest, area: Area, stopper: Stopper
-) -> tuple[PaintedArea, FastResult]:
+) -> tuple[PaintedArea, list[str]]:
     """Paint an area of the layer at full resolution."""
     height, width = copy.size
     left, top = max(0, int(area.left) - MARGIN), max(0, int(area.top) - MARGIN)
@@ -112,7 +115,7 @@ def _paint_part(
     bottom = min(height, math.ceil(area.top + area.height) + MARGIN)
     part = copy.part(left, top, right - left, bottom - top)
     result = paint_fast(Picture(part.pixels), dict(request.styles), request.settings, stopper=stopper)
-    return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), result
+    return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), result.notes
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:

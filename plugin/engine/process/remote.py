@@ -24,13 +24,13 @@ from plugin.engine.api import Engine
 from plugin.engine.messages import (
     Estimate,
     FastRequest,
-    IterativeRequest,
     LayerView,
     OpenedLayer,
     PaintedPicture,
     PreviewRequest,
     PreviewResult,
     RawPicture,
+    Request,
 )
 from plugin.engine.process import pipe, warm_worker
 from plugin.engine.progress import ProgressCallback, StoppedError, Stopper, ignore
@@ -97,7 +97,7 @@ class RemoteEngine:
     def paint(
         self,
         pictures: Sequence[RawPicture],
-        request: FastRequest | IterativeRequest,
+        request: Request,
         progress: ProgressCallback = ignore,
         *,
         layers: Sequence[int] = (),

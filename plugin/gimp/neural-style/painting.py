@@ -22,13 +22,30 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.machine.stopwatch import Stopwatch
-from plugin.engine.messages import FastRequest, IterativeRequest, RawPicture
+from plugin.engine.messages import FastRequest, IterativeRequest, MixRequest, RawPicture, Request
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
 
 # Up to this number, pixels are read without asking an engine that may still be starting; it checks the memory later.
 UNCHECKED_PIXELS = 2**24
+
+
+@dataclass(frozen=True, eq=False)
+class Painting:
+    """A painting of a layer, its record, and its render, if that is worth keeping (see PaintedPicture)."""
+
+    picture: RawPicture
+    record: records.Record
+    render: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRender:
+    """The render that a painted layer keeps, and the layer's record."""
+
+    record: records.Record
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -48,11 +65,12 @@ class LayerPainter:
     monitor: background.ProgressMonitor | None = None
 
     def paint(
-        self, layers: Sequence[Gimp.Layer], with_selection: bool = False
-    ) -> tuple[records.Record, list[RawPicture]]:
+        self, layers: Sequence[Gimp.Layer], with_selection: bool = False, kept: KeptRender | None = None
+    ) -> list[Painting]:
         """Paint layers, without changing the image.
 
-        Returns the record and a painting of each layer, or of the first layers if ``monitor`` stops it.
+        Returns a painting of each layer, or of the first layers if ``monitor`` stops it. If ``kept`` is the render that
+        the settings ask for, it is mixed with the photo again.
         Raises StyleError if the settings or the layers do not allow it, and background.PaintingCancelledError if
         ``monitor`` is cancelled.
         """
@@ -63,9 +81,12 @@ class LayerPainter:
             self.engine.check_pictures(pixel_count)
         pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
         self.clock.lap("read")
+        descriptions = self._describe(title, request, pictures)
+        mixed = kept is not None and records.have_same_render(kept.record, descriptions[0])
+        work: Request = MixRequest(kept.data, _read_blend(self.config)) if kept and mixed else request
         opened = self.monitor.layers if self.monitor else ()
         painted = background.run(
-            lambda report: self.engine.paint(pictures, request, report, layers=opened), title, self.monitor
+            lambda report: self.engine.paint(pictures, work, report, layers=opened), title, self.monitor
         )
         self.clock.lap("wait", *(each.seconds for each in painted))
         background.show_messages_once(note for each in painted for note in each.notes)
@@ -74,9 +95,19 @@ class LayerPainter:
                 raise StyleError(
                     _("The layer was removed or resized while it was being painted; run the filter again.")
                 )
-        files = _style_files(request, self.config)
-        record = records.describe(self.config, _layer_name(title, self.config), files)
-        return record, [each.picture for each in painted]
+        return [
+            Painting(each.picture, record, work.render if isinstance(work, MixRequest) else each.render)
+            for each, record in zip(painted, descriptions, strict=False)
+        ]
+
+    def _describe(
+        self, title: str, request: FastRequest | IterativeRequest, pictures: Sequence[RawPicture]
+    ) -> list[records.Record]:
+        """Return the records of the paintings of these pictures."""
+        name, files = _layer_name(title, self.config), _style_files(request, self.config)
+        if isinstance(request, FastRequest):
+            return [records.describe(self.config, name, files)] * len(pictures)
+        return [records.describe(self.config, name, files, picture) for picture in pictures]
 
 
 def paint(subject: Subject, painter: LayerPainter) -> list[Gimp.Layer]:
@@ -90,38 +121,43 @@ def paint(subject: Subject, painter: LayerPainter) -> list[Gimp.Layer]:
     output = config.get_property("output")
     subject.check(output)
     image, sources = subject.image, subject.sources
-    record, paintings = painter.paint(sources, with_selection=output == "image")
+    paintings = painter.paint(sources, with_selection=output == "image")
     subject.check_layers(output)  # checks again: GIMP was not blocked all that time
 
     # The image changes only once everything is computed.
     if output == "image":
-        layers = pixels.write_new_image(sources[: len(paintings)], record.name, paintings)
-        for layer in layers:
-            records.write(layer, record)
+        pictures = [painting.picture for painting in paintings]
+        layers = pixels.write_new_image(sources[: len(paintings)], paintings[0].record.name, pictures)
+        for layer, painting in zip(layers, paintings, strict=True):
+            records.write(layer, painting.record)
         return layers
     painted = {source.get_id(): painting for source, painting in zip(sources, paintings, strict=False)}
     written = [target for target in subject.targets if target.source.get_id() in painted]
     image.undo_group_start()
     try:
         if output == "in-place":
-            return [_write_in_place(target, painted[target.source.get_id()], record) for target in written]
+            return [_write_in_place(target, painted[target.source.get_id()]) for target in written]
         new_layers = []
         for target in _highest(written):
             painting = painted[target.source.get_id()]
-            new_layers.append(pixels.write_above(target.layer, target.source, record.name, painting))
-            records.write(new_layers[-1], record, target.source)
+            new = pixels.write_above(target.layer, target.source, painting.record.name, painting.picture)
+            records.write(new, painting.record, target.source, painting.render)
+            new_layers.append(new)
         image.set_selected_layers(new_layers)
         return new_layers
     finally:
         image.undo_group_end()
 
 
-def _write_in_place(target: Target, painting: RawPicture, record: records.Record) -> Gimp.Layer:
+def _write_in_place(target: Target, painting: Painting) -> Gimp.Layer:
     """Write the painting into the target's layer, and return the layer."""
     layer, source = target.layer, target.source
-    pixels.write_in_place(layer, source, painting)
+    pixels.write_in_place(layer, source, painting.picture)
     # A layer whose own pixels were painted no longer has them.
-    records.write(layer, record, source if source.get_id() != layer.get_id() else None)
+    if source.get_id() == layer.get_id():
+        records.write(layer, painting.record)
+    else:
+        records.write(layer, painting.record, source, painting.render)
     return layer
 
 
@@ -145,16 +181,17 @@ def paint_again(painted: PaintedLayer, painter: LayerPainter) -> Gimp.Layer:
     layer, source = target.layer, target.source
     output = config.get_property("output")
     painted.check(output)
-    record, (painting,) = painter.paint([source])
+    render = records.read_render(layer)
+    (painting,) = painter.paint([source], kept=KeptRender(painted.record, render) if render else None)
     painted.check_layers(output)  # checks again: GIMP was not blocked all that time
     # A name that the user gave stays.
-    shown_name = record.name if layer.get_name().startswith(painted.record.name) else layer.get_name()
+    shown_name = painting.record.name if layer.get_name().startswith(painted.record.name) else layer.get_name()
     image = layer.get_image()
     image.undo_group_start()
     try:
-        new = pixels.write_copy(layer, source, painting, replace=output == "replace")
+        new = pixels.write_copy(layer, source, painting.picture, replace=output == "replace")
         new.set_name(shown_name)
-        records.write(new, record, source)
+        records.write(new, painting.record, source, painting.render)
         image.set_selected_layers([new])
     finally:
         image.undo_group_end()
@@ -169,6 +206,15 @@ def read_recipe(config: Gimp.ProcedureConfig) -> Recipe:
     numbers = {name: config.get_property(name) for name in ("size", "iterations")}
     features = config.get_property("features") or ""
     return replace(default, settings=replace(default.settings, **numbers), features=features)
+
+
+def check_style_picture(config: Gimp.ProcedureConfig) -> None:
+    """Raise StyleError if ``config`` names a style picture that does not exist, as last values may."""
+    file = config.get_property("style-image")
+    if file and not file.query_exists(None):
+        raise StyleError(
+            _("There is no style picture {name}; choose another one.").format(name=file.get_path() or file.get_uri())
+        )
 
 
 def read_fast_settings(config: Gimp.ProcedureConfig) -> FastSettings:
@@ -188,6 +234,7 @@ def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, Fas
     """
     file = config.get_property("style-image")
     if file:
+        check_style_picture(config)
         engine.require_torch()
         title = PurePath(file.get_basename()).stem
         return title, IterativeRequest(pixels.read_file(file), read_recipe(config), _read_blend(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import os
@@ -15,8 +16,13 @@ from procedure_arguments import SETTINGS
 from translation import _
 
 from nst_core.base.errors import StyleError
+from plugin.engine.messages import RawPicture
 
 PARASITE = "neural-style"
+# On a painted layer: the render, if it was painted iteratively, to mix it with its photo again in another way.
+RENDER_PARASITE = "neural-style-render"
+# The settings that a render depends on; the others only mix it with the photo.
+RENDER_SETTINGS = ("style-image", "size", "iterations", "features")
 # On a layer that was painted: a name of its own, which copies of the layer keep.
 SOURCE_PARASITE = "neural-style-source"
 FLAGS = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
@@ -32,6 +38,7 @@ class Record:
         name: the name that the filter gave to the painting.
         source_name: the name in the parasite of that layer, which a duplicated image keeps too; empty in older records.
         style_sha256: of the files that the style came from; empty in older records.
+        photo_sha256: of the pixels that were painted iteratively; empty for a trained style and in older records.
     """
 
     settings: dict[str, Any]
@@ -39,15 +46,27 @@ class Record:
     name: str
     source_name: str = ""
     style_sha256: tuple[str, ...] = ()
+    photo_sha256: str = ""
 
 
-def describe(config: Gimp.ProcedureConfig, name: str, style_files: Iterable[Path]) -> Record:
-    """Return the record of a painting with this name, without its source."""
-    return Record(_settings(config), None, name, style_sha256=tuple(sorted(map(_sha256, style_files))))
+def describe(
+    config: Gimp.ProcedureConfig, name: str, style_files: Iterable[Path], photo: RawPicture | None = None
+) -> Record:
+    """Return the record of a painting with this name, without its source; ``photo`` was painted iteratively."""
+    style_sha256 = tuple(sorted(map(_sha256, style_files)))
+    return Record(_settings(config), None, name, style_sha256=style_sha256, photo_sha256=photo_sha256(photo))
 
 
-def write(layer: Gimp.Layer, record: Record, source: Gimp.Layer | None = None) -> None:
-    """Attach the record to ``layer``, which was painted from ``source`` in the same image, instead of an older one."""
+def write(layer: Gimp.Layer, record: Record, source: Gimp.Layer | None = None, render: bytes = b"") -> None:
+    """Attach the record to ``layer``, which was painted from ``source`` in the same image, instead of an older one.
+
+    ``render`` is what ``read_render`` will return.
+    """
+    if render:
+        # In ASCII, because GIMP's Python takes no bytes above 127 here.
+        layer.attach_parasite(Gimp.Parasite.new(RENDER_PARASITE, FLAGS, base64.b64encode(render)))
+    elif layer.get_parasite(RENDER_PARASITE):
+        layer.detach_parasite(RENDER_PARASITE)
     if source:
         record = replace(record, source=source.get_tattoo(), source_name=_name_source(source))
     layer.attach_parasite(Gimp.Parasite.new(PARASITE, FLAGS, json.dumps(asdict(record)).encode()))
@@ -73,6 +92,35 @@ def read(layer: Gimp.Layer) -> Record:
                 layer=layer.get_name(), error=error
             )
         ) from error
+
+
+def read_render(layer: Gimp.Layer) -> bytes:
+    """Return the render that the layer keeps (see PaintedPicture.render), or nothing."""
+    parasite = layer.get_parasite(RENDER_PARASITE)
+    try:
+        return base64.b64decode(bytes(parasite.get_data())) if parasite else b""
+    except ValueError:
+        return b""
+
+
+def have_same_render(old: Record, new: Record) -> bool:
+    """Return whether two records describe the same render, which may be mixed with its photo in another way."""
+    return (
+        bool(old.photo_sha256)
+        and (old.photo_sha256, sorted(old.style_sha256)) == (new.photo_sha256, sorted(new.style_sha256))
+        and all(old.settings.get(key) == new.settings.get(key) for key in RENDER_SETTINGS)
+    )
+
+
+def photo_sha256(photo: RawPicture | None) -> str:
+    """Return the sha256 of a picture's size and pixels; empty without a picture."""
+    if photo is None:
+        return ""
+    import hashlib  # not at the top: it loads OpenSSL, and the filter must start soon
+
+    digest = hashlib.sha256(f"{photo.width} {photo.height} {photo.channels} {photo.eight_bits} ".encode())
+    digest.update(photo.data)
+    return digest.hexdigest()
 
 
 def find_source(layer: Gimp.Drawable) -> Gimp.Layer | None:
@@ -126,7 +174,7 @@ def _sha256(file: Path) -> str:
 
 @functools.cache
 def _sha256_at(file: Path, _modified: int) -> str:
-    import hashlib  # not at the top: it loads OpenSSL, and the filter must start soon
+    import hashlib  # as above
 
     return hashlib.sha256(file.read_bytes()).hexdigest()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import pixels
 import records
@@ -11,6 +13,7 @@ from gi.repository import Gimp
 from translation import _
 
 from nst_core.base.errors import StyleError
+from plugin.engine.messages import RawPicture
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,23 @@ class PaintedLayer(Subject):
     def target(self) -> Target:
         """The painting with the layer that it was painted from."""
         return self.targets[0]
+
+    @cached_property
+    def render(self) -> bytes:
+        """The render that the painting keeps, or nothing."""
+        return records.read_render(self.target.layer)
+
+    @cached_property
+    def _photo(self) -> RawPicture:
+        return pixels.read_layer(self.target.source)
+
+    def keeps_render(self, config: Gimp.ProcedureConfig) -> bool:
+        """Return whether the painting keeps the very render that ``config`` asks for, so it need only be mixed."""
+        file = config.get_property("style-image")
+        if not (self.render and file and file.get_path()):
+            return False
+        new = records.describe(config, "", {Path(file.get_path())}, self._photo)
+        return records.have_same_render(self.record, new)
 
 
 def find_subjects(drawables: Sequence[Gimp.Drawable]) -> list[Subject]:

@@ -14,9 +14,18 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.kept_render import encode_render
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.machine import memory
-from plugin.engine.messages import Area, FastRequest, IterativeRequest, LayerView, PreviewRequest, RawPicture
+from plugin.engine.messages import (
+    Area,
+    FastRequest,
+    IterativeRequest,
+    LayerView,
+    MixRequest,
+    PreviewRequest,
+    RawPicture,
+)
 from plugin.engine.preview.layer_copy import PROXY_PIXELS, greyed, opaque
 from plugin.engine.progress import StoppedError, Stopper
 from plugin.engine.service import LocalEngine
@@ -227,6 +236,24 @@ def test_too_large_picture_is_refused(engine):
     with pytest.raises(StyleError, match="make it smaller"):
         engine.check_pictures(10**12)
     engine.check_pictures(1)
+
+
+def test_kept_render_is_mixed_and_previewed_without_painting(engine, opened, noise):
+    photo = (noise[..., :3] * 255).astype(np.uint8)
+    render = encode_render(np.full((9, 12, 3), 0.25))
+    (painted,) = engine.paint(
+        [RawPicture(photo.shape[1], photo.shape[0], 3, photo.tobytes(), eight_bits=True)],
+        MixRequest(render, BlendSettings(50)),
+    )
+    values = np.frombuffer(painted.picture.data, np.uint8).reshape(*photo.shape[:2], 4)[..., :3]
+    assert np.abs(values.astype(float) - (photo / 2 + 0.25 * 255 / 2)).max() <= 1.01
+    layer = opened(photo)
+    shown = engine.preview(layer.number, PreviewRequest((), 100.0, render=render), False, Stopper())
+    view = LayerView(Area(0, 0, photo.shape[1], photo.shape[0]), photo.shape[1], photo.shape[0])
+    mixed = np.frombuffer(engine.mix_preview(layer.number, shown.number, view, BlendSettings(50)), np.uint8)
+    assert np.abs(mixed.reshape(photo.shape).astype(float) - values).max() <= 1
+    with pytest.raises(StyleError, match="is damaged"):
+        engine.paint([RawPicture(1, 1, 3, b"abc", eight_bits=True)], MixRequest(b"no picture"))
 
 
 def test_painting_that_would_not_fit_is_refused_before_it_begins(negative, monkeypatch):

@@ -12,7 +12,7 @@ gi.require_version("Gtk", "3.0")
 
 import records
 from gi.repository import Gimp, GimpUi, GLib, Gtk, Pango
-from painting import read_fast_settings, read_recipe
+from painting import check_style_picture, read_fast_settings, read_recipe
 from procedure_arguments import RANGES, SETTINGS
 from subjects import PaintedLayer, Subject
 from translation import _, ngettext
@@ -38,6 +38,7 @@ CHECK_MS = 1000
 # The size of the dialog, and how much of the screen it may take.
 WIDTH, HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
 SMALLEST_SIDE_HEIGHT = 160
+RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it anew.")
 
 
 def ask(
@@ -67,7 +68,8 @@ def open_progress_window(engine: Engine, config: Gimp.ProcedureConfig, subject: 
 
     Call this after ``ask``, which initialises the user interface.
     """
-    if config.get_property("style-image") is None:
+    keeps_render = isinstance(subject, PaintedLayer) and subject.keeps_render(config)
+    if config.get_property("style-image") is None or keeps_render:
         return None
     opened = [open_layer(engine, layer, subject.with_selection).opened for layer in subject.sources]
     return ProgressWindow(engine, opened)
@@ -197,8 +199,7 @@ class FilterDialog:
             self._dialog.set_sensitive(name, not from_picture, None, None, False)
         if from_picture:
             self._detail.show_styles(())
-            ready, status = self._describe_render()
-            self._preview_pane.show_photo(status)
+            ready = self._show_render()
         else:
             self._estimator.cancel()
             styles = _find_chosen_styles(self._config, self._library)
@@ -206,6 +207,16 @@ class FilterDialog:
             self._detail.show_styles(styles)
             self._preview_pane.show_styles(styles, self._describe_change(styles))
         self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and not self._problem)
+
+    def _show_render(self) -> bool:
+        """Show the render that the painting keeps, or say how long a new one takes. Return whether Paint is allowed."""
+        if isinstance(self.subject, PaintedLayer) and self.subject.keeps_render(self._config):
+            self._estimator.cancel()
+            self._preview_pane.show_render(self.subject.render, RENDER_KEPT)
+            return True
+        ready, status = self._describe_render()
+        self._preview_pane.show_photo(status)
+        return ready
 
     def _describe_change(self, styles: Iterable[Style]) -> str:
         """Return in one sentence whether the style has changed since the painting that is edited, or nothing."""
@@ -224,6 +235,7 @@ class FilterDialog:
         """Return in one sentence why the layers cannot be painted with the settings, or nothing."""
         try:
             self.subject.check(self._config.get_property("output"))
+            check_style_picture(self._config)
             styles = _find_chosen_styles(self._config, self._library)
             if styles and self._pages.get_visible_child() is not self._picture_page:
                 request = FastRequest(styles, read_fast_settings(self._config))

@@ -152,7 +152,7 @@ class Preview:
     def _needs_sketch(self, request: PreviewRequest) -> bool:
         """Return whether to paint a sketch first."""
         shown_styles = self.painting and self.painting.request.styles
-        if request.area or shown_styles == request.styles:
+        if request.area or request.render or shown_styles == request.styles:
             return False
         shown_pixels = self._layer.opened.height * self._layer.opened.width
         painted_size = working_size(self._layer.height, self._layer.width, request.settings)

@@ -35,6 +35,7 @@ class PreviewPane(Gtk.Box):
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._engine, self._config, self._layer = engine, config, layer
         self._styles: Mapping[Style, float] = {}
+        self._render = b""
         self._idle = self._timer = 0
         self._problem = self._style_note = ""
         self._preview = Preview(engine, layer, self._schedule_update)
@@ -71,14 +72,21 @@ class PreviewPane(Gtk.Box):
         if not styles:
             self.show_photo("")
             return
-        self._styles, self._style_note = styles, note
+        self._styles, self._render, self._style_note = styles, b"", note
         self._view.viewport.smallest_scale = 1.0 if self._shows_part() else 0.0
+        self._request()
+        self._view.view_changed()
+
+    def show_render(self, render: bytes, note: str) -> None:
+        """Show a render that was kept, with the settings of ``config``; ``note`` is a sentence about it."""
+        self._styles, self._render, self._style_note = {}, render, note
+        self._view.viewport.smallest_scale = 0.0
         self._request()
         self._view.view_changed()
 
     def show_photo(self, status: str) -> None:
         """Show the photo alone, with some text."""
-        self._styles = {}
+        self._styles, self._render = {}, b""
         self._view.viewport.smallest_scale = 0.0
         self._spinner.stop()
         self._status.set_text(showable(self._problem or status))
@@ -96,9 +104,13 @@ class PreviewPane(Gtk.Box):
             if source:
                 GLib.source_remove(source)
 
+    def _shows_painting(self) -> bool:
+        return bool(self._styles or self._render)
+
     def _shows_part(self) -> bool:
         """Return whether only the part of the layer that is seen is painted, because all of it would take long."""
-        return self._config.get_property("full-resolution") and self._layer.width * self._layer.height > WORKING_PIXELS
+        large = self._layer.width * self._layer.height > WORKING_PIXELS
+        return large and not self._render and self._config.get_property("full-resolution")
 
     def _request(self) -> None:
         """Request a preview of the current styles and settings."""
@@ -109,7 +121,7 @@ class PreviewPane(Gtk.Box):
                 area = painting.request.area
         stroke_size = self._config.get_property("stroke-size")
         request = PreviewRequest(tuple(self._styles.items()), stroke_size, area, chosen_detail(self._config))
-        self._preview.request(request)
+        self._preview.request(PreviewRequest((), 100.0, render=self._render) if self._render else request)
 
     def _on_view(self) -> None:
         """Show another part of the picture, or at another size."""
@@ -137,13 +149,13 @@ class PreviewPane(Gtk.Box):
         view, mixed = self._view.viewport.view(), None
         try:
             photo = self._read_photo(view)
-            if self._styles and painting and self._covers_view(painting):
+            if self._shows_painting() and painting and self._covers_view(painting):
                 mixed = self._mix(painting, view)
         except EngineEndedError as ended:
             error = str(ended)
             photo = self._photo[1] if self._photo else self._view.overview
         self._view.show_pictures(photo, mixed)
-        if not self._styles:
+        if not self._shows_painting():
             return GLib.SOURCE_REMOVE
         (self._spinner.start if busy else self._spinner.stop)()
         hint = HOW_TO_MOVE if self._shows_part() else HOW_TO_LOOK
