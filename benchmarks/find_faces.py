@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.likeness.faces import as_box, cascade, check_opencv, read_names
+from benchmarks.likeness.faces import as_box, cascade, check_opencv
 from benchmarks.measuring.command import exit_on_error, new_parser
 from benchmarks.measuring.records import write_json
 from nst_core.base.errors import StyleError
 from nst_core.pictures.face_crops import Box
-from nst_core.pictures.photos import Photos
+from nst_core.pictures.photos import Photos, read_photo_names
 
 SCALE_FACTOR, NEIGHBOURS, SMALLEST = 1.1, 5, 28
 LEAST_SCORE = 3.0  # of the cascade's last stage
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--without", type=Path, metavar="FILE", help="a text file with names of photos to leave out")
     options: argparse.Namespace = parser.parse_args(arguments)
     check_opencv()
-    left_out = set(read_names(options.without)) if options.without else set()
+    left_out = set(read_photo_names(options.without)) if options.without else set()
     photos = Photos(options.photos, SMALLEST)
     faces: dict[str, list[Box]] = {}
     for index, name in enumerate(tqdm(photos.names, unit="photo")):

@@ -17,21 +17,28 @@ from benchmarks.gpu.gpu_options import GpuOptions, chosen_styles
 from benchmarks.measuring.records import Record, markdown_table, read_json, write_json
 from benchmarks.measuring.timing import Deadline
 from benchmarks.quality.subjects import features_source, training_settings_of
-from nst_core.base.training_settings import TrainSettings
+from nst_core.base.training_settings import TrainSettings, with_faithful_row
 from nst_core.fast.train import TrainProgress
 from nst_core.fast.training_checkpoint import TrainingCheckpoint, save_training
+from nst_core.pictures.photos import read_photo_names
 from nst_core.style_file import Style
 from plugin.cli.picture_files import read_picture
 from plugin.engine.training.style_training import TrainingRequest, train_network
 
 PICTURES = 160_000  # that a style is trained with: 40 000 steps of four
+# Of the training photos, by benchmarks.find_faces, without those that styles are judged by.
+FACES = Path(__file__).with_name("faces.json")
 REPORT_SECONDS = 15  # between two lines of progress
 
 
 def training_settings(style: Style, options: GpuOptions) -> TrainSettings:
-    """Return the settings that the style was trained with, at the budget and batch of the options, in bfloat16."""
+    """Return the settings that the style was trained with, at the budget and batch of the options, in bfloat16.
+
+    A style with one row gets a faithful one too.
+    """
+    settings = training_settings_of(style)
     return replace(
-        training_settings_of(style),
+        settings if settings.faithful else with_faithful_row(settings),
         steps=options.steps or -(-PICTURES // options.batch),
         minutes=options.minutes_a_style,
         batch=options.batch,
@@ -86,6 +93,7 @@ def _train_style(style: Style, record: Record, options: GpuOptions, deadline: De
 
 def training_request(style: Style, output: Path, options: GpuOptions) -> TrainingRequest:
     """Return a training towards the style's painting that starts with the style's own network."""
+    judged_by = options.portraits
     features, pooling = features_source(style.trained["feature_network"], options.subjects.weights)
     return TrainingRequest(
         [read_picture(options.subjects.painting_of(style)).picture],
@@ -96,6 +104,8 @@ def training_request(style: Style, output: Path, options: GpuOptions) -> Trainin
         pooling=pooling,
         device=options.device,
         start=style.path,
+        faces=FACES if judged_by.exists() else None,
+        left_out=frozenset(read_photo_names(judged_by)) if judged_by.exists() else frozenset(),
         compiled=options.compiled,
     )
 

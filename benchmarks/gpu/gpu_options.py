@@ -67,6 +67,11 @@ class GpuOptions:
         return self.assets / "photos" / "train" / "train.tar"
 
     @property
+    def portraits(self) -> Path:
+        """The list of the photos that faces are counted in."""
+        return self.assets / "photos" / "faces.txt"
+
+    @property
     def held_out_photos(self) -> Path:
         """The photos to judge by."""
         return self.assets / "photos" / "holdout.tar"

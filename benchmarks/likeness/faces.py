@@ -6,7 +6,6 @@ OpenCV 5 no longer has the cascades. Detections need scores here: eight neighbou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,15 +71,3 @@ def as_box(values: Iterable[int]) -> Box:
     """Return OpenCV's array of a box as a tuple."""
     x, y, width, height = map(int, values)
     return x, y, width, height
-
-
-def read_names(path: Path) -> list[str]:
-    """Return the names in a text file, one on each line; lines that begin with # are comments.
-
-    Raises StyleError if it cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StyleError(f"{path} cannot be read ({error}); it should list photos with faces.") from error
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

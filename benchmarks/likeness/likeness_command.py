@@ -19,7 +19,7 @@ from statistics import fmean
 
 from tqdm import tqdm
 
-from benchmarks.likeness.faces import check_opencv, read_names
+from benchmarks.likeness.faces import check_opencv
 from benchmarks.likeness.likeness_report import likeness_report
 from benchmarks.likeness.measures import (
     FacePhoto,
@@ -36,7 +36,7 @@ from benchmarks.quality.quality_command import add_style_options
 from benchmarks.quality.subjects import Subject, SubjectOptions, load_feature_network, read_subjects
 from nst_core.base.errors import StyleError
 from nst_core.features.network import FeatureNetwork
-from nst_core.pictures.photos import Photos
+from nst_core.pictures.photos import Photos, read_photo_names
 from nst_core.style_file import DETAIL_RANGE
 from plugin.cli.figures.sheet_page import write_sheet
 
@@ -131,7 +131,7 @@ def _measure(subject: Subject, measures: StyleMeasures, sets: PhotoSets, detail:
 
 def _portraits(folder: Path) -> list[FacePhoto]:
     """Return the photos that faces.txt lists, from train/ and holdout.tar, with their faces."""
-    names, portraits = read_names(folder / "faces.txt"), []
+    names, portraits = read_photo_names(folder / "faces.txt"), []
     # The last one is among the held-out photos, whose names are the same as those of training photos.
     for source, wanted in ((folder / "train" / "train.tar", names[:-1]), (folder / "holdout.tar", names[-1:])):
         photos = Photos(source, 48)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +47,7 @@ class PictureSource(Protocol):
 class Photos:
     """The photos in a folder (with its subfolders) or an uncompressed tar, at least ``smallest`` pixels a side.
 
-    Raises StyleError if there is no usable photo.
+    Photos with a name in ``left_out`` are not used. Raises StyleError if there is no usable photo.
 
     Attributes:
         names: the names of the photos, in order.
@@ -56,12 +56,14 @@ class Photos:
             opened.
     """
 
-    def __init__(self, source: Path, smallest: int) -> None:
+    def __init__(self, source: Path, smallest: int, left_out: Collection[str] = ()) -> None:
         self.source = source
         self.names: list[str] = []
         self._readers: list[Callable[[], bytes]] = []
         self.skipped: list[str] = []
         for name, reader in _entries(source):
+            if name in left_out:
+                continue
             try:
                 usable = min(picture_size(reader())) >= smallest
             except (UnreadablePictureError, OSError):
@@ -167,6 +169,18 @@ class Photos:
         epoch, position = divmod(sample, len(self))
         order: list[int] = np.roll(_pass(seed, epoch, len(self)), -position).tolist()
         return order
+
+
+def read_photo_names(path: Path) -> list[str]:
+    """Return the photos' names in a text file, one on each line; lines that begin with # are comments.
+
+    Raises StyleError if it cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StyleError(f"{path} cannot be read ({error}); it should list the names of photos.") from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 class HeldPhotos:

@@ -57,6 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.json",
         help='boxes of faces in the photos, {"name.jpg": [[x, y, width, height]]}: 40 %% of the crops show one of them',
     )
+    parser.add_argument(
+        "--leave-out-photos", type=Path, metavar="FILE", help="a text file with the names of photos not to learn from"
+    )
     text = "weight of the content at the faithful end of the setting --detail"
     weights = OBJECTIVE_RANGES["content_weight"]
     add_number(parser, "--faithful-content-weight", weights, FAITHFUL_CONTENT_WEIGHT, text)
@@ -111,6 +114,7 @@ def run(options: argparse.Namespace) -> Report:
     """Train and write the style file; Ctrl-C keeps what has been learned, and a second call resumes its checkpoint."""
     check_style_output(options.output)
     from nst_core.fast import distributed
+    from nst_core.pictures.photos import read_photo_names
     from plugin.cli.picture_files import read_input
     from plugin.engine.training.style_training import TrainingRequest, train_styles
 
@@ -141,6 +145,7 @@ def run(options: argparse.Namespace) -> Report:
         start=options.start_from,
         from_scratch=options.from_scratch,
         faces=options.faces,
+        left_out=frozenset(read_photo_names(options.leave_out_photos)) if options.leave_out_photos else frozenset(),
     )
     _check_files(options, request)
     with distributed.process_group(options.device), training_bar(settings.steps) as (progress, stage):
@@ -163,6 +168,7 @@ def _check_files(options: argparse.Namespace, request: TrainingRequest) -> None:
         *(("painting", path) for path in options.paintings),
         ("photos", options.photos),
         ("file of faces", options.faces),
+        ("file of --leave-out-photos", options.leave_out_photos),
         ("file of --start-from", options.start_from),
         ("file of --cards", options.cards),
         ("reference photos", options.reference_photos),

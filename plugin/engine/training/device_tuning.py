@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -20,12 +21,15 @@ def intervals_for(device: torch.device) -> TrainingIntervals:
     return CUDA_INTERVALS if device.type == "cuda" else OTHER_INTERVALS
 
 
-def photos_for(source: Path, crop: int, device: torch.device, least: float = LEAST_CROP) -> PictureSource:
+def photos_for(
+    source: Path, crop: int, device: torch.device, least: float = LEAST_CROP, left_out: Collection[str] = ()
+) -> PictureSource:
     """Return the photos of a folder or a tar, for squares of ``crop`` pixels; a GPU holds them if it has the memory.
 
-    ``least`` is the smallest share of a photo's short side that is cropped. Raises StyleError as ``Photos`` does.
+    ``least`` is the smallest share of a photo's short side that is cropped. Photos with a name in ``left_out`` are not
+    used. Raises StyleError as ``Photos`` does.
     """
-    photos = Photos(source, crop)
+    photos = Photos(source, crop, left_out)
     if device.type != "cuda":
         return photos
     side = round(crop / least)

@@ -48,6 +48,7 @@ class TrainingRequest:
     Attributes:
         paintings: the style pictures.
         photos: a folder or tar of photos to paint; None for generated pictures.
+        left_out: the names of photos not to learn from.
         faces: a JSON file with the boxes of faces in the photos, as ``read_faces`` takes it; None if none are known.
         output: the style file. Its checkpoint, losses and preview are next to it.
         features, pooling, reference_photos: the feature network, as for ``load_features``.
@@ -69,6 +70,7 @@ class TrainingRequest:
     from_scratch: bool = False
     compiled: bool = False
     faces: Path | None = None
+    left_out: frozenset[str] = frozenset()
 
     @property
     def checkpoint(self) -> Path:
@@ -144,10 +146,10 @@ def _training_pictures(request: TrainingRequest, device: torch.device) -> Pictur
     settings = request.settings
     if request.photos is None:
         return DeadLeaves()
-    pictures = photos_for(request.photos, settings.crop, device)
+    pictures = photos_for(request.photos, settings.crop, device, left_out=request.left_out)
     if request.faces is None or not settings.face_share:
         return pictures
-    photos = pictures if isinstance(pictures, Photos) else Photos(request.photos, settings.crop)
+    photos = pictures if isinstance(pictures, Photos) else Photos(request.photos, settings.crop, request.left_out)
     return FaceCrops(pictures, photos, read_faces(request.faces), settings.face_share)
 
 

@@ -3,21 +3,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.likeness.faces import check_opencv, overlap, read_names
-from nst_core.base.errors import StyleError
+from benchmarks.likeness.faces import check_opencv, overlap
 
 
 def test_overlap_is_intersection_over_union():
     assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
     assert overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(50 / 150)
     assert overlap((0, 0, 10, 10), (20, 20, 5, 5)) == 0
-
-
-def test_names_are_read_without_comments(tmp_path):
-    (tmp_path / "faces.txt").write_text("# photos\n000031.jpg\n\n000154.jpg\n")
-    assert read_names(tmp_path / "faces.txt") == ["000031.jpg", "000154.jpg"]
-    with pytest.raises(StyleError, match="cannot be read"):
-        read_names(tmp_path / "missing.txt")
 
 
 def test_face_in_a_photo_is_found_and_gone_when_painted_over(assets):

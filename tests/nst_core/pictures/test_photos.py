@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from nst_core.base.errors import StyleError
-from nst_core.pictures.photos import HeldPhotos, Photos
+from nst_core.pictures.photos import HeldPhotos, Photos, read_photo_names
 from plugin.cli.picture_files import read_picture
 from plugin.engine.imaging.picture import network_input
 
@@ -25,6 +25,18 @@ def test_broken_and_tiny_files_are_skipped(photos_folder, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     photos = Photos(tmp_path, 64)
     assert len(photos) == 12 and photos.skipped == ["broken.jpg", "tiny.png"]
+
+
+def test_names_of_photos_are_read_without_comments(tmp_path):
+    (tmp_path / "faces.txt").write_text("# photos\n000031.jpg\n\n000154.jpg\n")
+    assert read_photo_names(tmp_path / "faces.txt") == ["000031.jpg", "000154.jpg"]
+    with pytest.raises(StyleError, match="cannot be read"):
+        read_photo_names(tmp_path / "missing.txt")
+
+
+def test_photos_that_are_left_out_are_not_used(photos_folder):
+    photos = Photos(photos_folder, 64, left_out={"03.png", "missing.png"})
+    assert len(photos) == 11 and "03.png" not in photos.names and photos.skipped == []
 
 
 def test_next_photo_replaces_a_damaged_one(photos_folder, tmp_path):
