@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import os
@@ -31,6 +32,7 @@ from plugin.cli.picture_records import record_in, with_record
 from plugin.cli.tiff_exif import add_exif, exif_in_tiff
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.fast.style_library import find_styles
+from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.messages import FastRequest, PreviewRequest, RawPicture
 from plugin.engine.process import pipe
 from plugin.engine.process.worker import HostCalls
@@ -165,7 +167,9 @@ def check_settings(case: tuple[str, object]) -> None:
             picture = _plain_picture()
             with contextlib.suppress(TypeError, ValueError):  # JSON cannot hold it
                 write_picture(picture, picture.picture.pixels, path, value)
-                _recorded(path)
+                given = argparse.Namespace(like=path, init=None, reference_photos=None, features=None)
+                _, extras = _recorded(given)
+                BlendSettings(extras.strength, extras.keep_colors)
         elif kind == "layers":
             layers_from(value)
         else:
