@@ -1,7 +1,7 @@
 """Decode picture files: one reading for photos, style pictures and training photos, so all take the same formats.
 
-libvips reads JPEG, PNG, TIFF, WebP, GIF, AVIF and SVG. Pillow reads ``PILLOW_FORMATS``, and pillow-heif the HEIC of
-phones, whose decoder libvips' own package leaves out. This loads without PyTorch.
+libvips reads JPEG, PNG, TIFF, WebP, GIF, AVIF and SVG. Pillow reads ``PILLOW_FORMATS``. pillow-heif reads HEIC, as
+phones write it, because the package of libvips has no decoder for it. This loads without PyTorch.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from PIL import Image, UnidentifiedImageError
 from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 
-# Formats that a file's first bytes tell for certain, and whose decoders only read pixels; that of EPS starts a program.
+# The first bytes identify these formats for certain, and their decoders only read pixels; that of EPS starts a program.
 PILLOW_FORMATS = ("BMP", "JPEG2000", "PPM")
-# libvips also loads tables of numbers and its own format; no picture comes in these.
+# libvips also loads tables of numbers and its own format, which are not photos.
 VIPS_LOADERS = ("jpegload", "pngload", "tiffload", "webpload", "gifload", "heifload", "svgload")
 # How these formats' files end. Only the search for a folder's photos goes by the name.
 READ_SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".gif", ".avif", ".heic", ".heif"),
-        *(".bmp", ".jp2", ".ppm", ".pgm", ".pnm"),
+        *(".bmp", ".jp2", ".ppm", ".pgm", ".pnm", ".svg"),
     )
 )
 LONGEST_REASON = 300  # characters
@@ -47,7 +47,7 @@ CheckSize = Callable[[int, int], object]
 
 
 class UnreadablePictureError(StyleError):
-    """A picture that cannot be decoded. The text is a library's reason, which has no full stop."""
+    """A picture that cannot be decoded. The text is a library's reason, without a full stop."""
 
 
 class DamagedPictureError(UnreadablePictureError):
@@ -55,7 +55,7 @@ class DamagedPictureError(UnreadablePictureError):
 
 
 class _SizeKnownError(StyleError):
-    """Ends the reading of a picture of which no more than the size is wanted."""
+    """Ends the reading of a picture when its size is known, if nothing else is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +95,8 @@ class DecodedPicture:
     def srgb(self) -> np.ndarray:
         """Return the pixels in sRGB: uint8 or uint16 [H, W, 3], or [H, W, 4] with alpha.
 
-        An ICC profile is converted from with relative colorimetric intent. Raises UnreadablePictureError for pixels
-        that stand for no colours.
+        Pixels with an ICC profile are converted with relative colorimetric intent. Raises UnreadablePictureError for
+        pixels of another type.
         """
         with _library_errors():
             values: np.ndarray = _in_srgb(_integers(self.image)).numpy()
@@ -159,7 +159,7 @@ def _opened(file: Path | bytes, fail_on: str, check_size: CheckSize) -> tuple[py
     try:
         image = _vips_image(file, fail_on)
         if image.get("vips-loader").startswith("tiffload") and fail_on == "truncated":
-            image = _vips_image(file, "error")  # what a TIFF file lacks would be black
+            image = _vips_image(file, "error")  # the missing part of a TIFF file would be black
     except pyvips.Error:
         with suppress(UnidentifiedImageError):
             return _pillow_image(_content(file), check_size, whole=fail_on != "none"), 1
@@ -185,7 +185,7 @@ def _vips_image(file: Path | bytes, fail_on: str) -> pyvips.Image:
 
 
 def _is_heic(head: bytes) -> bool:
-    """Return whether a file begins as one in HEIF does (ISO/IEC 23008-12), AVIF excepted."""
+    """Return whether a file begins like HEIF (ISO/IEC 23008-12), but is no AVIF."""
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
     brands = {head[i : i + 4] for i in (8, *range(16, min(size, len(head)) - 3, 4))}
     return kind == b"ftyp" and bool(brands & {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}) and b"avif" not in brands
