@@ -57,10 +57,11 @@ def run(
     return answer | {"layers": layers, "layer": layers[0]}
 
 
-def run_folder(**arguments: Any) -> dict[str, Any]:
+def run_folder(run_mode: str = "NONINTERACTIVE", **arguments: Any) -> dict[str, Any]:
     """Call the procedure that paints a folder. Return its status, its message, and what it returns."""
     procedure = Gimp.get_pdb().lookup_procedure(FOLDER_PROCEDURE)
     config = procedure.create_config()
+    config.set_property("run-mode", getattr(Gimp.RunMode, run_mode))
     set_arguments(config, arguments)
     result = procedure.run(config)
     status, message = result.index(0), Gimp.get_pdb().get_last_error()
