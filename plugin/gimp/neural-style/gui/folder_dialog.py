@@ -19,7 +19,7 @@ from gui.gallery import StyleGallery
 from nst_core.base.errors import StyleError
 from plugin.engine.fast.style_library import find_styles, read_library
 
-SPACING = 12
+SPACING, STATUS_CHARACTERS = 12, 34
 FORMATS = (("", _("Each picture's own")), *((name, name.upper()) for name in ("jpg", "png", "tif", "webp")))
 
 
@@ -43,10 +43,16 @@ class FolderDialog:
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Style: Paint a Folder"))
         self._dialog.set_ok_label(_("_Paint"))
         self._gallery = StyleGallery(config, read_library(), self._accept)
-        # A width of one character lets a long sentence wrap rather than widen the dialog.
-        self._status = Gtk.Label(xalign=0, yalign=0, wrap=True, wrap_mode=Pango.WrapMode.WORD_CHAR, width_chars=1)
-        self._status.set_lines(3)
-        self._status.set_selectable(True)
+        # A long sentence wraps rather than widen the dialog.
+        self._status = Gtk.Label(
+            xalign=0,
+            yalign=0,
+            wrap=True,
+            wrap_mode=Pango.WrapMode.WORD_CHAR,
+            max_width_chars=STATUS_CHARACTERS,
+            selectable=True,
+            can_focus=False,
+        )
 
     def run(self) -> bool:
         """Show the dialog. Return False if the user cancels."""
