@@ -21,7 +21,8 @@ def test_texts_errors_and_help_are_german(desktop, home, tmp_path):
         assert_refused(session.call("run", image=image, drawables=[layer], strength=101.0), "von 0 bis 100")
         assert_refused(session.call("run", image=image, drawables=[layer], style="xyzzy"), "Es gibt keinen Stil")
 
-        session.start("run", image=image, drawables=[layer], run_mode="INTERACTIVE")
+        painting = session.call("run", image=image, drawables=[layer], style="negative")["layer"]
+        session.start("run", image=image, drawables=[painting], run_mode="INTERACTIVE")
         screen.focus(screen.window(DIALOG_TITLE), position=(300, 150))
         desktop.save_screenshot("filter-dialog-german")
         screen.keys("alt+h")

@@ -43,7 +43,7 @@ class Installation:
         text = _("Neural Style was installed for Python {old}, and this system now has Python {new}; {remedy}.")
         return InstallationError(text.format(old=".".join(self.python), new=".".join(python), remedy=REMEDY))
 
-    def damaged(self, error: object) -> InstallationError:
+    def damaged(self, error: Exception) -> InstallationError:
         """Return the error to raise if something in the environment does not work."""
         if self.program.is_symlink() and not self.program.exists():
             return InstallationError(
@@ -53,7 +53,7 @@ class Installation:
             )
         return InstallationError(
             _("Neural Style's environment in {site_packages} is missing or damaged ({error}); {remedy}.").format(
-                site_packages=self.site_packages, error=error, remedy=REMEDY
+                site_packages=self.site_packages, error=_reason(error), remedy=REMEDY
             )
         )
 
@@ -72,7 +72,12 @@ def read() -> Installation:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InstallationError(
-            _("{file} cannot be read ({error}); {remedy}.").format(
-                file=RECORD, error=f"{type(error).__name__}: {error}", remedy=REMEDY
-            )
+            _("{file} cannot be read ({error}); {remedy}.").format(file=RECORD, error=_reason(error), remedy=REMEDY)
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong in words, without numbers of errors."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return f"{type(error).__name__}: {error}"
