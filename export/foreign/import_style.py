@@ -22,7 +22,7 @@ from export.foreign.onnx_graphs import AdaptedNetwork, adapt
 from export.measure import measure
 from export.to_onnx import StyleModel, to_onnx, torch_reference, write_styles
 from nst_core.base.errors import StyleError
-from nst_core.base.onnx_model import LARGEST_MODEL
+from nst_core.base.onnx_model import LARGEST_MODEL, inspect_model
 from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.style_file import StyleCard
 
@@ -172,10 +172,10 @@ def _read_npz(path: Path) -> TensorFlowNetwork:
 
 
 def _read_onnx(path: Path) -> onnx.ModelProto | None:
+    data = path.read_bytes()
     try:
-        model = onnx.load(path, load_external_data=False)
-    except OSError:
-        raise
+        inspect_model(data)  # many small messages would take far more memory than the file
+        model = onnx.load_from_string(data)
     except Exception:  # protobuf raises its own kinds, which the onnx package does not name
         return None
     return model if model.graph.node else None  # protobuf reads much else as a model without a graph

@@ -18,16 +18,27 @@ LARGEST_MODEL = 64 << 20  # bytes; the bundled styles have 1.8 MB
 MOST_PARTS = 200_000  # fields that are looked at; the bundled styles have about 2000
 DEEPEST = 16  # graphs within graphs
 
-# The messages of onnx.proto that hold tensors or nodes: by message, the field numbers of those within.
+# The messages of onnx.proto that hold tensors or nodes, or many small messages: by message, the field numbers of those
+# within.
 PARTS = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 11: "attribute"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "function": {7: "node", 11: "attribute", 12: "value"},
+    "graph": {1: "node", 5: "tensor", 11: "value", 12: "value", 13: "value", 15: "sparse tensor"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
+    "attribute": {
+        **{5: "tensor", 10: "tensor", 22: "sparse tensor", 23: "sparse tensor"},
+        **{6: "graph", 11: "graph", 14: "type", 15: "type"},
+    },
     "sparse tensor": {1: "tensor", 2: "tensor"},
     "tensor": {},
+    "value": {2: "type"},
+    "type": {1: "tensor type", 4: "element type", 5: "map type", 8: "tensor type", 9: "element type"},
+    "tensor type": {2: "shape"},
+    "element type": {1: "type"},
+    "map type": {2: "type"},
+    "shape": {1: "dimension"},
+    "dimension": {},
 }
 # The operators that a style may have. The time that each takes follows from the sizes of its inputs, unlike control
 # flow (If, Loop, Scan), and none reads files, draws random numbers, or works on text or sequences.

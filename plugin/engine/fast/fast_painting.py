@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.onnx_runtime import ort
@@ -21,7 +22,14 @@ from plugin.engine.imaging.detail import fit_to_photo
 from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory, within_free_memory
-from plugin.engine.machine.provider import CUDA, Provider, choose_provider, open_session, run_options
+from plugin.engine.machine.provider import (
+    CUDA,
+    LONGEST_REASON,
+    Provider,
+    choose_provider,
+    open_session,
+    run_options,
+)
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 
@@ -148,7 +156,7 @@ def run_network(
         text = _("ONNX Runtime could not run the style ({error}); try a smaller picture.")
         if session.get_providers()[0] == CUDA:
             text = _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.")
-        raise StyleError(text.format(error=error)) from error
+        raise StyleError(text.format(error=one_line(str(error), LONGEST_REASON))) from error
     _check_output(styled, inputs["image"])
     painted: np.ndarray = styled[0].transpose(1, 2, 0)
     return painted

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from nst_core.base.device_names import check_device
+from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.onnx_model import read_model
 from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.nvidia import nvidia_driver
 
+LONGEST_REASON = 300  # characters of the runtime's message, which quotes the style file
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 # The answers of ``cuda_problem``. functools.cache could not forget the failures and keep the rest.
 _problems: dict[Path, str | None] = {}
@@ -92,7 +94,7 @@ def _find_cuda_problem(model: Path) -> str | None:
 def session_options(provider: Provider) -> ort.SessionOptions:
     """Return the options of a style's session on this provider."""
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # warnings would reach the user's terminal; errors are raised
+    options.log_severity_level = 4  # errors are raised; in the log they would reach the terminal, with a file's texts
     # Pictures differ in size from run to run, so patterns would only keep memory.
     options.enable_mem_pattern = False
     # Without an arena the system clears fresh memory for every tensor: two fifths more time at 1024x1024 on a CPU.
@@ -129,7 +131,7 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
     except Exception as error:  # the only base class of the runtime's own exceptions
         raise StyleError(
             _("{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.").format(
-                model=model, error=error
+                model=model, error=one_line(str(error), LONGEST_REASON)
             )
         ) from error
 

@@ -347,6 +347,15 @@ def test_unsupported_model_is_one_sentence(tmp_path, capfd, case):
     assert capfd.readouterr() == ("", "")
 
 
+def test_many_small_messages_are_not_built(tmp_path):
+    """They would take fifty times the memory of the file."""
+    model = zoo()
+    model.graph.value_info.extend([onnx.ValueInfoProto()] * 200_001)
+    (tmp_path / "source").write_bytes(model.SerializeToString())
+    with pytest.raises(StyleError, match="no style that can be imported"):
+        import_style(tmp_path / "source", CARD, PHOTO, tmp_path / "style.onnx")
+
+
 def test_truncated_model_is_one_sentence(tmp_path):
     (tmp_path / "source").write_bytes(zoo().SerializeToString()[:-500])
     with pytest.raises(StyleError, match="no style that can be imported"):
