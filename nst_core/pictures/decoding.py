@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyvips
 from PIL import Image, UnidentifiedImageError
 
 from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
+from nst_core.pictures.vips import pyvips
 
 # The first bytes identify these formats for certain, and their decoders only read pixels; that of EPS starts a program.
 PILLOW_FORMATS = ("BMP", "JPEG2000", "PPM")

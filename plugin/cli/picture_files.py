@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyvips
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
@@ -22,6 +21,7 @@ from nst_core.pictures.decoding import (
     decode_picture,
     error_reason,
 )
+from nst_core.pictures.vips import pyvips
 from plugin.cli.outputs import check_picture_fits
 from plugin.cli.picture_records import record_in, with_record
 from plugin.cli.reports import say

@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pillow_heif
@@ -15,6 +17,7 @@ from nst_core.pictures.decoding import (
     decode_picture,
     picture_size,
 )
+from tests.conftest import ROOT
 
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (36, 52, 3), np.uint8)
@@ -215,3 +218,19 @@ def test_size_is_checked_before_pixels_are_decoded():
 
 def test_endings_name_the_formats():
     assert {".jpg", ".heic", ".bmp", ".gif", ".avif"} <= READ_SUFFIXES and ".eps" not in READ_SUFFIXES
+
+
+def test_libvips_prints_nothing_about_damaged_pictures(tmp_path):
+    """Its messages come from threads of its own, and when a program ends."""
+    file = content(RANDOM.integers(0, 256, (300, 300, 3), np.uint8), "JPEG")
+    (tmp_path / "half.jpg").write_bytes(file[:20] + bytes(88) + file[20 : len(file) // 2])  # zeros between segments
+    program = """
+import sys
+from pathlib import Path
+from nst_core.pictures.decoding import decode_picture
+for _ in range(20):
+    print(decode_picture(Path(sys.argv[1]), allow_damaged=True).srgb().shape)
+"""
+    command = [sys.executable, "-c", program, tmp_path / "half.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.count("(300, 300, 3)") == 20 and done.stderr == ""

@@ -1,0 +1,17 @@
+"""libvips without its messages: every module imports ``pyvips`` from here.
+
+pyvips passes the messages to Python's logging from any of libvips' threads, and there a damaged photo once ended the
+process. Without pyvips, libvips prints them. What matters of them is in the errors that libvips reports.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("VIPS_WARNING", "0")  # any value silences libvips, which reads it when it is loaded
+
+import pyvips  # after the variable is set
+
+pyvips._remove_log_handler()
+
+__all__ = ["pyvips"]
