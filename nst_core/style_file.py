@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
 import unicodedata
@@ -18,7 +19,7 @@ from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.jpeg import is_small_jpeg
 from nst_core.base.language import _
-from nst_core.base.protobuf import MessageReader
+from nst_core.base.protobuf import MessageReader, field_bytes
 from nst_core.base.untrusted_file import check_untrusted_file
 
 PREFIX = "neural_style."  # of every metadata key
@@ -354,3 +355,23 @@ def _onnx_metadata(reader: MessageReader, size: int) -> dict[str, str]:
         pair = {field.number: reader.content(field) for field in reader.fields(entry.start, entry.end)}
         metadata[str(pair.get(KEY_FIELD, b""), "utf-8")] = str(pair.get(VALUE_FIELD, b""), "utf-8")
     return metadata
+
+
+def with_title(style: Style, title: str) -> bytes:
+    """Return the bytes of a style's file with another title for this style.
+
+    Raises StyleError if the file cannot be read any more, and OSError.
+    """
+    key = f"{PREFIX}styles".encode()
+    cards = json.loads(_entries(style.path)["styles"])
+    cards[style.index] |= {"title": title, "name": style.name}
+    data = style.path.read_bytes()
+    reader, parts, start = MessageReader(io.BytesIO(data), MOST_FIELDS), [], 0
+    for entry in reader.fields(0, len(data)):
+        is_metadata = entry.number == METADATA_FIELD
+        fields = reader.fields(entry.start, entry.end) if is_metadata else ()
+        if not any(field.number == KEY_FIELD and reader.content(field) == key for field in fields):
+            parts.append(data[start : entry.end])
+        start = entry.end
+    pair = field_bytes(KEY_FIELD, key) + field_bytes(VALUE_FIELD, json.dumps(cards).encode())
+    return b"".join([*parts, field_bytes(METADATA_FIELD, pair)])

@@ -1,4 +1,4 @@
-"""Read the wire format of Protocol Buffers, which ONNX files have, from files that are not trusted.
+"""Read the wire format of Protocol Buffers, which ONNX files have, from files that are not trusted, and write fields.
 
 The onnx package reads ONNX files too, but importing it takes as long as importing NumPy does, and it reads them whole.
 """
@@ -77,3 +77,16 @@ def _read_number(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at + index + 1
     raise ValueError("it has a number that does not end")
+
+
+def field_bytes(number: int, content: bytes) -> bytes:
+    """Return a field whose content is a text or a message, as it is written."""
+    return _written_number(number << 3 | MESSAGE) + _written_number(len(content)) + content
+
+
+def _written_number(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])

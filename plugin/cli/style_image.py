@@ -66,7 +66,7 @@ def paint_in_style_of_pictures(options: argparse.Namespace, settings: FastSettin
         say(options, note)
     provider, seconds = result.provider, result.seconds
     names = " + ".join(path.name for path in shares)
-    say(options, f"{options.output}: {names}, by {provider.name} ({provider.reason}), {seconds['total']:.1f} s")
+    say(options, f"{options.output}: {names}, {provider}, {seconds['total']:.1f} s")
     return painting_report(options, result.pixels, seconds) | {
         "style": _described(shares),
         "provider": provider.name,

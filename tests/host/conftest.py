@@ -90,7 +90,7 @@ def session(gimp, variables, tmp_path_factory) -> Iterator[Session]:
 @pytest.fixture
 def screen(request) -> Iterator[Screen]:
     """A virtual screen; parametrize it indirectly with the arguments of another Screen."""
-    for program in ("Xvfb", "xdotool", "scrot", "openbox"):
+    for program in ("Xvfb", "xdotool", "xwininfo", "scrot", "openbox"):
         require_program(program)
     with Screen(**getattr(request, "param", {})) as screen:
         yield screen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -202,9 +203,10 @@ class Screen:
 
     def place(self, window: str) -> tuple[int, int, int, int]:
         """Return where a window is, without its frame: left, top, width, height."""
-        lines = self._do("xdotool", "getwindowgeometry", "--shell", window).splitlines()
-        numbers = dict(line.split("=") for line in lines)
-        return int(numbers["X"]), int(numbers["Y"]), int(numbers["WIDTH"]), int(numbers["HEIGHT"])
+        text = self._do("xwininfo", "-id", window)
+        names = ("Absolute upper-left X", "Absolute upper-left Y", "Width", "Height")
+        left, top, width, height = (int(re.findall(f"{name}: +(-?[0-9]+)", text)[0]) for name in names)
+        return left, top, width, height
 
     def resize(self, window: str, width: int, height: int) -> None:
         """Give a window another size."""
@@ -221,9 +223,10 @@ class Screen:
         self._do("xdotool", "type", "--delay", "120", text)
         time.sleep(0.5)
 
-    def click(self, x: int, y: int) -> None:
-        """Move the mouse to a point and click."""
-        self._do("xdotool", "mousemove", str(x), str(y), "click", "1")
+    def click(self, x: int, y: int, key: str = "") -> None:
+        """Move the mouse to a point and click, with a key down if one is given."""
+        down, up = (["keydown", key], ["keyup", key]) if key else ([], [])
+        self._do("xdotool", "mousemove", str(x), str(y), *down, "click", "1", *up)
         time.sleep(0.3)
 
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:

@@ -276,6 +276,34 @@ def test_detail_begins_with_the_styles_own_and_is_kept(desktop, styles, photo):
         assert session.call("recorded_settings", layer=painted)["detail"] == 50
 
 
+def test_two_styles_are_mixed_by_the_dialog(desktop, styles, photo):
+    screen = desktop.screen
+    with desktop.start_gimp(styles) as session:
+        image, _ = session.call("new_image", pixels=photo, alpha=False, display=True)
+        dialog = desktop.open_filter()
+        search(desktop, "second")
+        screen.keys("alt+f", "ctrl+a")
+        screen.type("painter")
+        left, top, width, _height = screen.place(dialog)
+        screen.click(left + width - 348, top + 142, key="ctrl")  # the first tile
+        desktop.save_screenshot("filter-mixture")
+        screen.keys("alt+p")
+        wait_for_value(lambda: len(session.call("describe_image", image=image)["layers"]), 2)
+        painted = session.call("describe_image", image=image)["selected"][0]
+        record = session.call("recorded_settings", layer=painted)
+        mixture = find_mixture(record["style"], styles)
+        assert {style.title: share for style, share in mixture.items()} == {"The Second": 0.5, "The First": 0.5}
+        expected = paint_fast(Picture(photo), mixture, FastSettings()).pixels
+        assert np.abs(session.call("pixels", drawable=painted) - expected).max() <= 1.01 / 255
+
+
+def find_mixture(text: str, home: Path) -> dict:
+    """Return the styles of a mixture that this user has, with their shares."""
+    names = dict(part.split(":") for part in text.split(","))
+    library = {style.name: style for path in (home / "styles").glob("*.onnx") for style in read_styles(path)}
+    return {library[name]: float(share) for name, share in names.items()}
+
+
 def test_dialog_offers_style_files_with_names_in_latin_1(desktop, tmp_path, photo):
     latin = os.fsdecode("é".encode("latin-1"))
     styles = tmp_path / f"home {latin}" / "styles"
@@ -368,8 +396,11 @@ def test_render_can_be_watched_stopped_and_cancelled(desktop, home, photo, tmp_p
             return session.call("describe_image", image=image)["layers"]
 
         dialog = desktop.open_filter()
-        screen.keys("alt+m", "alt+i", "space")
-        screen.focus(screen.window("^Select a File$"))
+        screen.keys("alt+w", "alt+i")
+        screen.focus(screen.window("^Choose a picture$"))
+        screen.type("/")  # which opens a field for a path
+        time.sleep(1)
+        screen.keys("ctrl+a")
         screen.type(str(tmp_path / "a.jpg"))
         screen.keys("Return")
         screen.focus(dialog)

@@ -29,7 +29,7 @@ def test_texts_errors_and_help_are_german(desktop, home, tmp_path):
         wait_until(lambda: (tmp_path / "opened").is_file())
         opened = (tmp_path / "opened").read_text().strip().removeprefix("file://")
         page = desktop.profile / "plug-ins/neural-style/help/de/index.html"
-        assert opened == str(page) and "Stil aus einem Bild" in page.read_text(encoding="utf-8")
+        assert opened == str(page) and "Eigenes Bild" in page.read_text(encoding="utf-8")
         screen.keys("alt+b")
         desktop.save_screenshot("filter-style-picture-german")
         screen.keys("Escape")

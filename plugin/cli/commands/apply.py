@@ -114,7 +114,7 @@ def _paint(options: argparse.Namespace, styles: Mapping[Style, float], settings:
     write_picture(source, result.pixels, options.output)
     titles = " + ".join(style.title for style in styles)
     provider, seconds = result.provider, result.seconds
-    say(options, f"{options.output}: {titles}, by {provider.name} ({provider.reason}), {seconds['total']:.1f} s")
+    say(options, f"{options.output}: {titles}, {provider}, {seconds['total']:.1f} s")
     return painting_report(options, result.pixels, seconds) | {
         "style": _described(styles),
         "provider": provider.name,

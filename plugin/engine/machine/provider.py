@@ -33,6 +33,12 @@ class Provider:
     reason: str
     fell_back: bool = False
 
+    def __str__(self) -> str:
+        """Return where it runs, as in *painted on the CPU*, with the reason if a GPU was expected."""
+        if self.name == CUDA:
+            return _("on the GPU")
+        return _("on the CPU") + (f" ({self.reason})" if self.fell_back else "")
+
 
 def choose_provider(device: str, model: Path) -> Provider:
     """Choose the provider for ``device``: ``auto``, ``cuda`` or ``cpu``. Raises StyleError if ``cuda`` fails."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gi.repository import Gimp, GLib
 from showable import showable
-from translation import _
 
 if TYPE_CHECKING:
     from plugin.engine.progress import Progress, ProgressCallback
@@ -104,8 +103,7 @@ def _show_in_gimp(title: str, progress: Progress | None) -> None:
     if progress is None:
         text = title
     elif progress.iterations:
-        text = _("{title}: iteration {iteration} of {iterations}")
-        text = text.format(title=title, iteration=progress.iteration, iterations=progress.iterations)
+        text = f"{title}: {round(100 * progress.fraction)} %"
     else:
         text = f"{title}: {progress.stage}"
     Gimp.progress_set_text(showable(text))

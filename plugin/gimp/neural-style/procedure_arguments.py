@@ -28,7 +28,7 @@ RANGES = {
 }
 STYLES_OWN_DETAIL = -1.0
 # Where a painting goes, and where it goes if it is edited again: (value, label) each, the default first.
-OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Change the layer")), ("image", _("New image")))
+OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Replace the layer's pixels")), ("image", _("New image")))
 OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
 
 
@@ -52,7 +52,7 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
     procedure.add_boolean_argument(
         "full-resolution",
-        _("Strokes at full resolutio_n"),
+        _("Fi_ner strokes (slow)"),
         _(
             "Paint strokes of a fixed number of the layer's pixels, which look finer the larger the layer is, and "
             "take longer; otherwise their size is relative to the picture. Not for a style picture"

@@ -11,7 +11,7 @@ gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
 import records
-from gi.repository import Gimp, GimpUi, GLib, Gtk, Pango
+from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk, Pango
 from painting import check_style_picture, read_fast_settings, read_recipe
 from procedure_arguments import RANGES, SETTINGS
 from subjects import PaintedLayer, Subject
@@ -19,7 +19,7 @@ from translation import _, ngettext
 
 from gui.detail_scale import DetailScale
 from gui.estimator import Estimator
-from gui.form import add_labelled_row, align_widths, limit_to_range
+from gui.form import add_labelled_row, align_widths, limit_to_range, stand_out_when_checked
 from gui.gallery import StyleGallery
 from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
@@ -28,7 +28,6 @@ from gui.style_picture_page import build_style_picture_page
 from nst_core.base.errors import StyleError
 from nst_core.style_file import Style
 from plugin.engine.api import Engine
-from plugin.engine.fast.style_library import Library, find_styles, read_library
 from plugin.engine.messages import FastRequest
 from plugin.engine.process.remote import EngineEndedError
 
@@ -39,6 +38,12 @@ CHECK_MS = 1000
 WIDTH, HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
 SMALLEST_SIDE_HEIGHT = 160
 RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it anew.")
+TOOLTIPS = {
+    "strength": _("How strong the style is; 0 leaves the photo unchanged"),
+    "stroke-size": _("How broad the strokes are"),
+    "full-resolution": _("Paint the largest photo in strokes as fine as in a small one, which takes longer"),
+    "keep-colors": _("Take only the strokes of the painting, and keep the colours of the photo"),
+}
 
 
 def ask(
@@ -101,7 +106,6 @@ class FilterDialog:
         self.subject = subjects[0]
         self._problem = ""
         self._timer = 0
-        self._library = read_library()
         self._preview_pane = self._build_preview_pane(self.subject)
         self._estimator = self._build_estimator(self.subject)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
@@ -112,7 +116,7 @@ class FilterDialog:
     def run(self, outputs: Sequence[tuple[str, str]]) -> bool:
         """Show the dialog with these outputs to choose from. Return False if the user cancels."""
         self._dialog.set_ok_label(_("_Paint"))
-        gallery = StyleGallery(self._config, self._library, self._accept)
+        gallery = self._gallery = StyleGallery(self._config, self._accept)
         self._picture_page = build_style_picture_page(self._dialog, self._config)
         for page in (gallery, self._picture_page):
             page.show()
@@ -196,13 +200,14 @@ class FilterDialog:
         self._problem = self._find_problem()
         self._preview_pane.show_problem(self._problem)
         for name in ("stroke-size", "full-resolution"):
-            self._dialog.set_sensitive(name, not from_picture, None, None, False)
+            self._dialog.get_widget(name, GObject.TYPE_NONE).set_visible(not from_picture)
+        self._detail.widget.set_visible(not from_picture)
         if from_picture:
             self._detail.show_styles(())
             ready = self._show_render()
         else:
             self._estimator.cancel()
-            styles = _find_chosen_styles(self._config, self._library)
+            styles = self._gallery.find_styles()
             ready = bool(styles)
             self._detail.show_styles(styles)
             self._preview_pane.show_styles(styles, self._describe_change(styles))
@@ -236,7 +241,7 @@ class FilterDialog:
         try:
             self.subject.check(self._config.get_property("output"))
             check_style_picture(self._config)
-            styles = _find_chosen_styles(self._config, self._library)
+            styles = self._gallery.find_styles()
             if styles and self._pages.get_visible_child() is not self._picture_page:
                 request = FastRequest(styles, read_fast_settings(self._config))
                 self._engine.check_painting(self.subject.shapes, request)
@@ -273,10 +278,11 @@ class FilterDialog:
         """
         gallery_button = Gtk.RadioButton(label=_("Tr_ained style"), use_underline=True, draw_indicator=False)
         picture_button = Gtk.RadioButton(
-            label=_("Style fro_m a picture…"), use_underline=True, draw_indicator=False, group=gallery_button
+            label=_("Your o_wn picture"), use_underline=True, draw_indicator=False, group=gallery_button
         )
         buttons = Gtk.Box(homogeneous=True)
         buttons.get_style_context().add_class("linked")
+        stand_out_when_checked(gallery_button, picture_button)
         for button in (gallery_button, picture_button):
             buttons.pack_start(button, True, True, 0)
         buttons.show_all()
@@ -309,6 +315,8 @@ class FilterDialog:
             scale = dialog.get_widget(name, GimpUi.SpinScale)
             limit_to_range(scale, RANGES[name])
             scale.unset_scale_limits()
+        for name, text in TOOLTIPS.items():
+            dialog.get_widget(name, GObject.TYPE_NONE).set_tooltip_text(text)
         settings = ["strength", "stroke-size", "full-resolution", "keep-colors", *rows]
         controls = dialog.fill_box("controls", settings)
         controls.set_spacing(6)
@@ -345,17 +353,6 @@ def _default_size(window: Gtk.Window) -> tuple[int, int]:
 def _put_first(box: Gtk.Box, widget: Gtk.Widget) -> None:
     box.pack_start(widget, True, True, 0)
     box.reorder_child(widget, 0)
-
-
-def _find_chosen_styles(config: Gimp.ProcedureConfig, library: Library) -> dict[Style, float]:
-    """Return the chosen styles with their shares, or none if there is no such style."""
-    name = config.get_property("style") or ""
-    if name in library.styles:
-        return {library.styles[name]: 1.0}
-    try:
-        return find_styles(name)  # a script may have given a mixture, or a file from elsewhere
-    except StyleError:
-        return {}
 
 
 def _build_output_combo(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]]) -> Gtk.ComboBox:

@@ -17,7 +17,7 @@ from translation import _, ngettext
 from gui.form import add_labelled_row, limit_to_range
 from gui.gallery import StyleGallery
 from nst_core.base.errors import StyleError
-from plugin.engine.fast.style_library import find_styles, read_library
+from plugin.engine.fast.style_library import find_styles
 
 SPACING, STATUS_CHARACTERS = 12, 34
 FORMATS = (("", _("Each picture's own")), *((name, name.upper()) for name in ("jpg", "png", "tif", "webp")))
@@ -42,7 +42,7 @@ class FolderDialog:
         config.set_property("style-image", None)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Style: Paint a Folder"))
         self._dialog.set_ok_label(_("_Paint"))
-        self._gallery = StyleGallery(config, read_library(), self._accept)
+        self._gallery = StyleGallery(config, self._accept)
         # A long sentence wraps rather than widen the dialog.
         self._status = Gtk.Label(
             xalign=0,

@@ -41,6 +41,9 @@ class ProgressWindow:
         self._open_photo(0)
         self._bar = build_bar()
         self._text = Gtk.Label(xalign=0)
+        self._numbers = Gtk.Label(xalign=0, selectable=True, margin_start=18)
+        details = Gtk.Expander(label=_("_Details"), use_underline=True)
+        details.add(self._numbers)
         self._dialog = GimpUi.Dialog(title="Neural Style", role="neural-style-watch", resizable=True)
         GimpUi.window_set_transient(self._dialog)
         self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
@@ -49,7 +52,7 @@ class ProgressWindow:
         # The margins go inside the content, as in GIMP's dialogs, because the buttons have their own.
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=12, border_width=12)
         self._dialog.get_content_area().pack_start(box, True, True, 0)
-        for widget in (self._view, self._bar, self._text):
+        for widget in (self._view, self._bar, self._text, details):
             box.pack_start(widget, widget is self._view, True, 0)
         self._text.set_text(_("Preparing…"))
         self._stop_button.set_sensitive(False)
@@ -78,6 +81,7 @@ class ProgressWindow:
             self._view.show_pictures(before, ShownPicture(painting, before.area))
         self._bar.set_fraction(progress.fraction)
         self._text.set_text(showable(self._describe(progress)))
+        self._numbers.set_text(self._describe_numbers(progress))
         self._stop_button.set_sensitive(progress.iteration > 0 and not self.stopped)
 
     def close(self) -> None:
@@ -93,19 +97,28 @@ class ProgressWindow:
         if not progress.iteration:
             return f"{progress.stage}…"
         layers = len(self._photos)
-        text = _("Iteration {iteration} of {iterations}")
-        if layers > 1:
-            text = _("Layer {layer} of {layers}, iteration {iteration} of {iterations}")
-        text = text.format(
-            layer=progress.part + 1, layers=layers, iteration=progress.iteration, iterations=progress.iterations
-        )
-        if "total" in progress.losses:
-            text += ", " + _("loss {loss:.3g}").format(loss=progress.losses["total"])
+        text = f"{round(100 * progress.fraction)} %"
         timed = progress.iteration - self._start_iteration
         if timed >= TIMED_ITERATIONS:
             left = progress.iterations * (layers - progress.part) - progress.iteration
             seconds = (time.monotonic() - self._start_seconds) / timed * left
             text += ", " + _("{duration} left").format(duration=format_duration(seconds))
+        return text
+
+    def _describe_numbers(self, progress: Progress) -> str:
+        if not progress.iteration:
+            return ""
+        text = _("Iteration {iteration} of {iterations}")
+        if len(self._photos) > 1:
+            text = _("Layer {layer} of {layers}, iteration {iteration} of {iterations}")
+        text = text.format(
+            layer=progress.part + 1,
+            layers=len(self._photos),
+            iteration=progress.iteration,
+            iterations=progress.iterations,
+        )
+        if "total" in progress.losses:
+            text += ", " + _("loss {loss:.3g}").format(loss=progress.losses["total"])
         return text
 
     def _on_response(self, _dialog: Gtk.Dialog, response: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from gi.repository import GdkPixbuf, Gimp, GimpUi, Gio, GLib, GObject, Gtk
+from gi.repository import Gimp, GimpUi, GObject, Gtk
 from procedure_arguments import RANGES
 from translation import _
 
 from gui.form import add_labelled_row, align_widths, limit_to_range
+from gui.picture_chooser import PictureChooser
 
 FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
 # Pixels on the longer side and iterations; "normal" has the engine's defaults.
@@ -15,7 +16,6 @@ QUALITIES = {
     "normal": (_("Normal"), 512, 300),
     "high": (_("High, takes long"), 1024, 300),
 }
-PICTURE_SIDE = 160
 
 
 def build_style_picture_page(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Gtk.Box:
@@ -24,11 +24,11 @@ def build_style_picture_page(dialog: GimpUi.ProcedureDialog, config: Gimp.Proced
     iterations = dialog.get_widget("iterations", GimpUi.LabelSpin)
     for name, field in (("size", size), ("iterations", iterations)):
         limit_to_range(field.get_spin_button(), RANGES[name])
-    file_row = dialog.get_widget("style-image", GObject.TYPE_NONE)
     features = add_labelled_row(dialog, "features", _("_Feature network"), _build_features_combo(config))
     quality = add_labelled_row(dialog, "quality", _("_Quality"), _build_quality_combo(config))
     align_widths(size.get_label(), iterations.get_label(), features.get_children()[0])
-    align_widths(file_row.get_label_widget(), quality.get_children()[0])
+    picture = add_labelled_row(dialog, "style-image", _("P_icture"), PictureChooser(config, "style-image"))
+    align_widths(picture.get_children()[0], quality.get_children()[0])
 
     numbers = dialog.fill_box("numbers", ["size", "iterations", "features-row"])
     numbers.set_margin_start(18)
@@ -36,11 +36,8 @@ def build_style_picture_page(dialog: GimpUi.ProcedureDialog, config: Gimp.Proced
     numbers.set_spacing(6)
     numbers.show()
     expander = Gtk.Expander(label=_("_Details"), use_underline=True)
-    page = dialog.fill_box("style-picture", ["style-image", "quality-row"])
+    page = dialog.fill_box("style-picture", ["style-image-row", "quality-row"])
     page.set_spacing(6)
-    thumbnail = _build_thumbnail(config)
-    page.pack_start(thumbnail, False, False, 0)
-    page.reorder_child(thumbnail, 1)
     page.pack_start(expander, False, False, 0)
     expander.add(numbers)
     expander.show()
@@ -79,24 +76,3 @@ def _build_features_combo(config: Gimp.ProcedureConfig) -> Gtk.ComboBoxText:
     flags = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
     config.bind_property("features", combo.get_child(), "text", flags)
     return combo
-
-
-def _build_thumbnail(config: Gimp.ProcedureConfig) -> Gtk.Image:
-    image = Gtk.Image(halign=Gtk.Align.START)
-    image.get_accessible().set_name(_("The style picture"))
-
-    def on_style_picture(*_: object) -> None:
-        file: Gio.File | None = config.get_property("style-image")
-        pixbuf = None
-        if file is not None and file.get_path():
-            try:
-                side = PICTURE_SIDE
-                pixbuf = GdkPixbuf.Pixbuf.new_from_file_at_scale(file.get_path(), side, side, True)
-            except GLib.Error:  # GIMP opens more kinds of pictures than this does
-                pass
-        image.set_from_pixbuf(pixbuf)
-        image.set_visible(pixbuf is not None)
-
-    config.connect("notify::style-image", on_style_picture)
-    on_style_picture()
-    return image

@@ -21,6 +21,12 @@ def test_apply_paints_the_photo(run, sample):
     assert painted.shape == (*SAMPLE_PIXELS[::-1], 3) and painted.std() > 20
 
 
+def test_apply_says_where_it_painted_in_plain_words(run, sample):
+    printed = run("apply", sample, "--style", "great-wave", "-o", "out.png")
+    assert "The Great Wave off Kanagawa, on the " in printed.stdout + printed.stderr
+    assert "ExecutionProvider" not in printed.stdout + printed.stderr
+
+
 def test_strength_zero_gives_the_photo(run, sample):
     json_report(run("apply", sample, "--style", "great-wave", "-o", "out.png", "--strength", 0, "--json"))
     with Image.open(run.folder / "out.png") as out, Image.open(sample) as photo:
