@@ -83,7 +83,7 @@ def show_report(painted: int, unfinished: int, sentences: Sequence[str], output:
     if unfinished:
         text = ngettext("{count} was not begun.", "{count} were not begun.", unfinished)
         summary.insert(1, text.format(count=unfinished))
-    dialog = Gtk.Dialog(title=_("Neural Style: Paint a Folder"), default_width=WIDTH)
+    dialog = Gtk.Dialog(title=f"Neural Style: {_('Painted')}", default_width=WIDTH)
     dialog.add_button(_("_Open the folder"), OPEN_RESPONSE)
     dialog.add_button(_("_Close"), Gtk.ResponseType.CLOSE)
     dialog.set_default_response(Gtk.ResponseType.CLOSE)
