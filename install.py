@@ -92,7 +92,7 @@ def install(extras: set[str]) -> list[Gimp]:
     """Install the fast way, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
 
     Extras that an earlier run installed are kept, even if the environment has to be made again. Raises InstallError if
-    something cannot be installed, at last if the filter could not be copied into any GIMP's profile.
+    something cannot be installed, or in the end if the filter could not be copied into any GIMP's profile.
     """
     gimps = find_gimps()
     python, version, origin = choose_python(gimps)
@@ -117,7 +117,7 @@ def install(extras: set[str]) -> list[Gimp]:
             install_extra(extra, project["project"]["optional-dependencies"][extra], state)
     if gimps and not in_gimp:
         raise InstallError(
-            "the filter is in no GIMP (the reasons are above), only the command is installed; remove the cause and run "
+            "no GIMP has the filter (the reasons are above), only the command is installed; remove the cause and run "
             "this again."
         )
     return gimps

@@ -184,7 +184,7 @@ class SlimCascade:
 
 
 def _slim_decoder(level: int, state: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return a decoder with the tensors ``conv51.weight`` and so on. That of level 1 is a single convolution."""
+    """Return a decoder with the tensors ``conv51.weight`` and so on. Level 1's is a single convolution."""
     if level == 1:
         return lambda features: F.conv2d(
             F.pad(features, (1, 1, 1, 1), mode="reflect"), state["conv11.weight"], state["conv11.bias"]

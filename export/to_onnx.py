@@ -46,7 +46,7 @@ class Reference:
 
 
 class ExportDifferenceError(StyleError):
-    """A style file that would paint otherwise than the network that it is made from."""
+    """A style file that would paint differently from the network it is made from."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,8 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
     """Write a trained network as the style file ``path``, whole or not at all, with a card for each of its styles.
 
     ``photo`` (uint8 [H, W, 3]) is painted for the thumbnails. Returns the largest difference between ONNX Runtime and
-    PyTorch at CHECKED_SIZES. Raises StyleError if it exceeds TOLERANCE, which a network does that diverged in its
-    training, the file cannot be written, or the number of cards is not that of the styles.
+    PyTorch at CHECKED_SIZES. Raises StyleError if it exceeds TOLERANCE, as it does for a network that
+    diverged in training, if the file cannot be written, or if there is not one card for each style.
     """
     network = checkpoint.network.eval().cpu()
     shape = network.settings
@@ -105,8 +105,8 @@ def export_styles(checkpoint: TrainingCheckpoint, cards: Sequence[StyleCard], ph
     except ExportDifferenceError as error:
         rate = checkpoint.settings.learning_rate
         raise StyleError(
-            f"{error} The training diverged; repeat it with a --learning-rate below {rate:g} and another output, since "
-            "the same output would continue it."
+            f"{error} The training diverged; repeat it with a --learning-rate below {rate:g} and another output, "
+            "because the same output would continue it."
         ) from error
 
 

@@ -168,7 +168,8 @@ class Style:
 def row_weights(index: int, count: int, rows_per_style: int, detail: float) -> list[float]:
     """Return the weights of a network's rows, ``count * rows_per_style``, that paint the style ``index``.
 
-    The rows of a style are neighbours. Of two, the first is the faithful one, whose weight is ``detail`` percent.
+    The rows of a style are neighbours. If there are two, the first is the faithful
+    one and has the weight ``detail`` percent.
     """
     own = [1.0] if rows_per_style == 1 else [detail / 100, 1 - detail / 100]
     before, after = index * rows_per_style, (count - index - 1) * rows_per_style
@@ -228,7 +229,7 @@ def read_styles(path: Path) -> list[Style]:
         raise StyleError(
             _(
                 "{path} is not a Neural Style file (it has no description); if another program made the network, make "
-                "a style file of it with `neural-style import`."
+                "a style file from it with `neural-style import`."
             ).format(path=path)
         )
     try:

@@ -175,7 +175,7 @@ def test_installation_without_any_filter_fails(environment, tmp_path, monkeypatc
     monkeypatch.setattr(install, "install_fast_way", lambda project, state: None)
     assert install.main([]) == 2
     printed = capsys.readouterr()
-    assert "the filter is in no GIMP" in printed.err and len(printed.err.splitlines()) == 1
+    assert "no GIMP has the filter" in printed.err and len(printed.err.splitlines()) == 1
     assert "not installed" in printed.out and (install.link_folders()[0] / "neural-style").is_symlink()
 
 

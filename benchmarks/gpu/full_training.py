@@ -26,7 +26,7 @@ from plugin.cli.picture_files import read_picture
 from plugin.engine.training.style_training import TrainingRequest, train_network
 
 PICTURES = 160_000  # that a style is trained with: 40 000 steps of four
-# Of the training photos, by benchmarks.find_faces, without those that styles are judged by.
+# The faces that benchmarks.find_faces found in the training photos, except in photos that styles are judged by.
 FACES = Path(__file__).with_name("faces.json")
 REPORT_SECONDS = 15  # between two lines of progress
 

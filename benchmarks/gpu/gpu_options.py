@@ -68,7 +68,7 @@ class GpuOptions:
 
     @property
     def portraits(self) -> Path:
-        """The list of the photos that faces are counted in."""
+        """The file that lists the photos in which faces are counted."""
         return self.assets / "photos" / "faces.txt"
 
     @property

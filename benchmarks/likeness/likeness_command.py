@@ -40,7 +40,7 @@ from nst_core.pictures.photos import Photos, read_photo_names
 from nst_core.style_file import DETAIL_RANGE
 from plugin.cli.figures.sheet_page import write_sheet
 
-NOT_MEASURED = ("hires_a", "hires_b")  # of photos/eval: the same kind of picture again, and large
+NOT_MEASURED = ("hires_a", "hires_b")  # in photos/eval: large, and much like the others
 OBJECTIVE_PHOTOS = 8  # as in the benchmark of quality
 
 

@@ -34,7 +34,7 @@ Photos and paintings of {SIDE} pixels on the longer side. Measured by `python -m
 
 {_table(records)}
 
-- *Faces*: of {portraits} photos with a face, those whose painting has a face for OpenCV's detector in the same place.
+- *Faces*: in how many of {portraits} portraits OpenCV's detector still finds the face, in the same place.
 - *Content*: distance of the features relu3_1 and relu4_1 from the photo's, relative to their size; 0 is the photo.
 - *Style*: distance of the plain Gram matrices from the painting's, relative to the photo's distance; 0 is the painting.
 - *Centred*: the style loss of training, with Gram matrices centred on the painting's mean.

@@ -28,7 +28,7 @@ from plugin.engine.imaging.picture import Picture
 SIDE = 512  # pixels: the longer side of photos and paintings
 CONTENT_LAYERS = ("relu3_1", "relu4_1")
 PATTERN_LAYER = "relu4_1"
-NOISE = 2 / 255  # the standard deviation that steadiness is measured with
+NOISE = 2 / 255  # standard deviation of the noise that steadiness is measured with
 OBJECTIVE_SIDE = 256  # as in the benchmark of quality
 
 
@@ -58,7 +58,7 @@ def face_photo(name: str, photo: Tensor) -> FacePhoto | None:
 
 
 def measured_photo(photo: Tensor, network: FeatureNetwork) -> MeasuredPhoto:
-    """Return a photo, [1, 3, H, W] in 0..1, with what paintings of it are compared with."""
+    """Return a photo, [1, 3, H, W] in 0..1, with its features and Gram matrices, to compare paintings with."""
     picture = resized_to_long_side(photo, SIDE).clamp(0, 1)
     features = _features(network, picture)
     grams = {layer: gram_matrix(features[layer]) for layer in GATYS_STYLE_LAYERS}
@@ -81,7 +81,7 @@ def count_faces(style: Style, photos: Sequence[FacePhoto], detail: float | None)
 
 
 class StyleMeasures:
-    """The measures of one style's paintings; ``subject`` brings its painting and its training objective."""
+    """The measures of one style's paintings; ``subject`` provides its painting and its training objective."""
 
     def __init__(self, subject: Subject) -> None:
         self._style, self._network = subject.style, subject.features

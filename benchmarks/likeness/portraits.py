@@ -23,5 +23,5 @@ def portrait_sheet(style: Style, photos: Sequence[FacePhoto], details: Sequence[
 
 
 def detail_title(detail: float | None) -> str:
-    """Return how a table or sheet names a detail; None is that of a style without this setting."""
+    """Return the label of a detail in a table or sheet; None stands for a style without this setting."""
     return "" if detail is None else f"detail {detail:g}"

@@ -32,12 +32,12 @@ SUPPORTED = (
     "RGB in 0..255 on both sides"
 )
 LARGEST_FILE = LARGEST_MODEL  # also after unpacking; such networks have 7 MB, or 20 MB with an optimiser's state
-MOST_VARIABLES = 10_000  # of an .npz; fast-style-transfer has 48
-# A tensor that only this network has, under one name in a training's checkpoint; what is before it is the prefix.
+MOST_VARIABLES = 10_000  # in an .npz; fast-style-transfer has 48
+# A tensor that identifies the network in a training's checkpoint; the text before its name is the prefix.
 ANCHOR = re.compile(r"((?:.*\.)?)conv3\.conv2d\.weight")
 COMPILED = "_orig_mod."  # torch.compile's prefix, which may come at any level
 DEEPEST = 3  # dictionaries within dictionaries
-# What instance norms of early PyTorch versions kept and never used; pytorch/examples leaves it out when it loads.
+# Instance norms of early PyTorch versions kept these and never used them; pytorch/examples drops them on loading.
 STATISTICS = ("running_mean", "running_var")
 COUNT = "num_batches_tracked"  # a norm with this one uses them
 TRIAL_SIDE = 64  # pixels
@@ -127,14 +127,14 @@ def _network_state(path: Path, contents: object) -> dict[str, Tensor]:
     if not networks:
         raise _unsupported(path)
     if len(networks) > 1:
-        raise StyleError(f"{path} holds {len(networks)} networks; save the state_dict() of one alone.")
+        raise StyleError(f"{path} holds {len(networks)} networks; save the state_dict() of only one.")
     ((prefix, named),) = networks
     tensors = {
         key.removeprefix(prefix): value
         for key, value in named.items()
         if key.startswith(prefix) and isinstance(value, Tensor)
     }
-    # A tensor may be larger than what the file has of it.
+    # A tensor may claim to be larger than its data in the file.
     if sum(tensor.numel() for tensor in tensors.values()) * 4 > LARGEST_FILE:
         raise _damaged(path)
     return {

@@ -53,8 +53,8 @@ def adapt(original: onnx.ModelProto, photo: np.ndarray) -> AdaptedNetwork:
 
     It needs one input and one output, float32 [1, 3, H, W]; ``photo`` (uint8 [h, w, 3]) shows whether they are in
     0..255. The sizes that the model names are removed. An output larger than its photo, from halves rounded up, is
-    cropped. Operators older than those of OPSET are converted; newer ones stay, because the converter does not know
-    every way back. Raises StyleError, with the reason, if the model is of another kind or works at its own size only.
+    cropped. Operators older than those of OPSET are converted; newer ones stay, because the converter cannot convert
+    all of them back. Raises StyleError, with the reason, if the model is of another kind or works at its own size only.
     """
     opset = _opset(original)
     name, named = _input(original)

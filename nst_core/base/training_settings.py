@@ -36,7 +36,7 @@ class TransformerSettings:
         return self.styles * self.rows_per_style
 
     def has_shape_of(self, other: TransformerSettings) -> bool:
-        """Return whether one network can start from the other: all is equal except styles and rows."""
+        """Return whether one network can start from the other: all but styles and rows must be equal."""
         return replace(self, styles=other.styles, rows_per_style=other.rows_per_style) == other
 
     @property
@@ -72,9 +72,9 @@ class TrainSettings:
     """The settings of one training of a transformer network.
 
     A style may have two rows in the network's norms: a *faithful* one, which keeps faces, windows and lettering
-    readable, and a *bold* one. The settings of the second half below concern these; by default there is the bold row
-    alone. ``with_faithful_row`` gives the settings that `neural-style train` uses. Raises StyleError if the objectives
-    are not as many as the network's rows.
+    readable, and a *bold* one. The settings of the second half below concern these; by default there is only the bold
+    row. ``with_faithful_row`` gives the settings that `neural-style train` uses. Raises StyleError unless there is one
+    objective for each of the network's rows.
 
     Attributes:
         objective: what is optimised; with two rows, the objective of the bold one.
@@ -167,7 +167,7 @@ def with_faithful_row(settings: TrainSettings, content_weight: float = FAITHFUL_
     """Return ``settings``, which have one row, for two rows a style.
 
     ``content_weight`` is the faithful row's. Most paintings need 3 to keep faces, some with strong lines 5; more keeps
-    the photo's texture too (docs/likeness.md has the measurements).
+    the photo's texture too.
     """
     faithful = replace(
         settings.objective,
@@ -191,8 +191,8 @@ def with_faithful_row(settings: TrainSettings, content_weight: float = FAITHFUL_
 def training_settings_from(data: Mapping[str, Any]) -> TrainSettings:
     """Return the settings whose ``dataclasses.asdict`` is ``data``, which may come from JSON.
 
-    Settings that older data lack have their defaults, which are what they did. Raises KeyError, TypeError, ValueError
-    or StyleError for data of another form.
+    Settings that older data lack take their defaults, which keep the old behaviour. Raises KeyError, TypeError,
+    ValueError or StyleError for data of another form.
     """
     values = dict(data)
     network = TransformerSettings(**values.pop("network"))
@@ -261,8 +261,8 @@ class DecoderSettings:
         warmup: updates with a growing learning rate.
         batch: pictures in each step.
         crop: height and width of those pictures in pixels.
-        feature_weight: weight of the error of the activations of the decoded picture, relative to the mean square of
-            the activations, in addition to the mean square error of its pixels.
+        feature_weight: weight of the error of the decoded picture's activations, relative to their mean square; it is
+            added to the mean square error of the pixels.
         style_weight: weight of the style loss of pictures that were decoded from transformed activations; 0 trains on
             reconstruction alone.
         learning_rate: Adam's largest step.

@@ -8,12 +8,12 @@ from pathlib import Path
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how Git LFS's specification has its pointers begin
-LONGEST_POINTER = 1024  # bytes, by the same
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how every pointer begins, by Git LFS's specification
+LONGEST_POINTER = 1024  # bytes, by the same specification
 
 
 def check_untrusted_file(path: Path, largest: int | None = None) -> None:
-    """Raise StyleError unless ``path`` is an ordinary file of at most ``largest`` bytes and no Git LFS pointer.
+    """Raise StyleError unless ``path`` is an ordinary file of at most ``largest`` bytes and not a Git LFS pointer.
 
     A pipe could block for ever when it is opened, and a device may do anything.
     """
@@ -41,7 +41,7 @@ def check_untrusted_file(path: Path, largest: int | None = None) -> None:
         )
     if start == LFS_POINTER:
         raise StyleError(
-            _("{path} is a Git LFS pointer in place of the file; run `git lfs pull` where it comes from.").format(
+            _("{path} is a Git LFS pointer, not the file itself; run `git lfs pull` in its repository.").format(
                 path=path
             )
         )

@@ -271,7 +271,7 @@ def training_bytes_per_pixel(features: FeatureNetwork, settings: TrainSettings) 
 
 
 def _parameter_groups(network: TransformerNetwork, row_rate: float) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: what learns at the learning rate, and, if they learn faster, the rows."""
+    """Return the optimiser's groups: the parameters that learn at the learning rate, and rows that learn faster."""
     if row_rate == 1:
         return [{"params": list(network.parameters())}]
     named = list(network.named_parameters())

@@ -21,7 +21,7 @@ from nst_core.base.display_text import one_line
 from nst_core.base.errors import StyleError
 from nst_core.pictures.vips import pyvips
 
-# The first bytes identify these formats for certain, and their decoders only read pixels; that of EPS starts a program.
+# The first bytes identify these formats for certain, and their decoders only read pixels; EPS's starts a program.
 PILLOW_FORMATS = ("BMP", "JPEG2000", "PPM")
 # libvips also loads tables of numbers and its own format, which are not photos.
 VIPS_LOADERS = ("jpegload", "pngload", "tiffload", "webpload", "gifload", "heifload", "svgload")
@@ -39,7 +39,7 @@ PROFILE = "icc-profile-data"
 KEPT_METADATA = ("exif-data", "xmp-data", "iptc-data")
 # Colours that do not depend on a device, which libvips keeps in ranges of their own.
 COLORIMETRIC = ("lab", "labs", "labq", "lch", "xyz")
-# The value of white in pixels that are not 8 or 16 bits. Floats are encoded like integers; GIMP reads them so too.
+# The value of white in pixels that are not 8 or 16 bits. Floats are encoded like integers, as in GIMP.
 WHITE = {"float": 1.0, "uint": 2.0**32 - 1}
 
 CheckSize = Callable[[int, int], object]
@@ -64,7 +64,7 @@ class DecodedPicture:
 
     Attributes:
         image: the pixels, with the file's metadata.
-        frames: the number of pictures in the file (frames or pages). This is the first; of a HEIC, the main one.
+        frames: the number of pictures in the file (frames or pages). ``image`` is the first, or a HEIC file's main one.
         missing: "" for a whole picture, "end marker" for one that lacks nothing else, or "pixels".
     """
 
@@ -106,7 +106,7 @@ class DecodedPicture:
 def decode_picture(
     file: Path | bytes, check_size: CheckSize = lambda width, height: None, allow_damaged: bool = False
 ) -> DecodedPicture:
-    """Decode a picture from a file or from a file's content; of several frames or pages the first.
+    """Decode a picture, or the first of several frames or pages, from a file or from a file's content.
 
     A file that is cut off or damaged raises DamagedPictureError, or with ``allow_damaged`` gives what is there, the
     rest black or grey. If it lacks nothing but a JPEG's end marker, it always gives a picture. Raises
@@ -180,12 +180,12 @@ def _vips_image(file: Path | bytes, fail_on: str) -> pyvips.Image:
             os.close(descriptor)
     image = pyvips.Image.new_from_source(source, "", fail_on=fail_on)
     if not image.get("vips-loader").startswith(VIPS_LOADERS):
-        raise pyvips.Error(f"it is no picture but {image.get('vips-loader')}")
+        raise pyvips.Error(f"it is not a picture but {image.get('vips-loader')}")
     return image
 
 
 def _is_heic(head: bytes) -> bool:
-    """Return whether a file begins like HEIF (ISO/IEC 23008-12), but is no AVIF."""
+    """Return whether a file begins like HEIF (ISO/IEC 23008-12), but is not AVIF."""
     size, kind = int.from_bytes(head[:4], "big"), head[4:8]
     brands = {head[i : i + 4] for i in (8, *range(16, min(size, len(head)) - 3, 4))}
     return kind == b"ftyp" and bool(brands & {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}) and b"avif" not in brands
@@ -274,7 +274,7 @@ def _content(file: Path | bytes) -> bytes:
 
 @contextmanager
 def _library_errors() -> Iterator[None]:
-    """Raise UnreadablePictureError for whatever a decoder raises, except that memory is short."""
+    """Raise UnreadablePictureError for whatever a decoder raises, except a lack of memory."""
     try:
         yield
     except (MemoryError, StyleError):

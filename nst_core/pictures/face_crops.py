@@ -1,4 +1,4 @@
-"""Training photos in which people come often enough: a share of each batch is cropped around a known face."""
+"""Take a share of the training pictures as crops around known faces, so people appear often enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PHOTOS_IN_MEMORY = 256
 
 
 class FaceCrops:
-    """Pictures of ``source``, of which about ``share`` are replaced by crops around the ``faces`` of ``photos``.
+    """Pictures of ``source``; crops around the ``faces`` of ``photos`` replace about ``share`` of them.
 
     ``faces`` are boxes by file name; names that ``photos`` lacks are ignored. Raises StyleError if no photo has a face.
     """

@@ -1,4 +1,4 @@
-"""Fill what is transparent in a picture, for networks, which know no transparency. This loads without PyTorch."""
+"""Fill what is transparent in a picture, because networks take no alpha channel. This loads without PyTorch."""
 
 from __future__ import annotations
 

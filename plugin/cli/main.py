@@ -81,7 +81,7 @@ def _run(arguments: list[str] | None, interrupted: Callable[[], int]) -> int:
         _discard_output()
         return 141
     except OSError as error:
-        if error.filename is None:  # of what is written at all, only standard output has no name here
+        if error.filename is None:  # only standard output is written without a name
             _discard_output()
         place = "standard output" if error.filename is None else os.fsdecode(error.filename)
         return _refuse(f"{place}: {error.strerror or error}; fix that or choose another file.")

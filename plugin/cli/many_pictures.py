@@ -54,7 +54,7 @@ def of_photo(options: argparse.Namespace, photo: Path, output: Path) -> argparse
 
 
 def plan_pictures(options: argparse.Namespace, styles: Sequence[str], also_read: Sequence[Path] = ()) -> BatchPlan:
-    """Return what is to be painted in ``styles``, by names; ``also_read`` are files that no result may replace.
+    """Return the paintings to make in the named ``styles``; ``also_read`` are files that no result may replace.
 
     Raises StyleError for whatever can be known to be wrong before the work.
     """
@@ -86,10 +86,10 @@ def plan_pictures(options: argparse.Namespace, styles: Sequence[str], also_read:
 def paint_pictures(
     options: argparse.Namespace, plan: BatchPlan, paint_all: Callable[[Batch], None], notes: set[str]
 ) -> Report:
-    """Paint what is planned, say what became of it, and return the report.
+    """Paint the pictures of a plan, tell the user the outcome, and return the report.
 
     ``paint_all`` adds sentences for people to ``notes``. After Ctrl-C the results so far stay, and KeyboardInterrupt is
-    raised once it is said how far the work was.
+    raised after a message that says how many are left.
     """
     batch = Batch(plan.tasks)
     try:

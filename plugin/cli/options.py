@@ -209,7 +209,7 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file, also one with a byte order mark. Raises StyleError if it is none, OSError if it is missing."""
+    """Read a TOML file, even with a byte order mark. Raises StyleError if it is not TOML, OSError if it is missing."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors

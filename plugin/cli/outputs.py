@@ -16,7 +16,7 @@ NamedPath = tuple[str, Path | None]
 
 # The most pixels a side that libvips writes; PNG and TIFF take any picture that fits into memory.
 LARGEST_SIDES = {".webp": 16383, ".avif": 16384, ".jpg": 65500, ".jpeg": 65500, ".gif": 65535}
-# A file's share of its pixels' bytes at the least: TIFF files are not compressed, others hardly by more than 1 to 100.
+# The least size of a file, as a share of its pixels' bytes: TIFF is not compressed, others hardly below a hundredth.
 LEAST_SHARES = {".tif": 1.0, ".tiff": 1.0}
 LEAST_SHARE = 0.01
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}

@@ -48,7 +48,7 @@ class PictureFile:
         profile: the ICC profile that the pixels were converted from, and are converted back to, or None.
         metadata: EXIF, XMP and IPTC blocks by libvips' names, orientation already applied.
         resolution: pixels per millimetre, across and down.
-        reading_notes: sentences that tell the user what of the file was not used.
+        reading_notes: sentences that tell the user which parts of the file were not used.
         writing_notes: sentences that tell the user what a result cannot keep.
     """
 
@@ -96,7 +96,7 @@ def read_picture(path: Path, allow_damaged: bool = False) -> PictureFile:
 
 
 def read_input(options: argparse.Namespace, path: Path) -> Picture:
-    """Read a picture that a command only looks at, such as a style picture, and say what of it is not used."""
+    """Read a picture that a command only looks at, such as a style picture, and say what was not used."""
     source = read_picture(path, options.allow_damaged)
     for note in source.reading_notes:
         say(options, note)

@@ -1,4 +1,4 @@
-"""Paint a photo in the style of any picture: what ``--style-image`` of ``apply`` names, and its options."""
+"""Paint a photo in the style of any picture: ``apply --style-image`` and its options."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from plugin.engine.progress import Stopper
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what schedulers and shutting systems send
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and the signal of schedulers and of a shutdown
 PATIENCE = 2.0  # seconds
 T = TypeVar("T")
 
@@ -200,7 +200,7 @@ def interrupts_held_back() -> Iterator[None]:
 def run_stoppable(work: Callable[[Stopper], T]) -> T:
     """Call ``work`` in another thread and return its result, so Ctrl-C takes effect while a library computes.
 
-    The work is then stopped, and KeyboardInterrupt raised at the latest after PATIENCE.
+    The work is then stopped, and KeyboardInterrupt is raised after PATIENCE at the latest.
     """
     stopper, results = Stopper(), Future[T]()
 
@@ -226,7 +226,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def _handled_by(handler: Handler) -> Iterator[Mapping[int, object]]:
-    """Have ``handler`` called on Ctrl-C and SIGTERM, and yield what was done before, by signal.
+    """Call ``handler`` on Ctrl-C and SIGTERM, and yield the earlier handlers by signal.
 
     A signal that the process was started to ignore stays ignored. Only the main thread receives signals; in another one
     nothing changes.

@@ -50,7 +50,7 @@ REPORT_SECONDS = 0.1
 
 @dataclass(eq=False)
 class _LayerState:
-    """An opened layer, its previews by number, and what the last mixture was made of, because a slider mixes often."""
+    """An opened layer, its previews by number, and the parts of the last mixture, because a slider mixes often."""
 
     copy: LayerCopy
     previews: dict[int, PaintedArea] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Fuzz the readers of the product: ``python -m tests.fuzz --cases 100000``.
 
-Each target runs in processes of its own, so a crash, a hang or a run out of memory ends only a batch of cases. A find
-is printed, and its case is written to the folder of ``--finds``, smallest first found; ``--replay FILE`` runs it again.
-The exit code is 1 if there are finds.
+Each target runs in processes of its own, so a crash, a hang or a run out of memory ends only a batch of cases. A
+failure is printed, and its case is written to the folder of ``--finds``, smallest first found; ``--replay FILE`` runs
+it again. The exit code is 1 if there are failures.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def run_batch(batch: Batch, case_file: Path) -> int:
 
 
 def _limit_pictures() -> None:
-    """Let no case take a picture that is only large."""
+    """Refuse pictures that are merely large, so no case spends its time on one."""
     from nst_core.pictures import photos
     from plugin.engine.machine import memory
 
@@ -112,7 +112,7 @@ def batches(cases: int, seed: int, targets: list[str]) -> list[Batch]:
 
 
 def start_batch(batch: Batch, finds: Path) -> tuple[int, str]:
-    """Run a batch in a process of its own; return the number of its cases, and the text of a find."""
+    """Run a batch in a process of its own; return the number of its cases, and the text of a failure."""
     case_file = finds / f"case-{os.getpid()}"
     command = [sys.executable, "-m", "tests.fuzz", "--batch", batch.target, str(batch.cases), str(batch.seed)]
     done = subprocess.run([*command, "--finds", str(case_file)], capture_output=True, text=True, errors="replace")
@@ -141,7 +141,7 @@ def replay(file: Path) -> None:
 
 
 def fuzz(options: argparse.Namespace) -> int:
-    """Run all batches and print a line for each target; return the number of finds."""
+    """Run all batches and print a line for each target; return the number of failures."""
     from tests.fuzz.targets import TARGETS
 
     options.finds.mkdir(parents=True, exist_ok=True)

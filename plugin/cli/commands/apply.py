@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=number_within(int, *JOBS_RANGE),
         metavar="N",
-        help=f"how many of many pictures to work on at a time ({JOBS_RANGE[0]}-{JOBS_RANGE[1]}, default "
+        help=f"with many pictures, how many to work on at a time ({JOBS_RANGE[0]}-{JOBS_RANGE[1]}, default "
         f"{DEFAULT_JOBS}); more may be faster with many cores, and take more memory",
     )
     stroke_size = FastSettings().stroke_size

@@ -327,7 +327,7 @@ def _checkpoint_picture(options: argparse.Namespace, iteration: int) -> Path:
 
 
 def _leftovers(options: argparse.Namespace) -> list[str]:
-    """Return a sentence on the checkpoint of an earlier render, if there is one that this render does not use."""
+    """Return a sentence about the checkpoint of an earlier render, if there is one that this render does not use."""
     path = _checkpoint_beside(options.output)
     if options.checkpoint_every or not path.exists():
         return []

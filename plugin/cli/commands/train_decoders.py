@@ -12,7 +12,7 @@ from plugin.cli.outputs import check_apart, check_folder
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
 
-SUMMARY = "Train a decoder that any picture's style is painted with (needs PyTorch; a second run resumes)."
+SUMMARY = "Train a decoder for painting in any picture's style (needs PyTorch; a second run resumes)."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--photos", type=Path, required=True, metavar="PLACE", help="a folder or a tar of photos")
     parser.add_argument("--paintings", type=Path, required=True, metavar="PLACE", help="a folder or a tar of paintings")
     parser.add_argument(
-        "--start-from", type=Path, metavar="FILE", help="begin with another decoder; level 1 can begin without"
+        "--start-from", type=Path, metavar="FILE", help="begin with another decoder; level 1 does not need one"
     )
     parser.add_argument(
         "--start-encoder",
@@ -38,8 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--steps", (1, 10**7), default.steps, "training steps in all")
     add_number(parser, "--batch", (4, 1024), default.batch, "pictures in each step")
     add_number(parser, "--crop", (64, 1024), default.crop, "pixels of a training picture's side, a multiple of 16")
-    add_number(parser, "--feature-weight", (0.0, 1e3), default.feature_weight, "how much the activations count")
-    text = "how much pictures in another one's style count"
+    add_number(parser, "--feature-weight", (0.0, 1e3), default.feature_weight, "weight of the activations' error")
+    text = "weight of the style loss of pictures in another one's style"
     add_number(parser, "--style-weight", (0.0, 1e3), default.style_weight, text)
     add_number(parser, "--learning-rate", (1e-7, 1.0), default.learning_rate, "step size of Adam")
     parser.add_argument("--mixed-precision", action="store_true", help=MIXED_PRECISION_HELP)

@@ -1,6 +1,6 @@
 """List the pictures to paint, name their paintings, and leave out those that are there already.
 
-Standard library only. Whatever can be known before the work is said here.
+Standard library only. All that can be known before the work is checked here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nst_core.base.language import _
 
 PATTERN_FIELDS = ("stem", "style", "ext")
 DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL = "{stem}.{ext}", "{stem}-{style}.{ext}"
-# What a file name cannot hold in one of the usual file systems, or would make it a path.
+# Characters that a file name cannot have in one of the usual file systems, or that would make it a path.
 NOT_IN_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
 
@@ -129,7 +129,7 @@ class _Listing:
 
 
 def plan_batch(settings: BatchSettings) -> BatchPlan:
-    """Return what is to be painted, style by style.
+    """Return the paintings to make, style by style.
 
     Raises StyleError, with nothing written, if an input does not exist, a folder has no pictures or cannot be read, or
     if a painting would have the name of another painting or of a picture.
@@ -273,7 +273,7 @@ def _check_kept(read: Sequence[Path], existing: dict[Path, os.stat_result]) -> N
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return what the system says of a file, or None if there is none."""
+    """Return the system's status of a file, or None if there is no such file."""
     try:
         return path.stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Paint the pictures of a plan, several at a time, and keep account of what was painted. Standard library only."""
+"""Paint the pictures of a plan, several at a time, and keep track of the results. Standard library only."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from plugin.engine.machine import paths
 from plugin.engine.machine.provider import python_executable
 
 MEMORY_LIMIT = 1 << 29  # bytes for a picture of TRIAL_SIDE; by their size rules the bundled styles take 1.3 MB
-TIME_LIMIT = 5  # seconds of the CPU
+TIME_LIMIT = 5  # seconds of CPU time
 TRIAL_SIDE = 64  # pixels, at least
 # The system may be so busy that a trial does not end; that says nothing about the style.
 PATIENCE = 120  # seconds
@@ -32,9 +32,10 @@ WATCHED_BASE = 1 << 28  # bytes that Python and ONNX Runtime take without a styl
 def try_style(path: Path, modified: int, size: tuple[int, int], rows: int) -> None:
     """Paint a small picture of ``size`` (height, width) with a style file under limits, once for each version of it.
 
-    ``modified`` is when the file was, and ``rows`` how many its network has. Bundled styles are trusted, and so are
-    those that passed before: the private environment keeps the sha256 of each. Raises StyleError if a limit is exceeded
-    or the trial crashes; a style that fails in another way does so again, with its reason, where it is used.
+    ``modified`` is the time of the file's last change, and ``rows`` the number of its network's rows. Bundled styles
+    are trusted, and so are those that passed before: the private environment keeps the sha256 of each. Raises
+    StyleError if a limit is exceeded or the trial crashes; a style that fails in another way does so again, with its
+    reason, where it is used.
     """
     if is_bundled(path):
         return
@@ -74,7 +75,7 @@ def _trial(path: Path, size: tuple[int, int], rows: int) -> int | None:
 
 
 def _watched(trial: subprocess.Popen[bytes], file_size: int) -> int:
-    """Wait for a trial, at most PATIENCE, and return its exit code; EXCEEDED where it has to be watched and exceeds."""
+    """Wait for a trial, at most PATIENCE, and return its exit code; EXCEEDED if it was watched and exceeded a limit."""
     if LIMITS_HOLD:
         return trial.wait(PATIENCE)
     import psutil

@@ -1,4 +1,4 @@
-"""The render of a picture in the form in which a host keeps it, to mix it with its photo again in another way."""
+"""Encode the render of a picture for a host to keep, and mix it with its photo again in another way."""
 
 from __future__ import annotations
 

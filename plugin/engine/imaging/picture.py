@@ -77,7 +77,7 @@ def composite(
 ) -> np.ndarray:
     """Mix a painting, RGB [H, W, 3] in 0..1, into the picture. Return float32 [H, W, 4].
 
-    ``difference`` is that of their luminance (see ``luminance_difference``), which parts of a picture must be given.
+    ``difference`` is that of their luminance (see ``luminance_difference``); a part of a picture needs it.
     With ``blend.keep_colors`` only the strokes are the painting's (see ``recolour``). Alpha does not change, nor does
     any bit of a pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it
     repeatedly.

@@ -98,7 +98,7 @@ def paint_instantly(
 
 
 def check_count(styles: int) -> None:
-    """Raise StyleError if that many style pictures are too many."""
+    """Raise StyleError if there are more style pictures than MOST_STYLES."""
     if styles > MOST_STYLES:
         raise StyleError(
             _("{count} style pictures are too many; give at most {most}.").format(count=styles, most=MOST_STYLES)
@@ -145,7 +145,7 @@ def _styled(
 
 def _notes(shares: list[tuple[MeasuredStyle, float]]) -> tuple[str, ...]:
     if any(style.one_colour for style, _share in shares):
-        return (_("The style picture has one colour alone, so it gives the painting nothing but that colour."),)
+        return (_("The style picture has only one colour, so the painting takes only that colour from it."),)
     return ()
 
 

@@ -38,7 +38,7 @@ VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class MeasuredStyle:
-    """What is known of a style picture: its statistics by level, and whether it has one colour alone."""
+    """What is known of a style picture: its statistics by level, and whether it has only one colour."""
 
     levels: Mapping[int, StyleStatistics]
     one_colour: bool

@@ -81,7 +81,7 @@ def available_memory() -> int:
 
 @contextmanager
 def within_free_memory() -> Iterator[None]:
-    """Have allocations beyond the free memory fail during the block, rather than slow down or end other programs.
+    """Make allocations beyond the free memory fail during the block, so they do not slow down or end other programs.
 
     This works on Linux. Blocks in other threads wait, because the limit is the whole process's.
     """

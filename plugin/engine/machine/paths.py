@@ -43,7 +43,7 @@ def user_styles_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be computed again."""
+    """Return the folder for files that can be computed again."""
     if home := os.environ.get("NEURAL_STYLE_HOME"):
         return Path(home).absolute() / "cache"
     if sys.platform == "darwin":

@@ -33,7 +33,7 @@ class FolderMonitor(background.ProgressMonitor, Protocol):
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What became of a folder's pictures, in showable texts.
+    """The outcome for a folder's pictures, as texts to show.
 
     Attributes:
         painted: the names of the files that were written, below the output folder.
@@ -54,7 +54,7 @@ def paint_folder(
     """Paint a folder as ``config`` says, until ``monitor`` is cancelled.
 
     ``clock`` measures every stage except the writing of the last file. Raises StyleError, with nothing written, if the
-    settings or the folders allow none of it.
+    settings or the folders do not allow it.
     """
     check_format(config)
     title, request = read_request(engine, config)

@@ -28,7 +28,7 @@ SPARE_BYTES = 2**16
 
 
 def open_image(file: Gio.File) -> Gimp.Image:
-    """Open an image file and turn it upright; of an animation the first frame. Raises StyleError if GIMP cannot."""
+    """Open an image file, or an animation's first frame, and turn it upright. Raises StyleError if GIMP cannot."""
     image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, file)
     if image is None:
         name, reason = file.get_path() or file.get_uri(), last_error()
@@ -84,7 +84,7 @@ def last_error() -> str:
 
 
 def _export_with_metadata(image: Gimp.Image, file: Gio.File, procedure: Gimp.Procedure) -> bool:
-    """Return whether an export procedure has saved the image; by default it would leave out all that is not pixels."""
+    """Return whether an export procedure has saved the image; by default it would keep nothing but the pixels."""
     config = procedure.create_config()
     config.set_property("image", image)
     config.set_property("file", file)

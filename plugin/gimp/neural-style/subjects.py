@@ -18,7 +18,7 @@ from plugin.engine.messages import RawPicture
 
 @dataclass(frozen=True)
 class Target:
-    """A layer to which a painting goes.
+    """A layer that receives a painting.
 
     Attributes:
         layer: the layer.

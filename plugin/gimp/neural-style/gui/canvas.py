@@ -1,4 +1,4 @@
-"""A widget that shows a picture pixel by pixel, as large as the room that it gets."""
+"""A widget that shows a picture pixel by pixel, in all the room that it gets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Canvas(Gtk.Layout):
     """Shows a pixbuf at the resolution of the screen.
 
     GIMP does not always come with pycairo, without which Python cannot draw. An icon is shown at the resolution of the
-    screen, even where there are several pixels to one of GTK's, and a layout asks for no room for what is in it.
+    screen, even where there are several pixels to one of GTK's, and a layout asks for no room for its contents.
 
     Args:
         on_resize: called in the main loop after the size has changed.

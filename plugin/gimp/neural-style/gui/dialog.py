@@ -37,7 +37,7 @@ CHECK_MS = 1000
 # The size of the dialog, and how much of the screen it may take.
 WIDTH, HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
 SMALLEST_SIDE_HEIGHT = 160
-RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it anew.")
+RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it again.")
 TOOLTIPS = {
     "strength": _("How strong the style is; 0 leaves the photo unchanged"),
     "stroke-size": _("How broad the strokes are"),
@@ -231,7 +231,7 @@ class FilterDialog:
         return records.describe_change(self.subject.record, chosen)
 
     def _check_again(self) -> bool:
-        """Notice what has changed in the image since."""
+        """Update the dialog if a change in the image has solved a problem or made one."""
         if self._find_problem() != self._problem:
             self._update()
         return GLib.SOURCE_CONTINUE

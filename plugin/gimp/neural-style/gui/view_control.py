@@ -24,7 +24,7 @@ ZOOM_KEYS = {
 
 
 class Hold(Enum):
-    """What the mouse button, while it is down, holds."""
+    """What the mouse button holds while it is down."""
 
     NOTHING = "default"
     LINE = "ew-resize"
