@@ -25,8 +25,8 @@ def run() -> NoReturn:
 
 
 def _open_standard_streams() -> None:
-    """Open standard streams that are closed, because the next files would take their place; show characters of any
-    kind.""" for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+    """Open standard streams that are closed, so no file takes their place; show characters of any kind."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             mode = os.O_WRONLY if descriptor else os.O_RDONLY
             if (opened := os.open(os.devnull, mode)) != descriptor:

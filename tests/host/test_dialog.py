@@ -147,7 +147,7 @@ def test_filter_run_on_a_painting_paints_the_photo_again(desktop, home, photo):
         expect([f"{full} #1", f"{quarter} #1", quarter, full, "photo"], twice)
 
 
-def test_dialog_tells_before_painting_what_prevents_it(desktop, home, photo):
+def test_dialog_says_before_painting_what_prevents_it(desktop, home, photo):
     """The status says it, and Paint stays disabled as long as it is so."""
     screen = desktop.screen
     with desktop.start_gimp(home, gimprc="(undo-levels 9)\n") as session:

@@ -156,7 +156,7 @@ def test_folder_turns_pictures_upright_and_keeps_exif_and_profile(session, tmp_p
 
 
 @pytest.mark.parametrize(("extension", "room"), [("tif", 464), ("png", 466), ("jpg", 40), ("tga", 160)])
-def test_a_full_disk_is_no_painting(session, tmp_path, extension, room):
+def test_full_disk_leaves_no_painting(session, tmp_path, extension, room):
     """GIMP's exporters report success for some of these, and would leave a file that nothing can read."""
     require_root()
     photos, paintings = tmp_path / "photos", tmp_path / "full"
@@ -173,7 +173,7 @@ def test_a_full_disk_is_no_painting(session, tmp_path, extension, room):
         assert [file.name for file in paintings.iterdir()] == ["filler"]
 
 
-def test_reasons_are_words_and_names_are_the_users(session, photos):
+def test_reasons_have_words_and_the_files_own_names(session, photos):
     paintings = photos.parent / "paintings"
     (photos / "b.jpg").rename(photos / "photo.xyz")  # GIMP knows it by its contents, but cannot save in this format
     result = session.call("run_folder", folder=str(photos), output_folder=str(paintings), style="negative")

@@ -201,7 +201,7 @@ def test_steadiness_loss_is_proportional_to_its_weight(run, tmp_path):
     assert double["total"] == pytest.approx(some["total"] + some["steady"])
 
 
-def test_objectives_must_be_as_many_as_the_rows():
+def test_every_row_needs_an_objective():
     with pytest.raises(StyleError, match="2 rows for each style, and the settings have 1 objectives"):
         TrainSettings(network=TransformerSettings(rows_per_style=2))
 

@@ -40,7 +40,7 @@ def test_decoder_gives_the_encoded_pictures_size(encoder, level):
     assert Decoder(level, channels_of(encoder, level))(features).shape == (2, 3, 48, 64)
 
 
-def test_saved_decoder_decodes_the_same_but_for_half_precision(encoder, tmp_path):
+def test_saved_decoder_differs_only_by_half_precision(encoder, tmp_path):
     decoder = Decoder(4, channels_of(encoder, 4))
     save_decoder(decoder, tmp_path / "decoder.safetensors", {"steps": "0"})
     read = read_decoder(tmp_path / "decoder.safetensors")
@@ -49,7 +49,7 @@ def test_saved_decoder_decodes_the_same_but_for_half_precision(encoder, tmp_path
     torch.testing.assert_close(read(features), decoder(features), rtol=2e-2, atol=2e-2)
 
 
-def test_file_of_another_network_is_no_decoder(slim_weights, tmp_path):
+def test_file_of_another_network_is_refused(slim_weights, tmp_path):
     with pytest.raises(StyleError, match="is no decoder"):
         read_decoder(slim_weights)
     (tmp_path / "noise").write_bytes(b"noise" * 100)
@@ -62,7 +62,7 @@ def test_full_disk_raises_style_error(full_disk, tmp_path):
         save_decoder(Decoder(2, 48), tmp_path / "decoder.safetensors", {})
 
 
-def test_psnr_is_that_of_the_mean_square_error(encoder):
+def test_psnr_follows_from_the_mean_square_error(encoder):
     decoder = Decoder(1, 16)
     with torch.no_grad():
         for parameter in decoder.parameters():
@@ -70,7 +70,7 @@ def test_psnr_is_that_of_the_mean_square_error(encoder):
     assert psnr(decoder, encoder, torch.full((1, 3, 40, 40), 0.1)) == pytest.approx(20.0)
 
 
-def test_combined_network_is_no_encoder():
+def test_combined_network_is_refused_as_encoder():
     compact = load_features("compact")
     with pytest.raises(StyleError, match="several networks"):
         trunk_of(CombinedNetwork([compact, compact]))

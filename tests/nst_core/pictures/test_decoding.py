@@ -186,7 +186,7 @@ def test_formats_that_cannot_be_read_in_part_are_refused(kind):
     ],
     ids=["empty", "text", "table", "zeros", "program"],
 )
-def test_what_is_no_picture_is_refused(file):
+def test_other_files_are_refused(file):
     for read in (decode_picture, picture_size):
         with pytest.raises(UnreadablePictureError):
             read(file)

@@ -148,7 +148,7 @@ def test_messages_escape_control_characters(capsys):
     assert r"\x1b[2J\n.jpg" in first and r"\x1e\x85" in second
 
 
-def test_report_is_printed_also_where_output_has_no_encoding(monkeypatch):
+def test_report_is_printed_even_if_output_has_no_encoding(monkeypatch):
     output = io.StringIO()
     monkeypatch.setattr("sys.stdout", output)
     assert main(["styles", "--json"]) == 0 and json.loads(output.getvalue())

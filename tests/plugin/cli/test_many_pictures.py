@@ -108,7 +108,7 @@ def test_name_pattern_and_jobs(run, photos):
         (("empty", "-o", "out"), "no pictures in empty"),
     ],
 )
-def test_what_is_wrong_is_said_before_the_work(run, photos, arguments, words):
+def test_bad_input_is_refused_before_the_work(run, photos, arguments, words):
     (run.folder / "empty").mkdir()
     done = run("apply", *arguments, *STYLE)
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1

@@ -126,7 +126,7 @@ def test_pictures_too_wide_for_a_format_are_refused(tmp_path, suffix, most):
     check_picture_fits(tmp_path / "a.png", 10**6, 8, 3)
 
 
-def test_missing_room_is_told_before_the_work(tmp_path, monkeypatch):
+def test_lack_of_disk_space_is_refused_before_the_work(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**6))
     check_picture_fits(tmp_path / "a.tif", 500, 500, 4)

@@ -119,7 +119,7 @@ def test_record_leaves_other_metadata_alone(tmp_path):
 
 
 @pytest.mark.parametrize("text", [b"Tom & Jerry", b"\xff", b"<unclosed>"])
-def test_record_is_found_beside_metadata_that_is_no_xml(tmp_path, text):
+def test_record_is_found_beside_metadata_that_is_not_xml(tmp_path, text):
     odd = NEW_XMP.replace(b"</rdf:RDF>", b"<rdf:Description>" + text + b"</rdf:Description></rdf:RDF>")
     image = pyvips.Image.new_from_array(RGB, interpretation="srgb")
     image.set_type(pyvips.GValue.blob_type, "xmp-data", odd)
@@ -187,14 +187,14 @@ def test_profile_of_a_float_picture_is_applied(tmp_path, interpretation):
     np.testing.assert_allclose(pixels[..., :3], 0.735 if interpretation == "linear" else 0.5, atol=2e-3)
 
 
-def test_first_frame_is_used_and_said(tmp_path):
+def test_first_frame_is_used_with_a_note(tmp_path):
     frames = [Image.new("L", (9, 9), value) for value in (60, 120)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     source = read_picture(tmp_path / "a.gif")
     assert source.notes == (f"{tmp_path / 'a.gif'} holds 2 pictures (frames or pages); the first one is used.",)
 
 
-def test_damaged_pictures_are_said_and_used_on_request(tmp_path):
+def test_damaged_pictures_are_refused_or_used_with_a_note(tmp_path):
     noise = Image.fromarray(RANDOM.integers(0, 256, (200, 200, 3), np.uint8))
     noise.save(tmp_path / "a.jpg")
     noise.save(tmp_path / "a.tif")

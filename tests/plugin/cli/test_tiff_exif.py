@@ -75,7 +75,7 @@ def test_odd_exif_adds_nothing(tmp_path, block):
     assert (tmp_path / "a.tif").read_bytes() == before and exif_in_tiff(tmp_path / "a.tif") is None
 
 
-def test_files_that_are_no_tiff_have_no_exif(tmp_path):
+def test_other_files_have_no_exif(tmp_path):
     for content in (b"", b"II*\0", b"no TIFF"):
         (tmp_path / "a.tif").write_bytes(content)
         assert exif_in_tiff(tmp_path / "a.tif") is None

@@ -52,7 +52,7 @@ def test_bad_style_pictures_are_refused_in_one_sentence(run, sample):
         assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_one_colour_is_painted_and_said(run, sample):
+def test_one_colour_is_painted_with_a_note(run, sample):
     Image.new("RGB", (1, 1), (40, 120, 60)).save(run.folder / "style.png")
     report = json_report(
         run("apply", sample, "--style-image", "style.png", "-o", "out.png", "--stroke-size", 200, "--json")

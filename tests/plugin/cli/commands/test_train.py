@@ -41,7 +41,7 @@ def test_sigterm_keeps_the_training(run, training):
     assert json_report(run(*command[:-1], steps))["resumed"]
 
 
-def test_longest_name_works_and_a_longer_one_is_told_before_the_work(run, training):
+def test_longest_name_works_and_a_longer_one_is_refused_before_the_work(run, training):
     training[training.index("mine.onnx")] = 243 * "x" + ".onnx"
     done = json_report(run(*training, "--batch", 1, "--steps", 1))
     assert len(done["preview"]) == 255 and (run.folder / done["preview"]).exists()

@@ -144,7 +144,7 @@ def test_names_need_not_be_utf_8(photos):
     ],
     ids=str,
 )
-def test_what_is_wrong_is_said_before_the_work(photos, options, words):
+def test_bad_input_is_refused_before_the_work(photos, options, words):
     base = photos.parent
     options = {"inputs": ["photos"], "output": "out", "styles": ["wave"], "formats": FORMATS} | options
     settings = options | {

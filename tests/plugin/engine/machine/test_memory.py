@@ -80,7 +80,7 @@ def groups(tmp_path, monkeypatch):
     return tmp_path, (tmp_path / "own").write_text
 
 
-def test_container_leaves_what_its_group_does(groups):
+def test_container_is_limited_by_its_group(groups):
     folder, write_own = groups
     write_own("0::/\n")
     group(folder, 2**24, 2**23, 2**20)
