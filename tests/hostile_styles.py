@@ -1,4 +1,4 @@
-"""Style files that an enemy could send: damaged, oversized, or made to take all memory, all time or other files."""
+"""Style files that an attacker could send: damaged, oversized, or made to take all memory, all time or other files."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def model(change: Callable[[onnx.ModelProto], object]) -> Writer:
 
 
 def external(tensor: TensorProto, location: str) -> TensorProto:
-    """Move a tensor's data to a file, as the enemy hopes."""
+    """Move a tensor's data to a file, as an attacker would."""
     tensor.ClearField("float_data")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL

@@ -1,7 +1,7 @@
 """libvips without its messages: every module imports ``pyvips`` from here.
 
-pyvips passes the messages to Python's logging from any of libvips' threads, and there a damaged photo once ended the
-process. Without pyvips, libvips prints them. What matters of them is in the errors that libvips reports.
+pyvips passes the messages to Python's logging from any of libvips' threads, where a damaged photo can end the
+process. Without pyvips, libvips prints them. The errors that libvips reports hold all that matters.
 """
 
 from __future__ import annotations
