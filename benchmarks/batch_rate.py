@@ -1,4 +1,4 @@
-"""CPU time of ``apply`` with many pictures against that of the inference alone.
+"""Compare the CPU time of ``apply`` with many pictures with that of the inference alone.
 
     python -m benchmarks.batch_rate PHOTO [--size 1600x1200] [--pictures 10] [--style great-wave]
 

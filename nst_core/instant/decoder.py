@@ -114,7 +114,7 @@ def read_decoder(path: Path) -> Decoder:
         decoder = Decoder(level, first.shape[1])
         decoder.convolutions.load_state_dict(state)
     except Exception as error:  # the lines above raise many kinds of error for another file
-        raise StyleError(f"{path} is no decoder; give a file that `neural-style train-decoders` wrote.") from error
+        raise StyleError(f"{path} is not a decoder; give a file that `neural-style train-decoders` wrote.") from error
     return decoder
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Eigenvalues below this share of the largest are dropped: their directions hold noise alone.
+# Eigenvalues below this share of the largest are dropped: their directions hold only noise.
 SMALLEST_EIGENVALUE = 1e-5
 
 

@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> Report:
 def _render_many(options: argparse.Namespace) -> Report:
     for name in ("losses", "animation", "checkpoint_every"):
         if getattr(options, name):
-            raise StyleError(f"{flag_of(name)} is for one photo; leave it out, or render that photo alone.")
+            raise StyleError(f"{flag_of(name)} is for one photo; leave it out, or render only one photo.")
     if not options.style_image.is_file():
         raise StyleError(f"There is no picture {options.style_image}; check its name.")
     plan = plan_pictures(options, [options.style_image.stem], [options.style_image])

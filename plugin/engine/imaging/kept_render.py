@@ -40,7 +40,7 @@ def decode_render(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data[: MAX_BYTES + 1]), formats=["PNG"]) as image:
             if image.mode != "RGB" or image.width * image.height > MAX_PIXELS:
-                raise ValueError("it is no render")
+                raise ValueError("it is not a render")
             return np.asarray(image).astype(np.float32) / np.float32(255)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise StyleError(

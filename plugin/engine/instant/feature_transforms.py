@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Eigenvalues below this share of the largest are dropped: their directions hold noise alone.
+# Eigenvalues below this share of the largest are dropped: their directions hold only noise.
 SMALLEST_EIGENVALUE = 1e-5
 # More for the swap, since whitening amplifies each direction to the same strength.
 SMALLEST_SWAPPED_EIGENVALUE = 1e-4

@@ -93,7 +93,7 @@ def _start(request: DecoderRequest, encoder: VGGNetwork) -> Decoder:
     decoder = Decoder(level, channels_of(encoder, level))
     slim_encoder = weight_files.read(request.start_encoder)
     if slim_encoder.layout != "slim":
-        raise StyleError(f"{request.start_encoder} is no slim encoder; give that of the decoder to start from.")
+        raise StyleError(f"{request.start_encoder} is not a slim encoder; give the one of the decoder to start from.")
     network = build_slim(request.start_encoder.stem, slim_encoder.state).without_heads()
     weights = weight_files.convolutions(request.start)
     start_from_decoder(decoder, encoder, weights, network, _warm_photos(request))

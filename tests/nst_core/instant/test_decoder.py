@@ -50,10 +50,10 @@ def test_saved_decoder_differs_only_by_half_precision(encoder, tmp_path):
 
 
 def test_file_of_another_network_is_refused(slim_weights, tmp_path):
-    with pytest.raises(StyleError, match="is no decoder"):
+    with pytest.raises(StyleError, match="is not a decoder"):
         read_decoder(slim_weights)
     (tmp_path / "noise").write_bytes(b"noise" * 100)
-    with pytest.raises(StyleError, match="is no decoder"):
+    with pytest.raises(StyleError, match="is not a decoder"):
         read_decoder(tmp_path / "noise")
 
 

@@ -16,7 +16,7 @@ def test_slim_decoder_needs_its_encoder(run, photos_folder, slim_weights):
     places = ["--photos", photos_folder, "--paintings", photos_folder]
     start = ["--start-from", slim_weights]
     done = run("train-decoders", "-o", "two.safetensors", *places, "--level", 2, "--crop", 64, "--steps", 1, *start)
-    assert done.returncode == 2 and "is no decoder" in done.stderr
+    assert done.returncode == 2 and "is not a decoder" in done.stderr
 
 
 def test_deep_level_needs_a_decoder_to_start_from(run, photos_folder):

@@ -1,4 +1,4 @@
-"""Style files that an enemy could send are painted or refused at once, and hide no other style."""
+"""Style files that an attacker could send are painted or refused at once, and hide no other style."""
 
 import os
 import subprocess
@@ -18,10 +18,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the limits and counts them like this"),
 ]
-MOST_SECONDS = 10  # of the CPU, because another program may keep it busy
+MOST_SECONDS = 10  # of CPU time, because another program may keep the CPU busy
 MOST_MEMORY = 1 << 20  # kB
 SIZE = (150, 100)
-# Run a command, and print its exit code, its seconds of the CPU, and the most memory that it and its trial took, in kB.
+# Run a command, and print its exit code, its CPU seconds, and the most memory that it and its trial took, in kB.
 # A process of its own does it, because a process begins with the peak of the one that starts it.
 MEASURED = """
 import os, subprocess, sys

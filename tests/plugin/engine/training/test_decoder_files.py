@@ -42,5 +42,5 @@ def test_training_goes_on_from_its_own_decoder_of_the_same_level(request_for, tm
 
 def test_encoder_must_be_slim(request_for, assets):
     start = assets / "weights" / "vgg19_distilled16x_decoder2.safetensors"
-    with pytest.raises(StyleError, match="is no slim encoder"):
+    with pytest.raises(StyleError, match="is not a slim encoder"):
         train_decoder(request_for(2, start=start, start_encoder=COMPACT), lambda progress: True)
