@@ -21,7 +21,17 @@ def run() -> NoReturn:
     if threading.active_count() > 1:  # a library may still be computing, and would abort when the interpreter ends
         sys.stdout.flush()
         os._exit(code)
+    _drop_unwritable_output()
     sys.exit(code)
+
+
+def _drop_unwritable_output() -> None:
+    """Drop what cannot be written, so the interpreter ends with our exit code and not with that of its last flush."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_standard_streams() -> None:

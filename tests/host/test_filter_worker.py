@@ -67,7 +67,7 @@ def test_render_in_worker_can_be_stopped_and_repainted(other, features, painting
     image, layer = other.call("new_image", pixels=noise_pixels())
     before = pixels(other, layer)
     render = {"style_image": painting, "features": features, "size": 64}
-    (new,) = other.call("paint_and_stop", image=image, drawables=[layer], part=0, iterations=5000, **render)
+    (new,) = other.call("paint_and_stop", drawables=[layer], part=0, iterations=5000, **render)
     assert np.abs(pixels(other, new) - before).max() > 0.01
     result = other.call("run", procedure=AGAIN, image=image, drawables=[new], style="negative")
     assert result["status"] == "success", result["message"]

@@ -49,9 +49,15 @@ HOST_VARIABLES = ("PYTHON", "GI_", "GTK_", "GDK_PIXBUF_", "DYLD_", "LD_LIBRARY_P
 
 
 class EngineEndedError(StyleError):
-    """The process ended before it answered; ``printed`` is what it printed last."""
+    """The process ended before it answered.
+
+    Attributes:
+        printed: what it printed last.
+        exit_code: its exit code, below 0 for a signal; None if that is unknown.
+    """
 
     printed = ""
+    exit_code: int | None = None
 
 
 class RemoteEngine:
@@ -198,6 +204,7 @@ class RemoteEngine:
                 "run `python3 install.py` again."
             ).format(reason=reason)
         )
+        ended.exit_code = code
         ended.printed = "".join(self._printed)
         with self._changing:
             self._ended = ended

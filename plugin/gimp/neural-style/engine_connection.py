@@ -57,7 +57,7 @@ class EngineConnection:
         """Return the error, or a clearer one if the engine's process ended because its Python was replaced."""
         from plugin.engine.process.remote import EngineEndedError
 
-        if not isinstance(error, EngineEndedError):
+        if not isinstance(error, EngineEndedError) or (error.exit_code or 0) < 0:  # a signal says nothing of Python
             return error
         with suppress(installation.InstallationError, OSError, subprocess.SubprocessError):
             environment = installation.read()
