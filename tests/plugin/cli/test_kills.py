@@ -13,7 +13,7 @@ from PIL import Image
 
 from nst_core.style_file import read_styles
 
-pytestmark = pytest.mark.nightly
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from plugin.engine.messages import Area, FastRequest, LayerView, PreviewRequest,
 from plugin.engine.progress import StoppedError, Stopper
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.nightly,
     pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc"),
 ]

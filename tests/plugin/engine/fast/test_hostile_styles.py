@@ -15,6 +15,7 @@ from tests.hostile_styles import HOSTILE
 from tests.style_files import style_with_metadata
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.nightly,
     pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the limits and counts them like this"),
 ]
