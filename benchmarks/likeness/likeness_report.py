@@ -45,7 +45,7 @@ Photos and paintings of {SIDE} pixels on the longer side. Measured by `python -m
 - *Mesh*: the share of patterns with a period of two or four pixels in flat areas. *Border*: more than 1 is a halo.
 - *Noise*: how much two paintings of a photo differ, in 8-bit levels, if the photo has different noise of
   {255 * NOISE:.0f} levels; the worst photo.
-- *Loss*: the training objective of the bold end, on held-out photos of 256 pixels.
+- *Loss*: the objective that the bold end was trained with, of the paintings of held-out photos at 256 pixels.
 """
 
 
