@@ -3,7 +3,8 @@
 #
 #   make-root.sh DEST [SUITE]
 #
-# SUITE: trixie (default) has GIMP 3.0, forky has GIMP 3.2. Takes about 700 MB. An existing DEST is not changed.
+# SUITE: trixie (default) has GIMP 3.0, forky has GIMP 3.2. Takes about 700 MB. A DEST made by this script is kept if it
+# has the packages that it would get today; otherwise it is made anew.
 # MIRROR and SECURITY_MIRROR name Debian archives to use in place of those of this machine's apt.
 #
 # Needs root on a Debian machine. Nothing stays mounted in DEST, so `rm -rf DEST` removes it. in-root.sh runs commands
@@ -17,10 +18,18 @@ die() { say "$*"; exit 2; }
 [ "$(id -u)" = 0 ] || die "needs root"
 command -v apt-get >/dev/null || die "needs a Debian machine: there is no apt-get here"
 dest=$1 suite=${2:-trixie}
+gimp=gimp,python3-gi-cairo,python3-venv,ca-certificates
+display=xvfb,openbox,xdotool,x11-utils,scrot,fonts-dejavu-core,adwaita-icon-theme
+packages=$gimp,$display
 if [ -e "$dest" ]; then
   [ -x "$dest/usr/bin/gimp-console" ] || die "$dest exists and is not such a system"
-  say "$dest already exists"
-  exit 0
+  if chroot "$dest" dpkg-query --show $(echo "$packages" | tr , ' ') >/dev/null 2>&1; then
+    say "$dest already exists"
+    exit 0
+  fi
+  say "$dest lacks packages of $packages and is made anew"
+  ! grep -q " $(realpath "$dest")/" /proc/mounts || die "$dest is in use: something is mounted in it"
+  rm -rf --one-file-system "$dest"
 fi
 
 if ! command -v mmdebstrap >/dev/null; then
@@ -48,10 +57,8 @@ if [ "$suite" = trixie ] && [ -n "$SECURITY_MIRROR" ]; then
   echo "deb $SECURITY_MIRROR $suite-security main" >> "$scratch/sources.list"
 fi
 
-gimp=gimp,python3-gi-cairo,python3-venv,ca-certificates
-display=xvfb,openbox,xdotool,x11-utils,scrot,fonts-dejavu-core,adwaita-icon-theme
 mkdir -p "$(dirname "$dest")"
-mmdebstrap --quiet --mode=root --variant=minbase --include="$gimp,$display" \
+mmdebstrap --quiet --mode=root --variant=minbase --include="$packages" \
   --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
   --aptopt="$scratch/apt.conf" \
   --aptopt='Acquire::Languages "none"' \
