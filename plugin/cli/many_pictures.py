@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nst_core.base.errors import StyleError
 from plugin.cli.outputs import PICTURE_SUFFIXES, check_apart, check_folder, write_file
 from plugin.cli.reports import Report, say
-from plugin.engine.batch.batch_plan import BatchFormats, BatchPlan, BatchSettings, plan_batch
+from plugin.engine.batch.batch_plan import BatchFormats, BatchPlan, BatchSettings, Shard, plan_batch
 from plugin.engine.batch.batch_run import Batch, BatchFailure
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plugin.engine.instant.instant_painting import InstantResult
     from plugin.engine.progress import Stopper
 
-BATCH_OPTIONS = ("name", "overwrite", "failures", "jobs")
+BATCH_OPTIONS = ("name", "overwrite", "failures", "jobs", "shard")
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def plan_pictures(options: argparse.Namespace, styles: Sequence[str], also_read:
         pattern=options.name or "",
         overwrite=bool(options.overwrite),
         also_read=also_read,
+        shard=options.shard or Shard(),
         formats=BatchFormats(READ_SUFFIXES, frozenset(PICTURE_SUFFIXES)),
     )
     plan = plan_batch(settings)

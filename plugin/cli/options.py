@@ -12,7 +12,7 @@ from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, STYLE_LOSSES, ObjectiveSettings
 from nst_core.style_file import DEFAULT_DETAIL, DETAIL_RANGE, StyleCard
-from plugin.engine.batch.batch_plan import DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL
+from plugin.engine.batch.batch_plan import DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL, Shard
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
 
 # The options of `render` and `study` that are numbers, by the setting that they fill.
@@ -126,6 +126,22 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--failures", type=Path, metavar="FILE", help="write the pictures that failed, one a line, each with its reason"
     )
+    group.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="K/N",
+        help="paint only the K-th of N parts of the pictures, such as 2/8; other machines paint the others",
+    )
+
+
+def _shard(text: str) -> Shard:
+    number, _slash, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no part of the pictures; write it as in 2/8")
+    try:
+        return Shard(int(number), int(count))
+    except (StyleError, ValueError) as error:  # more digits than Python reads raise ValueError
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
 def add_allow_damaged(parser: argparse.ArgumentParser) -> None:

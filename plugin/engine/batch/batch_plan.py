@@ -5,6 +5,7 @@ Standard library only. All that can be known before the work is checked here.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -20,6 +21,7 @@ from nst_core.base.language import _
 
 PATTERN_FIELDS = ("stem", "style", "ext")
 DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL = "{stem}.{ext}", "{stem}-{style}.{ext}"
+MOST_SHARDS = 100_000
 # Characters that a file name cannot have in one of the usual file systems, or that would make it a path.
 NOT_IN_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
@@ -40,6 +42,30 @@ class BatchFormats:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """One of ``count`` parts of the pictures, from 1; a machine paints one. Raises StyleError for numbers out of range.
+
+    A picture's part depends on its path below the input folder, so machines that see the same folders under other paths
+    agree on it, and it does not change when pictures are added.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count <= MOST_SHARDS:
+            count = max(1, min(self.count, MOST_SHARDS))
+            raise StyleError(
+                f"There is no part {self.number}/{self.count}; give one from 1/{count} to {count}/{count}."
+            )
+
+    def has(self, path: Path) -> bool:
+        """Return whether a picture, given by its path below the input folder, belongs to this part."""
+        digest = hashlib.sha256(os.fsencode(path.as_posix())).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+
+
+@dataclass(frozen=True)
 class BatchSettings:
     """What to paint, and where the paintings go.
 
@@ -54,6 +80,7 @@ class BatchSettings:
         subfolders: whether pictures in subfolders are painted too.
         overwrite: whether to paint pictures again whose paintings are there already.
         also_read: files besides the pictures that no painting may replace.
+        shard: the part of the pictures to paint; other machines paint the others.
         formats: the host's formats.
     """
 
@@ -65,6 +92,7 @@ class BatchSettings:
     subfolders: bool = True
     overwrite: bool = False
     also_read: Sequence[Path] = ()
+    shard: Shard = Shard()
     formats: BatchFormats = BatchFormats()
 
 
@@ -148,6 +176,9 @@ def plan_batch(settings: BatchSettings) -> BatchPlan:
     _check_names(tasks)
     existing = {task.target: status for task in tasks if (status := _status(task.target)) is not None}
     _check_kept([*(source.path for source in sources), *settings.also_read], existing)
+    # All the names were checked, so the parts cannot write over each other either.
+    ours = {source.path for source in sources if settings.shard.has(source.folder / source.path.name)}
+    tasks = [task for task in tasks if task.source in ours]
     skipped = [] if settings.overwrite else [task for task in tasks if task.target in existing]
     notes = []
     if listing.left_out_output:

@@ -92,9 +92,20 @@ def test_name_pattern_and_jobs(run, photos):
     assert report["painted"] == ["out/great-wave/a.png", "out/great-wave/b.png"]
 
 
+def test_shards_together_paint_every_picture_once(run, photos):
+    painted = []
+    for number in (1, 2):
+        report = json_report(run("apply", "photos", *STYLE, "-o", "out", "--shard", f"{number}/2", "--json"))
+        painted += report["painted"]
+        assert report["skipped"] == []
+    assert sorted(painted) == ["out/a.png", "out/b.jpg", "out/sub/c.JPG"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("photos", "-o", "out", "--shard", "2"), "write it as in 2/8"),
+        (("photos", "-o", "out", "--shard", "3/2"), "from 1/2 to 2/2"),
         (("photos", "-o", "photos"), "choose another folder"),
         (("photos/a.png", "photos/b.jpg", "-o", "out.png"), "named like a picture"),
         (("photos/a.png", "photos/b.jpg", "-o", "photos/a.png"), "is a file"),

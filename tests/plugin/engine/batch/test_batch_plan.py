@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nst_core.base.errors import StyleError
-from plugin.engine.batch.batch_plan import BatchFormats, BatchSettings, plan_batch
+from plugin.engine.batch.batch_plan import BatchFormats, BatchSettings, Shard, plan_batch
 
 FORMATS = BatchFormats(frozenset({".jpg", ".png", ".heic"}), frozenset({".jpg", ".png"}))
 
@@ -173,3 +173,32 @@ def test_unreadable_and_unwritable_folders_are_named(photos):
             names(photos, formats=FORMATS)
     finally:
         (photos / "sub").chmod(0o755)
+
+
+def test_shards_share_the_pictures_out(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(200):
+        (photos / f"{number}.png").touch()
+    parts = [names(photos, shard=Shard(number, 4)) for number in (1, 2, 3, 4)]
+    assert sorted(name for part in parts for name in part) == sorted(names(photos))
+    assert all(30 <= len(part) <= 70 for part in parts)
+
+
+def test_shard_of_a_picture_depends_neither_on_the_place_of_its_folder_nor_on_other_pictures(photos, tmp_path):
+    before = set(names(photos, shard=Shard(1, 2)).values())
+    moved = photos.rename(tmp_path / "elsewhere")
+    (moved / "another.png").touch()
+    assert before and set(names(moved, shard=Shard(1, 2)).values()) - {"another.png"} == before
+
+
+def test_names_are_checked_across_all_shards(photos):
+    for number in (1, 2):
+        with pytest.raises(StyleError, match="would both be painted"):
+            names(photos, pattern="same.png", shard=Shard(number, 2))
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2), (1, 0), (-1, -1), (1, 10**9)])
+def test_shard_out_of_range_is_refused(shard):
+    with pytest.raises(StyleError, match="There is no part"):
+        Shard(*shard)
