@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nst_core.base.errors import StyleError
 from plugin.cli.many_pictures import InStyle
+from plugin.cli.mask_options import mask_files, read_photo
 from plugin.cli.options import add_number
 from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
@@ -45,15 +46,14 @@ def add_style_pictures(parser: argparse.ArgumentParser, styles: argparse._Mutual
 
 def paint_in_style_of_pictures(options: argparse.Namespace, settings: FastSettings) -> Report:
     """Paint the photo in the style of ``--style-image``, write it, and return the report."""
-    from plugin.cli.picture_files import read_input, read_picture, write_picture
+    from plugin.cli.picture_files import read_input, write_picture
     from plugin.engine.instant.instant_painting import paint_instantly
 
     shares = _read_pictures(options.style_images, settings)
     check_picture_output(options.output)
-    check_apart([("output", options.output)], [("photo", options.photo), *(("style picture", path) for path in shares)])
-    source = read_picture(options.photo, options.allow_damaged)
-    for note in source.notes:
-        say(options, note)
+    inputs = [("photo", options.photo), *mask_files(options), *(("style picture", path) for path in shares)]
+    check_apart([("output", options.output)], inputs)
+    source = read_photo(options)
     styles: dict[Picture, float] = {read_input(options, path): share for path, share in shares.items()}
     instant = InstantSettings(options.motifs, options.brushwork, settings)
 

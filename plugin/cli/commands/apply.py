@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from nst_core.base.errors import StyleError
 from nst_core.style_file import DETAIL_RANGE, Style
 from plugin.cli.many_pictures import InStyle, is_batch, of_photo, paint_pictures, plan_pictures
+from plugin.cli.mask_options import add_masks, check_one_photo, mask_files, read_photo
 from plugin.cli.options import add_number, add_pictures, number_within
 from plugin.cli.outputs import check_apart, check_picture_output
+from plugin.cli.region_options import add_regions, paint_in_regions
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.style_image import add_style_pictures, paint_in_style_of_pictures, style_of_pictures
 from plugin.cli.terminal import picture_bar, run_stoppable
@@ -32,7 +34,7 @@ SUMMARY = "Paint a photo, or many, in a bundled style, one of your own, or the s
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``apply``."""
     add_pictures(parser)
-    styles = parser.add_mutually_exclusive_group(required=True)
+    styles = parser.add_mutually_exclusive_group()
     styles.add_argument(
         "--style",
         action="append",
@@ -42,6 +44,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "again, are mixed",
     )
     add_style_pictures(parser, styles)
+    add_regions(parser)
+    add_masks(parser)
     parser.add_argument(
         "--each", action="store_true", help="paint every photo once in each style that is given, not in their mixture"
     )
@@ -74,11 +78,16 @@ def run(options: argparse.Namespace) -> Report:
         device=options.device,
         blend=BlendSettings(options.strength, bool(options.keep_colors)),
     )
-    named = options.style_images or options.styles
+    named = options.style_images or options.styles or []
+    if not (named or options.regions):
+        raise StyleError("Give a style with --style, --style-image or --region.")
     groups = [[text] for text in named] if options.each else [named]
     if is_batch(options, len(groups)):
+        check_one_photo(options)
         return _paint_many(options, groups, settings)
     options = of_photo(options, options.photos[0], options.output)
+    if options.regions:
+        return paint_in_regions(options, settings)
     if options.style_images:
         return paint_in_style_of_pictures(options, settings)
     return _paint(options, _find(options.styles, settings), settings)
@@ -96,16 +105,14 @@ def _find(texts: Sequence[str], settings: FastSettings) -> dict[Style, float]:
 
 def _paint(options: argparse.Namespace, styles: Mapping[Style, float], settings: FastSettings) -> Report:
     """Paint ``options.photo`` in trained styles."""
-    from plugin.cli.picture_files import check_result, read_picture, write_picture
+    from plugin.cli.picture_files import check_result, write_picture
     from plugin.engine.fast.fast_painting import paint_fast
 
     check_picture_output(options.output)
-    inputs = [("photo", options.photo), *(("style file", style.path) for style in styles)]
+    inputs = [("photo", options.photo), *mask_files(options), *(("style file", style.path) for style in styles)]
     check_apart([("output", options.output)], inputs)
-    source = read_picture(options.photo, options.allow_damaged)
+    source = read_photo(options)
     check_result(options.output, source)
-    for note in source.notes:
-        say(options, note)
 
     def paint(stopper: Stopper) -> FastResult:
         return paint_fast(source.picture, styles, settings, stopper=stopper)

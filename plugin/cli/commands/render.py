@@ -23,6 +23,7 @@ from nst_core.base.iterative_settings import (
 from nst_core.base.presets import PRESETS
 from nst_core.base.recipes import RECORD_BASE, Recipe, as_data, from_data
 from plugin.cli.many_pictures import is_batch, of_photo, paint_pictures, plan_pictures
+from plugin.cli.mask_options import add_masks, check_one_photo, mask_files, read_photo
 from plugin.cli.options import (
     OBJECTIVE_OPTIONS,
     RENDER_NUMBERS,
@@ -65,6 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--style-image", type=Path, required=True, metavar="PAINTING", help="the picture whose style is taken"
     )
+    add_masks(parser)
     _add_recipe(parser, default)
     _add_extra_outputs(parser)
     add_objective(parser, default.objective)
@@ -142,6 +144,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _render_many(options: argparse.Namespace) -> Report:
+    check_one_photo(options)
     for name in ("losses", "animation", "checkpoint_every"):
         if getattr(options, name):
             raise StyleError(f"{flag_of(name)} is for one photo; leave it out, or render only one photo.")
@@ -171,13 +174,13 @@ def _render(options: argparse.Namespace, recipe: Recipe, extras: _Extras, keep_u
     Raises KeyboardInterrupt after Ctrl-C if an unfinished render is not to be kept.
     """
     from plugin.cli.figures.recording import Recording
-    from plugin.cli.picture_files import check_result, read_picture, write_picture
+    from plugin.cli.picture_files import check_result, write_picture
 
     recording = Recording(options.losses, options.animation, options.animation_every)
-    source = read_picture(options.photo, options.allow_damaged)
+    source = read_photo(options)
     check_result(options.output, source, recipe.settings.size)
-    notes = [*source.notes, *_leftovers(options)]
-    for note in notes:
+    leftovers = _leftovers(options)
+    for note in leftovers:
         say(options, note)
     result, checkpoint_pictures = _paint(options, recipe, extras, source, recording)
     record = {
@@ -199,7 +202,7 @@ def _render(options: argparse.Namespace, recipe: Recipe, extras: _Extras, keep_u
         "provider": result.device,
         "feature_network": result.feature_network,
         "recipe": as_data(result.recipe),
-        "notes": [*notes, *result.notes],
+        "notes": [*source.notes, *leftovers, *result.notes],
         "iterations": result.iterations,
         "losses": result.losses[-1] if result.losses else {},
         "metrics": {name: round(value, 4) for name, value in result.metrics.items()},
@@ -280,6 +283,7 @@ def _check_files(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -
     inputs: list[NamedPath] = [
         ("photo", options.photo),
         ("style picture", options.style_image),
+        *mask_files(options),
         ("settings file", options.settings),
         ("picture of --like", options.like),
         ("picture of --init", Path(extras.initial) if extras.initial else None),

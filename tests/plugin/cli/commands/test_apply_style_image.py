@@ -46,7 +46,7 @@ def test_bad_style_pictures_are_refused_in_one_sentence(run, sample):
         (("--style-image", "1.png", "--style", "udnie"), "not allowed with argument"),
         (("--style-image", "1.png", "--motifs", "101"), "out of range"),
         (("--style-image", "1.png", "--detail", "50"), "leave out --detail"),
-        ((), "one of the arguments --style --style-image is required"),
+        ((), "Give a style with --style, --style-image or --region."),
     ):
         done = run("apply", sample, "-o", "out.png", *arguments)
         assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
