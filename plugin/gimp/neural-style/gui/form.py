@@ -41,10 +41,12 @@ def status_label(lines: int) -> Gtk.Label:
 
 
 def stand_out_when_checked(*buttons: Gtk.ToggleButton) -> None:
-    """Give the chosen one of several buttons the colour of what is selected; GIMP's themes hardly show it."""
+    """Give the chosen one of several buttons a colour; GIMP's themes hardly show it."""
     style = Gtk.CssProvider()
+    # Not the theme's colours: GIMP gives every label the colour of text, which need not suit the theme's selection.
     style.load_from_data(
-        b"button:checked { background: @theme_selected_bg_color; color: @theme_selected_fg_color; font-weight: bold; }"
+        b"button:checked { background: #1a5fb4; font-weight: bold; } button:checked label { color: white; }"
     )
     for button in buttons:
-        button.get_style_context().add_provider(style, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
+        for widget in (button, button.get_child()):
+            widget.get_style_context().add_provider(style, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
