@@ -18,6 +18,7 @@ from tests.host.checks import (
     pixels,
     raw_pixels,
     require_torch,
+    write_last_values,
 )
 from tests.host.gimp import Session, script_fu
 
@@ -87,10 +88,16 @@ def test_style_picture_that_is_no_picture_is_named(session):
     session.call("delete", image=image)
 
 
-def test_gimp_refuses_a_missing_style_picture(session):
+@pytest.mark.parametrize("run_mode", ["NONINTERACTIVE", "WITH_LAST_VALS"])
+def test_missing_style_picture_is_named(session, variables, run_mode):
+    """Repeat names it too, after the picture was removed."""
+    missing = "/no/such/painting.jpg"
+    if run_mode == "WITH_LAST_VALS":
+        write_last_values(Path(variables["GIMP3_DIRECTORY"]), {"style-image": f"file://{missing}"})
+    arguments = {} if run_mode == "WITH_LAST_VALS" else {"style_image": missing}
     image, layer = session.call("new_image", pixels=noise_pixels())
-    result = session.call("run", image=image, drawables=[layer], style_image="/no/such/painting.jpg")
-    assert result["status"] == "calling-error"
+    result = session.call("run", image=image, drawables=[layer], run_mode=run_mode, **arguments)
+    assert_refused(result, missing, "choose another")
     assert session.call("describe_image", image=image)["layers"] == ["photo"]
     session.call("delete", image=image)
 

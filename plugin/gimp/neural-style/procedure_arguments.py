@@ -43,7 +43,8 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         FLAGS,
     )
     text = _("Paint in the style of this picture instead")
-    add_file(procedure, "style-image", _("Style p_icture"), text, optional=True)
+    # GIMP itself would refuse a file that no longer exists, in words that nobody understands.
+    add_file(procedure, "style-image", _("Style p_icture"), text, Gimp.FileChooserAction.ANY, optional=True)
     text = _("How strong the style is, in percent; 0 leaves the photo unchanged")
     _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
     text = _("How much of faces, lettering and other detail is kept, if the style has this choice; -1: the style's own")
