@@ -12,7 +12,7 @@ from benchmarks.iterative.methods import best_features
 from benchmarks.measuring.records import Record, markdown_table, read_json, write_json
 from benchmarks.measuring.timing import Deadline
 from nst_core.base.training_settings import DistillSettings
-from nst_core.distill.distillation import DistillProgress
+from nst_core.resumable_training import StepLosses
 from plugin.engine.training.feature_training import DistillRequest, distill_features
 
 # As many pictures as a style's training has: first small ones, then also ones that it paints itself, then for its last
@@ -81,7 +81,7 @@ def _continue_stage(request: DistillRequest, record: Record, deadline: Deadline)
     """Train until the stage is finished or the deadline is reached; return its new record."""
     start = time.monotonic()
 
-    def progress(step: DistillProgress) -> bool:
+    def progress(step: StepLosses) -> bool:
         if step.step % (step.steps // 10 or 1) == 0:
             print(f"compact: {step.step} of {step.steps} steps, {step.losses}", flush=True)
         return not deadline.reached()

@@ -213,14 +213,21 @@ class TrainingIntervals:
     report: int = 1
 
 
+def warmup_and_cosine(step: int, steps: int, warmup: int) -> float:
+    """Return the share of the largest learning rate at update ``step`` (from 0) of ``steps``.
+
+    It grows for ``warmup`` updates and falls along half a cosine (Loshchilov and Hutter 2016, arXiv 1608.03983).
+    """
+    return min(1.0, (step + 1) / warmup) * (0.5 + 0.5 * cos(pi * step / steps))
+
+
 @dataclass(frozen=True)
 class DistillSettings:
     """The settings of one distillation of a small feature network (see nst_core/distill/distillation.py).
 
     Attributes:
         channels: channels of the five blocks. VGG-19 has 64, 128, 256, 512 and 512.
-        steps: updates in all; the learning rate grows for ``warmup`` of them and then falls along half a cosine
-            (Loshchilov and Hutter 2016, arXiv 1608.03983).
+        steps: updates in all; the learning rate grows for ``warmup`` of them and then falls along half a cosine.
         warmup: updates with a growing learning rate.
         batch: pictures in each step.
         crop: height and width of those pictures in pixels.
@@ -246,7 +253,7 @@ class DistillSettings:
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of update ``step`` (from 0)."""
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.5 + 0.5 * cos(pi * step / self.steps))
+        return self.learning_rate * warmup_and_cosine(step, self.steps, self.warmup)
 
 
 @dataclass(frozen=True)
@@ -287,4 +294,4 @@ class DecoderSettings:
 
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of update ``step`` (from 0)."""
-        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.5 + 0.5 * cos(pi * step / self.steps))
+        return self.learning_rate * warmup_and_cosine(step, self.steps, self.warmup)

@@ -8,19 +8,17 @@ network's own channels (``condensed``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.base.training_settings import DistillSettings, TrainingIntervals
-from nst_core.checkpoint_file import write_checkpoint
 from nst_core.distill.head_losses import head_losses
 from nst_core.distill.student import (
     CONV_LAYERS,
@@ -34,25 +32,11 @@ from nst_core.distill.student_renders import StudentRenders
 from nst_core.features.network import FeatureNetwork
 from nst_core.features.vgg import VGGNetwork
 from nst_core.pictures.photos import PictureSource
+from nst_core.resumable_training import ResumableTraining
 
-CHECKPOINT_FORMAT = 3
 # The smallest crop of a photo, as a share of its short side. Crops then range from sharp fine detail to whole scenes.
 DISTILL_LEAST_CROP = 0.35
 SCALE_BATCHES = 16
-
-
-@dataclass(frozen=True)
-class DistillProgress:
-    """A distillation after a step.
-
-    Attributes:
-        step, steps: the steps done and the steps in all.
-        losses: the losses of that step by layer, and that of the Gram matrices as ``gram``.
-    """
-
-    step: int
-    steps: int
-    losses: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +58,14 @@ class DistillData:
     device: torch.device = torch.device("cpu")
 
 
-class Distillation:
-    """One training of a slim feature network, which keeps the checkpoint ``path`` up to date.
+class Distillation(ResumableTraining[DistillSettings, VGGNetwork]):
+    """One training of a slim feature network.
 
-    If ``path`` exists, the training resumes from it and ends with the same weights as without the break. Raises
-    StyleError if the checkpoint is another training's, if ``data.start`` has another shape or is missing, or if the
-    teacher lacks a layer.
+    Raises StyleError if the checkpoint is another training's, if ``data.start`` has another shape or is missing, or if
+    the teacher lacks a layer.
     """
+
+    checkpoint_format = 3
 
     def __init__(
         self,
@@ -89,11 +74,17 @@ class Distillation:
         path: Path,
         intervals: TrainingIntervals = TrainingIntervals(),
     ) -> None:
-        self.data, self.settings, self.path, self.intervals = data, settings, path, intervals
+        super().__init__(settings, path, intervals)
+        self.data = data
         data.teacher.check(CONV_LAYERS)
         self.layers = _layers_to_learn(settings, data.start)
         self.teacher = data.teacher.to(data.device)
-        saved = _load(path, settings, self.teacher.name) if path.exists() else None
+        saved = self.read_checkpoint()
+        if saved and saved["teacher"] != self.teacher.name:
+            raise StyleError(
+                f"{path} is from a training with the teacher {saved['teacher']} instead of {self.teacher.name}; use "
+                "the same one, or another output file."
+            )
         scales = saved["scales"] if saved else self._measure_scales()
         self.scales = {layer: scale.to(data.device) for layer, scale in scales.items()}
         torch.manual_seed(settings.seed)
@@ -103,38 +94,20 @@ class Distillation:
         self.trunk = self.student.without_heads()  # the layers that the heads read
         self.optimizer = torch.optim.AdamW(self.learning, settings.learning_rate)
         self.renders = StudentRenders(data.photos, data.paintings, settings, data.device)
-        self.step_count = 0
         if data.start is not None:
             copy_weights(self.student, data.start, self.scales)
         if saved:
             self._resume(saved)
 
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.step_count >= self.settings.steps
-
-    def run(self, progress: Callable[[DistillProgress], bool]) -> VGGNetwork:
-        """Train until all steps are done, and return the student, in the teacher's units.
-
-        ``progress`` is called at every report and every checkpoint; after the step for which it returns False the
-        training stops. On a StyleError, such as that of a damaged photo, the checkpoint is written before it is raised.
-        """
-        go_on = True
-        while go_on and not self.finished:
-            try:
-                batch = self._batch()
-            except StyleError:
-                self._save()
-                raise
-            go_on = self._report(self.step(batch), progress)
-        return in_teacher_units(self.student, self.scales)
+    def next_batch(self) -> Tensor:
+        """Return the pictures of the next step: photos and paintings, and those that the student itself paints."""
+        step, device = self.step_count + 1, self.data.device
+        batch = training_batch(self.data.photos, self.data.paintings, self.settings, step).to(device)
+        rendered = self.renders.step(step, self.result())
+        return torch.cat([batch, rendered]).contiguous(memory_format=torch.channels_last)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """Update the weights once, from pictures [N, 3, h, w]. Return the losses by layer, and ``gram``."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate_at(self.step_count)
-        self.optimizer.zero_grad()
         with torch.autocast(self.data.device.type, torch.bfloat16, enabled=self.settings.mixed_precision):
             with torch.no_grad():
                 before = self.teacher(batch, self.layers)
@@ -145,44 +118,21 @@ class Distillation:
         }
         losses = {relu_of(layer): loss for layer, (loss, _) in pairs.items()}
         gram = torch.stack([loss for _, loss in pairs.values()]).sum()
-        total = torch.stack([*losses.values()]).sum() + self.settings.gram_weight * gram
-        total.backward()
-        nn.utils.clip_grad_norm_(self.learning, 1.0)
-        self.optimizer.step()
-        self.step_count += 1
+        self.update(torch.stack([*losses.values()]).sum() + self.settings.gram_weight * gram)
         return losses | {"gram": gram}
 
-    def _batch(self) -> Tensor:
-        """Return the pictures of the next step: photos and paintings, and those that the student itself paints."""
-        step, device = self.step_count + 1, self.data.device
-        batch = training_batch(self.data.photos, self.data.paintings, self.settings, step).to(device)
-        rendered = self.renders.step(step, in_teacher_units(self.student, self.scales))
-        return torch.cat([batch, rendered]).contiguous(memory_format=torch.channels_last)
-
-    def _report(self, losses: dict[str, Tensor], progress: Callable[[DistillProgress], bool]) -> bool:
-        """Report and save if they are due. Return whether to continue."""
-        step, steps = self.step_count, self.settings.steps
-        saving = step % self.intervals.save == 0 or step == steps
-        if not saving and step % self.intervals.report:
-            return True
-        values = torch.stack([*losses.values()]).tolist()
-        go_on = progress(DistillProgress(step, steps, dict(zip(losses, values, strict=True))))
-        if saving or not go_on:
-            self._save()
-        return go_on
-
-    def _save(self) -> None:
-        state = {
-            "format": CHECKPOINT_FORMAT,
-            "settings": asdict(self.settings),
+    def state(self) -> dict[str, Any]:
+        """Return the student's weights, its renders, and the teacher's name and scales."""
+        return {
             "teacher": self.teacher.name,
-            "step": self.step_count,
             "scales": self.scales,
             "network": self.student.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
             "renders": self.renders.state_dict(),
         }
-        write_checkpoint(state, self.path)
+
+    def result(self) -> VGGNetwork:
+        """Return the student, in the teacher's units."""
+        return in_teacher_units(self.student, self.scales)
 
     def _resume(self, saved: dict[str, Any]) -> None:
         self.student.load_state_dict(saved["network"])
@@ -225,21 +175,3 @@ def _layers_to_learn(settings: DistillSettings, start: FeatureNetwork | None) ->
     if layers != CONV_LAYERS and start is None:
         raise StyleError(f"The layers before {settings.first_layer} stay as they are; give a network to start from.")
     return layers
-
-
-def _load(path: Path, settings: DistillSettings, teacher: str) -> dict[str, Any]:
-    """Read a checkpoint. Raises StyleError if it is not one, or if its teacher or its settings differ."""
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        values = dict(saved["settings"])
-        earlier = DistillSettings(**values | {"channels": tuple(values["channels"])})
-        ours = saved["format"] == CHECKPOINT_FORMAT
-    except Exception as error:  # the lines above raise many kinds of error for a file that is not a checkpoint
-        raise StyleError(f"{path} is not a checkpoint of this training; choose another output file.") from error
-    # How long and how fast it trains may change; what it learns may not.
-    comparable = replace(earlier, steps=settings.steps, mixed_precision=settings.mixed_precision)
-    if not ours or (comparable, saved["teacher"]) != (settings, teacher):
-        raise StyleError(
-            f"{path} is from a training with another teacher or settings; use the same ones, or another output file."
-        )
-    return saved

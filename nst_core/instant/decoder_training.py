@@ -6,35 +6,24 @@ leaves, since a decoder that paints meets edges and colours that photos lack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nst_core.base.errors import StyleError
 from nst_core.base.training_settings import DecoderSettings, TrainingIntervals
-from nst_core.checkpoint_file import write_checkpoint
 from nst_core.features.vgg import VGGNetwork
 from nst_core.instant.decoder import Decoder, layer_of
 from nst_core.instant.feature_statistics import statistics_loss, whitened_and_coloured
 from nst_core.pictures.dead_leaves import DeadLeaves
 from nst_core.pictures.photos import PictureSource
+from nst_core.resumable_training import ResumableTraining
 
-CHECKPOINT_FORMAT = 1
 # The smallest crop of a picture, as a share of its short side: the decoder sees fine detail and whole scenes.
 DECODER_LEAST_CROP = 0.35
-
-
-@dataclass(frozen=True)
-class DecoderProgress:
-    """A decoder's training after a step: the steps done, the steps in all, and the losses of that step by name."""
-
-    step: int
-    steps: int
-    losses: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +44,10 @@ class DecoderData:
     device: torch.device = torch.device("cpu")
 
 
-class DecoderTraining:
-    """One training of a decoder, which keeps the checkpoint ``path`` up to date.
+class DecoderTraining(ResumableTraining[DecoderSettings, Decoder]):
+    """One training of a decoder. Raises StyleError if the checkpoint is another training's."""
 
-    If ``path`` exists, the training resumes from it and ends with the same weights as without the break. Raises
-    StyleError if the checkpoint is another training's.
-    """
+    checkpoint_format = 1
 
     def __init__(
         self,
@@ -69,11 +56,11 @@ class DecoderTraining:
         path: Path,
         intervals: TrainingIntervals = TrainingIntervals(),
     ) -> None:
-        self.data, self.settings, self.path, self.intervals = data, settings, path, intervals
+        super().__init__(settings, path, intervals)
+        self.data = data
         self.layer = layer_of(settings.level)
         self.encoder = data.encoder.to(data.device)
-        self.step_count = 0
-        saved = _load(path, settings) if path.exists() else None
+        saved = self.read_checkpoint()
         torch.manual_seed(settings.seed)
         if saved:
             first = next(iter(saved["network"].values()))
@@ -81,39 +68,21 @@ class DecoderTraining:
         else:
             self.decoder = data.start()
         self.decoder = self.decoder.to(data.device).to(memory_format=torch.channels_last).train()
-        self.optimizer = torch.optim.Adam(self.decoder.parameters(), settings.learning_rate)
+        self.learning = [*self.decoder.parameters()]
+        self.optimizer = torch.optim.Adam(self.learning, settings.learning_rate)
         if saved:
             self.decoder.load_state_dict(saved["network"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.step_count = saved["step"]
 
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.step_count >= self.settings.steps
-
-    def run(self, progress: Callable[[DecoderProgress], bool]) -> Decoder:
-        """Train until all steps are done, and return the decoder.
-
-        ``progress`` is called at every report and every checkpoint; after the step for which it returns False the
-        training stops. On a StyleError, such as that of a damaged photo, the checkpoint is written before it is raised.
-        """
-        go_on = True
-        while go_on and not self.finished:
-            try:
-                batch = training_batch(self.data.photos, self.data.paintings, self.settings, self.step_count + 1)
-            except StyleError:
-                self._save()
-                raise
-            go_on = self._report(self.step(batch.to(self.data.device)), progress)
-        return self.decoder
+    def next_batch(self) -> Tensor:
+        """Return the pictures of the next step."""
+        batch = training_batch(self.data.photos, self.data.paintings, self.settings, self.step_count + 1)
+        return batch.to(self.data.device)
 
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """Update the weights once, from pictures [N, 3, h, w]. Return the losses by name."""
         settings = self.settings
-        for group in self.optimizer.param_groups:
-            group["lr"] = settings.learning_rate_at(self.step_count)
-        self.optimizer.zero_grad()
         batch = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.data.device.type, torch.bfloat16, enabled=settings.mixed_precision):
             with torch.no_grad():
@@ -121,11 +90,16 @@ class DecoderTraining:
             losses = self._reconstruction(batch, features)
             if settings.style_weight:
                 losses["style"] = settings.style_weight * self._style(features)
-        torch.stack([*losses.values()]).sum().backward()
-        nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
-        self.optimizer.step()
-        self.step_count += 1
+        self.update(torch.stack([*losses.values()]).sum())
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Return the decoder's weights."""
+        return {"network": self.decoder.state_dict()}
+
+    def result(self) -> Decoder:
+        """Return the decoder."""
+        return self.decoder
 
     def _reconstruction(self, batch: Tensor, features: Tensor) -> dict[str, Tensor]:
         decoded = self.decoder(features).float()
@@ -149,28 +123,6 @@ class DecoderTraining:
         loss: Tensor = statistics_loss(painted, style) + content
         return loss
 
-    def _report(self, losses: Mapping[str, Tensor], progress: Callable[[DecoderProgress], bool]) -> bool:
-        """Report and save if they are due. Return whether to continue."""
-        step, steps = self.step_count, self.settings.steps
-        saving = step % self.intervals.save == 0 or step == steps
-        if not saving and step % self.intervals.report:
-            return True
-        values = torch.stack([*losses.values()]).tolist()
-        go_on = progress(DecoderProgress(step, steps, dict(zip(losses, values, strict=True))))
-        if saving or not go_on:
-            self._save()
-        return go_on
-
-    def _save(self) -> None:
-        state = {
-            "format": CHECKPOINT_FORMAT,
-            "settings": asdict(self.settings),
-            "step": self.step_count,
-            "network": self.decoder.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        write_checkpoint(state, self.path)
-
 
 def training_batch(photos: PictureSource, paintings: PictureSource, settings: DecoderSettings, step: int) -> Tensor:
     """Return the batch of a step, float32 [N, 3, crop, crop] in 0..1: photos, paintings and dead leaves."""
@@ -180,17 +132,3 @@ def training_batch(photos: PictureSource, paintings: PictureSource, settings: De
         for source, count in ((photos, settings.batch - 2 * quarter), (paintings, quarter), (DeadLeaves(), quarter))
     ]
     return torch.cat([crop.to(crops[0].device) for crop in crops])
-
-
-def _load(path: Path, settings: DecoderSettings) -> dict[str, Any]:
-    """Read a checkpoint. Raises StyleError if it is not one, or if its level or its data's settings differ."""
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        earlier = DecoderSettings(**saved["settings"])
-        ours = saved["format"] == CHECKPOINT_FORMAT
-    except Exception as error:  # the lines above raise many kinds of error for a file that is not a checkpoint
-        raise StyleError(f"{path} is not a checkpoint of a decoder's training; choose another output file.") from error
-    # How long and how fast it trains may change; what it learns may not.
-    if not ours or replace(earlier, steps=settings.steps, mixed_precision=settings.mixed_precision) != settings:
-        raise StyleError(f"{path} is from a training with other settings; use the same ones, or another output file.")
-    return saved

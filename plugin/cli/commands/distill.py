@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
-from pathlib import Path
 
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.base.training_settings import DistillSettings
-from plugin.cli.options import MIXED_PRECISION_HELP, SEED_RANGE, add_device, add_number
-from plugin.cli.outputs import check_apart, check_folder, network_files
+from plugin.cli.network_training import add_files, add_steps, check_files, say_result, settings_from
+from plugin.cli.options import add_number
+from plugin.cli.outputs import network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
 
@@ -19,13 +18,8 @@ SUMMARY = "Train a small feature network from a large one (needs PyTorch; Ctrl-C
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``distill``."""
     default = DistillSettings()
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="the weights file")
+    add_files(parser, "the weights file", "begin with the weights of another training", "the agreement")
     parser.add_argument("--teacher", required=True, metavar="NET", help="the network to learn from, as for --features")
-    parser.add_argument("--photos", type=Path, required=True, metavar="PLACE", help="a folder or a tar of photos")
-    parser.add_argument("--paintings", type=Path, required=True, metavar="PLACE", help="a folder or a tar of paintings")
-    parser.add_argument("--start-from", type=Path, metavar="FILE", help="begin with the weights of another training")
-    parser.add_argument("--held-out", type=Path, metavar="PLACE", help="photos on which to measure the agreement")
-    add_device(parser)
     parser.add_argument(
         "--channels",
         type=_channels,
@@ -34,8 +28,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"channels of the five blocks (default {','.join(map(str, default.channels))})",
     )
     add_number(parser, "--gram-weight", (0.0, 1e3), default.gram_weight, "how much the Gram matrices count")
-    add_number(parser, "--steps", (1, 10**7), default.steps, "training steps in all")
-    add_number(parser, "--batch", (4, 1024), default.batch, "pictures in each step")
     add_number(parser, "--crop", (32, 1024), default.crop, "pixels of a training picture's side")
     text = "pictures in each step, in addition to --batch, that the network itself is painting"
     add_number(parser, "--rendered", (0, 1024), default.rendered, text)
@@ -46,28 +38,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the first layer to learn; earlier layers stay as in --start-from",
     )
     add_number(parser, "--learning-rate", (1e-6, 1.0), default.learning_rate, "step size of AdamW")
-    parser.add_argument("--mixed-precision", action="store_true", help=MIXED_PRECISION_HELP)
-    add_number(parser, "--seed", SEED_RANGE, default.seed, "seed of all randomness")
+    add_steps(parser, default)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Train the network and write its weights; Ctrl-C keeps what it has learned."""
-    from plugin.engine.iterative.iterative_painting import require_torch
-
-    require_torch()
-    check_folder(options.output)
-    inputs = [
-        ("photos", options.photos),
-        ("paintings", options.paintings),
-        ("file of --start-from", options.start_from),
-        ("photos of --held-out", options.held_out),
-        *network_files(options.teacher),
-    ]
-    check_apart([("output", options.output), ("checkpoint", options.output.with_suffix(".checkpoint"))], inputs)
+    check_files(options, [*network_files(options.teacher)])
     from plugin.engine.training.feature_training import DistillRequest, distill_features
 
-    names = {field.name for field in fields(DistillSettings)} & vars(options).keys()
-    settings = DistillSettings(**{name: getattr(options, name) for name in names})
+    settings = settings_from(options, DistillSettings)
     request = DistillRequest(
         options.photos,
         options.paintings,
@@ -82,9 +61,7 @@ def run(options: argparse.Namespace) -> Report:
         report = distill_features(request, progress, stage)
     for layer, value in report.get("agreement", {}).items():
         say(options, f"{layer}: correlation {value:.3f}")
-    say(options, f"{options.output}: {report['steps']} steps")
-    if skipped := report["photos_skipped"]:
-        say(options, f"{len(skipped)} damaged or too small pictures were skipped: {', '.join(skipped)}")
+    say_result(options, report)
     return report
 
 

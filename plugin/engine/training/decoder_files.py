@@ -17,9 +17,10 @@ from nst_core.features import weight_files
 from nst_core.features.catalogue import load_features
 from nst_core.features.vgg import VGGNetwork, build_slim
 from nst_core.instant.decoder import Decoder, channels_of, psnr, read_decoder, save_decoder, trunk_of
-from nst_core.instant.decoder_training import DECODER_LEAST_CROP, DecoderData, DecoderProgress, DecoderTraining
+from nst_core.instant.decoder_training import DECODER_LEAST_CROP, DecoderData, DecoderTraining
 from nst_core.instant.warm_start import start_from_decoder, start_from_photos
 from nst_core.pictures.photos import Photos
+from nst_core.resumable_training import StepLosses
 from plugin.engine.training.device_tuning import intervals_for, photos_for
 
 WARM_START_PHOTOS = 120
@@ -48,7 +49,7 @@ class DecoderRequest:
     device: str = "auto"
 
 
-def train_decoder(request: DecoderRequest, progress: Callable[[DecoderProgress], bool]) -> dict[str, Any]:
+def train_decoder(request: DecoderRequest, progress: Callable[[StepLosses], bool]) -> dict[str, Any]:
     """Train a decoder, save it, and return a report.
 
     The checkpoint is kept up to date, and an existing one is resumed. Raises StyleError for whatever cannot be read or

@@ -14,11 +14,12 @@ from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.base.training_settings import DistillSettings
 from nst_core.devices import choose_device
 from nst_core.distill.agreement import agreement
-from nst_core.distill.distillation import DISTILL_LEAST_CROP, Distillation, DistillData, DistillProgress
+from nst_core.distill.distillation import DISTILL_LEAST_CROP, Distillation, DistillData
 from nst_core.distill.student import save_compact
 from nst_core.features.catalogue import load_features
 from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.photos import Photos
+from nst_core.resumable_training import StepLosses
 from plugin.engine.stage_progress import StageCallback, download_stage
 from plugin.engine.training.device_tuning import intervals_for, photos_for
 
@@ -47,7 +48,7 @@ class DistillRequest:
 
 
 def distill_features(
-    request: DistillRequest, progress: Callable[[DistillProgress], bool], stage: StageCallback
+    request: DistillRequest, progress: Callable[[StepLosses], bool], stage: StageCallback
 ) -> dict[str, Any]:
     """Train a small feature network, save it, and return a report.
 

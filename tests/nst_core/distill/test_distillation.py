@@ -37,11 +37,19 @@ def test_resumed_distillation_equals_an_uninterrupted_one(run):
 
 def test_checkpoint_of_another_distillation_is_refused(run, tmp_path, settings):
     run(name="a")
-    with pytest.raises(StyleError, match="another teacher or settings"):
+    with pytest.raises(StyleError, match="other settings"):
         run(replace(settings, seed=1), name="a")
     (tmp_path / "b.checkpoint").write_bytes(b"nonsense")
     with pytest.raises(StyleError, match="not a checkpoint"):
         run(name="b")
+
+
+def test_checkpoint_of_another_teacher_is_refused(run, tmp_path):
+    run(name="a")
+    saved = torch.load(tmp_path / "a.checkpoint", weights_only=True)
+    torch.save(saved | {"teacher": "other"}, tmp_path / "a.checkpoint")
+    with pytest.raises(StyleError, match="with the teacher other instead of slim"):
+        run(name="a")
 
 
 def test_full_disk_raises_style_error(run, full_disk, settings):
