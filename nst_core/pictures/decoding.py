@@ -102,11 +102,24 @@ class DecodedPicture:
             values: np.ndarray = _in_srgb(_integers(self.image)).numpy()
         return values[..., :4]
 
+    def floats(self) -> np.ndarray:
+        """Return the pixels as float32 [H, W, 4], sRGB-encoded in 0..1, as ``srgb`` does."""
+        values = self.srgb()
+        pixels = np.ones((*values.shape[:2], 4), np.float32)
+        pixels[..., : values.shape[2]] = values / np.float32(np.iinfo(values.dtype).max)
+        return pixels
+
 
 def decode_picture(
-    file: Path | bytes, check_size: CheckSize = lambda width, height: None, allow_damaged: bool = False
+    file: Path | bytes,
+    check_size: CheckSize = lambda width, height: None,
+    allow_damaged: bool = False,
+    pixels: int | None = None,
 ) -> DecodedPicture:
     """Decode a picture, or the first of several frames or pages, from a file or from a file's content.
+
+    A picture with at least four times ``pixels`` pixels is reduced by a whole number while it is read, so that at least
+    ``pixels`` are left. Formats that Pillow and pillow-heif read take the memory of the whole picture until then.
 
     A file that is cut off or damaged raises DamagedPictureError, or with ``allow_damaged`` gives what is there, the
     rest black or grey. If it lacks nothing but a JPEG's end marker, it always gives a picture. Raises
@@ -114,15 +127,15 @@ def decode_picture(
     """
     head = _head(file)
     try:
-        return _decoded(file, check_size, "truncated")
+        return _decoded(file, check_size, "truncated", pixels)
     except UnreadablePictureError as error:
         reason = error
     with suppress(UnreadablePictureError):
         if head.startswith(b"\xff\xd8"):
-            whole = _decoded(_content(file) + END_OF_JPEG, check_size, "warning")
+            whole = _decoded(_content(file) + END_OF_JPEG, check_size, "warning", pixels)
             return replace(whole, missing="end marker")
     try:
-        part = _decoded(file, check_size, "none")
+        part = _decoded(file, check_size, "none", pixels)
     except UnreadablePictureError:
         raise reason from None
     if not allow_damaged:
@@ -130,10 +143,10 @@ def decode_picture(
     return replace(part, missing="pixels")
 
 
-def picture_size(content: bytes) -> tuple[int, int]:
+def picture_size(file: Path | bytes) -> tuple[int, int]:
     """Return a picture's width and height, before it is turned upright, without decoding it.
 
-    Raises UnreadablePictureError.
+    Raises UnreadablePictureError, and OSError for a file that cannot be read.
     """
     sizes: list[tuple[int, int]] = []
 
@@ -141,34 +154,50 @@ def picture_size(content: bytes) -> tuple[int, int]:
         sizes.append((width, height))
         raise _SizeKnownError
 
+    _head(file)  # raises OSError, which would not leave the block below
     with suppress(_SizeKnownError), _library_errors():
-        _opened(content, "truncated", stop)
+        _opened(file, "truncated", stop)
     return sizes[0]
 
 
-def _decoded(file: Path | bytes, check_size: CheckSize, fail_on: str) -> DecodedPicture:
+def _decoded(file: Path | bytes, check_size: CheckSize, fail_on: str, pixels: int | None) -> DecodedPicture:
     with _library_errors():
-        image, frames = _opened(file, fail_on, check_size)
+        image, frames = _opened(file, fail_on, check_size, pixels)
         return DecodedPicture(image.copy_memory().autorot(), frames)
 
 
-def _opened(file: Path | bytes, fail_on: str, check_size: CheckSize) -> tuple[pyvips.Image, int]:
+def _opened(
+    file: Path | bytes, fail_on: str, check_size: CheckSize, pixels: int | None = None
+) -> tuple[pyvips.Image, int]:
     """Return a picture that is decoded when it is used, and the number of pictures in its file."""
     if _is_heic(_head(file)):
-        return _heic(_content(file), check_size)
+        image, frames = _heic(_content(file), check_size)
+        return image if pixels is None else _reduced(image, pixels), frames
     try:
-        image = _vips_image(file, fail_on)
+        image = _vips_image(file, fail_on, pixels)
         if image.get("vips-loader").startswith("tiffload") and fail_on == "truncated":
-            image = _vips_image(file, "error")  # the missing part of a TIFF file would be black
+            image = _vips_image(file, "error", pixels)  # the missing part of a TIFF file would be black
     except pyvips.Error:
         with suppress(UnidentifiedImageError):
-            return _pillow_image(_content(file), check_size, whole=fail_on != "none"), 1
+            image = _pillow_image(_content(file), check_size, whole=fail_on != "none")
+            return image if pixels is None else _reduced(image, pixels), 1
         raise
     check_size(image.width, image.height)
     return image, image.get("n-pages") if image.get_typeof("n-pages") else 1
 
 
-def _vips_image(file: Path | bytes, fail_on: str) -> pyvips.Image:
+def _vips_image(file: Path | bytes, fail_on: str, pixels: int | None) -> pyvips.Image:
+    if pixels is None:
+        return _loaded(file, "", fail_on=fail_on)
+    image = _loaded(file, "", fail_on=fail_on, access="sequential")
+    if image.get("vips-loader").startswith("jpegload"):
+        # Its decoder halves a picture up to three times before it has any pixels.
+        shrink = max(step for step in (1, 2, 4, 8) if step <= max(1, _reduction(image, pixels)))
+        image = _loaded(file, f"shrink={shrink}", fail_on=fail_on, access="sequential")
+    return _reduced(image, pixels)
+
+
+def _loaded(file: Path | bytes, options: str, **loading: str) -> pyvips.Image:
     if isinstance(file, bytes):
         source = pyvips.Source.new_from_memory(file)
     else:
@@ -178,10 +207,26 @@ def _vips_image(file: Path | bytes, fail_on: str) -> pyvips.Image:
             source = pyvips.Source.new_from_descriptor(descriptor)
         finally:
             os.close(descriptor)
-    image = pyvips.Image.new_from_source(source, "", fail_on=fail_on)
+    image = pyvips.Image.new_from_source(source, options, **loading)
     if not image.get("vips-loader").startswith(VIPS_LOADERS):
         raise pyvips.Error(f"it is not a picture but {image.get('vips-loader')}")
     return image
+
+
+def _reduction(image: pyvips.Image, pixels: int) -> int:
+    return int((image.width * image.height / pixels) ** 0.5)
+
+
+def _reduced(image: pyvips.Image, pixels: int) -> pyvips.Image:
+    """Reduce a picture by a whole number to at least ``pixels`` pixels, and to no less than one in each direction."""
+    factor = _reduction(image, pixels)
+    if factor < 2:
+        return image
+    across, down = min(factor, image.width), min(factor, image.height)
+    if not image.hasalpha():
+        return image.shrink(across, down)
+    # The colours of transparent pixels must not count.
+    return image.premultiply().shrink(across, down).unpremultiply().cast(image.format)
 
 
 def _is_heic(head: bytes) -> bool:

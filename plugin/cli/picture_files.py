@@ -67,10 +67,11 @@ class PictureFile:
         return self.reading_notes + self.writing_notes
 
 
-def read_picture(path: Path, allow_damaged: bool = False) -> PictureFile:
+def read_picture(path: Path, allow_damaged: bool = False, pixels: int | None = None) -> PictureFile:
     """Read a picture of any format that ``decode_picture`` knows, with its notes.
 
-    A file that is cut off or damaged is refused, unless ``allow_damaged`` is set and a part of it can be read. Raises
+    A picture with many more than ``pixels`` pixels is reduced while it is read (see ``decode_picture``). A file that is
+    cut off or damaged is refused, unless ``allow_damaged`` is set and a part of it can be read. Raises
     StyleError if it cannot be read.
     """
     if not path.exists():
@@ -83,7 +84,7 @@ def read_picture(path: Path, allow_damaged: bool = False) -> PictureFile:
         raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
     try:
         with interrupts_held_back():
-            return _picture_file(path, decode_picture(path, _check_size, allow_damaged))
+            return _picture_file(path, decode_picture(path, _check_size, allow_damaged, pixels))
     except DamagedPictureError as error:
         raise StyleError(
             f"{path} is cut off or damaged ({error}); copy or download it again, or use what it still holds with "
@@ -95,9 +96,12 @@ def read_picture(path: Path, allow_damaged: bool = False) -> PictureFile:
         ) from error
 
 
-def read_input(options: argparse.Namespace, path: Path) -> Picture:
-    """Read a picture that a command only looks at, such as a style picture, and say what was not used."""
-    source = read_picture(path, options.allow_damaged)
+def read_input(options: argparse.Namespace, path: Path, pixels: int | None = None) -> Picture:
+    """Read a picture that a command only looks at, such as a style picture, and say what was not used.
+
+    ``pixels`` is as in ``read_picture``.
+    """
+    source = read_picture(path, options.allow_damaged, pixels)
     for note in source.reading_notes:
         say(options, note)
     return source.picture
@@ -124,7 +128,7 @@ def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:
     if decoded.is_tiff and (exif := exif_in_tiff(path)):
         metadata["exif-data"] = exif
     return PictureFile(
-        Picture(_pixels(decoded)),
+        Picture(decoded.floats()),
         decoded.bits,
         bool(image.hasalpha()),
         profile,
@@ -217,14 +221,6 @@ def _can_be_written(profile: bytes) -> bool:
     except pyvips.Error:
         return False
     return True
-
-
-def _pixels(decoded: DecodedPicture) -> np.ndarray:
-    """Return the pixels as float32 [H, W, 4], sRGB-encoded in 0..1."""
-    values = decoded.srgb()
-    pixels = np.ones((*values.shape[:2], 4), np.float32)
-    pixels[..., : values.shape[2]] = values / np.float32(np.iinfo(values.dtype).max)
-    return pixels
 
 
 def _integers(pixels: np.ndarray, bits: int) -> pyvips.Image:

@@ -16,7 +16,7 @@ from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.terminal import run_stoppable
 from plugin.engine.fast.fast_settings import FastSettings
-from plugin.engine.instant.instant_settings import SWAP_RANGE, InstantSettings
+from plugin.engine.instant.instant_settings import READ_PIXELS, SWAP_RANGE, InstantSettings
 from plugin.engine.progress import Stopper
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def paint_in_style_of_pictures(options: argparse.Namespace, settings: FastSettin
     inputs = [("photo", options.photo), *mask_files(options), *(("style picture", path) for path in shares)]
     check_apart([("output", options.output)], inputs)
     source = read_photo(options)
-    styles: dict[Picture, float] = {read_input(options, path): share for path, share in shares.items()}
+    styles: dict[Picture, float] = {read_input(options, path, READ_PIXELS): share for path, share in shares.items()}
     instant = InstantSettings(options.motifs, options.brushwork, settings)
 
     def paint(stopper: Stopper) -> InstantResult:
@@ -81,7 +81,7 @@ def style_of_pictures(options: argparse.Namespace, texts: Sequence[str], setting
     from plugin.engine.instant.instant_painting import paint_instantly
 
     shares = _read_pictures(texts, settings)
-    styles: dict[Picture, float] = {read_input(options, path): share for path, share in shares.items()}
+    styles: dict[Picture, float] = {read_input(options, path, READ_PIXELS): share for path, share in shares.items()}
     instant = InstantSettings(options.motifs, options.brushwork, settings)
 
     def paint(picture: Picture, stopper: Stopper) -> InstantResult:

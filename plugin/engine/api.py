@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from plugin.engine.messages import (
     Estimate,
     FastRequest,
+    InstantRequest,
     LayerView,
     OpenedLayer,
     PaintedPicture,
@@ -55,7 +56,10 @@ class Engine(Protocol):
     def check_pictures(self, pixels: int) -> None:
         """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
 
-    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest) -> None:
+    def reads_picture(self, path: str) -> bool:
+        """Return whether the engine can read this kind of picture file itself. Only the file's beginning is read."""
+
+    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest | InstantRequest) -> None:
         """Raise StyleError, saying what would fit, if pictures of these heights and widths take too much memory.
 
         This takes no time: while it is not known whether the GPU works, the network's own memory is left out.

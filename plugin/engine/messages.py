@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.instant.instant_settings import InstantSettings
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
@@ -40,6 +41,29 @@ class FastRequest:
     settings: FastSettings
 
 
+@dataclass(frozen=True)
+class PicturePath:
+    """A picture file that the engine reads itself, and when the file was changed, in nanoseconds."""
+
+    path: str
+    modified: int
+
+
+StylePicture: TypeAlias = PicturePath | RawPicture
+
+
+@dataclass(frozen=True)
+class InstantRequest:
+    """A request to paint in the style of pictures, or of a mixture of pictures and trained styles.
+
+    ``pictures`` and ``styles`` give the share of each; all shares together sum to 1.
+    """
+
+    pictures: tuple[tuple[StylePicture, float], ...]
+    settings: InstantSettings
+    styles: tuple[tuple[Style, float], ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class IterativeRequest:
     """A request to paint in the style of a picture."""
@@ -57,7 +81,7 @@ class MixRequest:
     blend: BlendSettings = field(default_factory=BlendSettings)
 
 
-Request: TypeAlias = FastRequest | IterativeRequest | MixRequest
+Request: TypeAlias = FastRequest | InstantRequest | IterativeRequest | MixRequest
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +135,14 @@ class PreviewRequest:
     """A request to preview styles.
 
     Attributes:
-        styles: each style and its share.
+        styles: each trained style and its share.
         stroke_size: in percent.
         area: whole pixels of the layer to paint with strokes at full resolution; None to paint the whole layer with
             strokes relative to its size.
         detail: as in ``FastSettings``.
         render: a render of the whole layer to show in place of styles, as in ``PaintedPicture``; empty for styles.
+        pictures: each style picture and its share; all shares together sum to 1.
+        motifs, brushwork: as in ``InstantSettings``, for style pictures.
     """
 
     styles: tuple[tuple[Style, float], ...]
@@ -124,6 +150,9 @@ class PreviewRequest:
     area: Area | None = None
     detail: float | None = None
     render: bytes = b""
+    pictures: tuple[tuple[StylePicture, float], ...] = ()
+    motifs: float = InstantSettings.motifs
+    brushwork: float = InstantSettings.brushwork
 
     @property
     def settings(self) -> FastSettings:

@@ -8,20 +8,22 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nst_core.base.language import _
 from plugin.engine.fast.fast_painting import FastResult, check_fast_memory, close_sessions, paint_fast
-from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.raw_pictures import picture_of, raw_of
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import memory, provider
 from plugin.engine.messages import (
     Estimate,
     FastRequest,
+    InstantRequest,
     IterativeRequest,
     LayerView,
     MixRequest,
@@ -37,13 +39,16 @@ from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
     from plugin.engine.imaging.kept_render import MixResult
+    from plugin.engine.instant.instant_painting import InstantResult
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
     from plugin.engine.preview.preview_painting import PaintedArea
 
 # The fast way must start soon. Modules that only the other calls need are imported by those calls.
 # A painter returns its result, and the render that a host may keep.
-Painter = Callable[[Picture, ProgressCallback], "tuple[FastResult | IterativeResult | MixResult, bytes]"]
+Painter = Callable[
+    [Picture, ProgressCallback], "tuple[FastResult | InstantResult | IterativeResult | MixResult, bytes]"
+]
 # The least time between two reports of an iterative render; no host looks more often.
 REPORT_SECONDS = 0.1
 
@@ -108,9 +113,9 @@ class LocalEngine:
             report = _PictureProgress(progress, index, len(pictures), show)
             if not report(Progress(_("Preparing"), 0.0)):
                 break
-            result, render = painter(_picture(picture), report)
+            result, render = painter(picture_of(picture), report)
             painted.append(
-                PaintedPicture(_raw(result.pixels, picture.eight_bits), result.seconds, result.notes, render)
+                PaintedPicture(raw_of(result.pixels, picture.eight_bits), result.seconds, list(result.notes), render)
             )
         return painted
 
@@ -124,10 +129,21 @@ class LocalEngine:
         """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
         memory.check_pictures(pixels)
 
-    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest) -> None:
+    def reads_picture(self, path: str) -> bool:
+        """Return whether the engine can read this kind of picture file itself."""
+        from plugin.engine.instant.style_reading import is_readable
+
+        return is_readable(Path(path))
+
+    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest | InstantRequest) -> None:
         """Raise StyleError if pictures take too much memory, as Engine.check_painting describes."""
         memory.check_pictures(sum(height * width for height, width in shapes))
-        if provider.is_known(next(iter(request.styles)).path):
+        if isinstance(request, InstantRequest):
+            from plugin.engine.instant.instant_painting import check_instant_memory
+
+            for height, width in set(shapes):
+                check_instant_memory(height, width, request.settings)
+        elif provider.is_known(next(iter(request.styles)).path):
             for height, width in set(shapes):
                 check_fast_memory(height, width, request.styles, request.settings)
 
@@ -212,6 +228,8 @@ class _PictureProgress:
 def _painter(request: Request) -> Painter:
     if isinstance(request, FastRequest):
         return _fast_painter(request)
+    if isinstance(request, InstantRequest):
+        return _instant_painter(request)
     return _mixer(request) if isinstance(request, MixRequest) else _iterative_painter(request)
 
 
@@ -219,11 +237,19 @@ def _fast_painter(request: FastRequest) -> Painter:
     return lambda picture, progress: (paint_fast(picture, request.styles, request.settings, progress), b"")
 
 
+def _instant_painter(request: InstantRequest) -> Painter:
+    from plugin.engine.instant.mixed_painting import paint_mixture
+    from plugin.engine.instant.style_reading import read_style_pictures
+
+    pictures, styles = read_style_pictures(request.pictures), dict(request.styles)
+    return lambda picture, progress: (paint_mixture(picture, pictures, styles, request.settings, progress), b"")
+
+
 def _iterative_painter(request: IterativeRequest) -> Painter:
     from plugin.engine.imaging.kept_render import encode_render
     from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
 
-    style_picture, options = _picture(request.style_picture), IterativeOptions(keep_size=True)
+    style_picture, options = picture_of(request.style_picture), IterativeOptions(keep_size=True)
 
     def painter(picture: Picture, progress: ProgressCallback) -> tuple[IterativeResult, bytes]:
         result = paint_iteratively(picture, style_picture, request.recipe, progress, request.blend, options)
@@ -237,35 +263,3 @@ def _mixer(request: MixRequest) -> Painter:
 
     render = decode_render(request.render)
     return lambda picture, progress: (mix_render(picture, render, request.blend), b"")
-
-
-def _picture(raw: RawPicture) -> Picture:
-    kind, unit = (np.uint8, np.float32(255)) if raw.eight_bits else (np.float32, np.float32(1))
-    values = np.frombuffer(raw.data, kind).reshape(raw.height, raw.width, raw.channels)
-    planes = np.empty((4, raw.height, raw.width), np.float32)  # the layout that resizing needs
-
-    def copy(rows: slice) -> None:
-        for channel in range(raw.channels):
-            np.divide(values[rows, :, channel], unit, out=planes[channel, rows])
-        planes[raw.channels :, rows] = 1
-
-    in_threads(copy, bands(raw.height, raw.width))
-    mask = None
-    if raw.mask is not None:
-        mask = np.divide(np.frombuffer(raw.mask, kind).reshape(raw.height, raw.width), unit)
-    return Picture(planes.transpose(1, 2, 0), mask)
-
-
-def _raw(pixels: np.ndarray, eight_bits: bool) -> RawPicture:
-    height, width, channels = pixels.shape
-    values = np.empty(pixels.shape, np.uint8 if eight_bits else np.float32)
-
-    def copy(rows: slice) -> None:
-        for channel in range(channels):  # each has its own plane
-            plane = pixels[rows, :, channel]
-            if eight_bits:
-                plane = plane * np.float32(255) + np.float32(0.5)
-            np.copyto(values[rows, :, channel], plane, casting="unsafe")
-
-    in_threads(copy, bands(height, width))
-    return RawPicture(width, height, channels, values.data.cast("B"), None, eight_bits)

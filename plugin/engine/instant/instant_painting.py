@@ -70,7 +70,7 @@ def paint_instantly(
     progress(Progress(_("Preparing"), 0.0))
     check_count(len(styles))
     provider = choose_provider(settings.fast.device, encoder_file(LEVELS[0]))
-    _check_memory(picture, settings, provider)
+    check_instant_memory(picture.height, picture.width, settings)
     rgb = network_input(picture)
     seen = resample_picture(rgb, *working_size(picture.height, picture.width, settings.fast))
     clock.lap("prepare")
@@ -149,10 +149,10 @@ def _notes(shares: list[tuple[MeasuredStyle, float]]) -> tuple[str, ...]:
     return ()
 
 
-def _check_memory(picture: Picture, settings: InstantSettings, provider: Provider) -> None:
-    """Raise StyleError if the painting does not fit into memory."""
-    pixels = picture.height * picture.width
-    height, width = working_size(picture.height, picture.width, settings.fast)
-    working = (height + 2 * MARGIN + MULTIPLE) * (width + 2 * MARGIN + MULTIPLE)
+def check_instant_memory(height: int, width: int, settings: InstantSettings) -> None:
+    """Raise StyleError if the painting of a picture of this size does not fit into memory."""
+    pixels = height * width
+    rows, columns = working_size(height, width, settings.fast)
+    working = (rows + 2 * MARGIN + MULTIPLE) * (columns + 2 * MARGIN + MULTIPLE)
     needed = BYTES_PER_PIXEL * working + PICTURE_BYTES_PER_PIXEL * max(pixels, working)
     check_memory(pixels, -(-needed // pixels), on_gpu=False)

@@ -10,6 +10,11 @@ from plugin.engine.fast.fast_settings import FastSettings
 
 # In percent. The error message for a value out of range repeats these numbers.
 SWAP_RANGE = (0.0, 100.0)
+# The size at which style pictures are measured, as in the training of styles. A style picture of another size is
+# scaled to it, so its strokes have the same size whatever its resolution.
+STYLE_PIXELS = 512**2
+# What a coarse reduction leaves of a larger style picture, before a fine one to STYLE_PIXELS.
+READ_PIXELS = 4 * STYLE_PIXELS
 
 
 @dataclass(frozen=True)

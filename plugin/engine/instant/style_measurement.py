@@ -18,13 +18,11 @@ from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.instant.feature_transforms import StyleStatistics, measure_style
 from plugin.engine.instant.instant_networks import LEVELS, MULTIPLE, encode, encoder_file
+from plugin.engine.instant.instant_settings import STYLE_PIXELS
 from plugin.engine.machine import paths
 from plugin.engine.machine.provider import Provider
 from plugin.engine.progress import Stopper
 
-# The size at which style pictures are measured, as in the training of styles. A style picture of another size is
-# scaled to it, so its strokes have the same size whatever its resolution.
-STYLE_PIXELS = 512**2
 LONGEST_SIDE = 1536
 # Three places at the deepest level, the side of a patch.
 SMALLEST_STYLE_SIDE = 3 * MULTIPLE

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.fast.fast_painting import FastResult, paint_fast
 from plugin.engine.fast.fast_settings import FastSettings, working_size
 from plugin.engine.imaging.detail import CELL, enlarge_painting
 from plugin.engine.imaging.kept_render import decode_render
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.imaging.recolouring import luminance_difference
+from plugin.engine.instant.instant_painting import InstantResult
+from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.instant.mixed_painting import paint_mixture
+from plugin.engine.instant.style_reading import read_style_pictures
 from plugin.engine.messages import Area, LayerView, PreviewRequest
 from plugin.engine.preview.layer_copy import LayerCopy, resample_box
 from plugin.engine.progress import Stopper
@@ -101,8 +105,19 @@ def paint_preview(
     # As paint_fast does, except that the painting keeps the size at which the network works.
     seen = network_input(copy.proxy) if sketch else copy.seen(*working_size(height, width, request.settings))
     opaque = np.dstack([seen, np.ones_like(seen[..., :1])])
-    result = paint_fast(Picture(opaque), dict(request.styles), own_size, stopper=stopper)
-    return PaintedArea(Area(0, 0, width, height), _eight_bits(result.pixels)), result.notes
+    result = _painted(Picture(opaque), request, own_size, stopper)
+    return PaintedArea(Area(0, 0, width, height), _eight_bits(result.pixels)), list(result.notes)
+
+
+def _painted(
+    picture: Picture, request: PreviewRequest, settings: FastSettings, stopper: Stopper
+) -> FastResult | InstantResult:
+    """Paint a picture in the styles of a request."""
+    styles = dict(request.styles)
+    if not request.pictures:
+        return paint_fast(picture, styles, settings, stopper=stopper)
+    instant = InstantSettings(request.motifs, request.brushwork, settings)
+    return paint_mixture(picture, read_style_pictures(request.pictures), styles, instant, stopper=stopper)
 
 
 def _paint_part(
@@ -114,8 +129,8 @@ def _paint_part(
     right = min(width, math.ceil(area.left + area.width) + MARGIN)
     bottom = min(height, math.ceil(area.top + area.height) + MARGIN)
     part = copy.part(left, top, right - left, bottom - top)
-    result = paint_fast(Picture(part.pixels), dict(request.styles), request.settings, stopper=stopper)
-    return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), result.notes
+    result = _painted(Picture(part.pixels), request, request.settings, stopper)
+    return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), list(result.notes)
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:

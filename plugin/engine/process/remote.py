@@ -24,6 +24,7 @@ from plugin.engine.api import Engine
 from plugin.engine.messages import (
     Estimate,
     FastRequest,
+    InstantRequest,
     LayerView,
     OpenedLayer,
     PaintedPicture,
@@ -119,7 +120,11 @@ class RemoteEngine:
         """Raise StyleError, saying how large a picture would fit, if that many pixels do not fit into memory."""
         self._call(Engine.check_pictures, pixels)
 
-    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest) -> None:
+    def reads_picture(self, path: str) -> bool:
+        """Return whether the engine can read this kind of picture file itself."""
+        return self._call(Engine.reads_picture, path)
+
+    def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest | InstantRequest) -> None:
         """Raise StyleError if pictures take too much memory, as Engine.check_painting describes."""
         self._call(Engine.check_painting, shapes, request)
 

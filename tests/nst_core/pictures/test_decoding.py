@@ -17,7 +17,7 @@ from nst_core.pictures.decoding import (
     decode_picture,
     picture_size,
 )
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SAMPLES
 
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (36, 52, 3), np.uint8)
@@ -234,3 +234,35 @@ for _ in range(20):
     command = [sys.executable, "-c", program, tmp_path / "half.jpg"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.count("(300, 300, 3)") == 20 and done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP", "HEIF"])
+def test_large_pictures_are_reduced_while_they_are_read(kind):
+    with Image.open(SAMPLES / "rocket.jpg") as photo:
+        large = photo.convert("RGB").resize((1600, 1200))
+    data = content(large, kind)
+    for pixels in (10_000, 400_000):
+        reduced = decode_picture(data, pixels=pixels).floats()
+        assert pixels <= reduced.shape[0] * reduced.shape[1] < 4 * pixels
+        expected = np.asarray(large.resize(reduced.shape[1::-1], Image.Resampling.BOX), np.float32) / 255
+        assert np.abs(reduced[..., :3] - expected).mean() < 0.02
+    assert np.array_equal(decode_picture(data, pixels=1_000_000).srgb(), decode_picture(data).srgb())
+
+
+def test_reduced_picture_is_upright_and_without_the_colours_of_transparent_pixels():
+    pixels = np.zeros((400, 600, 4), np.uint8)
+    pixels[:199], pixels[199:] = (200, 100, 50, 255), (0, 255, 0, 0)
+    reduced = decode_picture(content(pixels, "PNG"), pixels=4000).srgb()
+    visible = reduced[reduced[..., 3] > 0]
+    assert np.abs(visible[:, :3].astype(int) - (200, 100, 50)).max() <= 2
+    turned = decode_picture(content(pixels[..., :3], "JPEG", exif=exif(6)), pixels=4000).srgb()
+    assert turned.shape[0] > turned.shape[1] and turned[:, -1, 0].mean() > 150
+
+
+def test_large_jpeg_without_its_end_is_refused_when_reduced():
+    with Image.open(SAMPLES / "rocket.jpg") as photo:
+        data = content(photo.resize((1600, 1200)), "JPEG")
+    half = data[: len(data) // 2]
+    with pytest.raises(DamagedPictureError):
+        decode_picture(half, pixels=10_000)
+    assert decode_picture(half, allow_damaged=True, pixels=10_000).missing == "pixels"

@@ -16,13 +16,18 @@ from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.kept_render import encode_render
 from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.instant.instant_painting import paint_instantly
+from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.instant.style_reading import read_style_picture
 from plugin.engine.machine import memory
 from plugin.engine.messages import (
     Area,
     FastRequest,
+    InstantRequest,
     IterativeRequest,
     LayerView,
     MixRequest,
+    PicturePath,
     PreviewRequest,
     RawPicture,
 )
@@ -81,6 +86,27 @@ def test_engine_paints_as_paint_fast_does(engine, negative, noise):
     noise[..., 3] = 1
     with_alpha, without = engine.paint([raw(noise), raw(noise[..., :3])], FastRequest(negative, settings))
     assert bytes(with_alpha.picture.data) == bytes(without.picture.data)
+
+
+def test_engine_paints_in_the_style_of_a_picture(engine, negative, noise, opened):
+    path = SAMPLES / "rocket.jpg"
+    assert engine.reads_picture(str(path)) and not engine.reads_picture(__file__)
+    file = PicturePath(str(path), path.stat().st_mtime_ns)
+    settings = InstantSettings(30, 80, FastSettings(stroke_size=150, device="cpu", blend=BlendSettings(70)))
+    (painted,) = engine.paint([raw(noise)], InstantRequest(((file, 1.0),), settings))
+    expected = paint_instantly(Picture(noise), {read_style_picture(path): 1.0}, settings).pixels
+    assert np.abs(floats(painted.picture, noise) - expected).max() < 1 / 255
+    # The same in the preview, where a trained style is mixed with it.
+    layer = opened(np.full((80, 120, 3), 100, np.uint8))
+    whole, shown = LayerView(Area(0, 0, 120, 80), 120, 80), []
+    for styles, share in (((), 1.0), (((next(iter(negative)), 0.5),), 0.5)):
+        request = PreviewRequest(styles, 100.0, pictures=((file, share),))
+        preview = engine.preview(layer.number, request, False, Stopper())
+        data = engine.mix_preview(layer.number, preview.number, whole, BlendSettings())
+        shown.append(np.frombuffer(data, np.uint8).astype(float))
+    assert np.abs(shown[1] - (shown[0] + 155) / 2).max() <= 1.5
+    with pytest.raises(StyleError, match=r"picture\.jpg cannot be read"):
+        engine.paint([raw(noise)], InstantRequest(((PicturePath("/no/picture.jpg", 0), 1.0),), settings))
 
 
 def test_eight_bit_picture_stays_eight_bit(engine, negative, noise):
@@ -265,3 +291,6 @@ def test_painting_that_would_not_fit_is_refused_before_it_begins(negative, monke
         engine.check_painting([(side, side)], FastRequest(negative, FastSettings(full_resolution=True)))
     with pytest.raises(StyleError, match="make it smaller"):
         engine.check_painting([(side, side), (side, side)], FastRequest(negative, FastSettings()))
+    with pytest.raises(StyleError, match="make it smaller"):
+        settings = InstantSettings(fast=FastSettings(full_resolution=True))
+        engine.check_painting([(side, side)], InstantRequest((), settings))

@@ -1,0 +1,62 @@
+"""Paint in a mixture of style pictures and trained styles, in ONNX Runtime. Never imports PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from nst_core.style_file import Style
+from plugin.engine.fast.fast_painting import paint_fast
+from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.instant.instant_painting import InstantResult, paint_instantly
+from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.machine.stopwatch import Stopwatch
+from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+
+T = TypeVar("T")
+# The share of the time that a painting in the style of pictures takes, if one in trained styles is painted as well.
+INSTANT_SHARE = 0.8
+
+
+def paint_mixture(
+    picture: Picture,
+    pictures: Mapping[Picture, float],
+    styles: Mapping[Style, float],
+    settings: InstantSettings = InstantSettings(),
+    progress: ProgressCallback = ignore,
+    stopper: Stopper | None = None,
+) -> InstantResult:
+    """Paint ``picture`` in the style of ``pictures`` and in trained ``styles``, and average both paintings.
+
+    The shares of all together sum to 1. Raises StyleError and progress.StoppedError as ``paint_instantly`` and
+    ``paint_fast`` do.
+    """
+    if not styles:
+        return paint_instantly(picture, pictures, settings, progress, stopper)
+    clock, whole = Stopwatch(), replace(settings, fast=replace(settings.fast, blend=BlendSettings()))
+    share, unmasked = sum(pictures.values()), Picture(picture.pixels)
+    first, second = _part(progress, 0.0, INSTANT_SHARE), _part(progress, INSTANT_SHARE, 1.0)
+    instant = paint_instantly(unmasked, _scaled_to_one(pictures), whole, first, stopper)
+    clock.lap("pictures", instant.seconds)
+    fast = paint_fast(unmasked, _scaled_to_one(styles), whole.fast, second, stopper)
+    clock.lap("styles", fast.seconds)
+    painted = share * instant.pixels[..., :3] + (1.0 - share) * fast.pixels[..., :3]
+    pixels = composite(picture, painted, settings.fast.blend)
+    clock.lap("composite")
+    return InstantResult(pixels, instant.provider, clock.seconds, (*instant.notes, *fast.notes))
+
+
+def _scaled_to_one(shares: Mapping[T, float]) -> dict[T, float]:
+    total = sum(shares.values())
+    return {style: share / total for style, share in shares.items()}
+
+
+def _part(progress: ProgressCallback, start: float, end: float) -> ProgressCallback:
+    """Return a callback that reports a part of the whole work."""
+
+    def report(step: Progress) -> bool:
+        return progress(replace(step, fraction=start + (end - start) * step.fraction))
+
+    return report

@@ -1,0 +1,50 @@
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_core.base.errors import StyleError
+from plugin.engine.instant.instant_settings import READ_PIXELS
+from plugin.engine.instant.style_reading import is_readable, read_style_picture, read_style_pictures
+from plugin.engine.messages import PicturePath, RawPicture
+
+
+def test_style_picture_is_reduced_while_it_is_read(tmp_path, samples):
+    path = tmp_path / "large.jpg"
+    with Image.open(samples / "rocket.jpg") as photo:
+        photo.resize((6000, 4000)).save(path)
+    picture = read_style_picture(path)
+    assert READ_PIXELS <= picture.height * picture.width < 4.1 * READ_PIXELS
+    assert read_style_picture(path) is picture  # it was kept
+
+
+def test_changed_file_is_read_again(tmp_path):
+    path = tmp_path / "style.png"
+    Image.new("RGB", (20, 20), "red").save(path)
+    assert read_style_picture(path).pixels[0, 0].tolist() == [1, 0, 0, 1]
+    Image.new("RGB", (20, 20), "blue").save(path)
+    os.utime(path, ns=(0, 0))
+    assert read_style_picture(path).pixels[0, 0].tolist() == [0, 0, 1, 1]
+
+
+def test_files_that_are_no_pictures_are_refused(tmp_path):
+    text, cut = tmp_path / "text.jpg", tmp_path / "cut.png"
+    text.write_text("no picture")
+    Image.effect_noise((200, 200), 50).save(cut)
+    cut.write_bytes(cut.read_bytes()[:-3000])
+    assert not is_readable(text) and is_readable(cut)
+    assert not is_readable(tmp_path / "none.jpg") and not is_readable(tmp_path)
+    for path in (text, cut, tmp_path / "none.jpg", tmp_path):
+        with pytest.raises(StyleError, match=rf"The style picture .*{path.name} cannot be read"):
+            read_style_picture(path)
+
+
+def test_pictures_that_are_named_and_sent_have_their_shares(tmp_path):
+    path = tmp_path / "style.png"
+    Image.new("RGB", (20, 20), "red").save(path)
+    file, sent = PicturePath(str(path), 0), RawPicture(1, 1, 3, bytes([0, 0, 255]), None, True)
+    shares = read_style_pictures([(file, 0.25), (sent, 0.5), (file, 0.25)])
+    assert list(shares.values()) == [0.5, 0.5]
+    red, blue = shares
+    assert np.array_equal(blue.pixels, [[[0, 0, 1, 1]]]) and red.pixels.shape == (20, 20, 4)
