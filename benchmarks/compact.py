@@ -23,7 +23,7 @@ from benchmarks.iterative.race import loss_at_size
 from benchmarks.measuring.command import exit_on_error, new_parser, positive
 from benchmarks.measuring.machine import describe_machine, synchronised
 from benchmarks.measuring.pictures import read_picture_tensor
-from benchmarks.measuring.records import Record, markdown_table, write_file, write_json, write_text
+from benchmarks.measuring.record_files import Record, markdown_table, write_file, write_json, write_text
 from benchmarks.measuring.timing import median_ratio, time_in_turns
 from nst_core.base.device_names import DEVICES
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS, ObjectiveSettings
@@ -39,8 +39,8 @@ from nst_core.pictures.arrays import as_array
 from nst_core.pictures.photos import Photos
 from nst_core.pictures.resize import resized_to_long_side
 
-PAINTINGS = {"starry_night": "The Starry Night", "wave": "The Great Wave"}
-TIMED_SIZE, TIMED_ITERATIONS = 512, 5
+PAINTING_TITLES = {"starry_night": "The Starry Night", "wave": "The Great Wave"}
+TIMED_SIZE, MEASURED_ITERATIONS = 512, 5
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _measure(options: CompactOptions) -> Record:
         "iterations": options.iterations,
         "agreement": agreement(compact, teacher, photos, GATYS_STYLE_LAYERS),
         "time_ratio": _time_ratio(compact, device),
-        "renders": [_compare_renders(name, compact, teacher, options) for name in PAINTINGS],
+        "renders": [_compare_renders(name, compact, teacher, options) for name in PAINTING_TITLES],
     }
 
 
@@ -129,7 +129,7 @@ def _compare_renders(name: str, compact: FeatureNetwork, teacher: FeatureNetwork
     write_file(options.out / f"{name}.png", lambda path: Image.fromarray(sheet).save(path))
     share = (losses[0] - losses[1]) / (losses[0] - losses[2])
     return {
-        "painting": PAINTINGS[name],
+        "painting": PAINTING_TITLES[name],
         **dict(zip(("photo", "compact", "teacher"), losses, strict=True)),
         "share": share,
     }
@@ -140,7 +140,7 @@ def _time_ratio(compact: FeatureNetwork, device: torch.device) -> float:
     image = torch.rand(1, 3, TIMED_SIZE, TIMED_SIZE, device=device)
     networks = {"compact": compact, "vgg19": build_vgg("timed", random_vgg19(), "vgg19").to(device)}
     calls = {name: synchronised(_iteration(network, image), device) for name, network in networks.items()}
-    seconds = time_in_turns(calls, TIMED_ITERATIONS)
+    seconds = time_in_turns(calls, MEASURED_ITERATIONS)
     return median_ratio(seconds["compact"], seconds["vgg19"])
 
 

@@ -27,7 +27,8 @@ import numpy as np
 import onnx
 from PIL import Image
 
-from benchmarks.measuring.records import markdown_table
+from benchmarks.measuring.pictures import COFFEE
+from benchmarks.measuring.record_files import markdown_table
 from nst_core.style_file import PREFIX
 from plugin.engine.fast.fast_painting import padded_size, run_network
 from plugin.engine.fast.fast_settings import FastSettings, working_size
@@ -38,7 +39,6 @@ from plugin.engine.machine.provider import choose_provider, open_session
 from plugin.engine.process import warm_worker
 from tests.host.gimp import Screen, Session, environment, make_profile
 
-SAMPLE = Path(__file__).parent.parent / "plugin" / "samples" / "coffee.jpg"
 SIZE = 1732, 1155  # width and height of two megapixels
 STYLE = "great-wave"
 WHOLE = "whole call"
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gimp = next((gimp for gimp in gimps.find_gimps() if gimp.console), None)
     if gimp is None or gimp.console is None or Path(sys.prefix).resolve() != paths.environment_folder().resolve():
         sys.exit("filter: this needs GIMP 3 and the Python of the private environment; run install.py first.")
-    with Image.open(SAMPLE) as sample:
+    with Image.open(COFFEE) as sample:
         photo = np.asarray(sample.convert("RGBA").resize(SIZE), np.float32) / 255
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from benchmarks.likeness.faces import as_box, cascade, check_opencv
 from benchmarks.measuring.command import exit_on_error, new_parser
-from benchmarks.measuring.records import write_json
+from benchmarks.measuring.record_files import write_json
 from nst_core.base.errors import StyleError
 from nst_core.pictures.face_crops import Box
 from nst_core.pictures.photos import Photos, read_photo_names
 
-SCALE_FACTOR, NEIGHBOURS, SMALLEST = 1.1, 5, 28
+COARSE_SCALE, NEIGHBOURS, SMALLEST = 1.1, 5, 28
 LEAST_SCORE = 3.0  # of the cascade's last stage
 
 
@@ -58,7 +58,7 @@ def find_faces(photo: np.ndarray) -> list[Box]:
     faces, eyes = (cascade(name) for name in ("frontalface_default", "eye"))
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     size = (SMALLEST, SMALLEST)
-    boxes, _, scores = faces.detectMultiScale3(grey, SCALE_FACTOR, NEIGHBOURS, minSize=size, outputRejectLevels=True)
+    boxes, _, scores = faces.detectMultiScale3(grey, COARSE_SCALE, NEIGHBOURS, minSize=size, outputRejectLevels=True)
 
     def has_eye(box: Box) -> bool:
         x, y, width, height = box

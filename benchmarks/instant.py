@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.measuring.command import exit_on_error, new_parser, positive
-from benchmarks.measuring.records import Record, markdown_table, write_json, write_text
+from benchmarks.measuring.record_files import Record, markdown_table, write_json, write_text
 from benchmarks.quality.scores import reduce_photo, spread_indices
-from benchmarks.quality.subjects import Subject, SubjectOptions, read_subjects
+from benchmarks.quality.style_subjects import StyleSubject, SubjectOptions, read_subjects
 from nst_core.features import weight_files
 from nst_core.features.catalogue import load_features
 from nst_core.features.vgg import VGGNetwork
@@ -34,17 +34,17 @@ from nst_core.pictures.photos import Photos
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.instant.feature_transforms import StyleStatistics, measure_style, transform
-from plugin.engine.instant.instant_networks import LEVELS, MULTIPLE, decode, encode
+from plugin.engine.instant.instant_networks import MULTIPLE, PAINTED_LEVELS, decode, encode
 from plugin.engine.instant.instant_painting import paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.instant.style_measurement import style_image
 from plugin.engine.machine.provider import CPU, Provider
 from plugin.engine.progress import Stopper
 
-STYLES = ("starry-night", "great-wave", "la-muse", "udnie")
+COMPARED_STYLES = ("starry-night", "great-wave", "la-muse", "udnie")
 REFERENCE_SWAP = 0.8
 FAST = FastSettings(device="cpu")
-OURS = {
+INSTANT_WAYS = {
     "motifs and brushwork at 0": InstantSettings(0.0, 0.0, FAST),
     "motifs at 80, brushwork at 0": InstantSettings(80.0, 0.0, FAST),
     "default settings": InstantSettings(fast=FAST),
@@ -104,20 +104,20 @@ def measure(options: InstantOptions) -> Record:
     ways: dict[str, Paint] = {"the photo itself": lambda photo, style: photo.pixels[..., :3]}
     for name, swapped in REFERENCES.items():
         ways[name] = partial(slim.paint, swapped=swapped)
-    for name, settings in OURS.items():
+    for name, settings in INSTANT_WAYS.items():
         ways[name] = partial(_paint, settings=settings)
-    subjects = read_subjects(SubjectOptions(options.assets, STYLES, {}, "cpu"))
+    subjects = read_subjects(SubjectOptions(options.assets, COMPARED_STYLES, {}, "cpu"))
     return {
         "photos": numbers,
         "size": options.size,
         "styles": [subject.style.title for subject in subjects],
         "objective": _objectives(subjects, photos, ways),
-        "psnr": {level: _psnr(level, photos) for level in LEVELS[::-1]},
+        "psnr": {level: _psnr(level, photos) for level in PAINTED_LEVELS[::-1]},
     }
 
 
 def _objectives(
-    subjects: Sequence[Subject], photos: Sequence[Tensor], ways: Mapping[str, Paint]
+    subjects: Sequence[StyleSubject], photos: Sequence[Tensor], ways: Mapping[str, Paint]
 ) -> dict[str, list[float]]:
     """Return the mean objective over the photos for each way, in the order of the subjects."""
     scores: dict[str, list[float]] = {name: [] for name in ways}
@@ -148,7 +148,7 @@ class SlimCascade:
         height, width = photo.height, photo.width
         added = [(0, -extent % MULTIPLE) for extent in (height, width)]
         image = np.pad(photo.pixels[..., :3].transpose(2, 0, 1), [(0, 0), *added], mode="symmetric")
-        for level in LEVELS:
+        for level in PAINTED_LEVELS:
             measured = self._measured(style, level)
             features = self._encode(image, level)
             swap = np.full(features.shape[1:], REFERENCE_SWAP, np.float32) if level in swapped else None

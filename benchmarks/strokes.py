@@ -27,7 +27,7 @@ from plugin.engine.imaging.picture import Picture
 
 STROKE_SIZES = (50, 100, 200)
 STRENGTHS = (0, 50, 100)
-WHOLE_SIDE = 300  # longer side of the whole photo in pixels
+SHOWN_SIDE = 300  # longer side of the whole photo in pixels
 DETAIL_SIDE = 300  # pixels
 
 
@@ -69,7 +69,7 @@ def _paint(photo: Picture, style: Style, settings: FastSettings) -> np.ndarray:
 
 def _whole(picture: np.ndarray) -> np.ndarray:
     image = Image.fromarray(picture)
-    image.thumbnail((WHOLE_SIDE, WHOLE_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.LANCZOS)
     return np.array(image)
 
 

@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.inference.backends import ONNX_RUNTIME, Backend, open_backend
-from benchmarks.inference.networks import CLASSIC_SHAPE
+from benchmarks.inference.compared_networks import CLASSIC_SHAPE
 from benchmarks.measuring.command import (
     TimingOptions,
     TimingSettings,
@@ -32,10 +32,10 @@ from benchmarks.measuring.command import (
 )
 from benchmarks.measuring.machine import describe_machine
 from benchmarks.measuring.pictures import read_picture_tensor
-from benchmarks.measuring.records import markdown_table, write_text
+from benchmarks.measuring.record_files import markdown_table, write_text
 from benchmarks.measuring.timing import median_ratio, time_in_turns
 from benchmarks.quality.scores import PHOTOS_ON_CPU, paint_photo, reduce_photo, spread_indices
-from benchmarks.quality.subjects import PAINTINGS, Subject, load_feature_network
+from benchmarks.quality.style_subjects import PAINTINGS, StyleSubject, load_feature_network
 from nst_core.base.training_settings import TrainSettings, TransformerSettings
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress
@@ -47,7 +47,7 @@ from plugin.engine.training.style_training import TrainingRequest, train_styles
 
 FEATURES = "vgg19_conv1_1-conv3_4_caffe+vgg19_distilled16x_conv5_1"
 JUDGED_SIZE = 256  # longest side of the held-out photos in pixels
-SHAPES = tuple(
+NETWORK_SHAPES = tuple(
     TransformerSettings(width, end_kernel=kernel)
     for width, kernel in ((8, 5), (16, 5), (24, 5), (32, 5), (16, 9), (32, 9))
 )
@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--shapes",
         type=lambda value: tuple(parse_shape(part) for part in value.split(",")),
-        default=SHAPES,
+        default=NETWORK_SHAPES,
         metavar="W/K,W/K,...",
         help="width, and kernel at both ends, of each network (default 8/5,16/5,24/5,32/5,16/9,32/9)",
     )
@@ -207,7 +207,7 @@ def _judge(path: Path, options: WidthsOptions, device: torch.device) -> float:
     """Return the mean training objective of a style file's paintings of held-out photos."""
     (style,) = read_styles(path)
     features = load_feature_network(FEATURES, options.weights).to(device)
-    subject = Subject(style, read_picture_tensor(options.painting, device), features, TrainSettings())
+    subject = StyleSubject(style, read_picture_tensor(options.painting, device), features, TrainSettings())
     photos = Photos(options.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
     objectives = []
     for number in spread_indices(len(photos), options.photos):

@@ -26,8 +26,8 @@ from nst_core.features.layers import Layer
 from nst_core.features.vgg import VGGNetwork
 from nst_core.instant.decoder import Decoder, layer_of, read_decoder, trunk_of
 
-FOLDER = Path(__file__).parent.parent / "plugin" / "engine" / "instant" / "networks"
-CHECKED_SIZES = ((32, 32), (48, 112))  # height, width of pictures; multiples of 16
+OUTPUT_FOLDER = Path(__file__).parent.parent / "plugin" / "engine" / "instant" / "networks"
+GRAPH_TEST_SIZES = ((32, 32), (48, 112))  # height, width of pictures; multiples of 16
 # Relative to the largest value. The files of weights are in half precision already, so nothing is rounded here.
 LARGEST_DIFFERENCE = 1e-4
 
@@ -136,7 +136,7 @@ def write_networks(network: VGGNetwork, decoders: Sequence[Decoder], folder: Pat
     for decoder in decoders:
         level = decoder.level
         encoded = _encoder(network, layer_of(level))
-        pictures = [torch.rand(1, 3, height, width, generator=random) for height, width in CHECKED_SIZES]
+        pictures = [torch.rand(1, 3, height, width, generator=random) for height, width in GRAPH_TEST_SIZES]
         for name, model, run, inputs in (
             (f"encoder-{level}", encoder_graph(network, level), encoded, pictures),
             (f"decoder-{level}", decoder_graph(decoder), _limited(decoder), [encoded(p) for p in pictures]),
@@ -165,9 +165,9 @@ def _limited(decoder: Decoder) -> Callable[[Tensor], Tensor]:
 
 
 def main(files: Sequence[str]) -> None:
-    """Write the networks of the decoders in ``files`` to FOLDER."""
+    """Write the networks of the decoders in ``files`` to OUTPUT_FOLDER."""
     trunk = trunk_of(load_features("compact"))
-    print(write_networks(trunk, [read_decoder(Path(file)) for file in files], FOLDER))
+    print(write_networks(trunk, [read_decoder(Path(file)) for file in files], OUTPUT_FOLDER))
 
 
 if __name__ == "__main__":

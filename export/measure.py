@@ -15,7 +15,7 @@ MEASURED_SIDE = 256  # pixels
 LARGEST_MINIMUM = 64  # pixels; a network that needs more does not paint pictures of any size
 # Memory that a CPU run takes in proportion to the tensors counted here: workspace, and an arena that grows by doubling.
 # From 768x768 pixels up it was at most this much; smaller pictures take more per pixel.
-MARGIN = 1.7
+MEMORY_ALLOWANCE = 1.7
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -120,4 +120,4 @@ def _bytes_per_pixel(model: onnx.ModelProto, shapes: Shapes) -> int:
             values += prod(shapes[node.input[1]][1:]) * prod(shapes[node.input[0]][2:])
         peak = max(peak, values)
         live = {name for name in live if last_use.get(name, 0) > number}
-    return round(4 * peak * MARGIN / MEASURED_SIDE**2)
+    return round(4 * peak * MEMORY_ALLOWANCE / MEASURED_SIDE**2)

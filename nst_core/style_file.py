@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from nst_core.base.display_text import one_line
+from nst_core.base.display_text import LONGEST_REASON, one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.jpeg import is_small_jpeg
 from nst_core.base.language import _
@@ -34,7 +34,7 @@ KEY_FIELD, VALUE_FIELD = 1, 2
 # limits takes about 0.05 s; there is no limit of time, because a busy machine would then hide good styles.
 MOST_FIELDS = 4096
 MOST_METADATA = 4 << 20  # bytes
-MOST_STYLES = 256  # in one file
+MOST_IN_FILE = 256  # in one file
 MOST_JSON_DELIMITERS = 1 << 14  # of the styles' JSON, counted where values begin or are separated
 LONGEST_THUMBNAIL_SIDE = 1024  # pixels; those that export makes have 160
 LARGEST_THUMBNAIL = 1 << 20  # bytes
@@ -43,7 +43,6 @@ LONGEST_TEXTS = {"title": 200, "artist": 200, "year": 50, "licence": 500}  # cha
 LARGEST_NUMBER = 2**31 - 1  # of the size rules
 DETAIL_RANGE = (0.0, 100.0)
 DEFAULT_DETAIL = 70.0  # of new styles
-LONGEST_REASON = 200  # characters of another library's message
 
 
 @dataclass(frozen=True)
@@ -178,8 +177,8 @@ def row_weights(index: int, count: int, rows_per_style: int, detail: float) -> l
 
 def check_cards(cards: Sequence[StyleCard], styles: int) -> None:
     """Raise StyleError unless there is one card for each style, and their slugs are usable and differ."""
-    if styles > MOST_STYLES:
-        raise StyleError(f"There are {styles} styles, and a file holds at most {MOST_STYLES}; make several files.")
+    if styles > MOST_IN_FILE:
+        raise StyleError(f"There are {styles} styles, and a file holds at most {MOST_IN_FILE}; make several files.")
     if len(cards) != styles:
         raise StyleError(f"There are {styles} styles, and {len(cards)} were described; describe each once (--cards).")
     for card in cards:
@@ -246,7 +245,7 @@ def read_styles(path: Path) -> list[Style]:
     except (LookupError, TypeError, ValueError, RecursionError) as error:
         raise StyleError(
             _("The description in {path} is damaged ({error}); copy or export the file again.").format(
-                path=path, error=str(error)[:LONGEST_REASON]
+                path=path, error=one_line(str(error), LONGEST_REASON)
             )
         ) from error
 
@@ -283,8 +282,8 @@ def _styles(path: Path, entries: Mapping[str, str]) -> list[Style]:
     cards = json.loads(entries["styles"])
     if not cards:
         raise ValueError("no style")
-    if len(cards) > MOST_STYLES:
-        raise ValueError(f"more than {MOST_STYLES} styles")
+    if len(cards) > MOST_IN_FILE:
+        raise ValueError(f"more than {MOST_IN_FILE} styles")
     rows_per_style = int(entries.get("rows_per_style", 1))
     if rows_per_style not in (1, 2):
         raise ValueError(f"{rows_per_style} rows for each style")

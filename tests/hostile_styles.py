@@ -71,7 +71,7 @@ def sparse(size: int) -> Writer:
 
 
 CARD = {"name": "x", "title": "X", "artist": "", "year": "", "licence": "", "thumbnail": ""}
-DESCRIPTIONS: dict[str, Writer] = {
+HOSTILE_DESCRIPTIONS: dict[str, Writer] = {
     "a number that does not end": content(b"\xff" * (1 << 20)),
     "a million fields": content(b"\x08\x01" * (1 << 20)),
     "a million entries": content(b"\x72\x00" * (1 << 20)),
@@ -311,4 +311,4 @@ GRAPHS: dict[str, Writer] = {
     "the runtime's own format": content(b"\x20\x00\x00\x00ORTM" + os.urandom(4096)),
 }
 
-HOSTILE = DESCRIPTIONS | GRAPHS
+HOSTILE = HOSTILE_DESCRIPTIONS | GRAPHS

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import compact
 from benchmarks.gpu.gpu_options import SHORT_PART_SECONDS, GpuOptions
 from benchmarks.iterative.methods import best_features
-from benchmarks.measuring.records import Record, markdown_table, read_json, write_json
+from benchmarks.measuring.record_files import Record, markdown_table, read_json, write_json
 from benchmarks.measuring.timing import Deadline
 from nst_core.base.training_settings import DistillSettings
 from nst_core.resumable_training import StepLosses

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.gpu_options import GpuOptions, chosen_styles
-from benchmarks.measuring.records import Record, markdown_table, read_json, write_json
+from benchmarks.measuring.record_files import Record, markdown_table, read_json, write_json
 from benchmarks.measuring.timing import Deadline
-from benchmarks.quality.subjects import features_source, training_settings_of
+from benchmarks.quality.style_subjects import features_source, training_settings_of
 from nst_core.base.training_settings import TrainSettings, with_faithful_row
 from nst_core.fast.train import TrainProgress
 from nst_core.fast.training_checkpoint import TrainingCheckpoint, save_training
@@ -25,10 +25,10 @@ from nst_core.style_file import Style
 from plugin.cli.picture_files import read_picture
 from plugin.engine.training.style_training import TrainingRequest, train_network
 
-PICTURES = 160_000  # that a style is trained with: 40 000 steps of four
+TRAINING_PICTURES = 160_000  # that a style is trained with: 40 000 steps of four
 # The faces that benchmarks.find_faces found in the training photos, except in photos that styles are judged by.
 FACES = Path(__file__).with_name("faces.json")
-REPORT_SECONDS = 15  # between two lines of progress
+LINE_SECONDS = 15  # between two lines of progress
 
 
 def training_settings(style: Style, options: GpuOptions) -> TrainSettings:
@@ -39,7 +39,7 @@ def training_settings(style: Style, options: GpuOptions) -> TrainSettings:
     settings = training_settings_of(style)
     return replace(
         settings if settings.faithful else with_faithful_row(settings),
-        steps=options.steps or -(-PICTURES // options.batch),
+        steps=options.steps or -(-TRAINING_PICTURES // options.batch),
         minutes=options.minutes_a_style,
         batch=options.batch,
         crop=options.crop,
@@ -68,7 +68,7 @@ def _train_style(style: Style, record: Record, options: GpuOptions, deadline: De
 
     def progress(step: TrainProgress) -> bool:
         nonlocal last_report
-        if time.monotonic() - last_report > REPORT_SECONDS:
+        if time.monotonic() - last_report > LINE_SECONDS:
             last_report = time.monotonic()
             print(f"{style.name}: {step.step} of {step.steps} steps, loss {step.losses['total']:.3f}", flush=True)
         return not deadline.reached()

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu.full_training import PICTURES
+from benchmarks.gpu.full_training import TRAINING_PICTURES
 from benchmarks.gpu.gpu_options import GpuOptions
 from benchmarks.gpu.gpu_report import gpu_report
-from benchmarks.gpu.parts import PARTS
+from benchmarks.gpu.parts import GPU_PARTS
 from benchmarks.measuring.command import exit_on_error, names, new_parser, numbers, positive
 from benchmarks.measuring.machine import describe_machine
-from benchmarks.measuring.records import Record, read_json, write_json, write_text
+from benchmarks.measuring.record_files import Record, read_json, write_json, write_text
 from benchmarks.measuring.timing import Deadline
 from benchmarks.quality.quality_command import add_style_options
 from nst_core.base.device_names import DEVICES
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; exit with 1 if a part fails."""
     options = parse(arguments)
     for part in options.parts:
-        if part not in PARTS:
-            raise StyleError(f"There is no part {part!r}; choose from {', '.join(PARTS)}.")
+        if part not in GPU_PARTS:
+            raise StyleError(f"There is no part {part!r}; choose from {', '.join(GPU_PARTS)}.")
     deadline = Deadline(options.minutes)
     device = choose_device(options.device)
     state: Record = read_json(options.out / "gpu.json") or {"seconds": {}, "whole": {}, "failed": {}}
@@ -57,7 +57,7 @@ def _run_part(part: str, options: GpuOptions, deadline: Deadline, state: Record)
     start = time.monotonic()
     state["failed"].pop(part, None)
     try:
-        state["whole"][part] = PARTS[part](options, deadline)
+        state["whole"][part] = GPU_PARTS[part](options, deadline)
     except Exception as error:  # the other parts still run: they may not get a GPU again soon
         state["failed"][part] = str(error) if isinstance(error, StyleError) else repr(error)
         traceback.print_exc()
@@ -86,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--parts",
         type=names,
-        default=tuple(PARTS),
+        default=tuple(GPU_PARTS),
         metavar="PART,...",
-        help=f"which, and in which order (default {','.join(PARTS)})",
+        help=f"which, and in which order (default {','.join(GPU_PARTS)})",
     )
     add_style_options(parser)
     parser.add_argument("--device", choices=DEVICES, default="auto")
@@ -104,7 +104,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     # would wait. So a style's 160 000 pictures take 60 to 110 seconds, and the twelve styles 12 to 22 minutes.
     parser.add_argument("--batch", type=positive, default=16, help="pictures in a training step (default 16)")
     parser.add_argument(
-        "--steps", type=positive, help=f"for each style (default as many as {PICTURES:,} pictures take)"
+        "--steps", type=positive, help=f"for each style (default as many as {TRAINING_PICTURES:,} pictures take)"
     )
     parser.add_argument("--minutes-a-style", type=float, help="a budget for each style, in place of --steps")
     parser.add_argument("--crop", type=positive, default=256, help="side of these pictures in pixels (default 256)")

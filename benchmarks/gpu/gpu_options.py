@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measuring.command import join_numbers
-from benchmarks.quality.subjects import PAINTINGS, SubjectOptions
+from benchmarks.quality.style_subjects import PAINTINGS, SubjectOptions
 from nst_core.style_file import Style
 from plugin.engine.fast.style_library import find_styles
 
@@ -21,7 +21,7 @@ class GpuOptions:
     Attributes:
         out, assets: the folders of results and inputs.
         minutes: when to stop; None to finish everything.
-        parts: keys of PARTS, in order.
+        parts: keys of GPU_PARTS, in order.
         style: names or files; None for all bundled styles.
         painting: the files of paintings that are not in PAINTINGS, by the style's name.
         batch, steps, minutes_a_style, crop, compiled: of the trainings; ``minutes_a_style`` replaces ``steps``.

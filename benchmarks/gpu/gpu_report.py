@@ -7,12 +7,12 @@ from benchmarks.gpu.compact_training import stages_table
 from benchmarks.gpu.full_training import training_table
 from benchmarks.gpu.gpu_options import GpuOptions
 from benchmarks.gpu.new_styles import HELD_OUT, new_style_table
-from benchmarks.gpu.provider_fallback import ALLOWED_DIFFERENCE, LARGE_SIDE, SPARE_BYTES
+from benchmarks.gpu.provider_fallback import ALLOWED_DIFFERENCE, LARGE_SIDE, SPARE_GPU_BYTES
 from benchmarks.gpu.style_comparison import COMPARED_SIZE, comparison_table
 from benchmarks.gpu.training_pace import pace_table
 from benchmarks.inference.inference_report import inference_report
 from benchmarks.iterative.iterative_report import RACE_NOTES, cost_table, race_table
-from benchmarks.measuring.records import Record, read_json
+from benchmarks.measuring.record_files import Record, read_json
 
 
 def gpu_report(state: Record, options: GpuOptions) -> str:
@@ -117,7 +117,7 @@ def _fallback_section(options: GpuOptions) -> str:
 
 The largest difference between a GPU's and a CPU's painting, over {len(record["differences"])} styles: {worst},
 {record["differences"][worst]:.2f} 8-bit levels (at most {ALLOWED_DIFFERENCE:g} are allowed). With only
-{SPARE_BYTES // 2**20} MiB of GPU memory free, a picture of {LARGE_SIDE}x{LARGE_SIDE} pixels is refused before it is
+{SPARE_GPU_BYTES // 2**20} MiB of GPU memory free, a picture of {LARGE_SIDE}x{LARGE_SIDE} pixels is refused before it is
 painted: "{memory["before"]}"; and by the runtime: "{memory["runtime"]}". The next painting, with the memory free again,
 differs by {memory["difference_after"]:.2f}."""
     return section

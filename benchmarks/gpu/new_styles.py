@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.gpu.full_training import REPORT_SECONDS, read_training_record, training_settings
+from benchmarks.gpu.full_training import LINE_SECONDS, read_training_record, training_settings
 from benchmarks.gpu.gpu_options import GpuOptions
 from benchmarks.iterative.race import time_to
-from benchmarks.measuring.records import Record, markdown_table, read_json, write_json
+from benchmarks.measuring.record_files import Record, markdown_table, read_json, write_json
 from benchmarks.measuring.timing import Deadline
-from benchmarks.quality.subjects import Subject, read_subjects
+from benchmarks.quality.style_subjects import StyleSubject, read_subjects
 from export.from_onnx import read_starting_network
 from nst_core.base.training_settings import TrainingIntervals
 from nst_core.fast.starting_network import StartingNetwork, nearest_start
@@ -48,7 +48,7 @@ def train_new_styles(options: GpuOptions, deadline: Deadline) -> bool:
     for style in (style for name in options.new_style for style in find_styles(name)):
         if style.name in [record["name"] for record in records]:
             continue
-        if deadline.reached(60 * options.new_style_minutes + REPORT_SECONDS):
+        if deadline.reached(60 * options.new_style_minutes + LINE_SECONDS):
             return False
         records.append(_train_new_style(style, options))
         write_json(options.new_style_file, records)
@@ -118,7 +118,7 @@ def _train_new_style(style: Style, options: GpuOptions) -> Record:
     }
 
 
-def _nearest_of(networks: Sequence[StartingNetwork], subject: Subject) -> StartingNetwork:
+def _nearest_of(networks: Sequence[StartingNetwork], subject: StyleSubject) -> StartingNetwork:
     """Return the network whose painting of the sample photo is nearest to the subject's style."""
     sample = resized_to_long_side(as_tensor(read_sample_photo()).float() / 255, 256)
     photo = sample.to(subject.painting.device)
@@ -142,7 +142,7 @@ def _fully_trained_network(style: Style, options: GpuOptions) -> tuple[Transform
     return base.network, base.steps
 
 
-def read_subject(style: Style, options: GpuOptions) -> Subject:
+def read_subject(style: Style, options: GpuOptions) -> StyleSubject:
     """Read everything that a style was trained with."""
     (subject,) = read_subjects(replace(options.subjects, styles=[str(style.path)]))
     return subject

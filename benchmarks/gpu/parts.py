@@ -46,7 +46,7 @@ def measure_iterative(options: GpuOptions, deadline: Deadline) -> bool:
     return True
 
 
-PARTS: dict[str, Callable[[GpuOptions, Deadline], bool]] = {
+GPU_PARTS: dict[str, Callable[[GpuOptions, Deadline], bool]] = {
     "pace": measure_pace,
     "train": train_styles,
     "inference": measure_inference,

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.gpu.gpu_options import SHORT_PART_SECONDS, GpuOptions, chosen_styles
 from benchmarks.inference.backends import sample_photo
-from benchmarks.measuring.records import Record, write_json
+from benchmarks.measuring.record_files import Record, write_json
 from benchmarks.measuring.timing import Deadline
 from nst_core.base.errors import StyleError
 from nst_core.style_file import Style
@@ -27,7 +27,7 @@ from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.provider import CUDA, choose_provider, open_session
 
 ALLOWED_DIFFERENCE = 2.0  # between a GPU's and a CPU's painting, in 8-bit levels
-SPARE_BYTES = 200 * 2**20  # of GPU memory that stay free when a picture is to run out of it
+SPARE_GPU_BYTES = 200 * 2**20  # of GPU memory that stay free when a picture is to run out of it
 SMALL_SIDE, LARGE_SIDE = 512, 4096  # pixels
 # Python code that prints the provider chosen for the style file in its argument.
 CHOOSE_PROVIDER = (
@@ -90,7 +90,7 @@ def _run_out_of_memory(picture: Picture, style: Style) -> Record:
     """
     session = open_session(style.path, choose_provider("cuda", style.path))
     rgb = _sample_rgb(LARGE_SIDE)
-    filled = torch.empty(torch.cuda.mem_get_info()[0] - SPARE_BYTES, dtype=torch.uint8, device="cuda")
+    filled = torch.empty(torch.cuda.mem_get_info()[0] - SPARE_GPU_BYTES, dtype=torch.uint8, device="cuda")
     settings = FastSettings(device="cuda", full_resolution=True)
     record: Record = {
         "before": _error_of(lambda: paint_fast(_opaque(rgb), {style: 1.0}, settings)),

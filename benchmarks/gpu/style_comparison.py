@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.gpu.full_training import REPORT_SECONDS, read_training_record
+from benchmarks.gpu.full_training import LINE_SECONDS, read_training_record
 from benchmarks.gpu.gpu_options import GpuOptions, chosen_styles
 from benchmarks.gpu.new_styles import read_subject
 from benchmarks.measuring.pictures import read_picture_tensor
-from benchmarks.measuring.records import Record, markdown_table, read_json, write_file, write_json
+from benchmarks.measuring.record_files import Record, markdown_table, read_json, write_file, write_json
 from benchmarks.measuring.timing import Deadline
 from benchmarks.quality.scores import paint_photo, reduce_photo, spread_indices
 from nst_core.losses.metrics import SMALLEST_METRIC_SIDE, checkerboard
@@ -42,7 +42,7 @@ def compare_styles(options: GpuOptions, deadline: Deadline) -> bool:
         all_finished = all_finished and finished
         if not finished or style.name in records:
             continue
-        if deadline.reached(REPORT_SECONDS):
+        if deadline.reached(LINE_SECONDS):
             return False
         new = _export(style, options)
         record = _score(style, new, options)

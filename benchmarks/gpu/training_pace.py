@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.gpu.full_training import PICTURES, run_training, training_request
+from benchmarks.gpu.full_training import TRAINING_PICTURES, run_training, training_request
 from benchmarks.gpu.gpu_options import GpuOptions, chosen_styles
-from benchmarks.measuring.records import Record, markdown_table, read_json, write_json
+from benchmarks.measuring.record_files import Record, markdown_table, read_json, write_json
 from benchmarks.measuring.timing import Deadline
 from nst_core.devices import choose_device
 from nst_core.fast.train import TrainProgress
@@ -47,7 +47,7 @@ def _time_steps(batch: int, compiled: bool, options: GpuOptions) -> Record:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         request = training_request(chosen_styles(options)[0], Path(folder) / "pace.onnx", options)
-        settings = replace(request.settings, batch=batch, steps=PICTURES, minutes=None)
+        settings = replace(request.settings, batch=batch, steps=TRAINING_PICTURES, minutes=None)
         run_training(replace(request, settings=settings, compiled=compiled), progress)
     warm = [report for report in reports if report[0] >= min(WARM_UP_STEPS, options.pace_steps // 2)]
     (first_step, first_time), (last_step, last_time) = warm[0], warm[-1]

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.inference.networks import read_in_pytorch
+from benchmarks.inference.compared_networks import read_in_pytorch
 from benchmarks.measuring.machine import DTYPES, synchronised
+from benchmarks.measuring.pictures import COFFEE
 from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.provider import CPU, CUDA, Provider, open_session, run_options, session_options
 
 ONNX_RUNTIME, PYTORCH = "ONNX Runtime", "PyTorch"
-SAMPLE = Path(__file__).parents[2] / "plugin" / "samples" / "coffee.jpg"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ BACKENDS = {
 
 def sample_photo(size: int) -> np.ndarray:
     """Return a sample photo as a network's input: [1, 3, size, size], float32 in 0..1."""
-    with Image.open(SAMPLE) as photo:
+    with Image.open(COFFEE) as photo:
         pixels = np.asarray(photo.convert("RGB").resize((size, size)), np.float32) / 255
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 

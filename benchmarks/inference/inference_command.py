@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.inference.inference_report import inference_report
 from benchmarks.inference.network_comparison import InferenceOptions, compare_networks
 from benchmarks.measuring.command import add_timing_options, exit_on_error, new_parser, read_timing_options
-from benchmarks.measuring.records import Record, write_json, write_text
+from benchmarks.measuring.record_files import Record, write_json, write_text
 
 
 @exit_on_error("inference")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.inference.backends import ONNX_RUNTIME, PYTORCH, Backend
-from benchmarks.inference.network_comparison import CLASSIC, OURS
-from benchmarks.measuring.records import Record, markdown_table
+from benchmarks.inference.network_comparison import CLASSIC_NAME, OURS
+from benchmarks.measuring.record_files import Record, markdown_table
 from plugin.engine.machine.provider import CPU, CUDA
 
 Placement = Mapping[str, Mapping[str, Mapping[str, int]]]  # nodes by network, provider and kind
@@ -85,7 +85,7 @@ def ratios_across_runtimes(records: Sequence[Record]) -> str:
     ratios = []
     for size in dict.fromkeys(r["size"] for r in records):
         ours = times.get((OURS, ONNX_RUNTIME, "fp32", "", size))
-        classic = times.get((CLASSIC, PYTORCH, "fp32", "", size))
+        classic = times.get((CLASSIC_NAME, PYTORCH, "fp32", "", size))
         if ours and classic:
             ratios.append(f"{ours / classic:.3f} at {size}x{size}")
     return ", ".join(ratios)

@@ -13,20 +13,20 @@ from pathlib import Path
 import onnx
 import torch
 
-from benchmarks.inference import networks
+from benchmarks.inference import compared_networks
 from benchmarks.inference.backends import BACKENDS, Backend, largest_differences, node_placement, open_backend
 from benchmarks.measuring.command import TimingOptions, TimingSettings, prepare_timing
 from benchmarks.measuring.costs import graph_cost
 from benchmarks.measuring.first_calls import FirstCall, is_out_of_memory, measure_first_call
 from benchmarks.measuring.machine import DTYPES, MatrixProduct, copy_bandwidth, describe_machine
-from benchmarks.measuring.records import Record, cached_record
+from benchmarks.measuring.record_files import Record, cached_record
 from benchmarks.measuring.timing import Deadline, median_ratio, time_in_turns
 from nst_core.devices import choose_device
 from nst_core.style_file import Style
 from plugin.engine.fast.style_library import find_styles, list_styles
 from plugin.engine.machine.provider import choose_provider
 
-OURS, CLASSIC = "ours", "classic"  # the networks' names in the records
+OURS, CLASSIC_NAME = "ours", "classic"  # the networks' names in the records
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,14 @@ def compare_networks(options: InferenceOptions, folder: Path) -> Record:
     files = _write_style_files(style, backends, folder)
     bytes_per_second = copy_bandwidth(device, timing.turns, timing.clock)
     computer, deadline = describe_machine(device, timing.threads), Deadline(options.minutes)
-    key = [computer, style.path.read_bytes(), timing.turns, timing.clock, timing.matrix, networks.CLASSIC_SHAPE]
+    key = [
+        computer,
+        style.path.read_bytes(),
+        timing.turns,
+        timing.clock,
+        timing.matrix,
+        compared_networks.CLASSIC_SHAPE,
+    ]
     digest = hashlib.sha256(repr(key).encode()).hexdigest()
     records: list[Record] = []
     for size in timing.sizes:
@@ -106,11 +113,11 @@ def compare_networks(options: InferenceOptions, folder: Path) -> Record:
 
 
 def _write_style_files(style: Style, backends: Sequence[Backend], folder: Path) -> StyleFiles:
-    float32, half = {OURS: style.path, CLASSIC: folder / "classic.onnx"}, {}
-    networks.write_classic_style(networks.CLASSIC_SHAPE, float32[CLASSIC])
+    float32, half = {OURS: style.path, CLASSIC_NAME: folder / "classic.onnx"}, {}
+    compared_networks.write_classic_style(compared_networks.CLASSIC_SHAPE, float32[CLASSIC_NAME])
     if any(backend.precision == "fp16" for backend in backends):
         for name, path in float32.items():
-            half[name] = networks.write_half_precision(path, folder / f"{name}-fp16.onnx")
+            half[name] = compared_networks.write_half_precision(path, folder / f"{name}-fp16.onnx")
     return StyleFiles(float32, half)
 
 
@@ -189,7 +196,7 @@ def time_ratios(records: Sequence[Record]) -> list[Record]:
         if ours["network"] != OURS or not ours["seconds"]:
             continue
         same = ("runtime", "precision", "how", "size")
-        (classic,) = (r for r in records if r["network"] == CLASSIC and all(r[key] == ours[key] for key in same))
+        (classic,) = (r for r in records if r["network"] == CLASSIC_NAME and all(r[key] == ours[key] for key in same))
         if classic["seconds"]:
             ratio = median_ratio(ours["timings"], classic["timings"])
             ratios.append({key: ours[key] for key in same} | {"ratio": ratio})

@@ -15,7 +15,7 @@ from benchmarks.iterative.methods import RenderJob
 from benchmarks.measuring.command import TimingSettings
 from benchmarks.measuring.first_calls import is_out_of_memory, measure_first_call
 from benchmarks.measuring.machine import DTYPES, MatrixProduct
-from benchmarks.measuring.records import Record
+from benchmarks.measuring.record_files import Record
 from benchmarks.measuring.timing import CLOCKS, median_ratio
 from nst_core.iterative.render import IterativeProgress
 

@@ -43,7 +43,7 @@ from benchmarks.measuring.command import (
     read_timing_options,
 )
 from benchmarks.measuring.machine import describe_machine
-from benchmarks.measuring.records import Record, write_file, write_json, write_text
+from benchmarks.measuring.record_files import Record, write_file, write_json, write_text
 from nst_core.base.iterative_settings import PRECISIONS
 from nst_core.devices import choose_device
 from nst_core.features.catalogue import load_features
@@ -51,7 +51,7 @@ from plugin.cli.figures.plots import check_matplotlib
 
 
 @dataclass(frozen=True)
-class IterativeOptions:
+class ComparisonOptions:
     """The command's options.
 
     Attributes:
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run(parse(arguments))
 
 
-def run(options: IterativeOptions) -> Record:
+def run(options: ComparisonOptions) -> Record:
     """Measure, write the files in OUT, print the report, and return the record."""
     check_matplotlib()
     record = _measure(options)
@@ -95,10 +95,10 @@ def run(options: IterativeOptions) -> Record:
     return record
 
 
-def parse(arguments: Sequence[str] | None = None) -> IterativeOptions:
+def parse(arguments: Sequence[str] | None = None) -> ComparisonOptions:
     """Parse the command line."""
     given = _parser().parse_args(arguments)
-    return IterativeOptions(
+    return ComparisonOptions(
         out=given.out,
         assets=given.assets,
         features=given.features,
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(options: IterativeOptions) -> Record:
+def _measure(options: ComparisonOptions) -> Record:
     """Measure everything that the report contains."""
     device = choose_device(options.device)
     if device.type == "mps":

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from benchmarks.iterative.methods import CLASSIC, PLAIN
 from benchmarks.iterative.race import MOST_OF_DROP
-from benchmarks.measuring.records import Record, markdown_table
+from benchmarks.measuring.record_files import Record, markdown_table
 
 # Column heads by the goal's key in a record, without "time_to_".
 GOALS = {"same": "to the classic's loss", "plain": "to the plain's loss", "most": f"to {MOST_OF_DROP:.0%}"}
-OPTIMIZERS = {"lbfgs": "L-BFGS", "adam": "Adam"}
+OPTIMIZER_TITLES = {"lbfgs": "L-BFGS", "adam": "Adam"}
 RACE_NOTES = f"""\
 - *{CLASSIC}* is plain PyTorch (`benchmarks/classic.py`); *{PLAIN}* is the same algorithm in our engine.
 - *Iterations* counts all sizes together; *ms each* is their mean.
@@ -52,7 +52,7 @@ def race_table(standings: Sequence[Record]) -> str:
     rows = [
         [
             r["way"],
-            ", ".join(OPTIMIZERS[name] for name in r["optimizers"]),
+            ", ".join(OPTIMIZER_TITLES[name] for name in r["optimizers"]),
             f"{r['iterations']}",
             f"{1000 * r['seconds'] / r['iterations']:,.0f}",
             f"{r['loss']:.3f}",

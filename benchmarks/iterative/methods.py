@@ -19,7 +19,7 @@ from nst_core.iterative.render import IterativeProgress, render
 from nst_core.iterative.stages import plan_stages
 
 BEST_FEATURES = ("vgg19_conv1_1-conv3_4_caffe.safetensors", "vgg19_distilled16x_conv5_1.safetensors")
-SAMPLES = Path(__file__).parents[2] / "plugin" / "samples"
+SAMPLE_FOLDER = Path(__file__).parents[2] / "plugin" / "samples"
 CLASSIC, PLAIN = "classic L-BFGS", "plain L-BFGS"
 
 
@@ -94,7 +94,7 @@ def choose_pictures(assets: Path | None, photo: Path | None, painting: Path | No
     if assets:
         default = Pictures(assets / "photos/eval/tubingen.jpg", assets / "styles/starry_night.jpg")
     else:
-        default = Pictures(SAMPLES / "coffee.jpg", SAMPLES / "chelsea.jpg")
+        default = Pictures(SAMPLE_FOLDER / "coffee.jpg", SAMPLE_FOLDER / "chelsea.jpg")
     return Pictures(photo or default.photo, painting or default.painting)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.iterative.methods import CLASSIC, PLAIN, Method, Pictures
 from benchmarks.measuring.pictures import read_picture_tensor
-from benchmarks.measuring.records import Record
+from benchmarks.measuring.record_files import Record
 from benchmarks.measuring.timing import CLOCKS
 from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.features.catalogue import load_features

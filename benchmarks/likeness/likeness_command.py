@@ -31,9 +31,9 @@ from benchmarks.likeness.measures import (
 )
 from benchmarks.likeness.portraits import portrait_sheet
 from benchmarks.measuring.command import exit_on_error, new_parser
-from benchmarks.measuring.records import Record, cached_record, write_text
+from benchmarks.measuring.record_files import Record, cached_record, write_text
 from benchmarks.quality.quality_command import add_style_options
-from benchmarks.quality.subjects import Subject, SubjectOptions, load_feature_network, read_subjects
+from benchmarks.quality.style_subjects import StyleSubject, SubjectOptions, load_feature_network, read_subjects
 from nst_core.base.errors import StyleError
 from nst_core.features.network import FeatureNetwork
 from nst_core.pictures.photos import Photos, read_photo_names
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(report)
 
 
-def measure_style(subject: Subject, sets: PhotoSets, options: LikenessOptions) -> list[Record]:
+def measure_style(subject: StyleSubject, sets: PhotoSets, options: LikenessOptions) -> list[Record]:
     """Return a record for each detail of a style, and write its sheet of portraits."""
     style = subject.style
     details: tuple[float | None, ...] = (None,)
@@ -116,7 +116,7 @@ def measure_style(subject: Subject, sets: PhotoSets, options: LikenessOptions) -
     return records
 
 
-def _measure(subject: Subject, measures: StyleMeasures, sets: PhotoSets, detail: float | None) -> Record:
+def _measure(subject: StyleSubject, measures: StyleMeasures, sets: PhotoSets, detail: float | None) -> Record:
     of_photos = [measures.of_photo(photo, detail) for photo in sets.varied]
     unsteadiness = [measures.unsteadiness(photo, detail, seed) for seed, photo in enumerate(sets.varied)]
     count = min(OBJECTIVE_PHOTOS, len(sets.held_out))

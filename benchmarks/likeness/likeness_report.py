@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from benchmarks.likeness.measures import NOISE, SIDE
+from benchmarks.likeness.measures import SIDE, STEADY_NOISE
 from benchmarks.likeness.portraits import detail_title
-from benchmarks.measuring.records import Record, markdown_table
+from benchmarks.measuring.record_files import Record, markdown_table
 
-FORMATS = {
+NUMBER_FORMATS = {
     "faces": ".0f",
     "content": ".3f",
     "plain_style": ".3f",
@@ -23,7 +23,20 @@ FORMATS = {
     "unsteadiness": ".1f",
     "objective": ".3f",
 }
-HEAD = ("faces", "content", "style", "centred", "colour", "SSIM", "patterns", "used", "mesh", "border", "noise", "loss")
+COLUMNS = (
+    "faces",
+    "content",
+    "style",
+    "centred",
+    "colour",
+    "SSIM",
+    "patterns",
+    "used",
+    "mesh",
+    "border",
+    "noise",
+    "loss",
+)
 
 
 def likeness_report(records: Sequence[Record], portraits: int) -> str:
@@ -44,7 +57,7 @@ Photos and paintings of {SIDE} pixels on the longer side. Measured by `python -m
   patterns that occur.
 - *Mesh*: the share of patterns with a period of two or four pixels in flat areas. *Border*: more than 1 is a halo.
 - *Noise*: how much two paintings of a photo differ, in 8-bit levels, if the photo has different noise of
-  {255 * NOISE:.0f} levels; the worst photo.
+  {255 * STEADY_NOISE:.0f} levels; the worst photo.
 - *Loss*: the objective that the bold end was trained with, of the paintings of held-out photos at 256 pixels.
 """
 
@@ -52,9 +65,9 @@ Photos and paintings of {SIDE} pixels on the longer side. Measured by `python -m
 def _table(records: Sequence[Record]) -> str:
     rows = [[record["title"], detail_title(record["detail"]), *_cells(record)] for record in records]
     defaults = [record for record in records if record["default"]]
-    means = {name: fmean(record[name] for record in defaults) for name in FORMATS}
-    return markdown_table(["style", "", *HEAD], [*rows, ["mean of the defaults", "", *_cells(means)]])
+    means = {name: fmean(record[name] for record in defaults) for name in NUMBER_FORMATS}
+    return markdown_table(["style", "", *COLUMNS], [*rows, ["mean of the defaults", "", *_cells(means)]])
 
 
 def _cells(record: Record) -> list[str]:
-    return [format(record[name], form) for name, form in FORMATS.items()]
+    return [format(record[name], form) for name, form in NUMBER_FORMATS.items()]

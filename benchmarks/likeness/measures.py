@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.likeness.faces import is_kept, largest_face
-from benchmarks.quality.subjects import Subject
+from benchmarks.quality.style_subjects import StyleSubject
 from nst_core.base.objective_settings import GATYS_STYLE_LAYERS
 from nst_core.features.network import FeatureNetwork
 from nst_core.losses.functional import centred_gram_matrix, gram_matrix, style_loss
@@ -28,7 +28,7 @@ from plugin.engine.imaging.picture import Picture
 SIDE = 512  # pixels: the longer side of photos and paintings
 CONTENT_LAYERS = ("relu3_1", "relu4_1")
 PATTERN_LAYER = "relu4_1"
-NOISE = 2 / 255  # standard deviation of the noise that steadiness is measured with
+STEADY_NOISE = 2 / 255  # standard deviation of the noise that steadiness is measured with
 OBJECTIVE_SIDE = 256  # as in the benchmark of quality
 
 
@@ -83,7 +83,7 @@ def count_faces(style: Style, photos: Sequence[FacePhoto], detail: float | None)
 class StyleMeasures:
     """The measures of one style's paintings; ``subject`` provides its painting and its training objective."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: StyleSubject) -> None:
         self._style, self._network = subject.style, subject.features
         painting = resized_to_long_side(subject.painting, SIDE).clamp(0, 1)
         features = _features(self._network, painting)
@@ -130,7 +130,8 @@ class StyleMeasures:
         """Return the mean absolute difference of two paintings of a photo with different noise, in 8-bit levels."""
         noise = torch.Generator().manual_seed(seed)
         noisy = [
-            (photo.picture + NOISE * torch.randn(photo.picture.shape, generator=noise)).clamp(0, 1) for _ in range(2)
+            (photo.picture + STEADY_NOISE * torch.randn(photo.picture.shape, generator=noise)).clamp(0, 1)
+            for _ in range(2)
         ]
         first, second = (paint(self._style, picture, detail) for picture in noisy)
         return (first - second).abs().mean().item() * 255

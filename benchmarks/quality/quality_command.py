@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measuring.command import exit_on_error, new_parser, numbers, positive
-from benchmarks.measuring.records import write_file, write_text
+from benchmarks.measuring.record_files import write_file, write_text
 from benchmarks.quality.quality_report import plot_objectives, quality_report
 from benchmarks.quality.scores import PHOTOS_ON_CPU, QualityOptions, score_styles
-from benchmarks.quality.subjects import SubjectOptions, read_subjects
+from benchmarks.quality.style_subjects import SubjectOptions, read_subjects
 from nst_core.base.device_names import DEVICES
 from nst_core.base.iterative_settings import PRECISIONS
 from plugin.cli.figures.plots import check_matplotlib

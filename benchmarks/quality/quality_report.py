@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measuring.records import Record, markdown_table
-from benchmarks.quality.scores import STARTS, QualityOptions
+from benchmarks.measuring.record_files import Record, markdown_table
+from benchmarks.quality.scores import ORIGINS, QualityOptions
 from benchmarks.quality.worth import Summary, summarise
 from nst_core.losses.metrics import STRIP
 
@@ -52,9 +52,9 @@ The mean objective of the renders, by the number of iterations:
 
 def _worth_table(styles: Sequence[Summary]) -> str:
     rows = [
-        [s.title, f"{s.fast:.3f}", *(format_worth(s.worth[start], s.iterations) for start in STARTS)] for s in styles
+        [s.title, f"{s.fast:.3f}", *(format_worth(s.worth[start], s.iterations) for start in ORIGINS)] for s in styles
     ]
-    return markdown_table(["style", "objective", *(f"worth, from {START_TITLES[start]}" for start in STARTS)], rows)
+    return markdown_table(["style", "objective", *(f"worth, from {START_TITLES[start]}" for start in ORIGINS)], rows)
 
 
 def _appearance_table(styles: Sequence[Summary]) -> str:
@@ -69,7 +69,7 @@ def _objectives_table(styles: Sequence[Summary]) -> str:
     rows = [
         [s.title, START_TITLES[start], *(f"{value:.3f}" for value in s.render[start])]
         for s in styles
-        for start in STARTS
+        for start in ORIGINS
     ]
     return markdown_table(["style", "from", *map(str, styles[0].iterations)], rows)
 
@@ -97,7 +97,7 @@ def plot_objectives(records: Sequence[Record], path: Path) -> None:
     figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for panel, style in zip(panels, styles, strict=False):
-        for start in STARTS:
+        for start in ORIGINS:
             label = f"from {START_TITLES[start]}"
             panel.loglog(style.iterations, style.render[start], marker="o", markersize=3, label=label)
         panel.axhline(style.fast, color="black", linestyle="--", label="fast")

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.measuring.records import Record, cached_record
-from benchmarks.quality.subjects import Subject, SubjectOptions
+from benchmarks.measuring.record_files import Record, cached_record
+from benchmarks.quality.style_subjects import StyleSubject, SubjectOptions
 from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import PLAIN_SETTINGS
 from nst_core.devices import choose_device
@@ -27,7 +27,7 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.picture import Picture
 
-STARTS = ("noise", "photo")
+ORIGINS = ("noise", "photo")
 PHOTOS_ON_CPU = 8
 
 
@@ -64,7 +64,7 @@ class RenderPlan:
     precision: str
 
 
-def score_styles(subjects: Sequence[Subject], options: QualityOptions) -> list[Record]:
+def score_styles(subjects: Sequence[StyleSubject], options: QualityOptions) -> list[Record]:
     """Return a record for each photo in each style; a photo is scored in all styles before the next one."""
     device = choose_device(options.subjects.device)
     photos = Photos(options.subjects.assets / "photos" / "holdout.tar", SMALLEST_METRIC_SIDE)
@@ -76,7 +76,7 @@ def score_styles(subjects: Sequence[Subject], options: QualityOptions) -> list[R
     ]
 
 
-def score_photo(subject: Subject, number: int, photo: Tensor, options: QualityOptions) -> Record:
+def score_photo(subject: StyleSubject, number: int, photo: Tensor, options: QualityOptions) -> Record:
     """Return the record of one photo in one style.
 
     The renders are kept in a file of their own: they cost far more than the rest, and they stay valid when only the
@@ -116,7 +116,7 @@ def spread_indices(available: int, count: int) -> list[int]:
     return [number * available // count for number in range(count)]
 
 
-def _fingerprint(subject: Subject, photo: Tensor) -> str:
+def _fingerprint(subject: StyleSubject, photo: Tensor) -> str:
     """Return a digest of the photo and of everything that the objective depends on."""
     digest = hashlib.sha256(repr((subject.objective, subject.style_size)).encode())
     for value in (photo, subject.style_picture, *subject.features.state_dict().values()):
@@ -131,14 +131,14 @@ def _fast_scores(style: Style, photo: Tensor, objective: Callable[[Tensor], floa
 
 
 def render_scores(
-    subject: Subject, photo: Tensor, seed: int, objective: Callable[[Tensor], float], plan: RenderPlan
+    subject: StyleSubject, photo: Tensor, seed: int, objective: Callable[[Tensor], float], plan: RenderPlan
 ) -> Record:
-    """Return the objectives of renders of ``photo``, [1, 3, H, W] in 0..1, from each of STARTS.
+    """Return the objectives of renders of ``photo``, [1, 3, H, W] in 0..1, from each of ORIGINS.
 
     ``look`` is the appearance of the last picture of the render from the photo. ``seed`` is that of the noise.
     """
     noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed)).to(photo.device)
-    starts = dict(zip(STARTS, (noise, photo), strict=True))
+    starts = dict(zip(ORIGINS, (noise, photo), strict=True))
     renders = {start: _render(subject, photo, initial, objective, plan) for start, initial in starts.items()}
     return {
         "render": {start: objectives for start, (objectives, _) in renders.items()},
@@ -155,7 +155,7 @@ def paint_photo(style: Style, photo: Tensor) -> Tensor:
 
 
 def _render(
-    subject: Subject, photo: Tensor, initial: Tensor, objective: Callable[[Tensor], float], plan: RenderPlan
+    subject: StyleSubject, photo: Tensor, initial: Tensor, objective: Callable[[Tensor], float], plan: RenderPlan
 ) -> tuple[list[float], Tensor]:
     """Return the objective after each of the plan's iterations of plain L-BFGS, and the last picture.
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.measuring.records import Record
-from benchmarks.quality.scores import STARTS
+from benchmarks.measuring.record_files import Record
+from benchmarks.quality.scores import ORIGINS
 
 
 def worth_in_iterations(fast: float, iterations: Sequence[int], objectives: Sequence[float]) -> float:
@@ -33,8 +33,8 @@ class Summary:
     Attributes:
         iterations: after which the renders were judged.
         fast: the mean objective of the fast paintings.
-        render: the mean objectives of the renders after each of ``iterations``, for each of STARTS.
-        worth: the worth of the mean objectives, and the least and the most worth of a single photo, for each of STARTS.
+        render: the mean objectives of the renders after each of ``iterations``, for each of ORIGINS.
+        worth: the worth of the mean objectives, and the least and the most of a single photo, for each of ORIGINS.
         look: the median of each metric of appearance, for the fast paintings and for the renders.
     """
 
@@ -57,9 +57,9 @@ def summarise(records: Sequence[Record]) -> list[Summary]:
 def _summarise_style(records: Sequence[Record]) -> Summary:
     iterations = records[0]["iterations"]
     fast = float(np.mean([record["fast"]["objective"] for record in records]))
-    curves = {start: np.mean([record["render"][start] for record in records], 0) for start in STARTS}
+    curves = {start: np.mean([record["render"][start] for record in records], 0) for start in ORIGINS}
     worth = {}
-    for start in STARTS:
+    for start in ORIGINS:
         single = [
             worth_in_iterations(record["fast"]["objective"], iterations, record["render"][start]) for record in records
         ]

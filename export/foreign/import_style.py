@@ -26,7 +26,7 @@ from nst_core.base.onnx_model import LARGEST_MODEL, inspect_model
 from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.style_file import StyleCard
 
-SUPPORTED = (
+SUPPORTED_FORMATS = (
     "a PyTorch state dict with the keys of pytorch/examples' fast_neural_style (conv1.conv2d.weight and so on), an "
     ".npz with the variables of lengstrom/fast-style-transfer (arr_0 or Variable:0 and so on), or an ONNX network with "
     "RGB in 0..255 on both sides"
@@ -36,11 +36,11 @@ MOST_VARIABLES = 10_000  # in an .npz; fast-style-transfer has 48
 # A tensor that identifies the network in a training's checkpoint; the text before its name is the prefix.
 ANCHOR = re.compile(r"((?:.*\.)?)conv3\.conv2d\.weight")
 COMPILED = "_orig_mod."  # torch.compile's prefix, which may come at any level
-DEEPEST = 3  # dictionaries within dictionaries
+DEEPEST_DICTIONARY = 3  # dictionaries within dictionaries
 # Instance norms of early PyTorch versions kept these and never used them; pytorch/examples drops them on loading.
 STATISTICS = ("running_mean", "running_var")
 COUNT = "num_batches_tracked"  # a norm with this one uses them
-TRIAL_SIDE = 64  # pixels
+PROBE_SIDE = 64  # pixels
 
 Network = TypeVar("Network", PyTorchNetwork, TensorFlowNetwork)
 
@@ -79,7 +79,7 @@ def import_style(source: Path, card: StyleCard, photo: np.ndarray, path: Path) -
 
 
 def read_network(path: Path) -> PyTorchNetwork | TensorFlowNetwork | onnx.ModelProto:
-    """Return the network in a file of one of the SUPPORTED kinds, whatever its suffix.
+    """Return the network in a file of one of the SUPPORTED_FORMATS kinds, whatever its suffix.
 
     Nothing in the file is executed. Raises StyleError if it is damaged or of another kind.
     """
@@ -144,7 +144,7 @@ def _network_state(path: Path, contents: object) -> dict[str, Tensor]:
     }
 
 
-def _dictionaries(contents: object, depth: int = DEEPEST) -> Iterator[dict[Any, Any]]:
+def _dictionaries(contents: object, depth: int = DEEPEST_DICTIONARY) -> Iterator[dict[Any, Any]]:
     """Yield a dictionary and those within it."""
     if isinstance(contents, dict) and depth:
         yield contents
@@ -183,7 +183,7 @@ def _read_onnx(path: Path) -> onnx.ModelProto | None:
 
 def _build(path: Path, build: Callable[[], Network]) -> Network:
     """Build a network and check that its tensors are all there, fit together and turn a picture into a picture."""
-    shape = (1, 3, TRIAL_SIDE, TRIAL_SIDE)
+    shape = (1, 3, PROBE_SIDE, PROBE_SIDE)
     try:
         network = build().eval()
         if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
@@ -209,4 +209,4 @@ def _damaged(path: Path) -> StyleError:
 
 
 def _unsupported(path: Path) -> StyleError:
-    return StyleError(f"{path} holds no style that can be imported; choose {SUPPORTED}.")
+    return StyleError(f"{path} holds no style that can be imported; choose {SUPPORTED_FORMATS}.")

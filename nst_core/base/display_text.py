@@ -6,6 +6,8 @@ import unicodedata
 
 # They join letters in Persian, in the scripts of India, and in emoji.
 JOINERS = "\u200c\u200d"
+# Characters of another library's message, which may quote a file.
+LONGEST_REASON = 300
 LEFT_OUT = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's categories
 
 

@@ -16,7 +16,7 @@ from nst_core.base.protobuf import Field, MessageReader
 
 LARGEST_MODEL = 64 << 20  # bytes; the bundled styles have 1.8 MB
 MOST_PARTS = 200_000  # fields that are looked at; the bundled styles have about 2000
-DEEPEST = 16  # graphs within graphs
+DEEPEST_GRAPH = 16  # graphs within graphs
 
 # The messages of onnx.proto that hold tensors or nodes, or many small messages: by message, the field numbers of those
 # within.
@@ -55,7 +55,7 @@ OPERATOR_NAMES = """
     TopK Transpose Trilu Unsqueeze Upsample Where Xor
 """
 OPERATORS = frozenset(OPERATOR_NAMES.split())
-OPERATOR, DOMAIN = 4, 7  # of a node
+OPERATOR, OPERATOR_SET = 4, 7  # of a node
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # of a tensor
 
 
@@ -75,7 +75,7 @@ class ModelContents:
 def inspect_model(data: bytes) -> ModelContents:
     """Return what a serialised model consists of, with its functions and the graphs within its nodes.
 
-    Raises ValueError if it is damaged, or has more than MOST_PARTS parts or more than DEEPEST graphs within graphs.
+    Raises ValueError if it is damaged, or has more than MOST_PARTS parts or DEEPEST_GRAPH graphs within graphs.
     """
     contents = ModelContents()
     _inspect(MessageReader(io.BytesIO(data), MOST_PARTS), "model", Field(0, 0, len(data), None), contents, 0)
@@ -124,7 +124,7 @@ def _read_all(file: BinaryIO) -> bytes:
 
 def _inspect(reader: MessageReader, kind: str, message: Field, contents: ModelContents, depth: int) -> None:
     """Add what a message of a kind in PARTS consists of to ``contents``."""
-    if depth > DEEPEST * len(("graph", "node", "attribute")):
+    if depth > DEEPEST_GRAPH * len(("graph", "node", "attribute")):
         raise ValueError("it has too many graphs within graphs")
     operator, domain = "", ""
     for part in reader.fields(message.start, message.end):
@@ -134,7 +134,7 @@ def _inspect(reader: MessageReader, kind: str, message: Field, contents: ModelCo
             contents.reads_files = True
         elif kind == "node" and part.number == OPERATOR:
             operator = str(reader.content(part), "utf-8")
-        elif kind == "node" and part.number == DOMAIN:
+        elif kind == "node" and part.number == OPERATOR_SET:
             domain = str(reader.content(part), "utf-8")
     if kind == "node":
         contents.operators.add(operator if domain in ("", "ai.onnx") else f"{domain}.{operator}")

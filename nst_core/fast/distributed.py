@@ -36,7 +36,7 @@ def process_group(device: str) -> Iterator[None]:
         return
     # Optimizers import this module, and its functions hold the current group as a default argument. Imported after the
     # group exists, it would keep the group's threads alive, and one still at work when Python ends aborts the process.
-    import torch.distributed.nn  # noqa: F401
+    import torch.distributed.nn  # noqa: F401 (only when it is imported matters)
 
     with _connection_errors():
         # Objects always travel by gloo, gradients by NCCL if they are on a GPU.

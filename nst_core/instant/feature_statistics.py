@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 # Eigenvalues below this share of the largest are dropped: their directions hold only noise.
-SMALLEST_EIGENVALUE = 1e-5
+LEAST_VARIANCE = 1e-5
 
 
 def mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,7 @@ def statistics_loss(features: Tensor, style: Tensor) -> Tensor:
 def _power(covariance: Tensor, exponent: float) -> Tensor:
     """Return a power of symmetric matrices [N, C, C]; directions without variance become 0."""
     values, vectors = torch.linalg.eigh(covariance.double())
-    kept = values > SMALLEST_EIGENVALUE * values[:, -1:].clamp_min(1e-20)
+    kept = values > LEAST_VARIANCE * values[:, -1:].clamp_min(1e-20)
     powers = torch.where(kept, values.clamp_min(1e-20) ** exponent, 0.0)
     power: Tensor = (vectors * powers[:, None] @ vectors.transpose(1, 2)).to(covariance)
     return power

@@ -19,7 +19,7 @@ from nst_core.features.layers import Layer
 from nst_core.features.vgg import VGGNetwork
 from nst_core.instant.decoder import Decoder, layer_of
 
-RIDGE = 1e-4  # of the mean square of the inputs
+WARM_START_RIDGE = 1e-4  # of the mean square of the inputs
 PATCHES_PER_PHOTO = 4096
 
 
@@ -99,7 +99,7 @@ def _fit(convolution: nn.Conv2d, pair: Callable[[Tensor], tuple[Tensor, Tensor]]
             squares += (patches @ patches.T).double()
             products += (patches @ outputs.flatten(2)[0][:, places].T).double()
             count += len(places)
-        penalty = torch.full((size,), RIDGE * float(squares.diagonal()[:-1].mean()), dtype=torch.float64)
+        penalty = torch.full((size,), WARM_START_RIDGE * float(squares.diagonal()[:-1].mean()), dtype=torch.float64)
         penalty[-1] = 0
         solution = torch.linalg.solve(squares + penalty.diag(), products).T.float()
         convolution.weight.copy_(solution[:, :-1].reshape(convolution.weight.shape))

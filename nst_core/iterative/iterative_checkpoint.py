@@ -16,7 +16,7 @@ from nst_core.checkpoint_file import write_checkpoint
 from nst_core.features.network import FeatureNetwork
 
 FORMAT = 5
-PICTURES = ("photo", "style picture", "picture to start from")
+ORIGIN_PICTURES = ("photo", "style picture", "picture to start from")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def origin_of(
     checksums = ("" if picture is None else _checksum(picture) for picture in (photo, style, initial))
     values = asdict(settings)
     objective: dict[str, Any] = values.pop("objective")
-    return dict(zip(PICTURES, checksums, strict=True)) | {"feature network": features.name} | objective | values
+    return dict(zip(ORIGIN_PICTURES, checksums, strict=True)) | {"feature network": features.name} | objective | values
 
 
 def save_checkpoint(checkpoint: IterativeCheckpoint, path: Path) -> None:
@@ -71,7 +71,7 @@ def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
             raise ValueError("format")
         checkpoint = IterativeCheckpoint(**state)
         differences = [
-            name if name in PICTURES else f"{name} ({checkpoint.origin[name]} there, {value} here)"
+            name if name in ORIGIN_PICTURES else f"{name} ({checkpoint.origin[name]} there, {value} here)"
             for name, value in origin.items()
             if checkpoint.origin[name] != value
         ]

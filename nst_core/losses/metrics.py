@@ -36,7 +36,7 @@ LAB = (
     (0.0259040371, 0.7827717662, -0.8086757660),
 )
 # The edges, face diagonals and space diagonals of a cube.
-DIRECTIONS = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
+COLOUR_AXES = [(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if (x, y, z) > (0, 0, 0)]
 
 
 class PictureMetrics:
@@ -116,11 +116,11 @@ def appearance(result: Tensor, photo: Tensor) -> dict[str, float]:
 def colour_distance(a: Tensor, b: Tensor) -> float:
     """Compute how far the colours of two pictures differ, wherever they lie: 0 for the same, 1 for black and white.
 
-    The sliced Wasserstein distance (Rabin et al. 2012) in OKLab: both pictures' colours are projected on DIRECTIONS,
+    The sliced Wasserstein distance (Rabin et al. 2012) in OKLab: both pictures' colours are projected on COLOUR_AXES,
     along each the mean distance between equal quantiles is taken, and their average is divided by that of black and
     white. The pictures may differ in size.
     """
-    directions = F.normalize(torch.tensor(DIRECTIONS, dtype=torch.float32), dim=1)
+    directions = F.normalize(torch.tensor(COLOUR_AXES, dtype=torch.float32), dim=1)
     at = (torch.arange(QUANTILES) + 0.5) / QUANTILES
     quantiles = []
     for picture in (a, b):

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from nst_core.base.display_text import one_line
+from nst_core.base.display_text import LONGEST_REASON, one_line
 from nst_core.base.errors import StyleError
 from nst_core.pictures.vips import pyvips
 
@@ -32,7 +32,6 @@ READ_SUFFIXES = frozenset(
         *(".bmp", ".jp2", ".ppm", ".pgm", ".pnm", ".svg"),
     )
 )
-LONGEST_REASON = 300  # characters
 HEAD = 4096  # bytes, more than the list of brands that begins a HEIC file
 END_OF_JPEG = b"\xff\xd9"
 PROFILE = "icc-profile-data"

@@ -31,7 +31,7 @@ from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import check_memory
 
 # Decoding holds a picture as float32 RGBA together with its integer form.
-BYTES_PER_PIXEL = 48
+READING_BYTES_PER_PIXEL = 48
 TIFF_SUFFIXES = {".tif", ".tiff"}
 SIXTEEN_BIT_SUFFIXES = {".png", *TIFF_SUFFIXES}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
@@ -108,7 +108,7 @@ def read_input(options: argparse.Namespace, path: Path, pixels: int | None = Non
 
 
 def _check_size(width: int, height: int) -> None:
-    check_memory(width * height, BYTES_PER_PIXEL, on_gpu=False)
+    check_memory(width * height, READING_BYTES_PER_PIXEL, on_gpu=False)
 
 
 def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from plugin.engine.progress import Stopper
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and the signal of schedulers and of a shutdown
-PATIENCE = 2.0  # seconds
+STOPPING_SECONDS = 2.0  # seconds
 T = TypeVar("T")
 
 Interrupted = Callable[[], bool]
@@ -200,7 +200,7 @@ def interrupts_held_back() -> Iterator[None]:
 def run_stoppable(work: Callable[[Stopper], T]) -> T:
     """Call ``work`` in another thread and return its result, so Ctrl-C takes effect while a library computes.
 
-    The work is then stopped, and KeyboardInterrupt is raised after PATIENCE at the latest.
+    The work is then stopped, and KeyboardInterrupt is raised after STOPPING_SECONDS at the latest.
     """
     stopper, results = Stopper(), Future[T]()
 
@@ -213,10 +213,10 @@ def run_stoppable(work: Callable[[Stopper], T]) -> T:
     try:
         threading.Thread(target=call, daemon=True).start()
         while not results.done():
-            wait([results], PATIENCE)  # with a limit, because Windows would otherwise ignore Ctrl-C
+            wait([results], STOPPING_SECONDS)  # with a limit, because Windows would otherwise ignore Ctrl-C
     except KeyboardInterrupt:
         stopper.stop()
-        wait([results], PATIENCE)
+        wait([results], STOPPING_SECONDS)
         raise
     return results.result()
 

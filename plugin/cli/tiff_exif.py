@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-PREFIX = b"Exif\0\0"
+EXIF_PREFIX = b"Exif\0\0"
 # The tags of a first directory that describe the photo; the others describe how the file stores it.
 DESCRIPTIONS = (
     *(Base.DocumentName, Base.ImageDescription, Base.Make, Base.Model, Base.Software, Base.DateTime, Base.Artist),
@@ -82,7 +82,7 @@ def _directory(block: bytes, header: bytes, offset: int) -> bytes | None:
         warnings.simplefilter("ignore")
         try:
             exif = Image.Exif()
-            exif.load(block if block.startswith(PREFIX) else PREFIX + block)
+            exif.load(block if block.startswith(EXIF_PREFIX) else EXIF_PREFIX + block)
             directory = ImageFileDirectory_v2(header)
             for tag in DESCRIPTIONS:
                 if tag in exif:

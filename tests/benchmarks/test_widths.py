@@ -5,7 +5,7 @@ pytest.importorskip("torch")
 import torch
 
 from benchmarks import widths
-from benchmarks.inference.networks import CLASSIC_SHAPE
+from benchmarks.inference.compared_networks import CLASSIC_SHAPE
 from benchmarks.measuring.command import TimingSettings
 from nst_core.base.training_settings import TransformerSettings
 

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from export.instant_graphs import FOLDER, decoder_graph, encoder_graph, main, write_networks
+from export.instant_graphs import OUTPUT_FOLDER, decoder_graph, encoder_graph, main, write_networks
 from export.measure import open_quietly
 from nst_core.base.errors import StyleError
 from nst_core.features.catalogue import load_features
@@ -19,7 +19,7 @@ def trunk():
 @pytest.mark.parametrize("level", LEVELS)
 def test_bundled_encoder_computes_compacts_features(trunk, level):
     photo = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(level))
-    session = open_quietly(onnx.load(FOLDER / f"encoder-{level}.onnx"))
+    session = open_quietly(onnx.load(OUTPUT_FOLDER / f"encoder-{level}.onnx"))
     (features,) = session.run(None, {"image": photo.numpy()})
     expected = trunk(photo, [layer_of(level)])[layer_of(level)].numpy()
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4 * expected.max())
@@ -32,7 +32,7 @@ def test_bundled_decoder_reconstructs_a_photo(level, samples):
     photo = np.asarray(Image.open(samples / "chelsea.jpg").crop((100, 40, 324, 264)), np.float32) / 255
     values = photo.transpose(2, 0, 1)[None]
     for name in (f"encoder-{level}", f"decoder-{level}"):
-        session = open_quietly(onnx.load(FOLDER / f"{name}.onnx"))
+        session = open_quietly(onnx.load(OUTPUT_FOLDER / f"{name}.onnx"))
         (values,) = session.run(None, {session.get_inputs()[0].name: values})
     error = np.square(values[0].transpose(1, 2, 0) - photo).mean()
     assert -10 * np.log10(error) > {1: 36, 2: 26, 3: 23, 4: 20, 5: 15}[level]
@@ -40,7 +40,7 @@ def test_bundled_decoder_reconstructs_a_photo(level, samples):
 
 
 def test_bundled_files_are_small_and_have_the_opset():
-    files = sorted(FOLDER.glob("*.onnx"))
+    files = sorted(OUTPUT_FOLDER.glob("*.onnx"))
     assert [file.stem for file in files] == [f"{part}-{level}" for part in ("decoder", "encoder") for level in LEVELS]
     assert sum(file.stat().st_size for file in files) < 12e6
     assert {entry.version for file in files for entry in onnx.load(file).opset_import} == {18}
@@ -67,7 +67,7 @@ def test_network_that_half_precision_would_change_is_refused(trunk, tmp_path):
 
 
 def test_command_writes_both_networks_of_a_level(trunk, tmp_path, monkeypatch):
-    monkeypatch.setattr("export.instant_graphs.FOLDER", tmp_path)
+    monkeypatch.setattr("export.instant_graphs.OUTPUT_FOLDER", tmp_path)
     save_decoder(Decoder(2, channels_of(trunk, 2)), tmp_path / "two.safetensors", {})
     main([str(tmp_path / "two.safetensors")])
     assert {path.name for path in tmp_path.glob("*.onnx")} == {"encoder-2.onnx", "decoder-2.onnx"}

@@ -3,7 +3,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.measure import MARGIN, measure
+from export.measure import MEMORY_ALLOWANCE, measure
 from nst_core.base.errors import StyleError
 
 
@@ -80,6 +80,6 @@ def test_memory_is_that_of_the_tensors_alive_at_once():
     weights = [kernel("in", 30, 3, 1, 1), kernel("out", 3, 30, 1, 1)]
     relu = ("Relu", [], {})
     measured = measure(style(("Conv", ["in"], {}), ("Conv", ["out"], {}), weights=weights)).bytes_per_pixel
-    assert measured == pytest.approx(MARGIN * 4 * 33, rel=0.02)
+    assert measured == pytest.approx(MEMORY_ALLOWANCE * 4 * 33, rel=0.02)
     measured = measure(style(("Conv", ["in"], {}), relu, ("Conv", ["out"], {}), weights=weights)).bytes_per_pixel
-    assert measured == pytest.approx(MARGIN * 4 * 60, rel=0.02)
+    assert measured == pytest.approx(MEMORY_ALLOWANCE * 4 * 60, rel=0.02)

@@ -1,8 +1,8 @@
 """Fuzz the readers of the product: ``python -m tests.fuzz --cases 100000``.
 
 Each target runs in processes of its own, so a crash, a hang or a run out of memory ends only a batch of cases. A
-failure is printed, and its case is written to the folder of ``--finds``, smallest first found; ``--replay FILE`` runs
-it again. The exit code is 1 if there are failures.
+failure is printed, and its case is written to the folder of ``--failures``; ``--replay FILE`` runs it again. The exit
+code is 1 if there are failures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FREE_MEMORY = 2**28 + 2**27  # what a case believes to be free: pictures of up t
 
 
 @dataclass(frozen=True)
-class Batch:
+class CaseBatch:
     """A process's cases: of a target, this many, made from a seed."""
 
     target: str
@@ -37,7 +37,7 @@ class Batch:
     seed: int
 
 
-def run_batch(batch: Batch, case_file: Path) -> int:
+def run_batch(batch: CaseBatch, case_file: Path) -> int:
     """Run a batch in this process; return the number of cases. Each is first written to ``case_file``.
 
     Raises what a case raises, after Hypothesis has made it as small as it can.
@@ -97,7 +97,7 @@ def _check_memory_taken() -> None:
     assert taken < LARGEST_MEMORY, f"the batch took {taken / 2**20:.0f} MiB"
 
 
-def batches(cases: int, seed: int, targets: list[str]) -> list[Batch]:
+def batches(cases: int, seed: int, targets: list[str]) -> list[CaseBatch]:
     """Split the cases among the targets, by their shares, and into batches."""
     from tests.fuzz.targets import TARGETS
 
@@ -106,29 +106,29 @@ def batches(cases: int, seed: int, targets: list[str]) -> list[Batch]:
     for name in targets:
         left = round(cases * TARGETS[name].share / whole)
         while left > 0:
-            result.append(Batch(name, min(left, BATCH), seed + len(result)))
+            result.append(CaseBatch(name, min(left, BATCH), seed + len(result)))
             left -= BATCH
     return result
 
 
-def start_batch(batch: Batch, finds: Path) -> tuple[int, str]:
+def start_batch(batch: CaseBatch, failures: Path) -> tuple[int, str]:
     """Run a batch in a process of its own; return the number of its cases, and the text of a failure."""
-    case_file = finds / f"case-{os.getpid()}"
+    case_file = failures / f"case-{os.getpid()}"
     command = [sys.executable, "-m", "tests.fuzz", "--batch", batch.target, str(batch.cases), str(batch.seed)]
-    done = subprocess.run([*command, "--finds", str(case_file)], capture_output=True, text=True, errors="replace")
+    done = subprocess.run([*command, "--failures", str(case_file)], capture_output=True, text=True, errors="replace")
     last = done.stdout.splitlines()[-1:] or [""]
     if done.returncode == 0:
         case_file.unlink(missing_ok=True)
         return int(last[0]), ""
     kind = signal.Signals(-done.returncode).name if done.returncode < 0 else "an error"
-    kept = finds / f"{batch.target}-{batch.seed}.case"
+    kept = failures / f"{batch.target}-{batch.seed}.case"
     if case_file.exists():
         case_file.rename(kept)
     return 0, f"{batch}: {kind}; python -m tests.fuzz --replay {kept}\n{done.stderr[-4000:]}"
 
 
 def replay(file: Path) -> None:
-    """Run a find again."""
+    """Run a failure again."""
     from tests.fuzz.targets import TARGETS
 
     _limit_pictures()
@@ -144,20 +144,20 @@ def fuzz(options: argparse.Namespace) -> int:
     """Run all batches and print a line for each target; return the number of failures."""
     from tests.fuzz.targets import TARGETS
 
-    options.finds.mkdir(parents=True, exist_ok=True)
-    done, finds, began = dict.fromkeys(options.targets or TARGETS, 0), [], time.monotonic()
+    options.failures.mkdir(parents=True, exist_ok=True)
+    done, failures, began = dict.fromkeys(options.targets or TARGETS, 0), [], time.monotonic()
     for batch in batches(options.cases, options.seed, list(done)):
-        cases, find = start_batch(batch, options.finds)
+        cases, failure = start_batch(batch, options.failures)
         done[batch.target] += cases
-        if find:
-            finds.append(find)
-            print(find, flush=True)
+        if failure:
+            failures.append(failure)
+            print(failure, flush=True)
         else:
             print(f"{batch.target} {batch.seed}: {cases} cases", file=sys.stderr, flush=True)
     for name, cases in done.items():
         print(f"{name}: {cases} cases")
-    print(f"{sum(done.values())} cases in {time.monotonic() - began:.0f} s, {len(finds)} finds")
-    return len(finds)
+    print(f"{sum(done.values())} cases in {time.monotonic() - began:.0f} s, {len(failures)} failures")
+    return len(failures)
 
 
 def main() -> int:
@@ -165,8 +165,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz the readers of the product.")
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other cases")
-    parser.add_argument("--finds", type=Path, default=Path("fuzz-finds"), help="where to write the cases that fail")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="run a find again")
+    parser.add_argument(
+        "--failures", type=Path, default=Path("fuzz-failures"), help="where to write the cases that fail"
+    )
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run a failure again")
     parser.add_argument("--batch", nargs=3, help=argparse.SUPPRESS)  # a process of this program
     parser.add_argument("targets", nargs="*", help="what to fuzz (default: all)")
     options = parser.parse_args()
@@ -178,7 +180,7 @@ def main() -> int:
     faulthandler.enable()
     name, cases, seed = options.batch
     try:
-        print(run_batch(Batch(name, int(cases), int(seed)), options.finds))
+        print(run_batch(CaseBatch(name, int(cases), int(seed)), options.failures))
     except Exception:
         traceback.print_exc()
         return 1

@@ -45,7 +45,7 @@ CALL_SECONDS = 60
 
 
 @dataclass(frozen=True)
-class Target:
+class FuzzTarget:
     """A target.
 
     Attributes:
@@ -352,12 +352,12 @@ def _descriptions() -> st.SearchStrategy[dict[str, str | None]]:
 
 
 TARGETS = {
-    "pictures": Target(
+    "pictures": FuzzTarget(
         lambda: st.tuples(changed(seeds.pictures()), st.sampled_from(sorted(PICTURE_SUFFIXES)), st.booleans()),
         check_picture,
         30,
     ),
-    "photos": Target(
+    "photos": FuzzTarget(
         lambda: (
             changed(seeds.pictures()).map(lambda data: (data, False))
             | changed([seeds.tar_of_photos()]).map(lambda data: (data, True))
@@ -365,15 +365,15 @@ TARGETS = {
         check_photos,
         15,
     ),
-    "style-files": Target(lambda: changed(seeds.style_files()), check_style_file, 15),
-    "style-descriptions": Target(_descriptions, check_style_description, 8),
-    "metadata": Target(
+    "style-files": FuzzTarget(lambda: changed(seeds.style_files()), check_style_file, 15),
+    "style-descriptions": FuzzTarget(_descriptions, check_style_description, 8),
+    "metadata": FuzzTarget(
         lambda: st.tuples(changed([seeds.xmp_packet(), b""]), changed([seeds.exif_block(), b""])), check_metadata, 7
     ),
-    "settings": Target(_settings_cases, check_settings, 8),
-    "calls": Target(_call_cases, check_calls, 5),
-    "frames": Target(_frame_cases, check_frames, 4),
-    "arguments": Target(_argument_cases, check_arguments, 3),
-    "networks": Target(lambda: changed(seeds.networks()), check_network, 5),
+    "settings": FuzzTarget(_settings_cases, check_settings, 8),
+    "calls": FuzzTarget(_call_cases, check_calls, 5),
+    "frames": FuzzTarget(_frame_cases, check_frames, 4),
+    "arguments": FuzzTarget(_argument_cases, check_arguments, 3),
+    "networks": FuzzTarget(lambda: changed(seeds.networks()), check_network, 5),
 }
 assert sum(target.share for target in TARGETS.values()) == 100

@@ -27,7 +27,7 @@ from tests.host.checks import (
 from tests.host.gimp import script_fu
 
 MAKE, ORIENTATION = 0x010F, 0x0112  # EXIF tags
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+SHOWN_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def test_filter_called_from_script_fu(gimp, variables, tmp_path):
@@ -189,7 +189,7 @@ def test_names_in_latin_1_do_not_end_a_folder_run(session, photos):
     paintings = photos.parent / f"paintings {latin}"
     paintings.mkdir()
     folders = {"folder": str(photos), "output_folder": str(paintings), "style": "negative", "strength": 0.0}
-    shown = f"a{REPLACEMENT}"
+    shown = f"a{SHOWN_REPLACEMENT}"
     result = session.call("run_folder", **folders)
     assert result["status"] == "success", result["message"]
     assert result["painted"] == [f"{shown}.png", "b.jpg", "grey.tif", "indexed.gif"]
@@ -203,7 +203,7 @@ def test_names_in_latin_1_do_not_end_a_folder_run(session, photos):
     assert f"{shown}.png already exists" in result["skipped"][0]
     empty = photos.parent / f"empty {latin}"
     empty.mkdir()
-    assert_refused(session.call("run_folder", **folders | {"folder": str(empty)}), f"empty {REPLACEMENT}")
+    assert_refused(session.call("run_folder", **folders | {"folder": str(empty)}), f"empty {SHOWN_REPLACEMENT}")
 
 
 def test_style_picture_may_have_a_name_in_latin_1(session, features, photos):
@@ -212,11 +212,11 @@ def test_style_picture_may_have_a_name_in_latin_1(session, features, photos):
     image, layer = session.call("new_image", pixels=noise_pixels(alpha=False), alpha=False)
     arguments = {"style_image": str(picture), "features": features, "size": 64, "iterations": 1}
     picture.write_text("no picture")
-    assert_refused(session.call("run", image=image, drawables=[layer], **arguments), f"{REPLACEMENT}.png")
+    assert_refused(session.call("run", image=image, drawables=[layer], **arguments), f"{SHOWN_REPLACEMENT}.png")
     shutil.copy(photos / "a.png", picture)
     result = session.call("run", image=image, drawables=[layer], **arguments)
     assert result["status"] == "success", result["message"]
-    expected_name = f"Neural Style: {REPLACEMENT}, 100 %"
+    expected_name = f"Neural Style: {SHOWN_REPLACEMENT}, 100 %"
     assert session.call("describe_layer", layer=result["layer"])["name"] == expected_name
     again = session.call("run", image=image, drawables=[result["layer"]], procedure=AGAIN, **arguments)
     assert again["status"] == "success", again["message"]

@@ -16,7 +16,7 @@ from tests.host.checks import noise_pixels, pixels, require_torch, wait_until
 from tests.host.gimp import Session, environment, make_profile
 
 LISTENING = "00010000"  # SO_ACCEPTCON from linux/net.h
-pytestmark = pytest.mark.skipif(not warm_worker.SUPPORTED, reason="workers stay only on Linux")
+pytestmark = pytest.mark.skipif(not warm_worker.CAN_STAY, reason="workers stay only on Linux")
 
 
 @pytest.fixture(params=[False, True], ids=["after GIMP's Python", "after a worker"])

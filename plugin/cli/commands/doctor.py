@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nst_core.style_file import Style
 
 SUMMARY = "Show what is installed and what is missing."
-PACKAGES = (
+REPORTED_PACKAGES = (
     "neural-style",
     "numpy",
     "onnx",
@@ -58,7 +58,7 @@ def examine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": f"{platform.python_version()} ({sys.executable})",
         "environment": str(paths.environment_folder()),
-        "packages": [f"{name} {version}" for name in PACKAGES if (version := _version(name))],
+        "packages": [f"{name} {version}" for name in REPORTED_PACKAGES if (version := _version(name))],
         "execution_providers": providers,
         "gpu": gpu,
         "gimp": [

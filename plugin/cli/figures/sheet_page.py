@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nst_core.studies.sheets import Sheet
 from plugin.cli.outputs import write_file
 
-MARGIN, GAP, LEAST_COLUMN, LABEL_COLUMN = 24, 16, 160, 150  # pixels
+PAGE_MARGIN, PAGE_GAP, LEAST_COLUMN, LABEL_COLUMN = 24, 16, 160, 150  # pixels
 INK, FAINT, PAPER = (20, 20, 20), (100, 100, 100), (255, 255, 255)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -30,29 +30,29 @@ def draw_sheet(sheet: Sheet) -> Image.Image:
     cells = [cell for _, row in sheet.rows for cell in row if cell]
     column = max(LEAST_COLUMN, *(cell.picture.shape[1] for cell in cells))
     labelled = any(label for label, _ in sheet.rows)
-    left = MARGIN + (LABEL_COLUMN + GAP if labelled else 0)
+    left = PAGE_MARGIN + (LABEL_COLUMN + PAGE_GAP if labelled else 0)
     count = max(len(row) for _, row in sheet.rows)
-    width = left + count * (column + GAP) - GAP + MARGIN
-    titles = _wrapped(sheet.title, title, width - 2 * MARGIN)
+    width = left + count * (column + PAGE_GAP) - PAGE_GAP + PAGE_MARGIN
+    titles = _wrapped(sheet.title, title, width - 2 * PAGE_MARGIN)
     heads = [_wrapped(text, head, column) for text in sheet.columns]
     captions = [[_wrapped(cell.caption if cell else "", small, column) for cell in row] for _, row in sheet.rows]
-    tops, y = [], MARGIN + len(titles) * _line_height(title) + GAP
-    head_top, y = y, y + max(map(len, heads), default=0) * _line_height(head) + (GAP // 2 if any(heads) else 0)
+    tops, y = [], PAGE_MARGIN + len(titles) * _line_height(title) + PAGE_GAP
+    head_top, y = y, y + max(map(len, heads), default=0) * _line_height(head) + (PAGE_GAP // 2 if any(heads) else 0)
     heights = [max(cell.picture.shape[0] for cell in row if cell) for _, row in sheet.rows]
     for height, below in zip(heights, captions, strict=True):
         tops.append(y)
-        y += height + max(map(len, below)) * _line_height(small) + GAP
-    page = Image.new("RGB", (width, y - GAP + MARGIN), PAPER)
+        y += height + max(map(len, below)) * _line_height(small) + PAGE_GAP
+    page = Image.new("RGB", (width, y - PAGE_GAP + PAGE_MARGIN), PAPER)
     text = _TextPen(ImageDraw.Draw(page))
-    text.write((MARGIN, MARGIN), titles, title, INK)
+    text.write((PAGE_MARGIN, PAGE_MARGIN), titles, title, INK)
     for number, lines in enumerate(heads):
-        text.write((left + number * (column + GAP), head_top), lines, head, INK)
+        text.write((left + number * (column + PAGE_GAP), head_top), lines, head, INK)
     for top, height, (label, row), below in zip(tops, heights, sheet.rows, captions, strict=True):
-        text.write((MARGIN, top), _wrapped(label, head, LABEL_COLUMN), head, INK)
+        text.write((PAGE_MARGIN, top), _wrapped(label, head, LABEL_COLUMN), head, INK)
         for number, (cell, lines) in enumerate(zip(row, below, strict=True)):
             if cell is None:
                 continue
-            x = left + number * (column + GAP)
+            x = left + number * (column + PAGE_GAP)
             page.paste(Image.fromarray(cell.picture), (x, top))
             text.write((x, top + height + 2), lines, small, FAINT)
     return page

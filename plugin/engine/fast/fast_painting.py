@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.base.display_text import one_line
+from nst_core.base.display_text import LONGEST_REASON, one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.onnx_runtime import ort
@@ -24,7 +24,6 @@ from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory, within_free_memory
 from plugin.engine.machine.provider import (
     CUDA,
-    LONGEST_REASON,
     Provider,
     choose_provider,
     open_session,

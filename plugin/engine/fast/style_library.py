@@ -13,7 +13,7 @@ from nst_core.base.language import _
 from nst_core.style_file import Style, read_styles
 from plugin.engine.machine import paths
 
-LONGEST_REASON = 1000  # characters
+LONGEST_WARNING = 1000  # characters
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ def read_library() -> Library:
             try:
                 styles |= {style.name: style for style in read_styles(path)}
             except StyleError as error:
-                left_out.append(one_line(str(error), LONGEST_REASON))
+                left_out.append(one_line(str(error), LONGEST_WARNING))
             except Exception as error:
                 reason = _("{path} cannot be read ({error}); remove it.").format(path=path, error=error)
-                left_out.append(one_line(reason, LONGEST_REASON))
+                left_out.append(one_line(reason, LONGEST_WARNING))
     return Library(dict(sorted(styles.items(), key=lambda item: item[1].title.casefold())), left_out)
 
 

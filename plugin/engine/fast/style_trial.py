@@ -20,7 +20,7 @@ MEMORY_LIMIT = 1 << 29  # bytes for a picture of TRIAL_SIDE; by their size rules
 TIME_LIMIT = 5  # seconds of CPU time
 TRIAL_SIDE = 64  # pixels, at least
 # The system may be so busy that a trial does not end; that says nothing about the style.
-PATIENCE = 120  # seconds
+TRIAL_SECONDS = 120  # seconds
 EXCEEDED = 77  # exit code of a trial
 # Linux keeps the limits itself. Elsewhere a trial is watched, which notices an excess only afterwards.
 LIMITS_HOLD = sys.platform == "linux"
@@ -62,7 +62,7 @@ def is_bundled(path: Path) -> bool:
 def _trial(path: Path, size: tuple[int, int], rows: int) -> int | None:
     """Return the exit code of a trial, or None if it says nothing."""
     numbers = (MEMORY_LIMIT, TIME_LIMIT, *size, rows, int(LIMITS_HOLD))
-    command = [python_executable(), "-c", _TRIAL, str(path), *map(str, numbers), *sys.path]
+    command = [python_executable(), "-c", _TRIAL_SCRIPT, str(path), *map(str, numbers), *sys.path]
     nowhere = subprocess.DEVNULL
     try:
         with subprocess.Popen(command, stdin=nowhere, stdout=nowhere, stderr=nowhere) as trial:
@@ -75,13 +75,13 @@ def _trial(path: Path, size: tuple[int, int], rows: int) -> int | None:
 
 
 def _watched(trial: subprocess.Popen[bytes], file_size: int) -> int:
-    """Wait for a trial, at most PATIENCE, and return its exit code; EXCEEDED if it was watched and exceeded a limit."""
+    """Wait for a trial, at most TRIAL_SECONDS, and return its exit code, or EXCEEDED if it passed a limit."""
     if LIMITS_HOLD:
-        return trial.wait(PATIENCE)
+        return trial.wait(TRIAL_SECONDS)
     import psutil
 
     allowed = WATCHED_BASE + MEMORY_LIMIT + 4 * file_size
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TRIAL_SECONDS
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(trial.pid)
         while trial.poll() is None and time.monotonic() < deadline:
@@ -113,7 +113,7 @@ def _passed() -> set[str]:
         return set()
 
 
-_TRIAL = """
+_TRIAL_SCRIPT = """
 import sys
 path, (memory, time, height, width, rows, limited) = sys.argv[1], map(int, sys.argv[2:8])
 sys.path[:] = sys.argv[8:]

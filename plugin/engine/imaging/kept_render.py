@@ -15,7 +15,7 @@ from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.imaging.resampling import resample_picture
 
 # A larger one would make the host's files large, and is not kept.
-MAX_BYTES = 2**24
+MOST_RENDER_BYTES = 2**24
 MAX_PIXELS = 2**26
 
 
@@ -29,16 +29,16 @@ class MixResult:
 
 
 def encode_render(render: np.ndarray) -> bytes:
-    """Return a render, RGB [h, w, 3] in 0..1, as a PNG file of eight bits, or nothing if that has over MAX_BYTES."""
+    """Return a render, RGB [h, w, 3] in 0..1, as an eight-bit PNG, or nothing if that has over MOST_RENDER_BYTES."""
     file = io.BytesIO()
     Image.fromarray((np.clip(render, 0, 1) * 255 + 0.5).astype(np.uint8)).save(file, "PNG")
-    return file.getvalue() if len(file.getvalue()) <= MAX_BYTES else b""
+    return file.getvalue() if len(file.getvalue()) <= MOST_RENDER_BYTES else b""
 
 
 def decode_render(data: bytes) -> np.ndarray:
     """Return the render that ``encode_render`` encoded. Raises StyleError for anything else: files are not trusted."""
     try:
-        with Image.open(io.BytesIO(data[: MAX_BYTES + 1]), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(data[: MOST_RENDER_BYTES + 1]), formats=["PNG"]) as image:
             if image.mode != "RGB" or image.width * image.height > MAX_PIXELS:
                 raise ValueError("it is not a render")
             return np.asarray(image).astype(np.float32) / np.float32(255)

@@ -13,8 +13,8 @@ from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.provider import Provider, open_session, run_options
 from plugin.engine.progress import Stopper
 
-FOLDER = Path(__file__).with_name("networks")
-LEVELS = (5, 4, 3, 2, 1)
+NETWORKS_FOLDER = Path(__file__).with_name("networks")
+PAINTED_LEVELS = (5, 4, 3, 2, 1)
 # A picture's sides are multiples of this, so four halvings and four doublings give its size again.
 MULTIPLE = 16
 # Reflected borders need two places at the deepest level.
@@ -23,12 +23,12 @@ SMALLEST_SIDE = 2 * MULTIPLE
 
 def encoder_file(level: int) -> Path:
     """Return the file of the network from a picture to the activations of a level."""
-    return FOLDER / f"encoder-{level}.onnx"
+    return NETWORKS_FOLDER / f"encoder-{level}.onnx"
 
 
 def decoder_file(level: int) -> Path:
     """Return the file of the network from the activations of a level to a picture."""
-    return FOLDER / f"decoder-{level}.onnx"
+    return NETWORKS_FOLDER / f"decoder-{level}.onnx"
 
 
 def encode(image: np.ndarray, level: int, provider: Provider, stopper: Stopper) -> np.ndarray:

@@ -19,7 +19,7 @@ from plugin.engine.imaging.picture import Picture, composite, network_input
 from plugin.engine.imaging.recolouring import LUMA
 from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
 from plugin.engine.instant.feature_transforms import transform
-from plugin.engine.instant.instant_networks import LEVELS, MULTIPLE, decode, encode, encoder_file
+from plugin.engine.instant.instant_networks import MULTIPLE, PAINTED_LEVELS, decode, encode, encoder_file
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.instant.style_measurement import MeasuredStyle, measured
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
@@ -27,14 +27,14 @@ from plugin.engine.machine.provider import Provider, choose_provider
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 
-MOST_STYLES = 8
+MOST_PICTURES = 8
 # Mirrored around the picture, since the encoders' zero borders would otherwise show.
-MARGIN = 32
+PADDING = 32
 # The contrast of luminance, in 0..1, at which half of the swap is left. Where the photo has more, as around eyes, it
 # keeps its own shapes.
 DETAIL_CONTRAST = 0.1
 # Measured at 0.7 megapixels, where level 1 takes most: 16 and 32 channels, several times, in float32.
-BYTES_PER_PIXEL = 1300
+WORKING_BYTES_PER_PIXEL = 1300
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +64,12 @@ def paint_instantly(
     """Paint ``picture``, of any size from 1x1 up, in the style of any picture or of a mixture of several.
 
     ``styles`` gives each style picture's share; the shares sum to 1. Raises StyleError if there are more than
-    MOST_STYLES or the painting does not fit into memory, and progress.StoppedError if ``stopper`` stops it.
+    MOST_PICTURES or the painting does not fit into memory, and progress.StoppedError if ``stopper`` stops it.
     """
     stopper, clock = stopper or Stopper(), Stopwatch()
     progress(Progress(_("Preparing"), 0.0))
     check_count(len(styles))
-    provider = choose_provider(settings.fast.device, encoder_file(LEVELS[0]))
+    provider = choose_provider(settings.fast.device, encoder_file(PAINTED_LEVELS[0]))
     check_instant_memory(picture.height, picture.width, settings)
     rgb = network_input(picture)
     seen = resample_picture(rgb, *working_size(picture.height, picture.width, settings.fast))
@@ -78,7 +78,7 @@ def paint_instantly(
     shares = [(measured(style, provider, stopper), share) for style, share in styles.items()]
     clock.lap("style")
     image, swaps = padded(seen), swap_maps(seen, settings)
-    for number, level in enumerate(LEVELS):
+    for number, level in enumerate(PAINTED_LEVELS):
         progress(Progress(_("Painting"), 0.2 + 0.15 * number))
         stopper.check()
         features = encode(image, level, provider, stopper)
@@ -87,7 +87,7 @@ def paint_instantly(
         clock.lap("transform")
         image = decode(features, level, provider, stopper)
         clock.lap("decode")
-    painted = image[:, MARGIN : MARGIN + seen.shape[0], MARGIN : MARGIN + seen.shape[1]].transpose(1, 2, 0)
+    painted = image[:, PADDING : PADDING + seen.shape[0], PADDING : PADDING + seen.shape[1]].transpose(1, 2, 0)
     progress(Progress(_("Finishing"), 0.95))
     painted = fit_to_photo(painted, seen, rgb)
     clock.lap("resize")
@@ -98,16 +98,16 @@ def paint_instantly(
 
 
 def check_count(styles: int) -> None:
-    """Raise StyleError if there are more style pictures than MOST_STYLES."""
-    if styles > MOST_STYLES:
+    """Raise StyleError if there are more style pictures than MOST_PICTURES."""
+    if styles > MOST_PICTURES:
         raise StyleError(
-            _("{count} style pictures are too many; give at most {most}.").format(count=styles, most=MOST_STYLES)
+            _("{count} style pictures are too many; give at most {most}.").format(count=styles, most=MOST_PICTURES)
         )
 
 
 def padded(seen: np.ndarray) -> np.ndarray:
     """Return RGB [H, W, 3] as planes [3, h, w] with a mirrored margin; their sides are multiples of 16."""
-    added = [(MARGIN, MARGIN + -extent % MULTIPLE) for extent in seen.shape[:2]]
+    added = [(PADDING, PADDING + -extent % MULTIPLE) for extent in seen.shape[:2]]
     planes = np.pad(seen.transpose(2, 0, 1), [(0, 0), *added], mode="symmetric")
     return np.ascontiguousarray(planes, np.float32)
 
@@ -153,6 +153,6 @@ def check_instant_memory(height: int, width: int, settings: InstantSettings) -> 
     """Raise StyleError if the painting of a picture of this size does not fit into memory."""
     pixels = height * width
     rows, columns = working_size(height, width, settings.fast)
-    working = (rows + 2 * MARGIN + MULTIPLE) * (columns + 2 * MARGIN + MULTIPLE)
-    needed = BYTES_PER_PIXEL * working + PICTURE_BYTES_PER_PIXEL * max(pixels, working)
+    working = (rows + 2 * PADDING + MULTIPLE) * (columns + 2 * PADDING + MULTIPLE)
+    needed = WORKING_BYTES_PER_PIXEL * working + PICTURE_BYTES_PER_PIXEL * max(pixels, working)
     check_memory(pixels, -(-needed // pixels), on_gpu=False)

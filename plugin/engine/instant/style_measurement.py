@@ -17,13 +17,13 @@ from nst_core.base.files import written_whole
 from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.instant.feature_transforms import StyleStatistics, measure_style
-from plugin.engine.instant.instant_networks import LEVELS, MULTIPLE, encode, encoder_file
+from plugin.engine.instant.instant_networks import MULTIPLE, PAINTED_LEVELS, encode, encoder_file
 from plugin.engine.instant.instant_settings import STYLE_PIXELS
 from plugin.engine.machine import paths
 from plugin.engine.machine.provider import Provider
 from plugin.engine.progress import Stopper
 
-LONGEST_SIDE = 1536
+MEASURED_STYLE_SIDE = 1536
 # Three places at the deepest level, the side of a patch.
 SMALLEST_STYLE_SIDE = 3 * MULTIPLE
 SWAPPED_LEVELS = (5, 4)
@@ -53,7 +53,8 @@ def measured(picture: Picture, provider: Provider, stopper: Stopper) -> Measured
     levels = _read(file)
     if levels is None:
         levels = {
-            level: measure_style(encode(image, level, provider, stopper), level in SWAPPED_LEVELS) for level in LEVELS
+            level: measure_style(encode(image, level, provider, stopper), level in SWAPPED_LEVELS)
+            for level in PAINTED_LEVELS
         }
         _write(levels, file)
     return MeasuredStyle(levels, one_colour)
@@ -66,7 +67,7 @@ def style_image(picture: Picture) -> np.ndarray:
     """
     rgb = network_input(picture)
     height, width = rgb.shape[:2]
-    scale = min((STYLE_PIXELS / (height * width)) ** 0.5, LONGEST_SIDE / max(height, width))
+    scale = min((STYLE_PIXELS / (height * width)) ** 0.5, MEASURED_STYLE_SIDE / max(height, width))
     seen = resample_picture(rgb, max(1, round(height * scale)), max(1, round(width * scale)))
     image = np.round(seen.transpose(2, 0, 1) * 255) / np.float32(255)
     extents = [max(SMALLEST_STYLE_SIDE, -(-extent // MULTIPLE) * MULTIPLE) for extent in image.shape[1:]]
@@ -82,14 +83,14 @@ def _key(image: np.ndarray) -> str:
 
 @functools.cache
 def _networks_digest() -> str:
-    return " ".join(hashlib.sha256(encoder_file(level).read_bytes()).hexdigest() for level in LEVELS)
+    return " ".join(hashlib.sha256(encoder_file(level).read_bytes()).hexdigest() for level in PAINTED_LEVELS)
 
 
 def _read(file: Path) -> dict[int, StyleStatistics] | None:
     try:
         with np.load(file, allow_pickle=False) as saved:
             levels = {}
-            for level in LEVELS:
+            for level in PAINTED_LEVELS:
                 whitened = saved[f"whitened{level}"].astype(np.float32) if level in SWAPPED_LEVELS else None
                 levels[level] = StyleStatistics(saved[f"mean{level}"], saved[f"root{level}"], whitened)
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):

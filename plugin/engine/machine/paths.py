@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-NAME = "neural-style"
+FOLDER_NAME = "neural-style"
 NO_HOME = Path("/nonexistent")  # the home that Debian gives to users who have none
 
 
@@ -26,10 +26,10 @@ def data_folder() -> Path:
     if home := os.environ.get("NEURAL_STYLE_HOME"):
         return Path(home).absolute()
     if sys.platform == "darwin":
-        return home_folder() / "Library/Application Support" / NAME
+        return home_folder() / "Library/Application Support" / FOLDER_NAME
     if sys.platform == "win32":
-        return _base("LOCALAPPDATA", "AppData/Local") / NAME
-    return _base("XDG_DATA_HOME", ".local/share") / NAME
+        return _base("LOCALAPPDATA", "AppData/Local") / FOLDER_NAME
+    return _base("XDG_DATA_HOME", ".local/share") / FOLDER_NAME
 
 
 def environment_folder() -> Path:
@@ -47,10 +47,10 @@ def cache_folder() -> Path:
     if home := os.environ.get("NEURAL_STYLE_HOME"):
         return Path(home).absolute() / "cache"
     if sys.platform == "darwin":
-        return Path.home() / "Library/Caches" / NAME
+        return Path.home() / "Library/Caches" / FOLDER_NAME
     if sys.platform == "win32":
         return data_folder() / "cache"
-    return _base("XDG_CACHE_HOME", ".cache") / NAME
+    return _base("XDG_CACHE_HOME", ".cache") / FOLDER_NAME
 
 
 def bundled_styles_folder() -> Path:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nst_core.base.device_names import check_device
-from nst_core.base.display_text import one_line
+from nst_core.base.display_text import LONGEST_REASON, one_line
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from nst_core.base.onnx_model import read_model
 from nst_core.base.onnx_runtime import ort
 from plugin.engine.machine.nvidia import nvidia_driver
 
-LONGEST_REASON = 300  # characters of the runtime's message, which quotes the style file
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 # The answers of ``cuda_problem``. functools.cache could not forget the failures and keep the rest.
 _problems: dict[Path, str | None] = {}
@@ -82,7 +81,7 @@ def _find_cuda_problem(model: Path) -> str | None:
         return _("no NVIDIA driver was found")
     try:
         trial = subprocess.run(
-            [python_executable(), "-c", _TRIAL, str(model), *sys.path],
+            [python_executable(), "-c", _LOADING_SCRIPT, str(model), *sys.path],
             capture_output=True,
             text=True,
             errors="replace",
@@ -148,7 +147,7 @@ def python_executable() -> str:
     return sys.executable if "python" in Path(sys.executable or "").name.lower() else "python3"
 
 
-_TRIAL = """
+_LOADING_SCRIPT = """
 import sys
 sys.path[:] = sys.argv[2:]
 from pathlib import Path

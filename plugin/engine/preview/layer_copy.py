@@ -15,7 +15,7 @@ from plugin.engine.messages import Area, LayerView, RawPicture
 
 # A style is sketched at this size within 300 ms on two cores.
 PROXY_PIXELS = 160_000
-LONGEST_SIDE = 560
+PROXY_SIDE = 560
 # Views of a large layer are made from an overview with about this many pixels, if in each direction it has this many
 # times those of the view.
 OVERVIEW_PIXELS = 3_000_000
@@ -54,7 +54,7 @@ class LayerCopy:
         self.grey = grey
         # A painting may be looked at in many views, and a sketch has another size.
         self.seen = functools.lru_cache(2)(self._compute_seen)
-        scale = min(1.0, (PROXY_PIXELS / (width * height)) ** 0.5, LONGEST_SIDE / max(width, height))
+        scale = min(1.0, (PROXY_PIXELS / (width * height)) ** 0.5, PROXY_SIDE / max(width, height))
         shown = max(1, round(height * scale)), max(1, round(width * scale))
         self.proxy = self.shown(LayerView(Area(0, 0, width, height), shown[1], shown[0]))
 

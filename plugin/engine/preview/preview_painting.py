@@ -23,7 +23,7 @@ from plugin.engine.preview.layer_copy import LayerCopy, resample_box
 from plugin.engine.progress import Stopper
 
 # Pixels around an area of the layer that the network sees too.
-MARGIN = 224
+VIEW_MARGIN = 224
 # Cells of a painting around a view that its enlargement depends on, and more of them to choose a border from.
 MARGIN_CELLS, CHOICES = 3, 8
 
@@ -125,9 +125,9 @@ def _paint_part(
 ) -> tuple[PaintedArea, list[str]]:
     """Paint an area of the layer at full resolution."""
     height, width = copy.size
-    left, top = max(0, int(area.left) - MARGIN), max(0, int(area.top) - MARGIN)
-    right = min(width, math.ceil(area.left + area.width) + MARGIN)
-    bottom = min(height, math.ceil(area.top + area.height) + MARGIN)
+    left, top = max(0, int(area.left) - VIEW_MARGIN), max(0, int(area.top) - VIEW_MARGIN)
+    right = min(width, math.ceil(area.left + area.width) + VIEW_MARGIN)
+    bottom = min(height, math.ceil(area.top + area.height) + VIEW_MARGIN)
     part = copy.part(left, top, right - left, bottom - top)
     result = _painted(Picture(part.pixels), request, request.settings, stopper)
     return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), list(result.notes)

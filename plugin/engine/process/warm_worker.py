@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-SUPPORTED = sys.platform == "linux" and hasattr(os, "pidfd_open")
+CAN_STAY = sys.platform == "linux" and hasattr(os, "pidfd_open")
 # How many seconds an idle worker stays; 0 for not at all.
 STAY_VARIABLE, DEFAULT_STAY_SECONDS, MAX_STAY_SECONDS = "NEURAL_STYLE_STAY_SECONDS", 600.0, 1e6
 # The idle seconds after which it releases memory; a user who is trying settings comes back sooner.
@@ -58,7 +58,7 @@ class JoinedHost:
 def stay_seconds() -> float:
     """Return for how long a worker stays: what the user set, or DEFAULT_STAY_SECONDS."""
     try:
-        return min(max(0.0, float(os.environ[STAY_VARIABLE])), MAX_STAY_SECONDS) if SUPPORTED else 0.0
+        return min(max(0.0, float(os.environ[STAY_VARIABLE])), MAX_STAY_SECONDS) if CAN_STAY else 0.0
     except (KeyError, ValueError):
         return DEFAULT_STAY_SECONDS
 
@@ -70,14 +70,14 @@ def worker_name(host: int, version: str) -> str:
     """
     try:
         # Sandboxes may use the same ids for different processes.
-        return f"neural-style-{PID_NAMESPACE.stat().st_ino}-{host}-{version}" if SUPPORTED else ""
+        return f"neural-style-{PID_NAMESPACE.stat().st_ino}-{host}-{version}" if CAN_STAY else ""
     except OSError:
         return ""
 
 
 def join_worker(name: str) -> JoinedWorker | None:
     """Connect to the idle worker that waits under ``name``. None if there is none."""
-    if not SUPPORTED:
+    if not CAN_STAY:
         return None
     (errors, errors_sent), (life_sent, life) = os.pipe(), os.pipe()
     worker = JoinedWorker(socket.socket(socket.AF_UNIX), os.fdopen(errors, "rb"), os.fdopen(life, "wb"))

@@ -16,7 +16,7 @@ from nst_core.pictures.photos import PictureSource
 from nst_core.pictures.resize import resized
 from plugin.engine.training.sample_photo import read_sample_photo
 
-PREVIEW_SIDE = 256  # of each photo, in pixels
+TRAINING_PREVIEW_SIDE = 256  # of each photo, in pixels
 PREVIEW_TRAINING_PHOTOS = 3  # besides the sample photo
 PREVIEW_STYLES = 12
 
@@ -29,8 +29,8 @@ def preview_photos(source: PictureSource, seed: int) -> Tensor:
     sample = as_tensor(read_sample_photo()).float() / 255
     side = min(sample.shape[-2:])
     y, x = ((extent - side) // 2 for extent in sample.shape[-2:])
-    square = resized(sample[..., y : y + side, x : x + side], PREVIEW_SIDE, PREVIEW_SIDE)
-    return torch.cat([square, source.batch(0, PREVIEW_TRAINING_PHOTOS, PREVIEW_SIDE, seed).cpu()])
+    square = resized(sample[..., y : y + side, x : x + side], TRAINING_PREVIEW_SIDE, TRAINING_PREVIEW_SIDE)
+    return torch.cat([square, source.batch(0, PREVIEW_TRAINING_PHOTOS, TRAINING_PREVIEW_SIDE, seed).cpu()])
 
 
 def write_training_preview(paintings: Tensor, path: Path) -> None:

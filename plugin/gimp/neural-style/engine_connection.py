@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from plugin.engine.process.remote import RemoteEngine
 
 # The environment's packages that are ours.
-PACKAGES = ("nst_core", "plugin")
+SHARED_PACKAGES = ("nst_core", "plugin")
 
 
 class EngineConnection:
@@ -138,7 +138,7 @@ def _find_packages(environment: installation.Installation) -> None:
         return
     # Only our packages: the filter uses modules of them that are written in Python. The environment's other packages
     # are compiled for another version, and must not hide those that this Python may have.
-    for name in PACKAGES:
+    for name in SHARED_PACKAGES:
         if name in sys.modules:
             continue
         folder = environment.site_packages / name

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from translation import _
 
-FOLDER = Path(__file__).resolve().parent
-RECORD = FOLDER / "installation.json"
+FILTER_FOLDER = Path(__file__).resolve().parent
+RECORD = FILTER_FOLDER / "installation.json"
 REMEDY = _("run `python3 install.py` again")
 
 

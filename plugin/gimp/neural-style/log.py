@@ -12,7 +12,7 @@ from pathlib import Path
 from gi.repository import Gimp
 from showable import showable
 
-MAX_BYTES = 2**20
+MOST_LOG_BYTES = 2**20
 
 
 def path() -> Path:
@@ -29,14 +29,14 @@ def write_error(text: str) -> str:
 def write(text: str) -> str:
     """Append the text, made showable, as an entry and return the entry.
 
-    If the log is larger than ``MAX_BYTES``, the entry replaces it. If the log cannot be written, the reason is only
+    If the log is larger than ``MOST_LOG_BYTES``, the entry replaces it. If it cannot be written, the reason is only
     printed.
     """
     python = ".".join(map(str, sys.version_info[:3]))
     head = f"{time.strftime('%Y-%m-%d %H:%M:%S')}, GIMP {Gimp.version()}, Python {python}, {sys.platform}"
     entry = f"{head}\n{showable(text.rstrip())}\n"
     try:
-        too_large = path().is_file() and path().stat().st_size > MAX_BYTES
+        too_large = path().is_file() and path().stat().st_size > MOST_LOG_BYTES
         with path().open("w" if too_large else "a", encoding="utf-8") as log:
             log.write(f"{entry}\n")
     except OSError as error:

@@ -37,7 +37,7 @@ import installation
 import log
 import procedure_arguments
 from gi.repository import Gimp, Gio, GLib, GObject
-from procedure_arguments import FLAGS, OUTPUTS, OUTPUTS_AGAIN
+from procedure_arguments import ARGUMENT_FLAGS, OUTPUTS, OUTPUTS_AGAIN
 from showable import showable
 from translation import _
 
@@ -59,7 +59,7 @@ class NeuralStyle(Gimp.PlugIn):
     def do_query_procedures(self) -> list[str]:
         """Return the names of the procedures."""
         # The dialog's Help button and F1 in the menu open these pages.
-        self.set_help_domain("neural-style", Gio.File.new_for_path(str(installation.FOLDER / "help")))
+        self.set_help_domain("neural-style", Gio.File.new_for_path(str(installation.FILTER_FOLDER / "help")))
         return [FILTER_PROCEDURE, AGAIN_PROCEDURE, FOLDER_PROCEDURE]
 
     def do_set_i18n(self, name: str) -> bool:
@@ -143,7 +143,7 @@ def _create_folder(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
         ("skipped", _("Skipped"), _("The paintings that already exist")),
         ("failed", _("Failed"), _("The files that were not painted, and why")),
     ):
-        procedure.add_string_array_return_value(value, label, text, FLAGS)
+        procedure.add_string_array_return_value(value, label, text, ARGUMENT_FLAGS)
     return procedure
 
 
@@ -155,7 +155,7 @@ def _add_folder_arguments(procedure: Gimp.Procedure) -> None:
         _("Whether to ask for the settings"),
         Gimp.RunMode.__gtype__,
         Gimp.RunMode.NONINTERACTIVE,
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
     action = Gimp.FileChooserAction.SELECT_FOLDER
     for name, label, text in (
@@ -164,24 +164,28 @@ def _add_folder_arguments(procedure: Gimp.Procedure) -> None:
     ):
         procedure_arguments.add_file(procedure, name, label, text, action)
     procedure.add_boolean_argument(
-        "subfolders", _("With su_bfolders"), _("Paint the pictures in subfolders too, and keep the tree"), False, FLAGS
+        "subfolders",
+        _("With su_bfolders"),
+        _("Paint the pictures in subfolders too, and keep the tree"),
+        False,
+        ARGUMENT_FLAGS,
     )
     procedure.add_string_argument(
         "name",
         _("_Name"),
         _("How to name the paintings: text with {stem}, the picture's name, {style} and {ext}, the file extension"),
         "{stem}.{ext}",
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
     procedure.add_string_argument(
         "format",
         _("For_mat"),
         _("The file extension of the format to save in, such as png; if empty, each painting has its picture's format"),
         "",
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
     procedure.add_boolean_argument(
-        "overwrite", _("O_verwrite"), _("Replace files that already exist in the output folder"), False, FLAGS
+        "overwrite", _("O_verwrite"), _("Replace files that already exist in the output folder"), False, ARGUMENT_FLAGS
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from gi.repository import Gimp, GLib, GObject
 from translation import _
 
-FLAGS = GObject.ParamFlags.READWRITE
+ARGUMENT_FLAGS = GObject.ParamFlags.READWRITE
 # The settings of a painting, by the names of their arguments.
 SETTINGS = (
     *("style", "style-image", "strength", "detail", "stroke-size", "full-resolution", "keep-colors"),
@@ -40,7 +40,7 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         _("St_yle"),
         _("The name of a trained style, a mixture such as great-wave:0.6,udnie:0.4, or an .onnx style file"),
         "great-wave",
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
     text = _("Paint in the style of this picture instead")
     # GIMP itself would refuse a file that no longer exists, in words that nobody understands.
@@ -59,14 +59,14 @@ def add_settings(procedure: Gimp.Procedure) -> None:
             "take longer; otherwise their size is relative to the picture. Not for a style picture"
         ),
         False,
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
     procedure.add_boolean_argument(
         "keep-colors",
         _("_Keep the photo's colours"),
         _("Take only the strokes of the painting, and keep the colours of the photo"),
         False,
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
     # Defaults as in nst_core.base.iterative_settings.IterativeSettings, which cannot be imported yet.
     text = _("With a style picture: the longer side in pixels while painting; the result is enlarged")
@@ -81,7 +81,7 @@ def add_settings(procedure: Gimp.Procedure) -> None:
             "disk and compact otherwise"
         ),
         "auto",
-        FLAGS,
+        ARGUMENT_FLAGS,
     )
 
 
@@ -91,9 +91,9 @@ def _add_number(procedure: Gimp.Procedure, name: str, label: str, text: str, def
     # which are in no range, become the default. A choice would behave the same, so ``add_output`` adds a string.
     text = _("{text} ({least} to {most})").format(text=text, least=RANGES[name][0], most=RANGES[name][1])
     if isinstance(default, int):
-        procedure.add_int_argument(name, label, text, GLib.MININT, GLib.MAXINT, default, FLAGS)
+        procedure.add_int_argument(name, label, text, GLib.MININT, GLib.MAXINT, default, ARGUMENT_FLAGS)
     else:
-        procedure.add_double_argument(name, label, text, -GLib.MAXDOUBLE, GLib.MAXDOUBLE, default, FLAGS)
+        procedure.add_double_argument(name, label, text, -GLib.MAXDOUBLE, GLib.MAXDOUBLE, default, ARGUMENT_FLAGS)
 
 
 def add_file(
@@ -105,19 +105,19 @@ def add_file(
     optional: bool = False,
 ) -> None:
     """Add an argument for a file or folder that exists."""
-    procedure.add_file_argument(name, label, text, action, optional, None, FLAGS)
+    procedure.add_file_argument(name, label, text, action, optional, None, ARGUMENT_FLAGS)
 
 
 def add_output(procedure: Gimp.Procedure, outputs: Sequence[tuple[str, str]]) -> None:
     """Add the argument that says where the painting goes: one of ``OUTPUTS`` or ``OUTPUTS_AGAIN``."""
     text = _("Where the painting goes: {outputs}")
     text = text.format(outputs=", ".join(f'"{value}" ({label})' for value, label in outputs))
-    procedure.add_string_argument("output", _("O_utput"), text, outputs[0][0], FLAGS)
+    procedure.add_string_argument("output", _("O_utput"), text, outputs[0][0], ARGUMENT_FLAGS)
 
 
 def add_returned_layers(procedure: Gimp.Procedure, text: str) -> None:
     """Add an array of layers to what the procedure returns."""
-    procedure.add_core_object_array_return_value("layers", _("Layers"), text, Gimp.Layer.__gtype__, FLAGS)
+    procedure.add_core_object_array_return_value("layers", _("Layers"), text, Gimp.Layer.__gtype__, ARGUMENT_FLAGS)
 
 
 def chosen_detail(config: Gimp.ProcedureConfig) -> float | None:

@@ -25,7 +25,7 @@ RENDER_PARASITE = "neural-style-render"
 RENDER_SETTINGS = ("style-image", "size", "iterations", "features")
 # On a layer that was painted: a name of its own, which copies of the layer keep.
 SOURCE_PARASITE = "neural-style-source"
-FLAGS = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
+PARASITE_FLAGS = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ def write(layer: Gimp.Layer, record: Record, source: Gimp.Layer | None = None, r
     """
     if render:
         # In ASCII, because GIMP's Python takes no bytes above 127 here.
-        layer.attach_parasite(Gimp.Parasite.new(RENDER_PARASITE, FLAGS, base64.b64encode(render)))
+        layer.attach_parasite(Gimp.Parasite.new(RENDER_PARASITE, PARASITE_FLAGS, base64.b64encode(render)))
     elif layer.get_parasite(RENDER_PARASITE):
         layer.detach_parasite(RENDER_PARASITE)
     if source:
         record = replace(record, source=source.get_tattoo(), source_name=_name_source(source))
-    layer.attach_parasite(Gimp.Parasite.new(PARASITE, FLAGS, json.dumps(asdict(record)).encode()))
+    layer.attach_parasite(Gimp.Parasite.new(PARASITE, PARASITE_FLAGS, json.dumps(asdict(record)).encode()))
 
 
 def read(layer: Gimp.Layer) -> Record:
@@ -184,7 +184,7 @@ def _name_source(layer: Gimp.Layer) -> str:
     name = _source_name(layer)
     if not name:
         name = os.urandom(16).hex()
-        layer.attach_parasite(Gimp.Parasite.new(SOURCE_PARASITE, FLAGS, name.encode()))
+        layer.attach_parasite(Gimp.Parasite.new(SOURCE_PARASITE, PARASITE_FLAGS, name.encode()))
     return name
 
 

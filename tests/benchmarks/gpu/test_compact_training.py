@@ -18,7 +18,7 @@ def test_compact_is_trained_in_stages_and_judged(run, out, tmp_path, monkeypatch
     stages = (STAGE, replace(STAGE, first_layer="relu4_1", rendered=1, steps=2))
     monkeypatch.setattr(compact_training, "STAGES", stages)
     monkeypatch.setattr(compact, "TIMED_SIZE", 64)
-    monkeypatch.setattr(compact, "TIMED_ITERATIONS", 1)
+    monkeypatch.setattr(compact, "MEASURED_ITERATIONS", 1)
     # The bundled network has the scale of another teacher.
     small = new_student(STAGE, dict.fromkeys(CONV_LAYERS, 12))
     save_compact(small, tmp_path / "compact.safetensors", {})

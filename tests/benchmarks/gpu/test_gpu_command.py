@@ -4,14 +4,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.gpu.parts import PARTS
+from benchmarks.gpu.parts import GPU_PARTS
 
 
 def test_failed_part_does_not_stop_the_next(run, out, monkeypatch):
     def fail(options, deadline):
         raise RuntimeError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setitem(PARTS, "pace", fail)
+    monkeypatch.setitem(GPU_PARTS, "pace", fail)
     with pytest.raises(SystemExit) as stopped:
         run("pace,fall-back")
     assert stopped.value.code == 1

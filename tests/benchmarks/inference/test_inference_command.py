@@ -6,13 +6,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.inference import inference_command, networks
+from benchmarks.inference import compared_networks, inference_command
 from benchmarks.inference.backends import PYTORCH
 
 
 def test_command_writes_report_and_records(tiny_style, tmp_path, capsys, monkeypatch):
-    small = replace(networks.CLASSIC_SHAPE, width=8, residual_blocks=1)
-    monkeypatch.setattr(networks, "CLASSIC_SHAPE", small)
+    small = replace(compared_networks.CLASSIC_SHAPE, width=8, residual_blocks=1)
+    monkeypatch.setattr(compared_networks, "CLASSIC_SHAPE", small)
     arguments = ["--style", str(tiny_style), "--sizes", "32,64", "--turns", "2", "--matrix", "64", "--threads", "1"]
     inference_command.main([str(tmp_path / "out"), *arguments, "--device", "cpu"])
     report = (tmp_path / "out" / "inference.md").read_text()

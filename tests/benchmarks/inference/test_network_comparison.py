@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.inference.backends import ONNX_RUNTIME, PYTORCH
 from benchmarks.inference.inference_report import ratios_across_runtimes, timings_table
-from benchmarks.inference.network_comparison import CLASSIC, OURS, evaluate_timings, time_ratios
+from benchmarks.inference.network_comparison import CLASSIC_NAME, OURS, evaluate_timings, time_ratios
 from benchmarks.measuring.first_calls import FirstCall
 from benchmarks.measuring.machine import MatrixProduct
 
@@ -30,11 +30,11 @@ def test_shares_of_the_machine_match_hand_calculation():
 def test_ratios_compare_networks_in_the_same_backend_and_size():
     records = [
         record(OURS, [1.0, 3.0, 1.0]),
-        record(CLASSIC, [4.0, 6.0, 4.0]),
+        record(CLASSIC_NAME, [4.0, 6.0, 4.0]),
         record(OURS, [2.0], runtime=PYTORCH),
-        record(CLASSIC, [10.0], runtime=PYTORCH),
+        record(CLASSIC_NAME, [10.0], runtime=PYTORCH),
         record(OURS, [5.0], size=128),
-        record(CLASSIC, None, size=128),  # ran out of memory
+        record(CLASSIC_NAME, None, size=128),  # ran out of memory
     ]
     ratios = [(r["runtime"], r["size"], r["ratio"]) for r in time_ratios(records)]
     assert ratios == [(ONNX_RUNTIME, 64, 0.25), (PYTORCH, 64, 0.2)]

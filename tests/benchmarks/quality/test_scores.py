@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.quality import scores
 from benchmarks.quality.quality_command import parse
-from benchmarks.quality.subjects import read_subjects
+from benchmarks.quality.style_subjects import read_subjects
 from nst_core.losses.functional import total_variation
 
 

@@ -26,7 +26,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 OWN = (40, 56)  # height, width
 
 
-class Graph:
+class SampleGraph:
     """Nodes and weights, numbered one after the other as an old exporter did."""
 
     def __init__(self, opset: int) -> None:
@@ -94,7 +94,7 @@ def zoo(opset=9, size=OWN, computed=False, weights_are_inputs=True, change=lambd
 
     ``last`` is the gain and the bias of the last convolution.
     """
-    graph, w = Graph(opset), 4
+    graph, w = SampleGraph(opset), 4
     x = "input1"
     for into, out, kernel, stride in ((3, w, 9, 1), (w, 2 * w, 3, 2), (2 * w, 4 * w, 3, 2)):
         x = graph.node("Relu", graph.norm(graph.convolution(x, (into, out, kernel), stride), out))
@@ -109,7 +109,7 @@ def zoo(opset=9, size=OWN, computed=False, weights_are_inputs=True, change=lambd
     return graph.model(x, size, weights_are_inputs)
 
 
-KINDS = {
+GRAPH_KINDS = {
     "opset 8": {"opset": 8},
     "opset 9": {},
     "opset 9, computed": {"computed": True},
@@ -124,10 +124,10 @@ def run(model, image):
     return session.run(None, {session.get_inputs()[0].name: image * 255})[0] / 255
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=GRAPH_KINDS)
 def imported(request, tmp_path_factory):
     """The style file of a model, the result of the import, and the model's settings."""
-    folder, settings = tmp_path_factory.mktemp("imported"), KINDS[request.param]
+    folder, settings = tmp_path_factory.mktemp("imported"), GRAPH_KINDS[request.param]
     onnx.save(zoo(**settings), folder / "source")
     return folder / "style.onnx", import_style(folder / "source", CARD, PHOTO, folder / "style.onnx"), settings
 
@@ -240,7 +240,7 @@ def test_network_for_a_huge_picture_is_tried_at_smaller_ones(tmp_path, monkeypat
 
 
 def test_network_that_rounds_halves_down_needs_even_sizes(tmp_path):
-    graph = Graph(9)
+    graph = SampleGraph(9)
     half = graph.norm(graph.convolution("input1", (3, 4, 2), stride=2, pad=False), 4)
     whole = graph.convolution(graph.doubled(half, computed=False), (4, 3, 3), gain=100.0, bias=127.0)
     onnx.save(graph.model(whole, (40, 40), True), tmp_path / "x")
@@ -311,14 +311,14 @@ def unknown_operator(model):
 
 def doubling():
     """Make a network that doubles the size of a picture."""
-    graph = Graph(9)
+    graph = SampleGraph(9)
     twice = graph.doubled(graph.convolution("input1", (3, 4, 3)), computed=False)
     return graph.model(graph.convolution(twice, (4, 3, 3), gain=100.0, bias=127.0), (None, None), False)
 
 
 def cropping():
     """Make a network that answers with at most 64x100 pixels; the picture tried first is smaller."""
-    graph = Graph(9)
+    graph = SampleGraph(9)
     x = graph.convolution("input1", (3, 3, 3), gain=100.0, bias=127.0)
     return graph.model(graph.node("Slice", x, axes=[2, 3], starts=[0, 0], ends=[64, 100]), (64, 100), False)
 

@@ -113,7 +113,7 @@ def make_record_older(layer: int) -> None:
     item = Gimp.Item.get_by_id(layer)
     record = json.loads(bytes(item.get_parasite(records.PARASITE).get_data()))
     older = {key: record[key] for key in ("settings", "source", "name")}
-    item.attach_parasite(Gimp.Parasite.new(records.PARASITE, records.FLAGS, json.dumps(older).encode()))
+    item.attach_parasite(Gimp.Parasite.new(records.PARASITE, records.PARASITE_FLAGS, json.dumps(older).encode()))
 
 
 def preview(

@@ -201,17 +201,17 @@ def test_reason_that_quotes_the_file_is_short_and_printable():
 
 
 def test_size_is_checked_before_pixels_are_decoded():
-    class TooLargeError(StyleError):
+    class FakeTooLargeError(StyleError):
         pass
 
     def refuse(width, height):
-        raise TooLargeError
+        raise FakeTooLargeError
 
     bitmap = struct.pack("<2sIHHIIiiHHIIIIII", b"BM", 54, 0, 0, 54, 40, 9000, 9000, 1, 24, 0, 0, 0, 0, 0, 0)
     png = content(RGB, "PNG")
     huge = png[:16] + struct.pack(">II", 100_000, 100_000) + png[24:]
     for file, size in ((bitmap, (9000, 9000)), (huge, (100_000, 100_000)), (content(RGB, "HEIF"), (52, 36))):
-        with pytest.raises(TooLargeError):
+        with pytest.raises(FakeTooLargeError):
             decode_picture(file, refuse)
         assert picture_size(file) == size
 

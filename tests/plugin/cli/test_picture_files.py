@@ -90,15 +90,15 @@ def test_resolution_survives(tmp_path):
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-RECORD = {"recipe": {"size": 512, "layers": ["relu1_1"]}, "style": "<Größe & \"]]>'.jpg"}
+KEPT_RECORD = {"recipe": {"size": 512, "layers": ["relu1_1"]}, "style": "<Größe & \"]]>'.jpg"}
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".avif"])
 def test_record_survives_in_every_format(tmp_path, suffix):
     Image.fromarray(RGB).save(tmp_path / "a.png")
     source = read_picture(tmp_path / "a.png")
-    write_picture(source, source.picture.pixels, tmp_path / f"b{suffix}", RECORD)
-    assert read_record(tmp_path / f"b{suffix}") == RECORD
+    write_picture(source, source.picture.pixels, tmp_path / f"b{suffix}", KEPT_RECORD)
+    assert read_record(tmp_path / f"b{suffix}") == KEPT_RECORD
     # A picture painted over again has the record of the last time.
     again = read_picture(tmp_path / f"b{suffix}")
     write_picture(again, again.picture.pixels, tmp_path / "c.png", {"style": "other"})
@@ -113,9 +113,9 @@ def test_record_leaves_other_metadata_alone(tmp_path):
     image.set_type(pyvips.GValue.blob_type, "xmp-data", packet)
     image.write_to_file(str(tmp_path / "a.png"))
     source = read_picture(tmp_path / "a.png")
-    write_picture(source, source.picture.pixels, tmp_path / "b.png", RECORD)
+    write_picture(source, source.picture.pixels, tmp_path / "b.png", KEPT_RECORD)
     assert other in read_picture(tmp_path / "b.png").metadata["xmp-data"]
-    assert read_record(tmp_path / "b.png") == RECORD
+    assert read_record(tmp_path / "b.png") == KEPT_RECORD
 
 
 @pytest.mark.parametrize("text", [b"Tom & Jerry", b"\xff", b"<unclosed>"])
@@ -125,21 +125,21 @@ def test_record_is_found_beside_metadata_that_is_not_xml(tmp_path, text):
     image.set_type(pyvips.GValue.blob_type, "xmp-data", odd)
     image.write_to_file(str(tmp_path / "a.jpg"))
     source = read_picture(tmp_path / "a.jpg")
-    write_picture(source, source.picture.pixels, tmp_path / "b.jpg", RECORD)
-    assert read_record(tmp_path / "b.jpg") == RECORD
+    write_picture(source, source.picture.pixels, tmp_path / "b.jpg", KEPT_RECORD)
+    assert read_record(tmp_path / "b.jpg") == KEPT_RECORD
     assert base64.b64encode(odd) in read_picture(tmp_path / "b.jpg").metadata["xmp-data"]
 
 
 @pytest.mark.parametrize("xmp", [OPENING * 8000, OPENING * 8000 + b"</rdf:RDF>", b"<a>" * 100_000])
 def test_record_is_added_to_hostile_metadata_at_once(xmp):
     began = time.process_time()
-    packet = with_record(xmp, RECORD)
-    assert record_in(packet) == RECORD and len(packet) < 2000
+    packet = with_record(xmp, KEPT_RECORD)
+    assert record_in(packet) == KEPT_RECORD and len(packet) < 2000
     assert time.process_time() - began < 2
     deep = NEW_XMP.replace(
         END, OPENING + b"<neural-style:record>" + b"[" * 200_000 + b"</neural-style:record>" + CLOSING + END
     )
-    assert record_in(deep) is None and record_in(with_record(deep, RECORD)) == RECORD
+    assert record_in(deep) is None and record_in(with_record(deep, KEPT_RECORD)) == KEPT_RECORD
 
 
 @pytest.mark.parametrize("xmp", [None, b"no xml", NEW_XMP])

@@ -13,7 +13,7 @@ SPEC = importlib.util.spec_from_file_location("viewport", ROOT / "plugin/gimp/ne
 assert SPEC and SPEC.loader
 MODULE = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(MODULE)
-WHOLE = Area(0, 0, 1200, 800)
+WHOLE_VIEW = Area(0, 0, 1200, 800)
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def viewport():
 
 
 def test_whole_picture_fits_and_grows_with_the_widget(viewport):
-    assert viewport.view() == LayerView(WHOLE, 600, 400) and viewport.rectangle(WHOLE) == (0, 50, 600, 450)
+    assert viewport.view() == LayerView(WHOLE_VIEW, 600, 400) and viewport.rectangle(WHOLE_VIEW) == (0, 50, 600, 450)
     assert viewport.resize(900, 900) and not viewport.resize(900, 900)
-    assert viewport.view() == LayerView(WHOLE, 900, 600)
+    assert viewport.view() == LayerView(WHOLE_VIEW, 900, 600)
     viewport.resize(3000, 2000)
-    assert viewport.view() == LayerView(WHOLE, 1200, 800)  # it is not enlarged
-    assert viewport.rectangle(WHOLE) == (900, 600, 2100, 1400)
+    assert viewport.view() == LayerView(WHOLE_VIEW, 1200, 800)  # it is not enlarged
+    assert viewport.rectangle(WHOLE_VIEW) == (900, 600, 2100, 1400)
 
 
 def test_full_size_shows_whole_pixels(viewport):
@@ -57,7 +57,7 @@ def test_zoom_stops_at_full_size_and_at_the_whole_picture(viewport):
     viewport.zoom_by(-100)
     assert viewport.scale == 1
     viewport.zoom_by(-100)
-    assert viewport.fits and viewport.view() == LayerView(WHOLE, 600, 400)
+    assert viewport.fits and viewport.view() == LayerView(WHOLE_VIEW, 600, 400)
 
 
 def test_picture_cannot_be_moved_out_of_sight(viewport):
@@ -68,7 +68,7 @@ def test_picture_cannot_be_moved_out_of_sight(viewport):
     assert viewport.visible_area() == Area(100, 270, 600, 500)
     viewport.fit()
     viewport.move(50, 50)  # all of it is seen
-    assert viewport.rectangle(WHOLE) == (0, 50, 600, 450)
+    assert viewport.rectangle(WHOLE_VIEW) == (0, 50, 600, 450)
 
 
 def test_smallest_scale_keeps_the_picture_large_and_is_forgotten(viewport):

@@ -19,7 +19,7 @@ from translation import _, ngettext
 
 from gui.detail_scale import DetailScale
 from gui.estimator import Estimator
-from gui.form import add_labelled_row, align_widths, limit_to_range, stand_out_when_checked
+from gui.form import SPACING, add_labelled_row, align_widths, limit_to_range, stand_out_when_checked
 from gui.gallery import StyleGallery
 from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
@@ -31,11 +31,10 @@ from plugin.engine.api import Engine
 from plugin.engine.messages import FastRequest
 from plugin.engine.process.remote import EngineEndedError
 
-SPACING = 12
 # How often the dialog looks whether the layers, the selection and the memory still allow a painting.
 CHECK_MS = 1000
 # The size of the dialog, and how much of the screen it may take.
-WIDTH, HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
+DIALOG_WIDTH, DIALOG_HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
 SMALLEST_SIDE_HEIGHT = 160
 RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it again.")
 TOOLTIPS = {
@@ -347,7 +346,7 @@ def _default_size(window: Gtk.Window) -> tuple[int, int]:
     display = window.get_display()
     _screen, x, y = display.get_default_seat().get_pointer().get_position()
     room = display.get_monitor_at_point(x, y).get_workarea()
-    return min(WIDTH, int(SCREEN_SHARE * room.width)), min(HEIGHT, int(SCREEN_SHARE * room.height))
+    return min(DIALOG_WIDTH, int(SCREEN_SHARE * room.width)), min(DIALOG_HEIGHT, int(SCREEN_SHARE * room.height))
 
 
 def _put_first(box: Gtk.Box, widget: Gtk.Widget) -> None:

@@ -14,13 +14,13 @@ from procedure_arguments import FOLDER_SETTINGS, RANGES, SETTINGS
 from showable import showable
 from translation import _, ngettext
 
-from gui.form import add_labelled_row, limit_to_range
+from gui.form import SPACING, add_labelled_row, limit_to_range
 from gui.gallery import StyleGallery
 from nst_core.base.errors import StyleError
 from plugin.engine.fast.style_library import find_styles
 
-SPACING, STATUS_CHARACTERS = 12, 34
-FORMATS = (("", _("Each picture's own")), *((name, name.upper()) for name in ("jpg", "png", "tif", "webp")))
+STATUS_CHARACTERS = 34
+OUTPUT_FORMATS = (("", _("Each picture's own")), *((name, name.upper()) for name in ("jpg", "png", "tif", "webp")))
 
 
 def ask(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> bool:
@@ -117,6 +117,6 @@ class FolderDialog:
 
 def _build_format_combo(config: Gimp.ProcedureConfig) -> Gtk.ComboBox:
     model = Gtk.ListStore(str, str)
-    for value in FORMATS:
+    for value in OUTPUT_FORMATS:
         model.append(value)
     return GimpUi.prop_string_combo_box_new(config, "format", model, 0, 1)

@@ -11,7 +11,7 @@ from translation import _, ngettext
 from gui.progress_window import build_bar, format_duration
 from plugin.engine.progress import Progress
 
-WIDTH, REPORT_HEIGHT = 460, 180
+WINDOW_WIDTH, REPORT_HEIGHT = 460, 180
 OPEN_RESPONSE = 1
 
 
@@ -32,7 +32,7 @@ class FolderWindow:
         self._left = Gtk.Label(xalign=0)
         self._left.get_style_context().add_class("dim-label")
         self._bar = build_bar()
-        self._dialog = Gtk.Dialog(title=_("Neural Style: Paint a Folder"), default_width=WIDTH)
+        self._dialog = Gtk.Dialog(title=_("Neural Style: Paint a Folder"), default_width=WINDOW_WIDTH)
         self._dialog.add_button(_("_Cancel"), Gtk.ResponseType.CANCEL)
         self._dialog.connect("response", self._on_response)
         box = self._dialog.get_content_area()
@@ -83,7 +83,7 @@ def show_report(painted: int, unfinished: int, sentences: Sequence[str], output:
     if unfinished:
         text = ngettext("{count} was not begun.", "{count} were not begun.", unfinished)
         summary.insert(1, text.format(count=unfinished))
-    dialog = Gtk.Dialog(title=f"Neural Style: {_('Painted')}", default_width=WIDTH)
+    dialog = Gtk.Dialog(title=f"Neural Style: {_('Painted')}", default_width=WINDOW_WIDTH)
     dialog.add_button(_("_Open the folder"), OPEN_RESPONSE)
     dialog.add_button(_("_Close"), Gtk.ResponseType.CLOSE)
     dialog.set_default_response(Gtk.ResponseType.CLOSE)

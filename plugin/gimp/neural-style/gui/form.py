@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gi.repository import GimpUi, Gtk
 
+SPACING = 12  # pixels between parts of a dialog
+
 
 def add_labelled_row(dialog: GimpUi.ProcedureDialog, name: str, label_text: str, widget: Gtk.Widget) -> Gtk.Box:
     """Return a row, which the dialog knows as ``name``-row, of a label and a widget of our own."""

@@ -8,7 +8,7 @@ from gi.repository import Gdk, GdkPixbuf, Gimp, Gio, GLib, Gtk, Pango
 from translation import _
 
 PICTURE_WIDTH, PICTURE_HEIGHT = 360, 220
-PREVIEW_SIDE = 192
+CHOOSER_PREVIEW_SIDE = 192
 
 
 class PictureChooser(Gtk.Button):
@@ -63,7 +63,7 @@ class PictureChooser(Gtk.Button):
         for file_filter in (pictures, everything):
             chooser.add_filter(file_filter)
         preview = Gtk.Image()
-        preview.set_size_request(PREVIEW_SIDE, -1)
+        preview.set_size_request(CHOOSER_PREVIEW_SIDE, -1)
         chooser.set_preview_widget(preview)
         chooser.connect("update-preview", _show_preview, preview)
         if file := self._config.get_property(self._name):
@@ -76,7 +76,7 @@ class PictureChooser(Gtk.Button):
 
 
 def _show_preview(chooser: Gtk.FileChooserDialog, preview: Gtk.Image) -> None:
-    pixbuf = _read_small(chooser.get_preview_file(), PREVIEW_SIDE, PREVIEW_SIDE)
+    pixbuf = _read_small(chooser.get_preview_file(), CHOOSER_PREVIEW_SIDE, CHOOSER_PREVIEW_SIDE)
     preview.set_from_pixbuf(pixbuf)
     chooser.set_preview_widget_active(pixbuf is not None)
 

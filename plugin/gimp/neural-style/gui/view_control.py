@@ -13,7 +13,7 @@ PAN_STEP = 0.25
 # How near to the line the mouse takes hold of it, and how far it moves before that is a drag, in GTK's pixels.
 LINE_REACH, DRAG_REACH = 8, 3
 HOLD_MS = 150
-DIRECTIONS = {Gdk.KEY_Left: (1, 0), Gdk.KEY_Right: (-1, 0), Gdk.KEY_Up: (0, 1), Gdk.KEY_Down: (0, -1)}
+ARROW_KEYS = {Gdk.KEY_Left: (1, 0), Gdk.KEY_Right: (-1, 0), Gdk.KEY_Up: (0, 1), Gdk.KEY_Down: (0, -1)}
 ZOOM_KEYS = {
     Gdk.KEY_plus: 1,
     Gdk.KEY_equal: 1,
@@ -136,9 +136,9 @@ class ViewControl:
             Gdk.KEY_Home: 0.0,
             Gdk.KEY_End: 1.0,
         }
-        if key in DIRECTIONS and event.state & Gdk.ModifierType.SHIFT_MASK:
+        if key in ARROW_KEYS and event.state & Gdk.ModifierType.SHIFT_MASK:
             left, top, right, bottom = view.viewport.picture_rectangle()
-            across, down = DIRECTIONS[key]
+            across, down = ARROW_KEYS[key]
             view.viewport.move(across * PAN_STEP * (right - left), down * PAN_STEP * (bottom - top))
             view.view_changed()
         elif key in targets and view.line is not None:

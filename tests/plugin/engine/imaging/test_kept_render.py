@@ -26,7 +26,7 @@ def test_kept_render_has_eight_bits(noise):
 
 
 def test_large_render_is_not_kept(noise, monkeypatch):
-    monkeypatch.setattr(kept_render, "MAX_BYTES", 4000)
+    monkeypatch.setattr(kept_render, "MOST_RENDER_BYTES", 4000)
     assert encode_render(noise[..., :3]) == b"" != encode_render(np.zeros((50, 50, 3)))
 
 

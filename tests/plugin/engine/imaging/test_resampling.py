@@ -6,7 +6,7 @@ from PIL import Image
 
 from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
 
-SIDE = 96
+SQUARE_SIDE = 96
 SIZES = [((61, 90), (103, 152)), ((61, 90), (35, 53)), ((61, 90), (61, 53)), ((3, 5), (1, 1)), ((1, 1), (4, 7))]
 
 
@@ -36,16 +36,16 @@ def test_strided_planes_give_the_same_result():
 
 
 def test_resampling_to_the_same_size_returns_the_picture():
-    picture = np.random.default_rng(0).random((SIDE, SIDE, 3), np.float32)
-    assert resample_picture(picture, SIDE, SIDE) is picture
+    picture = np.random.default_rng(0).random((SQUARE_SIDE, SQUARE_SIDE, 3), np.float32)
+    assert resample_picture(picture, SQUARE_SIDE, SQUARE_SIDE) is picture
 
 
 def test_reduced_picture_keeps_its_mean_and_range():
-    stripes = np.zeros((SIDE, SIDE, 3), np.float32)
+    stripes = np.zeros((SQUARE_SIDE, SQUARE_SIDE, 3), np.float32)
     stripes[:, ::2] = 1
-    reduced = resample_picture(stripes, SIDE // 2, SIDE // 2)
+    reduced = resample_picture(stripes, SQUARE_SIDE // 2, SQUARE_SIDE // 2)
     np.testing.assert_allclose(reduced[:, 4:-4], 0.5, atol=0.02)  # taking every other column would give 0 or 1
-    edge = np.zeros((SIDE, SIDE, 3), np.float32)
+    edge = np.zeros((SQUARE_SIDE, SQUARE_SIDE, 3), np.float32)
     edge[:, 31:] = 1
     for height, width in ((17, 40), (150, 190)):
         out = resample_picture(edge, height, width)

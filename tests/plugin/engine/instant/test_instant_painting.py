@@ -9,7 +9,7 @@ from nst_core.base.errors import StyleError
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
-from plugin.engine.instant.instant_painting import MOST_STYLES, paint_instantly, swap_maps
+from plugin.engine.instant.instant_painting import MOST_PICTURES, paint_instantly, swap_maps
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.machine.memory import TooLargeError
 from plugin.engine.progress import StoppedError, Stopper
@@ -77,7 +77,7 @@ def test_shares_mix_styles(photo):
 
 
 def test_too_many_styles_are_refused(photo):
-    styles = {flat(number / 10, 4, 4): 1 / 9 for number in range(MOST_STYLES + 1)}
+    styles = {flat(number / 10, 4, 4): 1 / 9 for number in range(MOST_PICTURES + 1)}
     with pytest.raises(StyleError, match="9 style pictures are too many; give at most 8"):
         paint_instantly(photo, styles, CPU)
 

@@ -3,7 +3,7 @@ import pytest
 
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.instant import style_measurement
-from plugin.engine.instant.instant_networks import LEVELS
+from plugin.engine.instant.instant_networks import PAINTED_LEVELS
 from plugin.engine.instant.style_measurement import measured, style_image
 from plugin.engine.machine.provider import CPU, Provider
 from plugin.engine.progress import Stopper
@@ -18,7 +18,7 @@ def measure(picture):
 def same(one, other):
     return all(
         np.array_equal(getattr(one.levels[level], part), getattr(other.levels[level], part))
-        for level in LEVELS
+        for level in PAINTED_LEVELS
         for part in ("mean", "root")
     ) and all(np.array_equal(one.levels[level].whitened, other.levels[level].whitened) for level in (5, 4))
 
@@ -38,8 +38,8 @@ def encodings(monkeypatch):
 
 def test_second_measurement_comes_from_the_cache(style, encodings):
     first = measure(style)
-    assert encodings == list(LEVELS)
-    assert same(first, measure(style)) and encodings == list(LEVELS)
+    assert encodings == list(PAINTED_LEVELS)
+    assert same(first, measure(style)) and encodings == list(PAINTED_LEVELS)
 
 
 def test_cache_knows_a_picture_by_its_content(style, encodings):

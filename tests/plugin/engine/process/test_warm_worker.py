@@ -23,11 +23,11 @@ from plugin.engine.process.remote import EngineEndedError, RemoteEngine, joined_
 from plugin.engine.progress import Stopper
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.skipif(not warm_worker.SUPPORTED, reason="workers stay only on Linux")
+pytestmark = pytest.mark.skipif(not warm_worker.CAN_STAY, reason="workers stay only on Linux")
 CATALOGUES = ROOT / "plugin/gimp/neural-style/locale"
 CLONE_NEWPID = 0x20000000  # from linux/sched.h
 only_root = pytest.mark.skipif(
-    not warm_worker.SUPPORTED or os.getuid() != 0, reason="only root can become somebody else"
+    not warm_worker.CAN_STAY or os.getuid() != 0, reason="only root can become somebody else"
 )
 numbers = itertools.count()
 

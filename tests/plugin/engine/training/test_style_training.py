@@ -17,7 +17,7 @@ from nst_core.style_file import StyleCard, read_styles
 from plugin.cli.picture_files import read_picture, write_picture
 from plugin.engine.machine import paths
 from plugin.engine.training.style_training import TrainingRequest, train_styles
-from plugin.engine.training.training_preview import PREVIEW_SIDE
+from plugin.engine.training.training_preview import TRAINING_PREVIEW_SIDE
 
 SHAPE = TransformerSettings(width=4, residual_blocks=1)
 SETTINGS = TrainSettings(network=SHAPE, steps=2, batch=2, crop=64, style_size=64)
@@ -156,7 +156,7 @@ def test_preview_is_written_during_and_after_training(train, painted, tmp_path):
         painted("single"), painted("three-1"), steps=150, batch=1, style_size=64, stop_after=120, watch=watch
     )
     assert report["preview"] == str(preview) and [step for step, _ in seen] == list(range(100, 121))
-    side = PREVIEW_SIDE
+    side = TRAINING_PREVIEW_SIDE
     last = np.array(Image.open(preview))
     assert last.shape == seen[0][1].shape == (2 * side, 4 * side, 3)
     # It shows step 100 during the training, and step 120 after it was stopped.

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 import torch
 
 from benchmarks.inference.backends import ONNX_RUNTIME, Backend, open_backend
-from benchmarks.inference.networks import write_half_precision
+from benchmarks.inference.compared_networks import write_half_precision
 from benchmarks.measuring.costs import graph_cost
 
 

@@ -70,7 +70,7 @@ class SubjectOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class StyleSubject:
     """A style and what it was trained with.
 
     Attributes:
@@ -110,7 +110,7 @@ class Subject:
         return mean_objective
 
 
-def read_subjects(options: SubjectOptions) -> list[Subject]:
+def read_subjects(options: SubjectOptions) -> list[StyleSubject]:
     """Read the chosen styles. Raises StyleError if one does not say how it was trained, or if a file is missing."""
     device = choose_device(options.device)
     styles = [style for name in options.styles for style in find_styles(name)] if options.styles else list_styles()
@@ -121,7 +121,7 @@ def read_subjects(options: SubjectOptions) -> list[Subject]:
         name = style.trained["feature_network"]
         if name not in networks:
             networks[name] = load_feature_network(name, options.weights).to(device)
-        subjects.append(Subject(style, read_picture_tensor(file, device), networks[name], settings))
+        subjects.append(StyleSubject(style, read_picture_tensor(file, device), networks[name], settings))
     return subjects
 
 

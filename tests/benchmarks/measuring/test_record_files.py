@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.measuring.records import write_file
+from benchmarks.measuring.record_files import write_file
 from nst_core.base.errors import StyleError
 
 
