@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.inference import networks
+from benchmarks.inference import compared_networks
 from nst_core.base.iterative_settings import PLAIN_SETTINGS
 from nst_core.base.presets import PRESETS
 from nst_core.base.recipes import Recipe
@@ -12,8 +12,8 @@ from nst_core.base.recipes import Recipe
 
 @pytest.mark.slow
 def test_report_contains_the_other_benchmarks(run, monkeypatch):
-    small = replace(networks.CLASSIC_SHAPE, width=8, residual_blocks=1)
-    monkeypatch.setattr(networks, "CLASSIC_SHAPE", small)
+    small = replace(compared_networks.CLASSIC_SHAPE, width=8, residual_blocks=1)
+    monkeypatch.setattr(compared_networks, "CLASSIC_SHAPE", small)
     monkeypatch.setitem(PRESETS, "default", Recipe(replace(PLAIN_SETTINGS, iterations=8)))
     report, state = run("inference,iterative")
     assert state["whole"] == {"inference": True, "iterative": True}
