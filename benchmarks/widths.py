@@ -219,7 +219,7 @@ def _judge(path: Path, options: WidthsOptions, device: torch.device) -> float:
 def widths_report(candidates: Sequence[Candidate], options: WidthsOptions, timing: TimingSettings, machine: str) -> str:
     """Format all that was measured, in Markdown."""
     (size,) = timing.sizes
-    clock = ", CPU time" if timing.clock == "processor" else ""
+    clock = ", CPU time" if timing.clock == "cpu" else ""
     return f"""# How wide a style's network should be
 
 {options.steps} training steps from scratch for each shape, with {options.batch} photos of {options.crop}x{options.crop}

@@ -85,7 +85,7 @@ def _is_slug(name: str) -> bool:
 def _slug_from(title: str) -> str:
     """Return a slug made from a title in any script; empty if the title is.
 
-    A title in a script other than Latin, of which a slug would keep less than half, gives a short hash.
+    A title that would lose more than half its letters, as in a script other than Latin, gives a short hash.
     """
     letters = unicodedata.normalize("NFKD", title[: LONGEST_TEXTS["title"]]).lower()
     slug = re.sub(r"[^a-z0-9]+", "-", "".join(letter for letter in letters if not unicodedata.combining(letter)))

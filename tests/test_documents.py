@@ -59,3 +59,19 @@ def test_a_change_has_a_place_that_exists():
         assert (ROOT / full).exists(), row
         for name in others:
             assert (ROOT / name).exists() or (ROOT / full).with_name(name).exists(), row
+
+
+def test_licences_cover_every_bundled_file():
+    page = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
+    section = page.partition("## Bundled files")[2].partition("\n## ")[0]
+    covered = set()
+    for row in section.splitlines():
+        for name in re.findall(r"`([^`\s]+)`", row.partition("|")[2].partition("|")[0]):
+            folder = "" if "/" in name else "plugin/styles/"
+            covered |= {file.relative_to(ROOT) for file in ROOT.glob(folder + name)}
+    kinds = ("onnx", "safetensors", "jpg", "png", "svg", "ico", "mo")
+    folders = ("nst_core", "export", "plugin", "benchmarks", "docs")
+    bundled = {
+        file.relative_to(ROOT) for folder in folders for kind in kinds for file in (ROOT / folder).rglob(f"*.{kind}")
+    }
+    assert len(bundled) > 40 and bundled - covered == set()

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser("gpu", __doc__)
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("assets", type=Path, metavar="ASSETS")
-    parser.add_argument("--minutes", type=float, help="stop after so many (default when everything is done)")
+    parser.add_argument("--minutes", type=float, help="stop after this time (default when everything is done)")
     parser.add_argument(
         "--parts",
         type=names,

@@ -15,7 +15,7 @@ Placement = Mapping[str, Mapping[str, Mapping[str, int]]]  # nodes by network, p
 def inference_report(record: Record) -> str:
     """Format all that was measured."""
     flops = ", ".join(f"{value / 1e9:,.0f} GFLOP/s in {name}" for name, value in record["flops_per_second"].items())
-    clock = " Seconds are CPU time, which other programs do not lengthen." * (record["clock"] == "processor")
+    clock = " Seconds are CPU time, which other programs do not lengthen." * (record["clock"] == "cpu")
     return f"""# How fast a style paints
 
 {record["machine"]}. A product of large matrices in PyTorch: {flops}; a memory copy:

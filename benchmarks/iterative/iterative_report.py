@@ -23,7 +23,7 @@ RACE_NOTES = f"""\
 
 def iterative_report(record: Record) -> str:
     """Format all that was measured, in Markdown."""
-    clock = " Seconds are CPU time, which other programs do not lengthen." * (record["clock"] == "processor")
+    clock = " Seconds are CPU time, which other programs do not lengthen." * (record["clock"] == "cpu")
     return f"""# How fast an iterative render is
 
 {record["machine"]}.{clock} Measured by `python -m benchmarks.iterative`.

@@ -91,7 +91,7 @@ def add_timing_options(
         "--clock",
         choices=CLOCKS,
         default="wall",
-        help="processor: count only this program's CPU time, for a busy CPU; needs one thread (default wall)",
+        help="cpu: count only this program's CPU time, for a busy CPU; needs one thread (default wall)",
     )
     parser.add_argument(
         "--matrix", type=positive, metavar="N", help="side of the matrices whose product gives the matrix rate"
@@ -118,7 +118,7 @@ def prepare_timing(options: TimingOptions, device: torch.device) -> TimingSettin
         clock=options.clock,
         matrix=options.matrix or MATRIX_SIDE[device.type],
     )
-    if timing.clock == "processor" and (on_gpu or timing.threads > 1):
+    if timing.clock == "cpu" and (on_gpu or timing.threads > 1):
         raise StyleError("CPU time measures a single thread; add --device cpu --threads 1.")
     torch.set_num_threads(timing.threads)
     keep_freed_memory()

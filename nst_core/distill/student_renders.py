@@ -54,7 +54,7 @@ class StudentRenders:
         )
         if steps_before == 0:
             self._restart(photos)
-        # A new view at each step, as in a render, so that an error of the network in one view cannot lead it astray.
+        # A new view at each step, as in a render, so an error of the network in one view cannot lead it astray.
         view = random_view(SHIFT, settings.seed, number)
         try:
             objective = Objective(student, ObjectiveSettings(), view.of(paintings).split(1))

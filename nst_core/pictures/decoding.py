@@ -117,7 +117,7 @@ def decode_picture(
 ) -> DecodedPicture:
     """Decode a picture, or the first of several frames or pages, from a file or from a file's content.
 
-    A picture with at least four times ``pixels`` pixels is reduced by a whole number while it is read, so that at least
+    A picture with at least four times ``pixels`` pixels is reduced by a whole number while it is read; at least
     ``pixels`` are left. Formats that Pillow and pillow-heif read take the memory of the whole picture until then.
 
     A file that is cut off or damaged raises DamagedPictureError, or with ``allow_damaged`` gives what is there, the

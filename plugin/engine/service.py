@@ -19,6 +19,7 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.imaging.raw_pictures import picture_of, raw_of
 from plugin.engine.imaging.resampling import resample_picture
+from plugin.engine.instant.instant_networks import close_networks
 from plugin.engine.machine import memory, provider
 from plugin.engine.messages import (
     Estimate,
@@ -201,6 +202,7 @@ class LocalEngine:
     def release_memory(self) -> None:
         """Drop everything that is kept only to make the next call quicker."""
         close_sessions()
+        close_networks()
         gc.collect()
         memory.give_back_freed_memory()
 

@@ -148,7 +148,7 @@ def test_filter_run_on_a_painting_paints_the_photo_again(desktop, home, photo):
 
 
 def test_dialog_says_before_painting_what_prevents_it(desktop, home, photo):
-    """The status says it, and Paint stays disabled as long as it is so."""
+    """The status says it, and Paint stays disabled for that time."""
     screen = desktop.screen
     with desktop.start_gimp(home, gimprc="(undo-levels 9)\n") as session:
         small = photo[:200, :300]

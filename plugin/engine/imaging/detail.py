@@ -10,7 +10,7 @@ from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.recolouring import LUMA
 from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
 
-# Side of the cells, in pixels of the painting, in each of which the painting is compared with what the network saw.
+# Side, in pixels of the painting, of the cells in which the painting is compared with what the network saw.
 CELL = 4
 # Variance of luminance, that of a contrast of about 3 %, below which an area of the photo counts as flat.
 FLAT_VARIANCE = 1e-3
@@ -54,7 +54,7 @@ def enlarge_painting(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -
     difference between the channels and the luminance; it only loses its grain.
     """
     size = height, width = photo.shape[:2]
-    # Small for a slight enlargement, so that nothing jumps when the stroke size changes from 100 %.
+    # Small for a slight enlargement, so nothing jumps when the stroke size changes from 100 %.
     amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
     plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
     luma = _luma(seen)

@@ -17,8 +17,6 @@ NETWORKS_FOLDER = Path(__file__).with_name("networks")
 PAINTED_LEVELS = (5, 4, 3, 2, 1)
 # A picture's sides are multiples of this, so four halvings and four doublings give its size again.
 MULTIPLE = 16
-# Reflected borders need two places at the deepest level.
-SMALLEST_SIDE = 2 * MULTIPLE
 
 
 def encoder_file(level: int) -> Path:

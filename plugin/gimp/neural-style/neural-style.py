@@ -360,7 +360,7 @@ def _succeed(procedure: Gimp.Procedure, values: list[GObject.Value], clock: Stop
 
 
 def _fail(procedure: Gimp.Procedure, run_mode: Gimp.RunMode, sentence: str, details: str) -> Gimp.ValueArray:
-    """Return an error to GIMP; if interactive, show it in our own window, so that GIMP adds nothing."""
+    """Return an error to GIMP; if interactive, show it in our own window, so GIMP adds nothing."""
     sentence = showable(sentence)
     if run_mode == Gimp.RunMode.INTERACTIVE:
         from gui.error_dialog import show_error

@@ -32,7 +32,7 @@ def test_command_writes_report_and_records(tiny_style, tmp_path, capsys, monkeyp
     ("arguments", "sentence"),
     [
         (["--style", "no-such-style"], "no-such-style"),
-        (["--clock", "processor", "--threads", "2"], "--threads 1"),
+        (["--clock", "cpu", "--threads", "2"], "--threads 1"),
     ],
 )
 def test_bad_options_give_one_sentence(arguments, sentence, tmp_path, capsys):

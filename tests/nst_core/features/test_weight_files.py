@@ -22,7 +22,7 @@ NAMES = {
     kind: [f"conv{block}_{n}" for block, count in enumerate(blocks, 1) for n in range(1, count + 1)]
     for kind, blocks in CONVOLUTIONS_PER_BLOCK.items()
 }
-# Written out, so that no code is checked against itself.
+# Written out, so no code is checked against itself.
 TORCHVISION_INDICES = {
     "vgg19": (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34),
     "vgg16": (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),

@@ -36,7 +36,7 @@ def uneven(picture):
     return (picture[..., :middle] - 0.3).pow(2).sum() + 25 * (picture[..., middle:] - 0.6).pow(2).sum()
 
 
-def test_flat_half_moves_as_much_further_as_it_is_less_curved():
+def test_step_lengths_are_inverse_to_the_curvature():
     """The two halves have a diagonal inverse Hessian, except at their seam."""
     for lengths, tolerance in zip(learned_step_lengths(uneven), (0.02, 0.4, 0.5), strict=True):
         eighth = lengths.shape[-1] // 8

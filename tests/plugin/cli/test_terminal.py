@@ -31,7 +31,7 @@ def test_second_ctrl_c_is_not_held_back():
     assert not done
 
 
-def test_ctrl_c_held_back_during_work_that_keeps_what_it_has_only_stops_it():
+def test_held_back_ctrl_c_is_noted_and_not_raised():
     with interruptible() as interrupted:
         assert not interrupted()
         with interrupts_held_back():

@@ -57,7 +57,7 @@ def test_zoom_stops_at_full_size_and_at_the_whole_picture(viewport):
     viewport.zoom_by(-100)
     assert viewport.scale == 1
     viewport.zoom_by(-100)
-    assert viewport.fits and viewport.view() == LayerView(WHOLE_VIEW, 600, 400)
+    assert viewport.scale == viewport.fit_scale and viewport.view() == LayerView(WHOLE_VIEW, 600, 400)
 
 
 def test_picture_cannot_be_moved_out_of_sight(viewport):
@@ -73,13 +73,13 @@ def test_picture_cannot_be_moved_out_of_sight(viewport):
 
 def test_smallest_scale_keeps_the_picture_large_and_is_forgotten(viewport):
     viewport.smallest_scale = 1.0
-    assert viewport.scale == 1 and not viewport.fits
+    assert viewport.scale == 1 > viewport.fit_scale
     assert viewport.visible_area() == Area(300, 150, 600, 500)
     viewport.zoom_by(-3)
     assert viewport.scale == 1
     viewport.smallest_scale = 0.0
     viewport.fit()
-    assert viewport.fits
+    assert viewport.scale == viewport.fit_scale
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9000), (9000, 1)])

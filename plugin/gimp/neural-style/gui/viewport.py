@@ -13,7 +13,7 @@ ZOOM_STEP = 2**0.5
 class Viewport:
     """Where a picture lies in a widget.
 
-    Lengths in the widget are in the screen's own pixels, of which there may be several to one of GTK's.
+    Lengths in the widget are in the screen's own pixels; one of GTK's pixels may have several of them.
 
     Args:
         width: the picture's, in its own pixels.
@@ -29,11 +29,6 @@ class Viewport:
         self._widget = (1, 1)
         self._scale: float | None = None  # None: fit
         self._centre = (width / 2, height / 2)
-
-    @property
-    def fits(self) -> bool:
-        """Whether the whole picture is to be seen, however large the widget is."""
-        return self._scale is None and self.fit_scale >= self.smallest_scale
 
     @property
     def fit_scale(self) -> float:
@@ -138,7 +133,7 @@ class Viewport:
 
 
 def _placed(room: int, length: int, middle: float) -> int:
-    """Return where a length begins in the room: in its middle if it fits, else so that no room is left."""
+    """Return where a length begins in the room: in its middle if it fits, else where it leaves no room empty."""
     if length <= room:
         return (room - length) // 2
     return min(0, max(room - length, round(room / 2 - middle)))

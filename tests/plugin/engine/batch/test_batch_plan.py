@@ -185,7 +185,7 @@ def test_shards_share_the_pictures_out(tmp_path):
     assert all(30 <= len(part) <= 70 for part in parts)
 
 
-def test_shard_of_a_picture_depends_neither_on_the_place_of_its_folder_nor_on_other_pictures(photos, tmp_path):
+def test_shards_stay_when_the_folder_moves_and_pictures_are_added(photos, tmp_path):
     before = set(names(photos, shard=Shard(1, 2)).values())
     moved = photos.rename(tmp_path / "elsewhere")
     (moved / "another.png").touch()
