@@ -74,3 +74,20 @@ class Desktop:
     def save_screenshot(self, name: str) -> None:
         """Save what the screen shows as a PNG file among the artifacts."""
         self.screen.shoot(self.artifacts / f"{name}.png")
+
+
+def record_opener(folder: Path) -> dict[str, str]:
+    """Return variables for a GIMP that opens pages and folders by writing their addresses into the file ``opened``.
+
+    The wastebasket is in ``folder`` too, as share/Trash.
+    """
+    program, applications = folder / "opener", folder / "share" / "applications"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{folder}/opened"\n')
+    program.chmod(0o755)
+    applications.mkdir(parents=True)
+    types = ("text/html", "inode/directory")
+    entry = f"[Desktop Entry]\nType=Application\nName=Opener\nExec={program} %u\nMimeType={';'.join(types)};\n"
+    (applications / "opener.desktop").write_text(entry)
+    defaults = "".join(f"{type_}=opener.desktop\n" for type_ in types)
+    (applications / "mimeapps.list").write_text(f"[Default Applications]\n{defaults}")
+    return {"XDG_DATA_HOME": str(folder / "share")}

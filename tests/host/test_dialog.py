@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -248,8 +249,12 @@ def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
 
 
 def test_detail_begins_with_the_styles_own_and_is_kept(desktop, styles, photo):
-    """The slider is disabled for styles without this setting, whose value it keeps."""
-    screen = desktop.screen
+    """The slider is disabled for styles without this setting, whose value it keeps; saved settings bring it back."""
+    screen, file = desktop.screen, styles / "saved-settings.json"
+
+    def saved_names() -> list[str]:
+        return list(json.loads(file.read_text())["named"]) if file.is_file() else []
+
     with desktop.start_gimp(styles) as session:
         image, _ = session.call("new_image", pixels=photo, alpha=False, display=True)
         desktop.open_filter()
@@ -263,17 +268,36 @@ def test_detail_begins_with_the_styles_own_and_is_kept(desktop, styles, photo):
         wait_for_factor(0.35)
         screen.keys("alt+d", "ctrl+a", "5", "0", "Tab")
         wait_for_factor(0.5)
+        name_settings(desktop, "s", "Half")
+        wait_for_value(saved_names, ["Half"])
+        name_settings(desktop, "n", "Half the light")
+        wait_for_value(saved_names, ["Half the light"])
         search(desktop, "nobody neg")
         wait_for_value(lambda: find_preview(desktop, photo, inverted(photo), 0.5) is not None, True)
         search(desktop, "dimmer")
         wait_for_factor(0.5)
+        screen.keys("alt+d", "ctrl+a", "0", "Tab")
+        wait_for_factor(0.8)
+        screen.keys("alt+s", "Home", "Return")
+        wait_for_factor(0.5)
+        screen.keys("alt+s")
         desktop.save_screenshot("filter-detail")
+        screen.keys("d", "alt+o")
+        wait_for_value(saved_names, [])
         screen.keys("alt+p")
         wait_for_value(lambda: len(session.call("describe_image", image=image)["layers"]), 2)
         painted = session.call("describe_image", image=image)["selected"][0]
         difference = session.call("pixels", drawable=painted)[..., :3] - 0.5 * photo[..., :3]
         assert np.abs(difference).max() <= 1.01 / 255
         assert session.call("recorded_settings", layer=painted)["detail"] == 50
+        assert json.loads(file.read_text())["recent"] == [{"style": "dimmer", "style-image": None}]
+
+
+def name_settings(desktop: Desktop, key: str, name: str) -> None:
+    """Press a key in the menu of saved settings, and type a name."""
+    desktop.screen.keys("alt+s", key, "ctrl+a")
+    desktop.screen.type(name)
+    desktop.screen.keys("Return")
 
 
 def test_two_styles_are_mixed_by_the_dialog(desktop, styles, photo):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tests.host.checks import AGAIN, FILTER, FOLDER, assert_refused, noise_pixels, wait_until
-from tests.host.desktop import DIALOG_TITLE
+from tests.host.desktop import DIALOG_TITLE, record_opener
 
 
 def test_texts_errors_and_help_are_german(desktop, home, tmp_path):
     screen = desktop.screen
-    with desktop.start_gimp(home, variables={"LANGUAGE": "de"} | record_browser(tmp_path)) as session:
+    with desktop.start_gimp(home, variables={"LANGUAGE": "de"} | record_opener(tmp_path)) as session:
         photo = noise_pixels(alpha=False).repeat(8, 0).repeat(8, 1)
         image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
         assert session.call("describe_procedure", procedure=AGAIN)["menu_label"] == "Neural Style: Erneut bear_beiten…"
@@ -34,15 +32,3 @@ def test_texts_errors_and_help_are_german(desktop, home, tmp_path):
         desktop.save_screenshot("filter-style-picture-german")
         screen.keys("Escape")
         assert session.answer()["status"] == "cancel"
-
-
-def record_browser(folder: Path) -> dict[str, str]:
-    """Return variables for a GIMP whose web browser only writes the addresses it opens into the file ``opened``."""
-    program, applications = folder / "browser", folder / "share" / "applications"
-    program.write_text(f'#!/bin/sh\necho "$@" >> "{folder}/opened"\n')
-    program.chmod(0o755)
-    applications.mkdir(parents=True)
-    entry = f"[Desktop Entry]\nType=Application\nName=Browser\nExec={program} %u\nMimeType=text/html;\n"
-    (applications / "browser.desktop").write_text(entry)
-    (applications / "mimeapps.list").write_text("[Default Applications]\ntext/html=browser.desktop\n")
-    return {"XDG_DATA_HOME": str(folder / "share")}

@@ -54,7 +54,7 @@ def describe(
 ) -> Record:
     """Return the record of a painting with this name, without its source; ``photo`` was painted iteratively."""
     style_sha256 = tuple(sorted(map(_sha256, style_files)))
-    return Record(_settings(config), None, name, style_sha256=style_sha256, photo_sha256=photo_sha256(photo))
+    return Record(read_settings(config), None, name, style_sha256=style_sha256, photo_sha256=photo_sha256(photo))
 
 
 def write(layer: Gimp.Layer, record: Record, source: Gimp.Layer | None = None, render: bytes = b"") -> None:
@@ -158,7 +158,7 @@ def apply_settings(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> No
         config.set_property(key, value)
 
 
-def _settings(config: Gimp.ProcedureConfig) -> dict[str, Any]:
+def read_settings(config: Gimp.ProcedureConfig) -> dict[str, Any]:
     """Return the values of ``SETTINGS`` as a record holds them."""
     values = {key: config.get_property(key) for key in SETTINGS}
     return {key: value.get_uri() if isinstance(value, Gio.File) else value for key, value in values.items()}

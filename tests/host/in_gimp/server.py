@@ -7,9 +7,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Listener
 from typing import Any
 
-from in_gimp import filter_modules, images, inspection, procedures
+from in_gimp import dragging, filter_modules, images, inspection, procedures
 
-MODULES = (images, inspection, procedures, filter_modules)
+MODULES = (images, inspection, procedures, filter_modules, dragging)
 
 
 def serve(address: str) -> None:

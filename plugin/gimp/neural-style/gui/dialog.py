@@ -24,6 +24,7 @@ from gui.gallery import StyleGallery
 from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
 from gui.progress_window import ProgressWindow, format_duration
+from gui.saved_settings_menu import SavedSettingsMenu
 from gui.style_picture_page import build_style_picture_page
 from nst_core.base.errors import StyleError
 from nst_core.style_file import Style
@@ -108,6 +109,7 @@ class FilterDialog:
         self._preview_pane = self._build_preview_pane(self.subject)
         self._estimator = self._build_estimator(self.subject)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
+        self._saved_settings = SavedSettingsMenu(self._dialog, procedure, config)
         self._pages = Gtk.Stack(vhomogeneous=True, hhomogeneous=True)
         self._picture_page: Gtk.Widget | None = None
         self._detail = DetailScale(config)
@@ -137,6 +139,7 @@ class FilterDialog:
         while self._dialog.run():
             self._update()
             if not self._problem:
+                self._saved_settings.remember_style()
                 return True
         return False
 

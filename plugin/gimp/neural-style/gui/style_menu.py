@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gi.repository import Gdk, Gio, GLib, Gtk
-from showable import showable
 from translation import _
 
+from gui.questions import ask_for_text, confirm, show_text
 from nst_core.base.errors import StyleError
 from nst_core.style_file import Style
 from plugin.engine.fast.own_styles import add_style, is_own, rename_style
@@ -57,7 +57,7 @@ class StyleMenu(Gtk.MenuButton):
         try:
             act()
         except StyleError as error:
-            self._ask(Gtk.MessageType.ERROR, Gtk.ButtonsType.CLOSE, showable(str(error)))
+            show_text(self, Gtk.MessageType.ERROR, str(error))
 
     def _on_show(self, _menu: Gtk.Widget) -> None:
         chosen = self._gallery.chosen
@@ -109,20 +109,8 @@ class StyleMenu(Gtk.MenuButton):
         self._gallery.toggle_favourite(self._gallery.chosen[0])
 
     def _rename(self, style: Style) -> None:
-        dialog = Gtk.MessageDialog(
-            transient_for=self.get_toplevel(),
-            modal=True,
-            message_type=Gtk.MessageType.QUESTION,
-            buttons=Gtk.ButtonsType.OK_CANCEL,
-            text=_("New title of the style"),
-        )
-        dialog.set_default_response(Gtk.ResponseType.OK)
-        entry = Gtk.Entry(text=style.title, activates_default=True)
-        dialog.get_message_area().pack_start(entry, False, False, 0)
-        dialog.show_all()
-        answer, title = dialog.run(), entry.get_text()
-        dialog.destroy()
-        if answer == Gtk.ResponseType.OK:
+        title = ask_for_text(self, _("New title of the style"), style.title)
+        if title is not None:
             rename_style(style, title)
             self._gallery.reload()
 
@@ -130,7 +118,7 @@ class StyleMenu(Gtk.MenuButton):
         text = _("Move the style file {file} to the wastebasket?").format(file=style.path.name)
         if style.count > 1:
             text += "\n" + _("It has {count} styles, which all disappear from the gallery.").format(count=style.count)
-        if self._ask(Gtk.MessageType.QUESTION, Gtk.ButtonsType.OK_CANCEL, showable(text)) != Gtk.ResponseType.OK:
+        if not confirm(self, text):
             return
         try:
             Gio.File.new_for_path(str(style.path)).trash(None)
@@ -149,17 +137,4 @@ class StyleMenu(Gtk.MenuButton):
             (_("File"), str(style.path)),
         ]
         text = "\n".join(f"{label}: {value}" for label, value in lines if value)
-        self._ask(Gtk.MessageType.INFO, Gtk.ButtonsType.CLOSE, showable(style.title), showable(text))
-
-    def _ask(self, kind: Gtk.MessageType, buttons: Gtk.ButtonsType, text: str, more: str = "") -> int:
-        dialog = Gtk.MessageDialog(
-            transient_for=self.get_toplevel(), modal=True, message_type=kind, buttons=buttons, text=text
-        )
-        if more:
-            dialog.format_secondary_text(more)
-            for label in dialog.get_message_area().get_children():
-                label.set_selectable(True)
-        try:
-            return dialog.run()
-        finally:
-            dialog.destroy()
+        show_text(self, Gtk.MessageType.INFO, style.title, text)
