@@ -195,7 +195,7 @@ def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
         except InstallError:
             say(f"{PYTORCH_CPU_WHEELS} does not answer, so PyTorch is fetched with its CUDA libraries (about 3 GB)")
     elif new:
-        say("Fetching PyTorch" if extra == "torch" else "Fetching the packages for the tests (about 80 MB)")
+        say("Fetching PyTorch" if extra == "torch" else "Fetching the packages for the tests (about 140 MB)")
     run(f"installing the extra {extra!r}", *pip("install", *needs))
     if not loads([extra]):
         raise InstallError(f"The extra {extra!r} was installed but does not load; see {log_file()}.")

@@ -96,11 +96,14 @@ def progress_bar(total: int) -> Iterator[ShowStep]:
 
 
 @contextmanager
-def picture_bar(total: int) -> Iterator[Callable[[int], None]]:
-    """Yield a function that shows how many of ``total`` pictures are done, and how much time is left."""
+def picture_bar(total: int, unit: str = "pictures", done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Yield a function that shows how many of ``total`` pictures are done, and how much time is left.
+
+    ``done`` were there before.
+    """
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=" pictures", dynamic_ncols=True, smoothing=0.05) as bar:
+    with tqdm(total=total, initial=done, unit=f" {unit}", dynamic_ncols=True, smoothing=0.05) as bar:
 
         def show(done: int) -> None:
             bar.update(done - bar.n)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nst_core.base.errors import StyleError
 from nst_core.style_file import DETAIL_RANGE, Style
+from plugin.cli.films import add_film_options, is_film, paint_film_file
 from plugin.cli.many_pictures import InStyle, is_batch, of_photo, paint_pictures, plan_pictures
 from plugin.cli.mask_options import add_masks, check_one_photo, mask_files, read_photo
 from plugin.cli.options import add_number, add_pictures, number_within
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 # One picture is read or written while another is painted.
 DEFAULT_JOBS = 2
-SUMMARY = "Paint a photo, or many, in a bundled style, one of your own, or the style of any picture."
+SUMMARY = "Paint a photo, many, or a film, in a bundled style, one of your own, or the style of any picture."
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="give the strokes a fixed size in pixels of the photo itself, which looks finer the larger the photo is; "
         "by default their size is relative to the picture",
     )
+    add_film_options(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -82,6 +84,8 @@ def run(options: argparse.Namespace) -> Report:
     if not (named or options.regions):
         raise StyleError("Give a style with --style, --style-image or --region.")
     groups = [[text] for text in named] if options.each else [named]
+    if is_film(options.output) or any(map(is_film, options.photos)):
+        return _paint_film(options, groups, settings)
     if is_batch(options, len(groups)):
         check_one_photo(options)
         return _paint_many(options, groups, settings)
@@ -128,6 +132,13 @@ def _paint(options: argparse.Namespace, styles: Mapping[Style, float], settings:
         "provider_reason": provider.reason,
         "notes": list(source.notes),
     }
+
+
+def _paint_film(options: argparse.Namespace, groups: Sequence[Sequence[str]], settings: FastSettings) -> Report:
+    if len(groups) > 1:
+        raise StyleError("A film is painted in one style at a time; leave out --each.")
+    find = style_of_pictures if options.style_images else _trained_style
+    return paint_film_file(options, find(options, groups[0], settings))
 
 
 def _paint_many(options: argparse.Namespace, groups: Sequence[Sequence[str]], settings: FastSettings) -> Report:
