@@ -57,7 +57,7 @@ def summarise(records: Sequence[Record]) -> list[Summary]:
 def _summarise_style(records: Sequence[Record]) -> Summary:
     iterations = records[0]["iterations"]
     fast = float(np.mean([record["fast"]["objective"] for record in records]))
-    curves = {start: np.mean([record["render"][start] for record in records], 0) for start in ORIGINS}
+    curves = {start: np.mean([record["render"][start] for record in records], 0).tolist() for start in ORIGINS}
     worth = {}
     for start in ORIGINS:
         single = [

@@ -130,7 +130,7 @@ class Session:
 def script_fu(gimp: hosts.Gimp, variables: dict[str, str], script: str) -> str:
     """Run a Script-Fu script in a GIMP of its own, and return everything printed. Raises RuntimeError if it fails."""
     done = subprocess.run(
-        [gimp.console, "--no-interface", "--batch-interpreter=plug-in-script-fu-eval", "-b", script, "--quit"],
+        [str(gimp.console), "--no-interface", "--batch-interpreter=plug-in-script-fu-eval", "-b", script, "--quit"],
         env=variables,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -48,7 +48,7 @@ def measured(picture: Picture, provider: Provider, stopper: Stopper) -> Measured
     A cache that cannot be read or written is not used.
     """
     image = style_image(picture)
-    one_colour = bool(image.std((1, 2)).max() < ONE_COLOUR)
+    one_colour = bool(np.max(np.std(image, (1, 2))) < ONE_COLOUR)
     file = paths.cache_folder() / "styles" / f"{_key(image)}.npz"
     levels = _read(file)
     if levels is None:

@@ -32,7 +32,7 @@ def partition(masks: Sequence[np.ndarray], feather: int) -> tuple[np.ndarray, li
         )
     notes = []
     total = np.sum(masks, axis=0, dtype=np.float32)
-    if total.max() > 1 + ROUNDING:
+    if np.max(total) > 1 + ROUNDING:
         notes.append(_("Masks overlap; where they do, their styles share the place."))
     shares = np.empty((len(masks) + 1, *total.shape), np.uint16)
     sums, reached = np.zeros(total.shape, np.float32), np.zeros(total.shape, np.uint16)
