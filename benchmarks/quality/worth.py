@@ -41,7 +41,7 @@ class Summary:
     title: str
     iterations: Sequence[int]
     fast: float
-    render: dict[str, np.ndarray]
+    render: dict[str, list[float]]
     worth: dict[str, tuple[float, float, float]]
     look: dict[str, dict[str, float]]
 
