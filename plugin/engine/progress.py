@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ ProgressCallback = Callable[[Progress], bool]
 def ignore(progress: Progress) -> bool:
     """Ignore the progress, and continue."""
     return True
+
+
+def part_of(progress: ProgressCallback, start: float, end: float) -> ProgressCallback:
+    """Return a callback for one part of an operation, which takes the fractions ``start`` to ``end`` of the whole."""
+
+    def report(at: Progress) -> bool:
+        return progress(replace(at, fraction=start + (end - start) * at.fraction))
+
+    return report
 
 
 class StoppedError(Exception):

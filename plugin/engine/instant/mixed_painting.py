@@ -13,7 +13,7 @@ from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.instant.instant_painting import InstantResult, paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.machine.stopwatch import Stopwatch
-from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+from plugin.engine.progress import ProgressCallback, Stopper, ignore, part_of
 
 T = TypeVar("T")
 # The share of the time that a painting in the style of pictures takes, if one in trained styles is painted as well.
@@ -37,7 +37,7 @@ def paint_mixture(
         return paint_instantly(picture, pictures, settings, progress, stopper)
     clock, whole = Stopwatch(), replace(settings, fast=replace(settings.fast, blend=BlendSettings()))
     share, unmasked = sum(pictures.values()), Picture(picture.pixels)
-    first, second = _part(progress, 0.0, INSTANT_SHARE), _part(progress, INSTANT_SHARE, 1.0)
+    first, second = part_of(progress, 0.0, INSTANT_SHARE), part_of(progress, INSTANT_SHARE, 1.0)
     instant = paint_instantly(unmasked, _scaled_to_one(pictures), whole, first, stopper)
     clock.lap("pictures", instant.seconds)
     fast = paint_fast(unmasked, _scaled_to_one(styles), whole.fast, second, stopper)
@@ -51,12 +51,3 @@ def paint_mixture(
 def _scaled_to_one(shares: Mapping[T, float]) -> dict[T, float]:
     total = sum(shares.values())
     return {style: share / total for style, share in shares.items()}
-
-
-def _part(progress: ProgressCallback, start: float, end: float) -> ProgressCallback:
-    """Return a callback that reports a part of the whole work."""
-
-    def report(step: Progress) -> bool:
-        return progress(replace(step, fraction=start + (end - start) * step.fraction))
-
-    return report

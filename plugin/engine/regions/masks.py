@@ -19,7 +19,7 @@ COLOURLESS = 2 / 255
 def mask_of(picture: Picture, height: int, width: int, name: str) -> tuple[np.ndarray, list[str]]:
     """Return the mask that a picture shows, float32 [height, width] in 0..1, and sentences for the user.
 
-    White is in the mask, black outside; of a colour picture the luminance counts, and transparent pixels are black.
+    White is in the mask, black outside; the luminance of a colour picture counts, and transparent pixels are black.
     ``name`` is what the sentences call the picture.
     """
     notes = []

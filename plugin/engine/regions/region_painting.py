@@ -17,7 +17,7 @@ from plugin.engine.instant.instant_painting import InstantResult, paint_instantl
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.machine.provider import Provider
 from plugin.engine.machine.stopwatch import Stopwatch
-from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+from plugin.engine.progress import ProgressCallback, Stopper, ignore, part_of
 from plugin.engine.regions.partition import UNITS, as_weights, partition
 from plugin.engine.regions.region_settings import RegionSettings
 
@@ -75,7 +75,7 @@ def paint_regions(
     progress: ProgressCallback = ignore,
     stopper: Stopper | None = None,
 ) -> RegionsResult:
-    """Paint each region in its style, and what no mask has in the style ``rest``.
+    """Paint each region in its style, and the rest of the picture in the style ``rest``.
 
     Every style is painted once over the whole picture, however many regions share the object, and the paintings are
     mixed by the masks. A style that no pixel takes is not painted. If one style has the whole picture, the result is
@@ -91,7 +91,7 @@ def paint_regions(
     clock.lap("masks")
     mixture, results = _Mixture(picture), list[FastResult | InstantResult]()
     for number, (style, share) in enumerate(layers):
-        part = _Part(progress, number, len(layers))
+        part = part_of(progress, number / len(layers), (number + 1) / len(layers))
         results.append(_paint_whole(picture, style, settings.instant, part, stopper))
         clock.lap("paint")
         mixture.add(results[-1].pixels, share)
@@ -126,16 +126,6 @@ def _paint_whole(
     if isinstance(style, TrainedStyles):
         return paint_fast(whole, style.shares, fast, progress, stopper)
     return paint_instantly(whole, style.shares, replace(settings, fast=fast), progress, stopper)
-
-
-class _Part:
-    """The progress callback of one of several paintings, which reports how far all of them are."""
-
-    def __init__(self, progress: ProgressCallback, number: int, count: int) -> None:
-        self._progress, self._number, self._count = progress, number, count
-
-    def __call__(self, at: Progress) -> bool:
-        return self._progress(replace(at, fraction=(self._number + at.fraction) / self._count))
 
 
 class _Mixture:
