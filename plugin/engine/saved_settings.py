@@ -17,7 +17,7 @@ from plugin.engine.machine import paths
 # What a host calls its settings, with values that JSON has.
 Settings = dict[str, Any]
 
-FORMAT = 1
+SETTINGS_FORMAT = 1
 MOST_RECENT = 8
 
 
@@ -104,7 +104,7 @@ def _write(saved: SavedSettings) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         _set_damaged_aside(file)
         with written_whole(file) as partial:
-            partial.write_text(json.dumps({"format": FORMAT} | asdict(saved), indent=1), encoding="utf-8")
+            partial.write_text(json.dumps({"format": SETTINGS_FORMAT} | asdict(saved), indent=1), encoding="utf-8")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         text = _("{path} cannot be written ({reason}); check the folder.")

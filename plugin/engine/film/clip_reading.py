@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_core.base.display_text import one_line
+from nst_core.base.display_text import LONGEST_REASON, one_line
 from nst_core.base.errors import StyleError
 from plugin.engine.film import hdr
 from plugin.engine.film.film_settings import FilmSettings
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-LONGEST_REASON = 200  # characters
 # Numbers of ITU-T H.273, which FFmpeg uses too.
 BT709, UNSPECIFIED, BT601, FULL_RANGE, LIMITED_RANGE = 1, 2, 6, 2, 1
 MATRICES = (1, 4, 5, 6, 7, 9)  # that FFmpeg converts

@@ -12,7 +12,7 @@ KNEE = 0.75  # of white, above which highlights are compressed rather than cut o
 DISPLAY_GAMMA = 2.4  # ITU-R BT.1886
 # Linear BT.2020 to BT.709 (ITU-R BT.2407, section 2).
 TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32)
-LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)  # ITU-R BT.2020
+LUMINANCE_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)  # ITU-R BT.2020
 
 
 def ordinary_colours(rgb: np.ndarray, transfer: int) -> np.ndarray:
@@ -42,6 +42,6 @@ def _pq_light(rgb: np.ndarray) -> np.ndarray:
 def _hlg_light(rgb: np.ndarray) -> np.ndarray:
     """Return light in cd/m² by the inverse HLG OETF and the OOTF (ITU-R BT.2100, table 5)."""
     scene = np.where(rgb <= 0.5, rgb * rgb / 3, (np.exp((rgb - 0.55991073) / 0.17883277) + 0.28466892) / 12)
-    luminance = (scene @ LUMINANCE)[..., None]
+    luminance = (scene @ LUMINANCE_2020)[..., None]
     light: np.ndarray = HLG_PEAK * np.maximum(luminance, 1e-6) ** np.float32(HLG_SYSTEM_GAMMA - 1) * scene
     return light
