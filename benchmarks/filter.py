@@ -43,8 +43,11 @@ SIZE = 1732, 1155  # width and height of two megapixels
 STYLE = "great-wave"
 WHOLE = "whole call"
 NOT_OPEN, OPEN = "style of a file not opened before", "style of an open file"
-# Where the preview is painted: left, top, right, bottom on a screen with the dialog in the upper left corner.
-PAINTED_PART = (300, 80, 440, 280)
+SKETCH_PIXELS = 160_000  # of LayerCopy, which the dialog uses
+# The screen and the dialog on it: as it opens on a small screen, and filling a large one.
+DIALOGS = {"1140 x 765": ((1280, 900), (1140, 765)), "1900 x 1060": ((1920, 1080), (1900, 1060))}
+# The column beside the preview with the margins, and how far from the middle of the preview the painting is watched.
+SIDE_WIDTH, NEAR, FAR = 426, 20, 120
 LOOK_SECONDS, DRAWING_SECONDS = 0.005, 0.05  # between two looks at the screen; until a change is drawn completely
 STARTING, SETTLING, PATIENCE = 2.0, 10.0, 60.0  # seconds
 
@@ -82,19 +85,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("filter: this needs GIMP 3 and the Python of the private environment; run install.py first.")
     with Image.open(COFFEE) as sample:
         photo = np.asarray(sample.convert("RGBA").resize(SIZE), np.float32) / 255
+    print(f"GIMP {gimp.version}, {len(os.sched_getaffinity(0))} cores, {SIZE[0]} x {SIZE[1]} pixels\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = copy_styles(folder / "home" / "styles", options.choices)[: 2 * options.choices]
-        runs, inference_seconds = {}, {}
-        for title, configuration in CONFIGURATIONS.items():
-            runs[title] = _run_in_gimp(gimp.console, folder, photo, options.runs, configuration)
-            inference_seconds[title] = _time_inference(photo, options.runs, configuration.settings)
-        print(f"GIMP {gimp.version}, {len(os.sched_getaffinity(0))} cores, {SIZE[0]} x {SIZE[1]} pixels\n")
-        print(runs_table(runs, inference_seconds) + "\n")
-        if not all(map(shutil.which, ("Xvfb", "xdotool"))):
-            print("The dialog was left out: it needs Xvfb and xdotool.")
+        if options.runs:
+            print(_timed_configurations(gimp.console, folder, photo, options.runs) + "\n")
+        if not options.choices:
             return
-        print(choices_table(list(_choices_in_gimp(gimp.console, folder, photo, files))) + "\n")
+        if not all(map(shutil.which, ("Xvfb", "xdotool", "xwininfo"))):
+            print("The dialog was left out: it needs Xvfb, xdotool and xwininfo.")
+            return
+        for title in DIALOGS:
+            choices = list(_choices_in_gimp(gimp.console, folder, photo, files, title))
+            print(choices_table(title, choices) + "\n")
+
+
+def _timed_configurations(console: Path, folder: Path, photo: np.ndarray, count: int) -> str:
+    """Return the table of the seconds by stage, for each configuration."""
+    runs, inference_seconds = {}, {}
+    for title, configuration in CONFIGURATIONS.items():
+        runs[title] = _run_in_gimp(console, folder, photo, count, configuration)
+        inference_seconds[title] = _time_inference(photo, count, FastSettings(**configuration.settings))
+    return runs_table(runs, inference_seconds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,9 +117,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--runs", type=int, default=5, metavar="N", help="of each configuration, after the first run (default 5)"
+        "--runs", type=int, default=5, metavar="N", help="of each configuration, after the first (default 5, 0: none)"
     )
-    parser.add_argument("--choices", type=int, default=3, metavar="N", help="of each kind of style file (default 3)")
+    parser.add_argument(
+        "--choices", type=int, default=3, metavar="N", help="of each kind of style file in the dialog (default 3)"
+    )
     return parser
 
 
@@ -155,12 +170,15 @@ def stages(log: str, whole: float) -> dict[str, float]:
     return {"GIMP": whole - logged.pop("total")} | logged | {WHOLE: whole}
 
 
-def _time_inference(photo: np.ndarray, count: int, settings: Mapping[str, Any]) -> float:
+def _time_inference(photo: np.ndarray, count: int, settings: FastSettings) -> float:
     """Return the median seconds of ``count`` runs of the network alone, after a first one, on the filter's input."""
+    return _time_network(photo, count, working_size(*photo.shape[:2], settings))
+
+
+def _time_network(photo: np.ndarray, count: int, size: tuple[int, int]) -> float:
+    """Return the median seconds of ``count`` runs of the network alone at this size, after a first one."""
     ((style, _),) = find_styles(STYLE).items()
-    height, width = photo.shape[:2]
-    working = working_size(height, width, FastSettings(**settings))
-    picture = resample_picture(photo[..., :3], *padded_size(*working, style))
+    picture = resample_picture(photo[..., :3], *padded_size(*size, style))
     weights = np.array([style.row_weights()], np.float32)
     session = open_session(style.path, choose_provider("auto", style.path))
     seconds = []
@@ -212,45 +230,70 @@ def copy_styles(folder: Path, copies: int) -> list[Path]:
     return files * len(cards)
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The seconds of a choice in the dialog.
+
+    Attributes:
+        kind: of the style file.
+        sketch: from the key press until the screen shows the sketch.
+        painting: from the key press until the screen shows the final painting.
+        inference: of the network alone, at the sketch's size and at the painting's.
+    """
+
+    kind: str
+    sketch: float
+    painting: float
+    inference: tuple[float, float]
+
+
 def _choices_in_gimp(
-    console: Path, folder: Path, photo: np.ndarray, files: Sequence[Path]
-) -> Iterator[tuple[str, float, float]]:
-    """Start a GIMP on a screen of its own and time choices in the dialog."""
+    console: Path, folder: Path, photo: np.ndarray, files: Sequence[Path], title: str
+) -> Iterator[Choice]:
+    """Start a GIMP on a screen of its own and time choices in one of the ``DIALOGS``."""
     program = console.with_name(console.name.replace("-console", ""))
-    variables = environment(make_profile(folder / "dialog"), folder / "home")
+    screen_size, dialog_size = DIALOGS[title]
+    variables = environment(make_profile(folder / title), folder / "home")
     with (
-        Screen() as screen,
+        Screen(*screen_size) as screen,
         Session(program, variables | {"DISPLAY": screen.display}, folder / "gimp.log") as session,
     ):
-        yield from _timed_choices(session, screen, photo, files)
+        yield from _timed_choices(session, screen, photo, files, dialog_size)
 
 
 def _timed_choices(
-    session: Session, screen: Screen, photo: np.ndarray, files: Sequence[Path]
-) -> Iterator[tuple[str, float, float]]:
+    session: Session, screen: Screen, photo: np.ndarray, files: Sequence[Path], size: tuple[int, int]
+) -> Iterator[Choice]:
     """Choose the gallery's first styles, which are in ``files``, one after another with a key.
 
-    Yields for each choice the kind of its file, and the seconds from the key press until the screen shows the sketch
-    and until it shows the final painting.
+    The network alone runs after each choice, so both meet the same neighbours on the machine.
     """
     image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
     screen.window("GIMP$")
     session.start("run", image=image, drawables=[layer], run_mode="INTERACTIVE")
-    screen.focus(screen.window("^Neural Style$"), position=(0, 0))
+    dialog = screen.window("^Neural Style$")
+    screen.focus(dialog, position=(0, 0))
+    screen.resize(dialog, *size)
     time.sleep(SETTLING)
+    middle_x, middle_y = (size[0] - SIDE_WIDTH) // 2, size[1] // 3
+    watched = (middle_x + NEAR, middle_y - NEAR, middle_x + FAR, middle_y + FAR)
+    height, width = photo.shape[:2]
+    scale = (SKETCH_PIXELS / (height * width)) ** 0.5
+    sizes = (round(height * scale), round(width * scale)), working_size(height, width, FastSettings())
     for number, file in enumerate(files):
-        sketch, painting = _seconds_to_changes(screen, "Right" if number else "Home", 2)
-        yield OPEN if file in files[:number] else NOT_OPEN, sketch, painting
+        sketch, painting = _seconds_to_changes(screen, watched, "Right" if number else "Home", 2)
+        inference = _time_network(photo, 1, sizes[0]), _time_network(photo, 1, sizes[1])
+        yield Choice(OPEN if file in files[:number] else NOT_OPEN, sketch, painting, inference)
     screen.keys("Escape")
     session.answer()
 
 
-def _seconds_to_changes(screen: Screen, key: str, count: int) -> list[float]:
-    """Return the seconds from pressing a key until each of the next ``count`` changes of the painting on the screen.
+def _seconds_to_changes(screen: Screen, watched: tuple[int, int, int, int], key: str, count: int) -> list[float]:
+    """Return the seconds from pressing a key until each of the next ``count`` changes of what is watched.
 
-    Raises TimeoutError if they do not come.
+    ``watched`` is left, top, right, bottom on the screen. Raises TimeoutError if the changes do not come.
     """
-    left, top, right, bottom = PAINTED_PART
+    left, top, right, bottom = watched
 
     def look() -> bytes:
         return screen.seen[top:bottom, left:right].tobytes()
@@ -271,18 +314,22 @@ def _seconds_to_changes(screen: Screen, key: str, count: int) -> list[float]:
     return seconds
 
 
-def choices_table(choices: Sequence[tuple[str, float, float]]) -> str:
-    """Format the median and the longest time for each kind of file."""
+def choices_table(title: str, choices: Sequence[Choice]) -> str:
+    """Format the median and the longest time for each kind of file, with and without the network's own time."""
     rows = []
     for kind in (NOT_OPEN, OPEN):
-        sketches = [sketch for chosen, sketch, _ in choices if chosen == kind]
-        paintings = [painting for chosen, _, painting in choices if chosen == kind]
-        if sketches:
-            cells = (f"{statistics.median(seconds):.2f} ({max(seconds):.2f})" for seconds in (sketches, paintings))
+        of_kind = [choice for choice in choices if choice.kind == kind]
+        columns = (
+            [choice.sketch for choice in of_kind],
+            [choice.sketch - choice.inference[0] for choice in of_kind],
+            [choice.painting for choice in of_kind],
+            [choice.painting - sum(choice.inference) for choice in of_kind],
+        )
+        if of_kind:
+            cells = (f"{statistics.median(seconds):.2f} ({max(seconds):.2f})" for seconds in columns)
             rows.append([kind, *cells])
-    return markdown_table(
-        ["seconds until the screen shows, median (longest)", "the sketch", "the final painting"], rows
-    )
+    names = ("the sketch", "without inference", "the final painting", "without inference")
+    return markdown_table([f"dialog of {title}: seconds until the screen shows, median (longest)", *names], rows)
 
 
 if __name__ == "__main__":

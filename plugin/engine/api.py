@@ -68,6 +68,9 @@ class Engine(Protocol):
     def open_layer(self, picture: RawPicture, grey: bool) -> OpenedLayer:
         """Keep a copy of a layer, of eight bits, for previews. ``grey`` says that the layer cannot hold colours."""
 
+    def select(self, layer: int, selection: bytes | None) -> None:
+        """Change how much of each pixel of an opened layer is selected, in eight bits; None stands for all of them."""
+
     def close_layer(self, layer: int) -> None:
         """Forget an opened layer and all its previews."""
 

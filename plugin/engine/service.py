@@ -62,6 +62,11 @@ class _LayerState:
     previews: dict[int, PaintedArea] = field(default_factory=dict)
     last: tuple[int, LayerView, Picture, np.ndarray] | None = None
 
+    def select(self, selection: bytes | None) -> None:
+        """Change how much of each pixel is selected."""
+        self.copy.select(selection)
+        self.last = None
+
     def mixed_preview(self, number: int, view: LayerView, blend: BlendSettings) -> bytes:
         """Return the photo mixed with a preview, to be shown: RGB in eight bits."""
         last, painted_area = self.last, self.previews[number]
@@ -156,6 +161,10 @@ class LocalEngine:
         copy, number = LayerCopy(picture, grey), next(self._numbers)
         self._layers[number] = _LayerState(copy)
         return OpenedLayer(number, copy.proxy.width, copy.proxy.height)
+
+    def select(self, layer: int, selection: bytes | None) -> None:
+        """Change the selection of an opened layer, as Engine.select describes."""
+        self._layers[layer].select(selection)
 
     def close_layer(self, layer: int) -> None:
         """Forget an opened layer and all its previews."""

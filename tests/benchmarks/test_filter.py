@@ -3,7 +3,7 @@ import re
 import onnx
 import pytest
 
-from benchmarks.filter import NOT_OPEN, OPEN, choices_table, copy_styles, runs_table, stages
+from benchmarks.filter import NOT_OPEN, OPEN, Choice, choices_table, copy_styles, runs_table, stages
 from nst_core.style_file import read_styles
 from plugin.engine.machine import paths
 
@@ -38,8 +38,16 @@ def test_table_shows_the_first_run_and_the_median_later_run():
 
 
 def test_choices_are_grouped_by_whether_their_file_is_open():
-    report = choices_table([(NOT_OPEN, 0.25, 1.0), (OPEN, 0.5, 2.0), (OPEN, 0.25, 4.0), (OPEN, 0.75, 3.0)])
-    assert [numbers(line) for line in report.splitlines()[2:]] == [[0.25, 0.25, 1, 1], [0.5, 0.75, 3, 4]]
+    inference = 0.125, 0.5
+    choices = [
+        Choice(NOT_OPEN, 0.25, 1.0, inference),
+        Choice(OPEN, 0.5, 2.0, inference),
+        Choice(OPEN, 0.25, 4.0, inference),
+        Choice(OPEN, 0.75, 3.0, (0.25, 0.75)),
+    ]
+    rows = [numbers(line) for line in choices_table("large", choices).splitlines()[2:]]
+    assert rows[0] == [0.25, 0.25, 0.12, 0.12, 1, 1, 0.38, 0.38]
+    assert rows[1] == [0.5, 0.75, 0.38, 0.5, 3, 4, 2, 3.38]
 
 
 def test_copied_styles_come_first_in_the_gallery(tmp_path):

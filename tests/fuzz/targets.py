@@ -296,6 +296,7 @@ def _call_cases() -> st.SearchStrategy[Any]:
     methods = {
         "open_layer": st.tuples(raw, st.booleans()),
         "close_layer": st.tuples(st.integers(-1, 3)),
+        "select": st.tuples(st.integers(-1, 3), st.none() | st.binary(max_size=64)),
         "layer_photo": st.tuples(st.integers(-1, 3), st.none() | st.tuples(sides, sides)),
         "preview": st.tuples(st.integers(0, 3), previews, st.booleans(), st.just(pipe.StandIn.STOPPER)),
         "check_pictures": st.tuples(st.integers()),

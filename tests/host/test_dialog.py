@@ -221,6 +221,13 @@ def test_gallery_search_and_preview_match_the_painting(desktop, styles, photo):
         # Strength and colours mix the existing preview, without the network.
         search(desktop, "nobody neg")
         wait_for_preview(negative)
+        # The selection, which the user may change meanwhile, limits it at once.
+        height, width = photo.shape[:2]
+        half = width // 2 + 35
+        session.call("select", image=image, rectangle=(half, 0, width - half, height))
+        wait_for_preview(np.hstack([photo[:, :half], negative[:, half:]]))
+        session.call("select_nothing", image=image)
+        wait_for_preview(negative)
         screen.keys("alt+g", "ctrl+a", "5", "0", "Tab")
         wait_for_preview(composite(Picture(photo), negative[..., :3], BlendSettings(50)))
         screen.keys("alt+k")

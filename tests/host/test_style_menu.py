@@ -30,27 +30,26 @@ def test_styles_are_added_renamed_shown_liked_and_removed(desktop, home, tmp_pat
         dialog = desktop.open_filter()
         drop_on_gallery(desktop, session, dialog, given)
         wait_until(own.is_file)
-        screen.focus(dialog)
 
         # The dropped style is selected, so the menu is about it.
-        choose(desktop, "b")
+        choose(desktop, dialog, "b")
         desktop.save_screenshot("style-card")
         screen.keys("Escape")
-        choose(desktop, "n")
+        choose(desktop, dialog, "n")
         screen.keys("ctrl+a")
         screen.type("Dusk")
         screen.keys("Return")
         wait_for_value(lambda: read_styles(own)[0].title, "Dusk")
-        choose(desktop, "f")
+        choose(desktop, dialog, "f")
         favourites = tmp_path / "home" / "favourites.json"
         wait_until(favourites.is_file)
         assert json.loads(favourites.read_text()) == [read_styles(own)[0].name]
-        choose(desktop, "o")
+        choose(desktop, dialog, "o")
         wait_until((tmp_path / "opened").is_file)
         opened = (tmp_path / "opened").read_text().strip().removeprefix("file://")
         assert Path(opened) == styles
         desktop.save_screenshot("style-favourite")
-        choose(desktop, "r")
+        choose(desktop, dialog, "r")
         desktop.save_screenshot("style-remove")
         screen.keys("alt+o")
         wait_for_value(own.exists, False)
@@ -58,7 +57,7 @@ def test_styles_are_added_renamed_shown_liked_and_removed(desktop, home, tmp_pat
 
         # The same file chosen rather than dropped; a second time it is refused, and nothing changes.
         for _time in range(2):
-            choose(desktop, "a")
+            choose(desktop, dialog, "a")
             screen.window("^Add a style$")
             screen.type("/")  # which opens a field for a path
             screen.keys("ctrl+a")
@@ -69,15 +68,16 @@ def test_styles_are_added_renamed_shown_liked_and_removed(desktop, home, tmp_pat
         screen.keys("Escape")
         assert own.read_bytes() == given.read_bytes()
         search(desktop, "negative")
-        choose(desktop, "s")
+        choose(desktop, dialog, "s")
         screen.keys("alt+p")
         wait_for_value(lambda: len(session.call("describe_image", image=image)["layers"]), 2)
         assert "Negative" not in session.call("describe_image", image=image)["layers"][0]
     assert "Traceback" not in desktop.log.read_text()
 
 
-def choose(desktop: Desktop, key: str) -> None:
+def choose(desktop: Desktop, dialog: str, key: str) -> None:
     """Open the menu beside the search and press a key in it."""
+    desktop.screen.focus(dialog)  # a window that just closed may still have the keyboard
     desktop.screen.keys("alt+f", "Tab", "space", key)
 
 

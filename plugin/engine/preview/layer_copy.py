@@ -45,18 +45,25 @@ class LayerCopy:
 
     def __init__(self, picture: RawPicture, grey: bool = False) -> None:
         extent = picture.width, picture.height
-        colours = Image.frombytes("RGBA" if picture.channels == 4 else "RGB", extent, picture.data)
-        mask = None if picture.mask is None else Image.frombytes("L", extent, picture.mask)
-        self._images: Images = colours.convert("RGBA"), mask
+        colours = Image.frombytes("RGBA" if picture.channels == 4 else "RGB", extent, picture.data).convert("RGBA")
         self._factor = max(1, int((picture.width * picture.height / OVERVIEW_PIXELS) ** 0.5))
-        self._overview = self._reduced(self._factor)
+        self._images: Images = colours, None
+        self._overview: Images = self._reduced(colours), None
         self.size = height, width = picture.height, picture.width
         self.grey = grey
         # A painting may be looked at in many views, and a sketch has another size.
         self.seen = functools.lru_cache(2)(self._compute_seen)
         scale = min(1.0, (PROXY_PIXELS / (width * height)) ** 0.5, PROXY_SIDE / max(width, height))
         shown = max(1, round(height * scale)), max(1, round(width * scale))
-        self.proxy = self.shown(LayerView(Area(0, 0, width, height), shown[1], shown[0]))
+        self._whole = LayerView(Area(0, 0, width, height), shown[1], shown[0])
+        self.select(picture.mask)
+
+    def select(self, selection: bytes | None) -> None:
+        """Change how much of each pixel is selected, in eight bits; None stands for all of them."""
+        mask = None if selection is None else Image.frombytes("L", self._images[0].size, selection)
+        self._images = self._images[0], mask
+        self._overview = self._overview[0], mask and self._reduced(mask)
+        self.proxy = self.shown(self._whole)
 
     def _compute_seen(self, height: int, width: int) -> np.ndarray:
         """Return the whole layer as a network sees it at this size: float32 [height, width, 3].
@@ -79,9 +86,8 @@ class LayerCopy:
         area = Area(area.left / factor, area.top / factor, area.width / factor, area.height / factor)
         return _picture(self._overview, lambda image: _viewed(image, replace(view, area=area)))
 
-    def _reduced(self, factor: int) -> Images:
-        colours, mask = self._images
-        return (colours.reduce(factor), mask and mask.reduce(factor)) if factor > 1 else self._images
+    def _reduced(self, image: Image.Image) -> Image.Image:
+        return image.reduce(self._factor) if self._factor > 1 else image
 
 
 def _picture(images: Images, change: Callable[[Image.Image], Image.Image]) -> Picture:

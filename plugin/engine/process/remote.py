@@ -132,6 +132,10 @@ class RemoteEngine:
         """Keep a copy of a layer for previews, as Engine.open_layer describes."""
         return self._call(Engine.open_layer, picture, grey)
 
+    def select(self, layer: int, selection: bytes | None) -> None:
+        """Change the selection of an opened layer, as Engine.select describes."""
+        self._call(Engine.select, layer, selection)
+
     def close_layer(self, layer: int) -> None:
         """Forget an opened layer and all its previews."""
         self._call(Engine.close_layer, layer)

@@ -30,8 +30,7 @@ def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool
     """
     image = layer.get_image()
     eight_bits = eight_bits or _has_eight_bits(image)
-    selected = with_selection and not Gimp.Selection.is_empty(image)
-    mask = _read_selection(layer, eight_bits) if selected else None
+    mask = read_selection(layer, eight_bits) if with_selection else None
     if not layer.is_layer() or not layer.get_filters():
         return _read(layer, mask, eight_bits)
     copy = layer.copy()
@@ -40,6 +39,19 @@ def read_layer(layer: Gimp.Layer, with_selection: bool = False, eight_bits: bool
         return _read(copy, mask, eight_bits)
     finally:
         copy.delete()
+
+
+def read_selection(layer: Gimp.Layer, eight_bits: bool = True) -> bytes | None:
+    """Read how much of each of the layer's pixels is selected, or return None if there is no selection.
+
+    The values have eight bits or are floats.
+    """
+    image = layer.get_image()
+    if Gimp.Selection.is_empty(image):
+        return None
+    x, y = layer.get_offsets()[1:]
+    area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
+    return _get(image.get_selection().get_buffer(), area, SELECTION_FORMAT, eight_bits)
 
 
 def _has_eight_bits(image: Gimp.Image) -> bool:
@@ -54,12 +66,6 @@ def _read(drawable: Gimp.Drawable, mask: bytes | None = None, eight_bits: bool =
     channels, names = (4, ALPHA_FORMAT) if drawable.has_alpha() else (3, OPAQUE_FORMAT)
     data = _get(drawable.get_buffer(), Gegl.Rectangle.new(0, 0, width, height), names, eight_bits)
     return RawPicture(width, height, channels, data, mask, eight_bits)
-
-
-def _read_selection(layer: Gimp.Layer, eight_bits: bool) -> bytes:
-    x, y = layer.get_offsets()[1:]
-    area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
-    return _get(layer.get_image().get_selection().get_buffer(), area, SELECTION_FORMAT, eight_bits)
 
 
 def _get(buffer: Gegl.Buffer, area: Gegl.Rectangle, channels: str, eight_bits: bool) -> bytes:

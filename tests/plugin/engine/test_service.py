@@ -192,6 +192,26 @@ def test_preview_shows_selection_transparency_and_grey(engine, negative, opened,
     assert np.abs(shown.astype(int) - mixed).max() <= 1  # a preview keeps eight bits
 
 
+@pytest.mark.parametrize("shape", [(40, 60), (2000, 3500)], ids=["small", "with an overview"])
+def test_changed_selection_shows_as_if_the_layer_was_opened_with_it(engine, negative, opened, shape):
+    pixels = sample("coffee.jpg", shape[1], shape[0])
+    mask = np.zeros(shape, np.uint8)
+    mask[:, shape[1] // 3 :] = 200
+    request = PreviewRequest(tuple(negative.items()), 100.0)
+    view = LayerView(Area(0, 0, shape[1], shape[0]), min(shape[1], 300), min(shape[0], 200))
+
+    def shown(layer) -> bytes:
+        preview = engine.preview(layer.number, request, True, Stopper())
+        return engine.mix_preview(layer.number, preview.number, view, BlendSettings())
+
+    layer, expected = opened(pixels), opened(pixels, mask)
+    everywhere = shown(layer)
+    engine.select(layer.number, mask.tobytes())
+    assert shown(layer) == shown(expected) != everywhere
+    engine.select(layer.number, None)
+    assert shown(layer) == everywhere
+
+
 def test_large_layer_is_shown_small_or_in_part(engine, negative, opened):
     large = sample("coffee.jpg", 1500, 1000)
     assert large.shape[0] * large.shape[1] > 2 * WORKING_PIXELS

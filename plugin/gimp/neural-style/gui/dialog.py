@@ -10,6 +10,7 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
+import pixels
 import records
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk, Pango
 from painting import check_style_picture, read_fast_settings, read_recipe
@@ -233,9 +234,12 @@ class FilterDialog:
         return records.describe_change(self.subject.record, chosen)
 
     def _check_again(self) -> bool:
-        """Update the dialog if a change in the image has solved a problem or made one."""
+        """Update the dialog if a change in the image has solved a problem or made one, or changed the selection."""
         if self._find_problem() != self._problem:
             self._update()
+        layer = self.subject.sources[0]
+        if self.subject.with_selection and layer.is_valid():
+            self._preview_pane.show_selection(pixels.read_selection(layer))
         return GLib.SOURCE_CONTINUE
 
     def _find_problem(self) -> str:

@@ -28,11 +28,19 @@ UNSKETCHED_RATIO = 1.5
 
 @dataclass(frozen=True)
 class PreviewLayer:
-    """A layer with its height and width, opened in the engine for previews."""
+    """A layer, opened in the engine for previews.
+
+    Attributes:
+        opened: the layer in the engine.
+        height: of the layer.
+        width: likewise.
+        selection: how much of each pixel is selected, in eight bits, or None.
+    """
 
     opened: OpenedLayer
     height: int
     width: int
+    selection: bytes | None
 
 
 def open_layer(engine: Engine, drawable: Gimp.Drawable, with_selection: bool = True) -> PreviewLayer:
@@ -43,7 +51,8 @@ def open_layer(engine: Engine, drawable: Gimp.Drawable, with_selection: bool = T
     (layer,) = pixels.unique_layers([drawable])
     # Reading it at a smaller size would be faster, but gives black where GIMP has not made that size yet.
     picture = pixels.read_layer(layer, with_selection, eight_bits=True)
-    return PreviewLayer(engine.open_layer(picture, layer.is_gray()), picture.height, picture.width)
+    opened = engine.open_layer(picture, layer.is_gray())
+    return PreviewLayer(opened, picture.height, picture.width, picture.mask)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from gi.repository import Gimp, GLib, Gtk
 from procedure_arguments import chosen_detail
@@ -34,6 +35,7 @@ class PreviewPane(Gtk.Box):
     def __init__(self, engine: Engine, config: Gimp.ProcedureConfig, layer: PreviewLayer) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._engine, self._config, self._layer = engine, config, layer
+        self._selection = layer.selection
         self._styles: Mapping[Style, float] = {}
         self._render = b""
         self._idle = self._timer = 0
@@ -95,6 +97,16 @@ class PreviewPane(Gtk.Box):
     def show_problem(self, problem: str) -> None:
         """Show from now on why the layers cannot be painted, in place of the status; empty if they can."""
         self._problem = problem
+        self._schedule_update()
+
+    def show_selection(self, selection: bytes | None) -> None:
+        """Show the painting within another selection (see PreviewLayer); a layer that was resized has no other."""
+        resized = selection is not None and len(selection) != self._layer.width * self._layer.height
+        if resized or selection == self._selection:
+            return
+        self._selection = selection
+        with suppress(EngineEndedError):  # the update says so
+            self._engine.select(self._layer.opened.number, selection)
         self._schedule_update()
 
     def close(self) -> None:
