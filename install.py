@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set up Neural Style: a private environment, the filter in every GIMP 3 profile, and the command `neural-style`.
 
-  python3 install.py              install the fast way: paint in trained styles, without PyTorch
+  python3 install.py              install fast painting: in trained styles, without PyTorch
   python3 install.py demo         install the same, then paint a sample photo
   python3 install.py torch        add PyTorch: paint in the style of any picture, and train styles
   python3 install.py test [...]   add what the tests need and run them ([...] goes to pytest)
@@ -89,7 +89,7 @@ def main(arguments: list[str]) -> int:
 
 
 def install(extras: set[str]) -> list[Gimp]:
-    """Install the fast way, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
+    """Install fast painting, the filter and the command, then `extras` ("torch", "test"). Returns the GIMPs found.
 
     Extras that an earlier run installed are kept, even if the environment has to be made again. Raises InstallError if
     something cannot be installed, or in the end if the filter could not be copied into any GIMP's profile.
@@ -397,7 +397,7 @@ def read_project() -> dict[str, Any]:
 
 
 def loads(extras: list[str]) -> bool:
-    """Return whether the environment's Python starts and loads the fast way and the main package of each extra."""
+    """Return whether the environment's Python starts and loads fast painting and the main package of each extra."""
     packages = {"torch": "torch", "test": "pytest"}
     modules = ["pip", "plugin.cli.main", "plugin.engine.fast.fast_painting", *(packages[extra] for extra in extras)]
     try:

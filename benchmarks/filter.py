@@ -2,7 +2,7 @@
 
     PYTHON -m benchmarks.filter
 
-PYTHON is that of the private environment (`python3 install.py where` prints its folder), which needs only the fast way.
+PYTHON is that of the private environment (`python3 install.py where` prints its folder); fast painting suffices.
 The dialog is measured if Xvfb and xdotool are installed, by the pixels on the screen.
 """
 

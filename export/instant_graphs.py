@@ -1,4 +1,4 @@
-"""Write the encoders and decoders of the instant way as ONNX files, after checking that they compute the same.
+"""Write the encoders and decoders of instant painting as ONNX files, after checking that they compute the same.
 
 ``python -m export.instant_graphs DECODER …`` writes the files in plugin/engine/instant/networks again, from compact and
 the decoders that ``neural-style train-decoders`` trained.

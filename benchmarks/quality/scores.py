@@ -147,7 +147,7 @@ def render_scores(
 
 
 def paint_photo(style: Style, photo: Tensor) -> Tensor:
-    """Paint a photo, [1, 3, H, W] in 0..1, with the fast way's default settings on the CPU."""
+    """Paint a photo, [1, 3, H, W] in 0..1, with the default settings of fast painting on the CPU."""
     rgb = as_array(photo)
     picture = Picture(np.dstack([rgb, np.ones_like(rgb[..., :1])]))
     pixels = paint_fast(picture, {style: 1.0}, FastSettings(device="cpu")).pixels

@@ -1,1 +1,1 @@
-"""The engine that every host shares: trained styles, the iterative way, and pictures between host and network."""
+"""The engine that every host shares: trained styles, iterative painting, and pictures between host and network."""

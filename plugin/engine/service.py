@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from plugin.engine.preview.layer_copy import LayerCopy
     from plugin.engine.preview.preview_painting import PaintedArea
 
-# The fast way must start soon. Modules that only the other calls need are imported by those calls.
+# Fast painting must start soon. Modules that only the other calls need are imported by those calls.
 # A painter returns its result, and the render that a host may keep.
 Painter = Callable[
     [Picture, ProgressCallback], "tuple[FastResult | InstantResult | IterativeResult | MixResult, bytes]"

@@ -1,4 +1,4 @@
-"""``neural-style train-decoders``: train a decoder of the instant way."""
+"""``neural-style train-decoders``: train a decoder of instant painting."""
 
 from __future__ import annotations
 

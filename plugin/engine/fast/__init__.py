@@ -1,1 +1,1 @@
-"""The fast way: list the trained styles, and paint with a trained network in ONNX Runtime."""
+"""Fast painting: list the trained styles, and paint with a trained network in ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""The settings of the fast way. Standard library only: a host uses them before the engine is loaded."""
+"""The settings of fast painting. Standard library only: a host uses them before the engine is loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoders and decoders of the instant way in ONNX Runtime."""
+"""The encoders and decoders of instant painting in ONNX Runtime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train a decoder of the instant way, from files to a file."""
+"""Train a decoder of instant painting, from files to a file."""
 
 from __future__ import annotations
 
