@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import IterativeSettings
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.features.network import FeatureNetwork
+from nst_core.losses.guided_objective import StyleGuide
 
 FORMAT = 5
 ORIGIN_PICTURES = ("photo", "style picture", "picture to start from")
+REGIONS = "regions"
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,26 @@ class IterativeCheckpoint:
 
 
 def origin_of(
-    photo: Tensor, style: Tensor, initial: Tensor | None, features: FeatureNetwork, settings: IterativeSettings
+    pictures: tuple[Tensor, Tensor, Tensor | None],
+    features: FeatureNetwork,
+    settings: IterativeSettings,
+    guides: Sequence[StyleGuide] = (),
 ) -> dict[str, Any]:
-    """Return everything that decides a render's bits, by name: checksums of its pictures, its network and settings."""
-    checksums = ("" if picture is None else _checksum(picture) for picture in (photo, style, initial))
+    """Return everything that decides a render's bits, by name: checksums of its pictures, its network and settings.
+
+    ``pictures`` are the photo, the style picture, and the picture to start from, if there is one.
+    """
+    checksums = ("" if picture is None else _checksum(picture) for picture in pictures)
     values = asdict(settings)
     objective: dict[str, Any] = values.pop("objective")
-    return dict(zip(ORIGIN_PICTURES, checksums, strict=True)) | {"feature network": features.name} | objective | values
+    regions = {REGIONS: " ".join(map(_guide_checksum, guides))}
+    return (
+        dict(zip(ORIGIN_PICTURES, checksums, strict=True))
+        | regions
+        | {"feature network": features.name}
+        | objective
+        | values
+    )
 
 
 def save_checkpoint(checkpoint: IterativeCheckpoint, path: Path) -> None:
@@ -70,10 +86,11 @@ def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
         if state.pop("format") != FORMAT:
             raise ValueError("format")
         checkpoint = IterativeCheckpoint(**state)
+        saved = {REGIONS: ""} | checkpoint.origin  # older checkpoints have none
         differences = [
-            name if name in ORIGIN_PICTURES else f"{name} ({checkpoint.origin[name]} there, {value} here)"
+            name if name in (*ORIGIN_PICTURES, REGIONS) else f"{name} ({saved[name]} there, {value} here)"
             for name, value in origin.items()
-            if checkpoint.origin[name] != value
+            if saved[name] != value
         ]
     except Exception as error:  # the lines above raise many kinds of error for a file that is not a checkpoint
         raise StyleError(f"{path} is not a checkpoint of a render of this version; remove or rename it.") from error
@@ -83,6 +100,13 @@ def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
             f"{'differs' if len(differences) == 1 else 'differ'}; use the same again, or choose another output file."
         )
     return checkpoint
+
+
+def _guide_checksum(guide: StyleGuide) -> str:
+    pictures = (guide.style, guide.mask, guide.style_mask)
+    checksums = ["" if picture is None else _checksum(picture) for picture in pictures]
+    weights = "" if guide.layer_weights is None else str(sorted(guide.layer_weights.items()))
+    return hashlib.sha256(" ".join([*checksums, weights]).encode()).hexdigest()
 
 
 def _checksum(picture: Tensor) -> str:

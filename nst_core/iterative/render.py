@@ -21,6 +21,7 @@ from nst_core.iterative.iterative_checkpoint import IterativeCheckpoint, load_ch
 from nst_core.iterative.optimizers import new_optimizer, take_step
 from nst_core.iterative.stage_objective import StageObjective
 from nst_core.iterative.stages import Stage, plan_stages
+from nst_core.losses.guided_objective import StyleGuide
 from nst_core.pictures.resize import resized
 
 
@@ -44,7 +45,7 @@ class IterativeProgress:
 
 @dataclass(frozen=True, eq=False)
 class RenderOptions:
-    """The start and the checkpoint of a render.
+    """The start, the checkpoint and the regions of a render.
 
     Attributes:
         initial: a picture to start from in place of ``settings.start``, [1, 3, h, w], such as an earlier result; it is
@@ -52,11 +53,13 @@ class RenderOptions:
         checkpoint: a file to write after every ``checkpoint_every`` iterations and when ``progress`` stops the render.
             If it exists, the render resumes from it: on a CPU the result is the same, bit for bit, as without the
             break. Remove it once the result is safe.
+        guides: the styles of the photo's regions; with guides, the style picture is only a picture to start from.
     """
 
     initial: Tensor | None = None
     checkpoint: Path | None = None
     checkpoint_every: int = 100
+    guides: tuple[StyleGuide, ...] = ()
 
 
 def render(
@@ -96,7 +99,8 @@ class _Render:
         options: RenderOptions,
     ) -> None:
         self.photo, self.style, self.features, self.settings, self.options = photo, style, features, settings, options
-        self.origin = origin_of(photo, style, options.initial, features, settings) if options.checkpoint else {}
+        pictures = (photo, style, options.initial)
+        self.origin = origin_of(pictures, features, settings, options.guides) if options.checkpoint else {}
         self.plan = plan_stages(features, settings, *photo.shape[-2:])
         self.iterations = self.plan[-1].last
         # L-BFGS has no learning rate: the schedule begins after it.
@@ -137,7 +141,8 @@ class _Render:
         return self.done
 
     def _objective_of(self, stage: Stage) -> StageObjective:
-        return StageObjective(self.photo, self.style, self.features, self.settings, stage)
+        pictures = self.photo, self.style
+        return StageObjective(pictures, self.features, self.settings, stage, self.options.guides)
 
     def _begin(self, stage: Stage) -> tuple[Tensor, torch.optim.Optimizer, _Average]:
         """Return the picture that ``stage`` optimises, its optimiser and its average."""

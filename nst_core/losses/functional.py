@@ -35,6 +35,19 @@ def centred_gram_matrix(features: Tensor, centre: Tensor) -> Tensor:
     return gram_matrix(features - centre)
 
 
+def guided_gram_matrix(features: Tensor, weights: Tensor, centre: Tensor | None = None) -> Tensor:
+    """Compute the Gram matrix of features F, [1, C, H, W], in each of several regions: [R, C, C].
+
+    ``weights``, [R, H, W], are at least 0 and say how much each place belongs to each region: sum w F F^T / sum w, with
+    ``centre``, [R, C, 1, 1], subtracted from F first. These are the guided Gram matrices of Gatys et al. 2017 (arXiv
+    1611.07865, section 4), whose guidance channels are the square roots of the weights, divided by their own size. A
+    region that has no place has a matrix of zeros.
+    """
+    pixels = features.flatten(2) if centre is None else (features - centre).flatten(2)
+    shares = weights.flatten(1)[:, None]
+    return (pixels * shares) @ pixels.mT / (shares.sum(2, keepdim=True) + EPSILON)
+
+
 def relative_square_error(value: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Compute ||value - target||^2 / ||target||^2 for each picture of a batch, averaged; a scalar.
 

@@ -192,6 +192,49 @@ def _multiply_by_head(gram: Tensor, head: Tensor | None) -> Tensor:
         return head @ gram @ head.T
 
 
+def recomputed_guided_gram_matrix(
+    features: Tensor, weights: Tensor, centre: Tensor | None = None, head: Tensor | None = None
+) -> Tensor:
+    """Compute ``functional.guided_gram_matrix`` in float32, region by region; only ``features`` take a gradient.
+
+    The backward pass computes the centred and weighted features again. They are as large as the features, so keeping
+    those of eight regions would multiply the memory of a render. ``head`` as in ``blocked_gram_matrix``.
+    """
+    grams = [
+        _GuidedGram.apply(features, weight, None if centre is None else centre[number])
+        for number, weight in enumerate(weights)
+    ]
+    return _multiply_by_head(torch.stack(grams), head)
+
+
+class _GuidedGram(torch.autograd.Function):
+    """The Gram matrix of one region: features [1, C, H, W], weights [H, W] and centre [C, 1, 1] or None to [C, C]."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weights: Tensor, centre: Tensor | None) -> Tensor:
+        ctx.save_for_backward(features, weights, centre)
+        with torch.autocast(features.device.type, enabled=False):
+            pixels, shares = _guided_pixels(features, weights, centre)
+            return (pixels * shares).T @ pixels
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        features, weights, centre = ctx.saved_tensors
+        with torch.autocast(features.device.type, enabled=False):
+            pixels, shares = _guided_pixels(features, weights, centre)
+            result = (pixels @ (gradient + gradient.T)).mul_(shares)
+        height, width = features.shape[-2:]
+        return result.view(1, height, width, -1).permute(0, 3, 1, 2).to(features.dtype), None, None
+
+
+def _guided_pixels(features: Tensor, weights: Tensor, centre: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the centred pixels, float32 [H W, C], and each one's share of the region, [H W, 1]."""
+    pixels = _channels_last(features)[0].flatten(0, 1).float()
+    shares = weights.flatten()[:, None].float()
+    return pixels if centre is None else pixels - centre.flatten().float(), shares / (shares.sum() + EPSILON)
+
+
 def fused_square_error(value: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Compute ``functional.relative_square_error``, where ``target`` and ``weights`` take no gradient.
 

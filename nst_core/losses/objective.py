@@ -53,7 +53,7 @@ class Objective:
     network: FeatureNetwork
     settings: ObjectiveSettings
     styles: Sequence[Tensor]
-    _heads: dict[str, Tensor] = field(init=False, repr=False)  # [D, C] by layer: the last step of bare layers
+    heads: dict[str, Tensor] = field(init=False, repr=False)  # [D, C] by layer: the last step of bare layers
     _means: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, 1, 1] by layer
     _targets: dict[str, Tensor] = field(init=False, repr=False)  # [styles, C, C] by layer
     _roots: dict[str, Tensor] = field(init=False, repr=False)  # of the targets, for w2 only
@@ -64,7 +64,7 @@ class Objective:
         # All losses depend only on distances and inner products. The centred Gram matrix of a linear head is that of
         # its input, multiplied by the head's matrix, which is small.
         bare = set(s.style_layers) - set(s.content_layers) if s.style_loss == "gram" and s.centred else set()
-        self.network, self._heads = self.network.condensed(bare)
+        self.network, self.heads = self.network.condensed(bare)
         statistics = [self._style_statistics(style) for style in self.styles]
         self._means = {layer: torch.cat([means[layer] for means, _ in statistics]) for layer in s.style_layers}
         self._targets = {layer: torch.cat([grams[layer] for _, grams in statistics]) for layer in s.style_layers}
@@ -115,7 +115,7 @@ class Objective:
         def relu(layer: str, before: Tensor) -> Tensor:
             if layer not in means:
                 return plain_relu(layer, before)
-            after, grams[layer] = fused_relu_and_gram_matrix(before, self._centre(means[layer]), self._heads.get(layer))
+            after, grams[layer] = fused_relu_and_gram_matrix(before, self.centre(means[layer]), self.heads.get(layer))
             return after
 
         features = self.network(image, self.settings.layers, relu)
@@ -160,11 +160,11 @@ class Objective:
     def _grams(self, features: Mapping[str, Tensor], means: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Compute the Gram matrices of the layers in ``means``."""
         return {
-            layer: blocked_gram_matrix(features[layer], self._centre(mean), self._heads.get(layer))
+            layer: blocked_gram_matrix(features[layer], self.centre(mean), self.heads.get(layer))
             for layer, mean in means.items()
         }
 
-    def _centre(self, mean: Tensor) -> Tensor | None:
+    def centre(self, mean: Tensor) -> Tensor | None:
         """Return what is subtracted from features before their Gram matrix, if their style has this mean."""
         return mean if self.settings.centred else None
 

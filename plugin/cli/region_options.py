@@ -40,7 +40,7 @@ def add_regions(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
-class _RegionText:
+class RegionText:
     """The value of a ``--region``: its mask's file, and what it says about the style."""
 
     mask: Path
@@ -53,7 +53,7 @@ def paint_in_regions(options: argparse.Namespace, settings: FastSettings) -> Rep
     from plugin.engine.regions.region_painting import Region, paint_regions
 
     check_picture_output(options.output)
-    texts = [_split(text) for text in options.regions]
+    texts = [split_region(text) for text in options.regions]
     reader = _StyleReader(options)
     styles = [reader.read(text.style) for text in texts]
     rest = reader.rest()
@@ -89,12 +89,12 @@ def paint_in_regions(options: argparse.Namespace, settings: FastSettings) -> Rep
     }
 
 
-def _split(text: str) -> _RegionText:
+def split_region(text: str) -> RegionText:
     """Return the parts of ``MASK=STYLE``; the longest name of an existing file is the mask's."""
     ends = [position for position, letter in enumerate(text) if letter == "="]
     for end in reversed(ends):
         if text[:end] and Path(text[:end]).is_file():
-            return _RegionText(Path(text[:end]), text[end + 1 :].strip())
+            return RegionText(Path(text[:end]), text[end + 1 :].strip())
     if not ends:
         raise StyleError(f"{text} names no style; write a region as in sky.png=starry-night.")
     raise StyleError(

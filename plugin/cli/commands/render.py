@@ -35,6 +35,7 @@ from plugin.cli.options import (
     read_toml,
 )
 from plugin.cli.outputs import NamedPath, check_apart, check_folder, check_picture_output, network_files
+from plugin.cli.render_regions import add_render_regions, read_regions, region_files, with_style_image
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.terminal import (
     Interrupted,
@@ -63,9 +64,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``render``."""
     default = IterativeSettings()
     add_pictures(parser)
-    parser.add_argument(
-        "--style-image", type=Path, required=True, metavar="PAINTING", help="the picture whose style is taken"
-    )
+    parser.add_argument("--style-image", type=Path, metavar="PAINTING", help="the picture whose style is taken")
+    add_render_regions(parser)
     add_masks(parser)
     _add_recipe(parser, default)
     _add_extra_outputs(parser)
@@ -134,6 +134,7 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
+    options = with_style_image(options)
     if is_batch(options):
         return _render_many(options)
     options = of_photo(options, options.photos[0], options.output)
@@ -188,6 +189,11 @@ def _render(options: argparse.Namespace, recipe: Recipe, extras: _Extras, keep_u
         "style": options.style_image.name,
         "feature_network": result.feature_network,
         **asdict(extras),
+        **(
+            {"regions": [f"{region.mask.name}={Path(region.style).name}" for region in options.regions]}
+            if options.regions
+            else {}
+        ),
     }
     if not (result.finished or keep_unfinished):
         raise KeyboardInterrupt
@@ -284,6 +290,7 @@ def _check_files(options: argparse.Namespace, recipe: Recipe, extras: _Extras) -
         ("photo", options.photo),
         ("style picture", options.style_image),
         *mask_files(options),
+        *region_files(options),
         ("settings file", options.settings),
         ("picture of --like", options.like),
         ("picture of --init", Path(extras.initial) if extras.initial else None),
@@ -353,6 +360,7 @@ def _paint(
         checkpoint=_checkpoint(options),
         checkpoint_every=options.checkpoint_every,
         measure=options.metrics or options.json,
+        regions=read_regions(options, source.picture),
     )
     blend = BlendSettings(extras.strength, extras.keep_colors)
     with (

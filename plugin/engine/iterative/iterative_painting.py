@@ -17,6 +17,7 @@ from nst_core.base.presets import PRESETS
 from nst_core.base.recipes import Recipe
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.iterative.iterative_regions import PictureStyle, RenderRegions, plan_regions
 from plugin.engine.machine.memory import TooLargeError, check_memory, give_back_freed_memory
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, ignore
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from nst_core.features.network import FeatureNetwork
     from nst_core.iterative.render import IterativeProgress
+    from nst_core.losses.guided_objective import StyleGuide
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,9 @@ class IterativeOptions:
         reference_photos: a folder or tar of photos that scale the feature network (see features/catalogue.py).
         checkpoint, checkpoint_every: a file to resume from and to write, and the iterations between two writes (see
             nst_core/iterative/render.py).
-        measure: whether to compute metrics of the result, at the size that was painted.
+        measure: whether to compute metrics of the result, at the size that was painted; not with regions or masks,
+            which have several styles.
+        regions: the styles of the photo's parts, in place of the style picture for the whole photo.
     """
 
     device: str = "auto"
@@ -51,6 +55,7 @@ class IterativeOptions:
     checkpoint: Path | None = None
     checkpoint_every: int = 100
     measure: bool = False
+    regions: RenderRegions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +121,7 @@ def paint_iteratively(
     from nst_core.pictures.resize import resized
 
     clock = Stopwatch()
+    plan = plan_regions(picture, options.regions or RenderRegions(PictureStyle(style_picture)))
     progress(Progress(_("Loading the feature network"), 0.0))
     device = choose_device(options.device)
 
@@ -126,8 +132,9 @@ def paint_iteratively(
     objective, notes = fitted(recipe.settings.objective, network)
     settings = replace(recipe.settings, objective=objective)
     clock.lap("load")
-    photo, style = _tensor_of(picture, device), _tensor_of(style_picture, device)
-    render = _RenderAttempts(photo, style, network, progress, options, notes)
+    picture, notes = plan.picture, [*plan.notes, *notes]
+    photo, style = _tensor_of(picture, device), _tensor_of(plan.style_picture, device)
+    render = _RenderAttempts(photo, style, network, progress, options, notes, plan.guides(device))
     settings, done = render.largest_that_fits(settings)
     notes += [done.note] if done.note else []
     clock.lap("render")
@@ -136,7 +143,7 @@ def paint_iteratively(
     pixels = composite(picture, as_array(resized(done.image, picture.height, picture.width)), blend)
     clock.lap("composite")
     metrics: dict[str, float] = {}
-    if options.measure:
+    if options.measure and plan.is_plain:
         metrics = _measure((picture, Picture(pixels)), style, network, settings, done.image.shape[-2:])
         clock.lap("measure")
     return IterativeResult(
@@ -161,6 +168,7 @@ class _RenderAttempts:
     Attributes:
         photo, style: [1, 3, h, w], on the device that computes.
         notes: gets a sentence for each thing that the user should know.
+        guides: the styles of the photo's regions; none for a plain render.
         losses: those before each iteration.
     """
 
@@ -170,6 +178,7 @@ class _RenderAttempts:
     progress: ProgressCallback
     options: IterativeOptions
     notes: list[str]
+    guides: tuple[StyleGuide, ...] = ()
     losses: list[Mapping[str, float]] = field(default_factory=list)
     _shape: tuple[int, ...] = ()
 
@@ -180,7 +189,7 @@ class _RenderAttempts:
 
         initial = self.options.initial
         start = None if initial is None else _tensor_of(initial, self.photo.device)
-        options = RenderOptions(start, self.options.checkpoint, self.options.checkpoint_every)
+        options = RenderOptions(start, self.options.checkpoint, self.options.checkpoint_every, self.guides)
         requested = settings.size
         while True:
             need = peak_memory(self.network, settings, *self.photo.shape[-2:])

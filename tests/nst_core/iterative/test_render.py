@@ -9,6 +9,7 @@ from nst_core.base.iterative_settings import PLAIN_SETTINGS
 from nst_core.base.objective_settings import ObjectiveSettings
 from nst_core.features.catalogue import load_features
 from nst_core.iterative.render import RenderOptions, first_picture, render
+from nst_core.losses.guided_objective import GuidedObjective, StyleGuide
 from nst_core.pictures.resize import resized
 
 
@@ -190,3 +191,42 @@ def test_result_is_close_to_photo_and_style_with_real_features(assets, read_phot
     )
     assert seen[-1].losses["style"] < 0.25 * seen[0].losses["style"]
     assert seen[-1].losses["content"] < 0.3  # 0.3 would be no content at all
+
+
+def left_half(height=48, width=64):
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., : width // 2] = 1
+    return mask
+
+
+@pytest.fixture
+def guides(pictures):
+    """Two styles, one for each half of the photo; of the second only a part counts."""
+    generator = torch.Generator().manual_seed(5)
+    other = torch.nn.functional.interpolate(torch.rand(1, 3, 10, 10, generator=generator), (40, 40))
+    return StyleGuide(pictures[1], left_half()), StyleGuide(other, 1 - left_half(), left_half(40, 40))
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_each_region_nears_its_own_style(network, pictures, guides, optimizer):
+    settings = replace(PLAIN_SETTINGS, size=64, iterations=12, optimizer=optimizer, learning_rate=0.05, shift=4)
+    swapped = tuple(replace(guide, mask=1 - guide.mask) for guide in guides)
+    done = [
+        render(*pictures, network, settings, lambda p: True, RenderOptions(guides=each)) for each in (guides, swapped)
+    ]
+    objective = GuidedObjective(network, settings.objective, guides)
+    targets = objective.content_targets(pictures[0])
+    masks = torch.cat([guide.mask for guide in guides], 1)
+    own, others = (objective(each.image, targets, masks)["style"] for each in done)
+    assert own < 0.7 * others
+
+
+def test_render_with_regions_resumes_without_changing_a_bit(network, pictures, guides, tmp_path):
+    settings = replace(PLAIN_SETTINGS, size=64, coarsest=45, smaller_iterations=4, iterations=8)
+    whole = render(*pictures, network, settings, lambda p: True, RenderOptions(guides=guides)).image
+    options = RenderOptions(checkpoint=tmp_path / "c", checkpoint_every=3, guides=guides)
+    render(*pictures, network, settings, lambda p: p.iteration < 7, options)
+    assert torch.equal(render(*pictures, network, settings, lambda p: True, options).image, whole)
+    for other in (guides[:1], guides[::-1], ()):
+        with pytest.raises(StyleError, match="whose regions differs"):
+            render(*pictures, network, settings, lambda p: True, replace(options, guides=other))

@@ -181,3 +181,13 @@ def test_gram_matrices_and_relative_errors_against_float64(gram_matrix, square_e
     torch.testing.assert_close(grams[0][0].double(), exact[0], rtol=1e-5, atol=0)
     error = ((exact[0] - exact[1]) ** 2).sum() / (exact[1] ** 2).sum()
     assert square_error(*grams).item() == pytest.approx(error.item(), rel=1e-5)
+
+
+def test_guided_gram_matrix_of_a_part_is_that_of_the_part_alone():
+    features, weights = torch.rand(1, 3, 4, 6), torch.zeros(2, 4, 6)
+    weights[0, :, :2], weights[1] = 1, 0.3
+    centre = torch.rand(2, 3, 1, 1)
+    grams = functional.guided_gram_matrix(features, weights, centre)
+    torch.testing.assert_close(grams[0], functional.centred_gram_matrix(features[..., :2], centre[:1])[0])
+    torch.testing.assert_close(grams[1], functional.centred_gram_matrix(features, centre[1:])[0])
+    assert not functional.guided_gram_matrix(features, torch.zeros(1, 4, 6)).any()

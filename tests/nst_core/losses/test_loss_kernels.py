@@ -126,3 +126,17 @@ def test_fused_total_variation_matches_the_formula(size, exponent):
     torch.testing.assert_close(*totals)
     if totals[1].requires_grad:
         torch.testing.assert_close(*(torch.autograd.grad(total, image)[0] for total in totals))
+
+
+@pytest.mark.parametrize("centre", [torch.rand(3, 5, 1, 1), None])
+def test_recomputed_guided_gram_matrix_matches_the_formula(centre):
+    features, weights, head = torch.rand(1, 5, 6, 7, requires_grad=True), torch.rand(3, 6, 7), torch.rand(4, 5)
+    grams = [
+        loss_kernels.recomputed_guided_gram_matrix(features, weights, centre, head),
+        head @ functional.guided_gram_matrix(features, weights, centre) @ head.T,
+    ]
+    torch.testing.assert_close(*grams)
+    factors = torch.rand(3, 4, 4)  # not symmetrical
+    torch.testing.assert_close(
+        *[torch.autograd.grad((gram * factors).sum(), features, retain_graph=True)[0] for gram in grams]
+    )
