@@ -81,7 +81,8 @@ class MixRequest:
     blend: BlendSettings = field(default_factory=BlendSettings)
 
 
-Request: TypeAlias = FastRequest | InstantRequest | IterativeRequest | MixRequest
+StyleRequest: TypeAlias = FastRequest | InstantRequest | IterativeRequest
+Request: TypeAlias = StyleRequest | MixRequest
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,8 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.instant.instant_painting import paint_instantly
+from plugin.engine.instant.style_reading import read_style_picture
 from tests.conftest import SAMPLES
 from tests.host.checks import find_worker, wait_for_value, wait_until
 from tests.host.desktop import DIALOG_TITLE, IMAGE_TITLE, OPEN_FILTER, Desktop
@@ -415,7 +417,7 @@ def test_full_resolution_previews_a_chosen_part(desktop, home, other_python):
 
 
 @IN_BOTH_PYTHONS
-def test_render_can_be_watched_stopped_and_cancelled(desktop, home, photo, tmp_path, other_python):
+def test_style_picture_is_painted_at_once_or_by_a_render(desktop, home, photo, tmp_path, other_python):
     pytest.importorskip("torch")
     shutil.copy(SAMPLES / "rocket.jpg", tmp_path / "a.jpg")
     screen = desktop.screen
@@ -435,8 +437,24 @@ def test_render_can_be_watched_stopped_and_cancelled(desktop, home, photo, tmp_p
         screen.type(str(tmp_path / "a.jpg"))
         screen.keys("Return")
         screen.focus(dialog)
-        screen.keys("alt+d", "alt+z", "ctrl+a", "6", "4", "Tab", "alt+t", "ctrl+a", "5", "0", "0", "0", "Tab")
+        # The preview shows what is painted at once.
+        styled = paint_instantly(Picture(photo), {read_style_picture(tmp_path / "a.jpg"): 1.0}).pixels
+        wait_for_value(lambda: find_preview(desktop, photo, styled, 0.5) is not None, True)
         desktop.save_screenshot("filter-style-picture")
+        screen.keys("alt+p")
+        wait_for_value(layers, ["Neural Style: a, 100 %", "photo"])
+        painted = session.call("describe_image", image=image)["selected"][0]
+        assert np.abs(session.call("pixels", drawable=painted) - styled).max() <= 1.01 / 255
+        screen.focus(screen.window(IMAGE_TITLE))
+        screen.keys("ctrl+z")
+        wait_for_value(layers, ["photo"])
+
+        # The picture is remembered; a render is started instead.
+        dialog = desktop.open_filter()
+        wait_for_value(lambda: find_preview(desktop, photo, styled, 0.5) is not None, True)
+        screen.keys("alt+q", "Down", "Down")
+        screen.keys("alt+d", "alt+z", "ctrl+a", "6", "4", "Tab", "alt+t", "ctrl+a", "5", "0", "0", "0", "Tab")
+        desktop.save_screenshot("filter-refined")
         screen.keys("alt+p")
 
         # The painting develops, and stopping keeps it.

@@ -14,6 +14,9 @@ from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
+from plugin.engine.instant.instant_painting import paint_instantly
+from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.instant.style_reading import read_style_picture
 from tests.conftest import SAMPLES
 from tests.host.checks import (
     AGAIN,
@@ -79,6 +82,31 @@ def test_stroke_size_and_kept_colours_match_the_engine(session):
         result = session.call("run", image=image, drawables=[layer], **arguments)
         painted = paint_fast(Picture(before), find_styles("great-wave"), settings).pixels
         assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
+    session.call("delete", image=image)
+
+
+def test_style_picture_is_painted_at_once_on_request(session, tmp_path):
+    """A format that only GIMP reads serves as well."""
+    path, only_gimp = tmp_path / "painting.png", tmp_path / "painting.xcf"
+    with Image.open(SAMPLES / "rocket.jpg") as painting:
+        small = painting.resize((200, 150))
+    small.save(path)
+    full = np.dstack([np.array(small), np.full((150, 200), 255)]).astype(np.float32) / 255
+    image, _ = session.call("new_image", pixels=full, alpha=False)
+    session.call("save_and_load", image=image, path=str(only_gimp))
+    before = noise_pixels()
+    image, layer = session.call("new_image", pixels=before)
+    settings = InstantSettings(30, 70, FastSettings(stroke_size=150, blend=BlendSettings(keep_colors=True)))
+    painted = paint_instantly(Picture(before), {read_style_picture(path): 1.0}, settings).pixels
+    arguments = {"method": "instant", "motifs": 30.0, "brushwork": 70.0, "stroke_size": 150.0, "keep_colors": True}
+    for file in (path, only_gimp):
+        result = session.call("run", image=image, drawables=[layer], style_image=str(file), **arguments)
+        assert result["status"] == "success", result["message"]
+        assert np.abs(pixels(session, result["layer"]) - painted).max() <= 2 * ROUNDING["U8"]
+    assert_refused(
+        session.call("run", image=image, drawables=[layer], style_image=str(path), method="quick"),
+        "no method 'quick'",
+    )
     session.call("delete", image=image)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from nst_core.base.errors import StyleError
@@ -14,6 +12,7 @@ from nst_core.base.language import _
 from nst_core.style_file import Style, read_styles, with_title
 from plugin.engine.fast.style_library import read_library
 from plugin.engine.machine import paths
+from plugin.engine.machine.kept_list import not_written, read_list, write_list
 
 
 def is_own(style: Style) -> bool:
@@ -43,7 +42,7 @@ def add_style(path: Path) -> list[Style]:
         with written_whole(target) as partial:
             shutil.copyfile(path, partial)
     except OSError as error:
-        raise _not_written(target, error) from error
+        raise not_written(target, error) from error
     return read_styles(target)
 
 
@@ -60,33 +59,18 @@ def rename_style(style: Style, title: str) -> None:
         with written_whole(style.path) as partial:
             partial.write_bytes(data)
     except OSError as error:
-        raise _not_written(style.path, error) from error
+        raise not_written(style.path, error) from error
 
 
 def read_favourites() -> list[str]:
     """Return the names of the styles that the user likes best; none if they cannot be read."""
-    with suppress(OSError, ValueError):
-        names = json.loads(_favourites_file().read_text(encoding="utf-8"))
-        if isinstance(names, list):
-            return [name for name in names if isinstance(name, str)]
-    return []
+    return read_list(_favourites_file())
 
 
 def write_favourites(names: Collection[str]) -> None:
     """Remember the names of the styles that the user likes best. Raises StyleError if that is not possible."""
-    file = _favourites_file()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(file) as partial:
-            partial.write_text(json.dumps(sorted(names)), encoding="utf-8")
-    except OSError as error:
-        raise _not_written(file, error) from error
+    write_list(_favourites_file(), sorted(names))
 
 
 def _favourites_file() -> Path:
     return paths.data_folder() / "favourites.json"
-
-
-def _not_written(path: Path, error: OSError) -> StyleError:
-    reason = error.strerror or type(error).__name__
-    return StyleError(_("{path} cannot be written ({reason}); check the folder.").format(path=path, reason=reason))

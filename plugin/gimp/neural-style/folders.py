@@ -20,7 +20,7 @@ from plugin.engine.api import Engine
 from plugin.engine.batch.batch_plan import BatchPlan, BatchSettings, BatchTask, plan_batch
 from plugin.engine.batch.batch_run import Batch, BatchFailure
 from plugin.engine.machine.stopwatch import Stopwatch
-from plugin.engine.messages import FastRequest, IterativeRequest
+from plugin.engine.messages import FastRequest, StyleRequest
 from plugin.engine.progress import StoppedError
 
 
@@ -149,7 +149,7 @@ def _describe_failure(failure: BatchFailure) -> str:
 @dataclass(frozen=True)
 class _FilePainter:
     engine: Engine
-    request: FastRequest | IterativeRequest
+    request: StyleRequest
     clock: Stopwatch
     monitor: FolderMonitor | None
 

@@ -86,8 +86,8 @@ def _create_filter(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
         _("Paint the selected layers in the style of a painting"),
         _(
             "Paints every selected layer in a trained style or, if a style picture is given, in the style of that "
-            "picture, which takes longer and needs PyTorch. The selection limits where the style goes. Returns the "
-            "new or changed layers."
+            "picture: at once, or in minutes with PyTorch, as the method says. The selection limits where the style "
+            "goes. Returns the new or changed layers."
         ),
         name,
     )
@@ -208,6 +208,7 @@ def paint(
         import subjects
 
         monitor = None
+        procedure_arguments.settle_method(config, run_mode)
         choices = subjects.find_subjects(drawables)
         subject = choices[-1] if run_mode == Gimp.RunMode.NONINTERACTIVE else choices[0]
         if run_mode == Gimp.RunMode.INTERACTIVE:
@@ -251,10 +252,12 @@ def paint_again(
             from gui import dialog
 
             records.apply_settings(painted.record.settings, config)
+            procedure_arguments.settle_method(config, run_mode)
             if dialog.ask(engine, procedure, config, [painted], OUTPUTS_AGAIN, _("Neural Style: Edit Again")) is None:
                 return None
             monitor = dialog.open_progress_window(engine, config, painted)
             clock.lap("dialog")
+        procedure_arguments.settle_method(config, run_mode)
         procedure_arguments.check(config, OUTPUTS_AGAIN)
         layer = painting.paint_again(painted, painting.LayerPainter(engine, config, clock, monitor))
         if run_mode != Gimp.RunMode.INTERACTIVE:  # the dialog has said it
@@ -279,6 +282,7 @@ def paint_folder(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, data: 
                 return None
             window = folder_window.FolderWindow()
             clock.lap("dialog")
+        procedure_arguments.settle_method(config, run_mode)
         procedure_arguments.check(config)
         try:
             report = folders.paint_folder(engine, config, clock, window)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING
 import background
 import pixels
 import records
-from gi.repository import Gimp
-from procedure_arguments import chosen_detail
+from gi.repository import Gimp, Gio
+from procedure_arguments import chosen_detail, is_iterative
 from showable import showable
 from subjects import PaintedLayer, Subject, Target
 from translation import _
@@ -21,8 +22,19 @@ from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.instant.instant_settings import READ_PIXELS, InstantSettings
 from plugin.engine.machine.stopwatch import Stopwatch
-from plugin.engine.messages import FastRequest, IterativeRequest, MixRequest, RawPicture, Request
+from plugin.engine.messages import (
+    FastRequest,
+    InstantRequest,
+    IterativeRequest,
+    MixRequest,
+    PicturePath,
+    RawPicture,
+    Request,
+    StylePicture,
+    StyleRequest,
+)
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
@@ -100,14 +112,12 @@ class LayerPainter:
             for each, record in zip(painted, descriptions, strict=False)
         ]
 
-    def _describe(
-        self, title: str, request: FastRequest | IterativeRequest, pictures: Sequence[RawPicture]
-    ) -> list[records.Record]:
+    def _describe(self, title: str, request: StyleRequest, pictures: Sequence[RawPicture]) -> list[records.Record]:
         """Return the records of the paintings of these pictures."""
         name, files = _layer_name(title, self.config), _style_files(request, self.config)
-        if isinstance(request, FastRequest):
-            return [records.describe(self.config, name, files)] * len(pictures)
-        return [records.describe(self.config, name, files, picture) for picture in pictures]
+        if isinstance(request, IterativeRequest):
+            return [records.describe(self.config, name, files, picture) for picture in pictures]
+        return [records.describe(self.config, name, files)] * len(pictures)
 
 
 def paint(subject: Subject, painter: LayerPainter) -> list[Gimp.Layer]:
@@ -217,6 +227,31 @@ def check_style_picture(config: Gimp.ProcedureConfig) -> None:
         )
 
 
+def read_instant_settings(config: Gimp.ProcedureConfig) -> InstantSettings:
+    """Return the settings that ``config`` gives for painting in the style of a picture at once."""
+    return InstantSettings(config.get_property("motifs"), config.get_property("brushwork"), read_fast_settings(config))
+
+
+def find_style_picture(engine: Engine, file: Gio.File) -> StylePicture:
+    """Return what the engine needs to paint in the style of a picture file.
+
+    GIMP opens the formats that the engine cannot read. Raises StyleError if GIMP cannot open it either.
+    """
+    path = file.get_path()
+    try:
+        modified = Path(path).stat().st_mtime_ns if path else 0
+    except OSError:
+        modified = 0
+    return _find_style_picture(engine.reads_picture, file.get_uri(), path, modified)
+
+
+@functools.lru_cache(maxsize=8)  # every change in the dialog asks for it
+def _find_style_picture(is_readable: Callable[[str], bool], uri: str, path: str | None, modified: int) -> StylePicture:
+    if path and is_readable(path):
+        return PicturePath(path, modified)
+    return pixels.read_file(Gio.File.new_for_uri(uri), READ_PIXELS)
+
+
 def read_fast_settings(config: Gimp.ProcedureConfig) -> FastSettings:
     """Return the settings that ``config`` gives for a trained style."""
     return FastSettings(
@@ -227,17 +262,20 @@ def read_fast_settings(config: Gimp.ProcedureConfig) -> FastSettings:
     )
 
 
-def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, FastRequest | IterativeRequest]:
+def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, StyleRequest]:
     """Return the title of the style and the request that ``config`` describes.
 
-    Raises StyleError if there is no such style, or if PyTorch is missing for a style from a picture.
+    Raises StyleError if there is no such style, or if PyTorch is missing for an iterative render.
     """
     file = config.get_property("style-image")
     if file:
         check_style_picture(config)
-        engine.require_torch()
         title = PurePath(file.get_basename()).stem
-        return title, IterativeRequest(pixels.read_file(file), read_recipe(config), _read_blend(config))
+        if is_iterative(config):
+            engine.require_torch()
+            return title, IterativeRequest(pixels.read_file(file), read_recipe(config), _read_blend(config))
+        pictures = ((find_style_picture(engine, file), 1.0),)
+        return title, InstantRequest(pictures, read_instant_settings(config))
     styles = find_styles(config.get_property("style") or "")
     return " + ".join(style.title for style in styles), FastRequest(styles, read_fast_settings(config))
 
@@ -246,7 +284,7 @@ def _read_blend(config: Gimp.ProcedureConfig) -> BlendSettings:
     return BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
 
 
-def _style_files(request: FastRequest | IterativeRequest, config: Gimp.ProcedureConfig) -> set[Path]:
+def _style_files(request: StyleRequest, config: Gimp.ProcedureConfig) -> set[Path]:
     """Return the files on this computer that the request's style comes from."""
     if isinstance(request, FastRequest):
         return {style.path for style in request.styles}

@@ -74,10 +74,17 @@ def _get(buffer: Gegl.Buffer, area: Gegl.Rectangle, channels: str, eight_bits: b
     return b"".join(buffer.get(band, 1.0, pixel_format, Gegl.AbyssPolicy.NONE) for band in _bands(area))
 
 
-def read_file(file: Gio.File) -> RawPicture:
-    """Read what is visible in a picture file, upright. Raises StyleError if GIMP cannot open it."""
+def read_file(file: Gio.File, pixel_count: int | None = None) -> RawPicture:
+    """Read what is visible in a picture file, upright; if it has more than ``pixel_count`` pixels, reduced to that.
+
+    Raises StyleError if GIMP cannot open it.
+    """
     image = image_files.open_image(file)
     try:
+        width, height = image.get_width(), image.get_height()
+        if pixel_count and width * height > pixel_count:
+            scale = (pixel_count / (width * height)) ** 0.5
+            image.scale(max(1, round(scale * width)), max(1, round(scale * height)))
         visible = Gimp.Layer.new_from_visible(image, image, "visible")
         image.insert_layer(visible, None, 0)
         return _read(visible)

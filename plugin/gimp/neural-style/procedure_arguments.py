@@ -14,7 +14,7 @@ ARGUMENT_FLAGS = GObject.ParamFlags.READWRITE
 # The settings of a painting, by the names of their arguments.
 SETTINGS = (
     *("style", "style-image", "strength", "detail", "stroke-size", "full-resolution", "keep-colors"),
-    *("size", "iterations", "features"),
+    *("method", "motifs", "brushwork", "size", "iterations", "features"),
 )
 # What a folder run asks for besides.
 FOLDER_SETTINGS = ("folder", "output-folder", "subfolders", "name", "format", "overwrite")
@@ -23,10 +23,14 @@ RANGES = {
     "strength": (0, 100),
     "detail": (-1, 100),
     "stroke-size": (50, 200),
+    "motifs": (0, 100),
+    "brushwork": (0, 100),
     "size": (64, 8192),
     "iterations": (1, 100000),
 }
 STYLES_OWN_DETAIL = -1.0
+# How to paint in the style of a picture.
+AUTO, INSTANT, ITERATIVE = METHODS = "auto", "instant", "iterative"
 # Where a painting goes, and where it goes if it is edited again: (value, label) each, the default first.
 OUTPUTS = (("layer", _("New layer above")), ("in-place", _("Replace the layer's pixels")), ("image", _("New image")))
 OUTPUTS_AGAIN = (("replace", _("Replace the painting")), ("layer", _("New layer above")))
@@ -49,14 +53,14 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
     text = _("How much of faces, lettering and other detail is kept, if the style has this choice; -1: the style's own")
     _add_number(procedure, "detail", _("_Detail"), text, STYLES_OWN_DETAIL)
-    text = _("Size of the strokes, in percent of the size that the style was trained with; not for a style picture")
+    text = _("Size of the strokes, in percent of the style's own; not for the method iterative")
     _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
     procedure.add_boolean_argument(
         "full-resolution",
         _("Fi_ner strokes (slow)"),
         _(
             "Paint strokes of a fixed number of the layer's pixels, which look finer the larger the layer is, and "
-            "take longer; otherwise their size is relative to the picture. Not for a style picture"
+            "take longer; otherwise their size is relative to the picture. Not for the method iterative"
         ),
         False,
         ARGUMENT_FLAGS,
@@ -68,17 +72,36 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         False,
         ARGUMENT_FLAGS,
     )
-    # Defaults as in nst_core.base.iterative_settings.IterativeSettings, which cannot be imported yet.
-    text = _("With a style picture: the longer side in pixels while painting; the result is enlarged")
+    _add_picture_settings(procedure)
+
+
+def _add_picture_settings(procedure: Gimp.Procedure) -> None:
+    """Add the arguments for a style picture; their defaults are the engine's, which cannot be imported yet."""
+    # A string for the reason that ``_add_number`` gives.
+    procedure.add_string_argument(
+        "method",
+        _("_Method"),
+        _(
+            "With a style picture: instant, which takes seconds; iterative, which takes minutes and needs PyTorch; or "
+            "auto, which is instant in the dialog and iterative in scripts"
+        ),
+        AUTO,
+        ARGUMENT_FLAGS,
+    )
+    text = _("With the method instant: how much the picture's large shapes replace those of the photo, in percent")
+    _add_number(procedure, "motifs", _("_Motifs (%)"), text, 60.0)
+    text = _("With the method instant: how much the picture's strokes replace those of the photo, in percent")
+    _add_number(procedure, "brushwork", _("_Brushwork (%)"), text, 40.0)
+    text = _("With the method iterative: the longer side in pixels while painting; the result is enlarged")
     _add_number(procedure, "size", _("Si_ze (pixels)"), text, 512)
-    text = _("With a style picture: the number of steps")
+    text = _("With the method iterative: the number of steps")
     _add_number(procedure, "iterations", _("I_terations"), text, 300)
     procedure.add_string_argument(
         "features",
         _("_Feature network"),
         _(
-            "With a style picture: compact, vgg19, vgg16, a file with weights, or auto, which is vgg19 if it is on "
-            "disk and compact otherwise"
+            "With the method iterative: compact, vgg19, vgg16, a file with weights, or auto, which is vgg19 if it is "
+            "on disk and compact otherwise"
         ),
         "auto",
         ARGUMENT_FLAGS,
@@ -126,10 +149,26 @@ def chosen_detail(config: Gimp.ProcedureConfig) -> float | None:
     return None if detail < 0 else detail
 
 
+def settle_method(config: Gimp.ProcedureConfig, run_mode: Gimp.RunMode) -> None:
+    """Replace the method auto: people get the instant one, and scripts the one that they had before there were two."""
+    if config.get_property("method") != AUTO:
+        return
+    if run_mode == Gimp.RunMode.INTERACTIVE:
+        config.set_property("method", INSTANT)
+    elif config.get_property("style-image"):
+        config.set_property("method", ITERATIVE)
+
+
+def is_iterative(config: Gimp.ProcedureConfig) -> bool:
+    """Return whether ``config`` asks for an iterative render."""
+    return bool(config.get_property("style-image")) and config.get_property("method") == ITERATIVE
+
+
 def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ()) -> None:
     """Check the values that GIMP does not. Needs the engine's packages to be importable.
 
-    Raises StyleError if a number is outside its range or the output is not one of ``outputs``.
+    Raises StyleError if a number is outside its range, there is no such method or the output is not one of
+    ``outputs``.
     """
     from nst_core.base.errors import StyleError
 
@@ -138,6 +177,9 @@ def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ())
         if not least <= value <= most:
             text = _("The argument {name} is {value}; give a number from {least} to {most}.")
             raise StyleError(text.format(name=name, value=value, least=least, most=most))
+    if (method := config.get_property("method")) not in METHODS:
+        text = _("There is no method {method!r}; choose from {names}.")
+        raise StyleError(text.format(method=method, names=", ".join(METHODS)))
     names = [value for value, _label in outputs]
     if outputs and (output := config.get_property("output")) not in names:
         text = _("There is no output {output!r}; choose from {names}.")

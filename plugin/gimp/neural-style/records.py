@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gi.repository import Gimp, Gio
-from procedure_arguments import SETTINGS
+from procedure_arguments import ITERATIVE, SETTINGS
 from translation import _
 
 from nst_core.base.errors import StyleError
@@ -151,6 +151,8 @@ def describe_change(old: Record, new: Record) -> str:
 
 def apply_settings(settings: dict[str, Any], config: Gimp.ProcedureConfig) -> None:
     """Set ``config`` to recorded settings, except those that this version does not have."""
+    if settings.get("style-image") and "method" not in settings:
+        settings = settings | {"method": ITERATIVE}  # the only one in older versions
     for key in settings.keys() & set(SETTINGS):
         value = settings[key]
         if key == "style-image" and value is not None:

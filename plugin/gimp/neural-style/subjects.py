@@ -10,6 +10,7 @@ from pathlib import Path
 import pixels
 import records
 from gi.repository import Gimp
+from procedure_arguments import is_iterative
 from translation import _
 
 from nst_core.base.errors import StyleError
@@ -114,7 +115,7 @@ class PaintedLayer(Subject):
     def keeps_render(self, config: Gimp.ProcedureConfig) -> bool:
         """Return whether the painting keeps the very render that ``config`` asks for, so it need only be mixed."""
         file = config.get_property("style-image")
-        if not (self.render and file and file.get_path()):
+        if not (self.render and is_iterative(config) and file.get_path()):
             return False
         new = records.describe(config, "", {Path(file.get_path())}, self._photo)
         return records.have_same_render(self.record, new)

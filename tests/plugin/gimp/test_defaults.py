@@ -13,6 +13,7 @@ from nst_core.base.recipes import Recipe
 from nst_core.style_file import DETAIL_RANGE
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE
+from plugin.engine.instant.instant_settings import SWAP_RANGE, InstantSettings
 from tests.conftest import ROOT
 
 
@@ -47,6 +48,9 @@ def test_defaults_of_the_filter_match_the_engine(defaults):
         "stroke-size": fast.stroke_size,
         "full-resolution": fast.full_resolution,
         "keep-colors": fast.blend.keep_colors,
+        "method": "auto",
+        "motifs": InstantSettings().motifs,
+        "brushwork": InstantSettings().brushwork,
         "size": settings.size,
         "iterations": settings.iterations,
         "features": Recipe().features,
@@ -58,6 +62,8 @@ def test_ranges_of_the_filter_match_the_engine(filter_module):
         "strength": STRENGTH_RANGE,
         "detail": (-1, DETAIL_RANGE[1]),
         "stroke-size": STROKE_SIZE_RANGE,
+        "motifs": SWAP_RANGE,
+        "brushwork": SWAP_RANGE,
         "size": ITERATIVE_RANGES["size"],
         "iterations": ITERATIVE_RANGES["iterations"],
     } == filter_module("procedure_arguments").RANGES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import gi
 
@@ -13,8 +14,14 @@ gi.require_version("Gtk", "3.0")
 import pixels
 import records
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk, Pango
-from painting import check_style_picture, read_fast_settings, read_recipe
-from procedure_arguments import RANGES, SETTINGS
+from painting import (
+    check_style_picture,
+    find_style_picture,
+    read_fast_settings,
+    read_instant_settings,
+    read_recipe,
+)
+from procedure_arguments import ITERATIVE, RANGES, SETTINGS, is_iterative
 from subjects import PaintedLayer, Subject
 from translation import _, ngettext
 
@@ -22,15 +29,15 @@ from gui.detail_scale import DetailScale
 from gui.estimator import Estimator
 from gui.form import SPACING, add_labelled_row, align_widths, limit_to_range, stand_out_when_checked
 from gui.gallery import StyleGallery
+from gui.picture_tiles import PictureTiles
 from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
 from gui.progress_window import ProgressWindow, format_duration
 from gui.saved_settings_menu import SavedSettingsMenu
 from gui.style_picture_page import build_style_picture_page
 from nst_core.base.errors import StyleError
-from nst_core.style_file import Style
 from plugin.engine.api import Engine
-from plugin.engine.messages import FastRequest
+from plugin.engine.messages import FastRequest, InstantRequest
 from plugin.engine.process.remote import EngineEndedError
 
 # How often the dialog looks whether the layers, the selection and the memory still allow a painting.
@@ -39,6 +46,7 @@ CHECK_MS = 1000
 DIALOG_WIDTH, DIALOG_HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
 SMALLEST_SIDE_HEIGHT = 160
 RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it again.")
+CHOOSE_PICTURE = _("Choose a painting or any other picture whose style you want.")
 TOOLTIPS = {
     "strength": _("How strong the style is; 0 leaves the photo unchanged"),
     "stroke-size": _("How broad the strokes are"),
@@ -75,7 +83,7 @@ def open_progress_window(engine: Engine, config: Gimp.ProcedureConfig, subject: 
     Call this after ``ask``, which initialises the user interface.
     """
     keeps_render = isinstance(subject, PaintedLayer) and subject.keeps_render(config)
-    if config.get_property("style-image") is None or keeps_render:
+    if not is_iterative(config) or keeps_render:
         return None
     opened = [open_layer(engine, layer, subject.with_selection).opened for layer in subject.sources]
     return ProgressWindow(engine, opened)
@@ -118,7 +126,7 @@ class FilterDialog:
     def run(self, outputs: Sequence[tuple[str, str]]) -> bool:
         """Show the dialog with these outputs to choose from. Return False if the user cancels."""
         self._dialog.set_ok_label(_("_Paint"))
-        gallery = self._gallery = StyleGallery(self._config, self._accept)
+        gallery = self._gallery = StyleGallery(self._config, self._accept, PictureTiles(self._config))
         self._picture_page = build_style_picture_page(self._dialog, self._config)
         for page in (gallery, self._picture_page):
             page.show()
@@ -200,20 +208,21 @@ class FilterDialog:
     def _update(self, *_: object) -> None:
         """Make the preview, the status and the buttons agree with the settings."""
         from_picture = self._pages.get_visible_child() is self._picture_page
+        refined = from_picture and self._config.get_property("method") == ITERATIVE
         self._problem = self._find_problem()
         self._preview_pane.show_problem(self._problem)
         for name in ("stroke-size", "full-resolution"):
-            self._dialog.get_widget(name, GObject.TYPE_NONE).set_visible(not from_picture)
+            self._dialog.get_widget(name, GObject.TYPE_NONE).set_visible(not refined)
         self._detail.widget.set_visible(not from_picture)
         if from_picture:
             self._detail.show_styles(())
-            ready = self._show_render()
+            ready = self._show_render() if refined else self._show_style_picture()
         else:
             self._estimator.cancel()
             styles = self._gallery.find_styles()
             ready = bool(styles)
             self._detail.show_styles(styles)
-            self._preview_pane.show_styles(styles, self._describe_change(styles))
+            self._preview_pane.show_styles(styles, self._describe_change(style.path for style in styles))
         self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready and not self._problem)
 
     def _show_render(self) -> bool:
@@ -226,11 +235,30 @@ class FilterDialog:
         self._preview_pane.show_photo(status)
         return ready
 
-    def _describe_change(self, styles: Iterable[Style]) -> str:
+    def _show_style_picture(self) -> bool:
+        """Show the layer in the style of the chosen picture. Return whether Paint is allowed."""
+        self._estimator.cancel()
+        file = self._config.get_property("style-image")
+        if file is None:
+            self._preview_pane.show_photo(CHOOSE_PICTURE)
+            return False
+        try:
+            check_style_picture(self._config)
+            picture = find_style_picture(self._engine, file)
+        except EngineEndedError:  # the preview says so
+            return False
+        except StyleError as error:
+            self._preview_pane.show_photo(str(error))
+            return False
+        files = [Path(file.get_path())] if file.get_path() else []
+        self._preview_pane.show_styles({}, self._describe_change(files), {picture: 1.0})
+        return True
+
+    def _describe_change(self, files: Iterable[Path]) -> str:
         """Return in one sentence whether the style has changed since the painting that is edited, or nothing."""
         if not isinstance(self.subject, PaintedLayer):
             return ""
-        chosen = records.describe(self._config, "", {style.path for style in styles})
+        chosen = records.describe(self._config, "", set(files))
         return records.describe_change(self.subject.record, chosen)
 
     def _check_again(self) -> bool:
@@ -247,15 +275,21 @@ class FilterDialog:
         try:
             self.subject.check(self._config.get_property("output"))
             check_style_picture(self._config)
-            styles = self._gallery.find_styles()
-            if styles and self._pages.get_visible_child() is not self._picture_page:
-                request = FastRequest(styles, read_fast_settings(self._config))
+            if request := self._read_request():
                 self._engine.check_painting(self.subject.shapes, request)
         except EngineEndedError:  # the preview says so
             return ""
         except StyleError as error:
             return str(error)
         return ""
+
+    def _read_request(self) -> FastRequest | InstantRequest | None:
+        """Return what is asked for, except the style picture; None without a style and for a render."""
+        if self._pages.get_visible_child() is self._picture_page:
+            instant = InstantRequest((), read_instant_settings(self._config))
+            return None if is_iterative(self._config) else instant
+        styles = self._gallery.find_styles()
+        return FastRequest(styles, read_fast_settings(self._config)) if styles else None
 
     def _describe_render(self) -> tuple[bool, str]:
         """Return whether an iterative render can begin, and how long it will take and what the user can do."""
@@ -274,7 +308,7 @@ class FilterDialog:
         else:
             status = self._estimator.error or _("Finding out how long this takes…")
         if self._config.get_property("style-image") is None:
-            return False, "\n".join([_("Choose a painting or any other picture whose style you want."), status])
+            return False, "\n".join([CHOOSE_PICTURE, status])
         return True, "\n".join([status, _("You will see the painting develop, and can stop when you like it.")])
 
     def _build_page_buttons(self, gallery: Gtk.Widget, picture_page: Gtk.Widget) -> Gtk.Box:

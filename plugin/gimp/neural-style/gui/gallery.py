@@ -6,7 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 
-from gi.repository import Gdk, GdkPixbuf, Gimp, GLib, Gtk, Pango
+from gi.repository import Gdk, GdkPixbuf, Gimp, Gio, GLib, Gtk, Pango
 from translation import _, ngettext
 
 from gui.balance_row import BalanceRow
@@ -37,11 +37,14 @@ class StyleGallery(Gtk.Box):
     Args:
         config: the filter's settings.
         on_accept: called when the user double-clicks a style or presses Enter on it.
+        pictures: the user's own pictures, which are shown below the styles; None if only styles can be chosen.
     """
 
-    def __init__(self, config: Gimp.ProcedureConfig, on_accept: Callable[[], None]) -> None:
+    def __init__(
+        self, config: Gimp.ProcedureConfig, on_accept: Callable[[], None], pictures: Gtk.Widget | None = None
+    ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        self._config = config
+        self._config, self._pictures = config, pictures
         self._library = Library({}, [])
         self._styles: list[Style] = []
         self._tiles: dict[str, Gtk.FlowBoxChild] = {}
@@ -121,6 +124,15 @@ class StyleGallery(Gtk.Box):
         """Choose a style alone."""
         self._config.set_property("style", style.name)
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether a picture can be chosen as the style."""
+        return self._pictures is not None
+
+    def choose_picture(self, file: Gio.File) -> None:
+        """Choose the style of a picture."""
+        self._config.set_property("style-image", file)
+
     def choose_any(self) -> None:
         """Choose another style at random."""
         others = [style.name for style in self._styles if style.name not in self._chosen]
@@ -156,7 +168,11 @@ class StyleGallery(Gtk.Box):
             overlay_scrolling=False,
             shadow_type=Gtk.ShadowType.IN,
         )
-        scrolled.add(self._grid)
+        content = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        content.pack_start(self._grid, False, False, 0)
+        if self._pictures:
+            content.pack_start(self._pictures, False, False, 0)
+        scrolled.add(content)
         self._grid.set_focus_vadjustment(scrolled.get_vadjustment())
         no_match = Gtk.Label(label=_("No style has these words in its title or artist."), wrap=True)
         no_match.get_style_context().add_class("dim-label")
@@ -201,6 +217,8 @@ class StyleGallery(Gtk.Box):
         tiles = self._matching_tiles()
         self._grid.set_filter_func(lambda tile: tile in tiles)
         self._pages.set_visible_child_name("styles" if tiles else "no match")
+        if self._pictures:
+            self._pictures.set_visible(not self._search.get_text())
 
     def _on_search_enter(self, *_: object) -> None:
         for tile in self._matching_tiles()[:1]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gi.repository import Gdk, GdkPixbuf, Gimp, Gio, GLib, Gtk, Pango
+from gi.repository import Gdk, Gimp, Gio, Gtk, Pango
 from translation import _
+
+from gui.pixbufs import read_small_picture
 
 PICTURE_WIDTH, PICTURE_HEIGHT = 360, 220
 CHOOSER_PREVIEW_SIDE = 192
@@ -36,7 +38,7 @@ class PictureChooser(Gtk.Button):
 
     def _show_file(self, *_args: object) -> None:
         file: Gio.File | None = self._config.get_property(self._name)
-        pixbuf = _read_small(file, PICTURE_WIDTH, PICTURE_HEIGHT)
+        pixbuf = read_small_picture(file, PICTURE_WIDTH, PICTURE_HEIGHT)
         self._image.set_from_pixbuf(pixbuf)
         self._image.set_visible(pixbuf is not None)
         text = _("Choose a picture, or drop one here") if file is None else file.get_parse_name()
@@ -76,16 +78,6 @@ class PictureChooser(Gtk.Button):
 
 
 def _show_preview(chooser: Gtk.FileChooserDialog, preview: Gtk.Image) -> None:
-    pixbuf = _read_small(chooser.get_preview_file(), CHOOSER_PREVIEW_SIDE, CHOOSER_PREVIEW_SIDE)
+    pixbuf = read_small_picture(chooser.get_preview_file(), CHOOSER_PREVIEW_SIDE, CHOOSER_PREVIEW_SIDE)
     preview.set_from_pixbuf(pixbuf)
     chooser.set_preview_widget_active(pixbuf is not None)
-
-
-def _read_small(file: Gio.File | None, width: int, height: int) -> GdkPixbuf.Pixbuf | None:
-    if file is None or not file.get_path():
-        return None
-    try:
-        pixbuf = GdkPixbuf.Pixbuf.new_from_file_at_scale(file.get_path(), width, height, True)
-    except GLib.Error:  # GIMP opens more kinds of pictures than this does
-        return None
-    return pixbuf.apply_embedded_orientation()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from gi.repository import GdkPixbuf, GLib
+from gi.repository import GdkPixbuf, Gio, GLib
 
+# To read a larger picture takes too long and too much memory, unless its format can be reduced while it is read.
+MOST_SHOWN_PIXELS = 50_000_000
 Rectangle = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -41,3 +43,17 @@ def draw_scaled(
 def intersection(one: Rectangle, other: Rectangle) -> Rectangle:
     """Return where two rectangles overlap; it is empty if its right is not beyond its left."""
     return max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])
+
+
+def read_small_picture(file: Gio.File | None, width: int, height: int) -> GdkPixbuf.Pixbuf | None:
+    """Return a picture file, upright and within a width and height; None for a file that cannot be shown."""
+    if file is None or not file.get_path():
+        return None
+    kind, full_width, full_height = GdkPixbuf.Pixbuf.get_file_info(file.get_path())
+    if kind is None or (full_width * full_height > MOST_SHOWN_PIXELS and kind.get_name() != "jpeg"):
+        return None
+    try:
+        pixbuf = GdkPixbuf.Pixbuf.new_from_file_at_scale(file.get_path(), width, height, True)
+    except GLib.Error:  # GIMP opens more kinds of pictures than this does
+        return None
+    return pixbuf.apply_embedded_orientation()

@@ -160,8 +160,9 @@ class Preview:
 
     def _needs_sketch(self, request: PreviewRequest) -> bool:
         """Return whether to paint a sketch first."""
-        shown_styles = self.painting and self.painting.request.styles
-        if request.area or request.render or shown_styles == request.styles:
+        shown = self.painting and self.painting.request
+        same_styles = shown and (shown.styles, shown.pictures) == (request.styles, request.pictures)
+        if request.area or request.render or same_styles:
             return False
         shown_pixels = self._layer.opened.height * self._layer.opened.width
         painted_size = working_size(self._layer.height, self._layer.width, request.settings)

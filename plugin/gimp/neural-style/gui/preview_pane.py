@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from gi.repository import Gimp, GLib, Gtk
 from procedure_arguments import chosen_detail
@@ -20,7 +21,7 @@ from nst_core.style_file import Style
 from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.messages import Area, LayerView, PreviewRequest
+from plugin.engine.messages import Area, LayerView, PreviewRequest, StylePicture
 from plugin.engine.process.remote import EngineEndedError
 
 # How long the picture rests before a part of it is painted.
@@ -37,6 +38,7 @@ class PreviewPane(Gtk.Box):
         self._engine, self._config, self._layer = engine, config, layer
         self._selection = layer.selection
         self._styles: Mapping[Style, float] = {}
+        self._pictures: Mapping[StylePicture, float] = {}
         self._render = b""
         self._idle = self._timer = 0
         self._problem = self._style_note = ""
@@ -66,29 +68,31 @@ class PreviewPane(Gtk.Box):
         self.pack_start(row, False, False, 0)
         self.show_all()
 
-    def show_styles(self, styles: Mapping[Style, float], note: str = "") -> None:
-        """Show a mixture of styles with the settings of ``config``, or the photo alone if there is no style.
+    def show_styles(
+        self, styles: Mapping[Style, float], note: str = "", pictures: Mapping[StylePicture, float] | None = None
+    ) -> None:
+        """Show a mixture of trained styles and style pictures with the settings of ``config``.
 
-        ``note`` is a sentence about the styles.
+        Without any, show the photo alone. ``note`` is a sentence about the styles.
         """
-        if not styles:
+        if not styles and not pictures:
             self.show_photo("")
             return
-        self._styles, self._render, self._style_note = styles, b"", note
+        self._styles, self._pictures, self._render, self._style_note = styles, pictures or {}, b"", note
         self._view.viewport.smallest_scale = 1.0 if self._shows_part() else 0.0
         self._request()
         self._view.view_changed()
 
     def show_render(self, render: bytes, note: str) -> None:
         """Show a render that was kept, with the settings of ``config``; ``note`` is a sentence about it."""
-        self._styles, self._render, self._style_note = {}, render, note
+        self._styles, self._pictures, self._render, self._style_note = {}, {}, render, note
         self._view.viewport.smallest_scale = 0.0
         self._request()
         self._view.view_changed()
 
     def show_photo(self, status: str) -> None:
         """Show the photo alone, with some text."""
-        self._styles, self._render = {}, b""
+        self._styles, self._pictures, self._render = {}, {}, b""
         self._view.viewport.smallest_scale = 0.0
         self._spinner.stop()
         self._status.set_text(showable(self._problem or status))
@@ -117,7 +121,7 @@ class PreviewPane(Gtk.Box):
                 GLib.source_remove(source)
 
     def _shows_painting(self) -> bool:
-        return bool(self._styles or self._render)
+        return bool(self._styles or self._pictures or self._render)
 
     def _shows_part(self) -> bool:
         """Return whether only the part of the layer that is seen is painted, because all of it would take long."""
@@ -133,6 +137,10 @@ class PreviewPane(Gtk.Box):
                 area = painting.request.area
         stroke_size = self._config.get_property("stroke-size")
         request = PreviewRequest(tuple(self._styles.items()), stroke_size, area, chosen_detail(self._config))
+        if self._pictures:
+            motifs, brushwork = (self._config.get_property(name) for name in ("motifs", "brushwork"))
+            pictures = tuple(self._pictures.items())
+            request = replace(request, pictures=pictures, motifs=motifs, brushwork=brushwork)
         self._preview.request(PreviewRequest((), 100.0, render=self._render) if self._render else request)
 
     def _on_view(self) -> None:
@@ -142,7 +150,7 @@ class PreviewPane(Gtk.Box):
         if self._timer:
             GLib.source_remove(self._timer)
             self._timer = 0
-        if self._styles and self._shows_part():
+        if self._shows_painting() and self._shows_part():
             self._timer = GLib.timeout_add(REST_MS, self._request_part)
 
     def _request_part(self) -> bool:

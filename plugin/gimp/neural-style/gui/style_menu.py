@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StyleMenu(Gtk.MenuButton):
-    """Changes the styles of a gallery, on which style files can be dropped too."""
+    """Changes the styles of a gallery, on which style files and, if it takes them, pictures can be dropped too."""
 
     def __init__(self, gallery: StyleGallery) -> None:
         super().__init__(tooltip_text=_("Styles: add, rename, remove, favourites"))
@@ -70,8 +70,11 @@ class StyleMenu(Gtk.MenuButton):
 
     def _on_drop(self, *arguments: Any) -> None:
         _gallery, _context, _x, _y, data, *_others = arguments
-        for uri in data.get_uris() or []:
-            if path := Gio.File.new_for_uri(uri).get_path():
+        for file in map(Gio.File.new_for_uri, data.get_uris() or []):
+            path = file.get_path()
+            if self._gallery.takes_pictures and not file.get_uri().lower().endswith(".onnx"):
+                self._gallery.choose_picture(file)
+            elif path:
                 self._try(functools.partial(self._add_file, Path(path)))
 
     def _add_file(self, path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +18,19 @@ def test_style_picture_is_reduced_while_it_is_read(tmp_path, samples):
     picture = read_style_picture(path)
     assert READ_PIXELS <= picture.height * picture.width < 4.1 * READ_PIXELS
     assert read_style_picture(path) is picture  # it was kept
+
+
+def test_process_with_gtk_has_another_one_read(tmp_path, samples, monkeypatch):
+    pictures = [tmp_path / "same.jpg", tmp_path / "copy.jpg"]
+    for path in pictures:
+        path.write_bytes((samples / "rocket.jpg").read_bytes())
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(pictures[0].read_bytes()[:20_000])
+    expected = read_style_picture(pictures[0]).pixels
+    monkeypatch.setitem(sys.modules, "gi", object())
+    assert np.array_equal(read_style_picture(pictures[1]).pixels, expected)
+    with pytest.raises(StyleError, match=r"The style picture .*cut\.jpg cannot be read \(.+\); choose another one"):
+        read_style_picture(cut)
 
 
 def test_changed_file_is_read_again(tmp_path):
