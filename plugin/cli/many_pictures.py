@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nst_core.base.errors import StyleError
 from plugin.cli.outputs import PICTURE_SUFFIXES, check_apart, check_folder, write_file
@@ -23,23 +23,29 @@ if TYPE_CHECKING:
 BATCH_OPTIONS = ("name", "overwrite", "failures", "jobs", "shard")
 
 
+Paint: TypeAlias = "Callable[[Picture, Stopper], FastResult | InstantResult]"
+Prepare: TypeAlias = Callable[[], object]
+
+
 @dataclass(frozen=True)
 class InStyle:
     """A style, or a mixture, to paint many pictures in.
 
     Attributes:
         name: what stands for ``{style}`` in the names of results.
+        titles: the style as people call it.
         described: the style as the command line names it.
-        files: the style pictures, which no result may replace.
+        files: the style files and pictures, which no result may replace.
         paint: paints a picture.
         prepare: loads what all pictures need, and raises StyleError if the style does not run.
     """
 
     name: str
+    titles: str
     described: str
     files: tuple[Path, ...]
-    paint: Callable[[Picture, Stopper], FastResult | InstantResult]
-    prepare: Callable[[], object] = lambda: None
+    paint: Paint
+    prepare: Prepare = lambda: None
 
 
 def is_batch(options: argparse.Namespace, styles: int = 1) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,10 @@ from nst_core.base.errors import StyleError
 from plugin.cli.mask_options import mask_files, read_mask, read_photo
 from plugin.cli.outputs import NamedPath, check_apart, check_picture_output
 from plugin.cli.reports import Report, painting_report, say
-from plugin.cli.style_image import read_shares
+from plugin.cli.style_names import read_style_names
 from plugin.cli.terminal import run_stoppable
 from plugin.engine.fast.fast_settings import FastSettings
-from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.instant.instant_settings import READ_PIXELS, InstantSettings
 from plugin.engine.progress import Stopper
 from plugin.engine.regions.region_settings import RegionSettings
 
@@ -126,11 +125,8 @@ class _StyleReader:
         return self._styles[text]
 
     def rest(self) -> RegionStyle:
-        """Return the style of ``--style`` or ``--style-image``, or None."""
-        options = self._options
-        if options.style_images:
-            return self._pictures_of(options.style_images)
-        return self.read(",".join(options.styles)) if options.styles else None
+        """Return the style of ``--style``, or None."""
+        return self.read(",".join(self._options.styles)) if self._options.styles else None
 
     def check_detail(self) -> None:
         """Raise StyleError if ``--detail`` is given and no style has this choice."""
@@ -138,35 +134,24 @@ class _StyleReader:
             raise StyleError("None of the styles has a choice of detail; leave out --detail.")
 
     def _read(self, text: str) -> RegionStyle:
-        from plugin.engine.fast.style_library import find_styles
-        from plugin.engine.regions.region_painting import TrainedStyles
+        from plugin.engine.instant.instant_painting import check_count
+        from plugin.engine.regions.region_painting import StylePictures, TrainedStyles
 
         if not text:
             raise StyleError("A region names no style; write it as in sky.png=starry-night.")
-        try:
-            shares = find_styles(text)
-        except StyleError as error:
-            if not any(Path(part).is_file() for part in _beginnings(text)):
-                raise error
-            return self._pictures_of([text])
-        self._trained += shares
-        self.files += [("style file", style.path) for style in shares]
-        return TrainedStyles(shares)
+        named = read_style_names([text])
+        check_count(len(named.pictures))
+        self._trained += named.trained
+        self.files += [("style", path) for path in (*(style.path for style in named.trained), *named.pictures)]
+        if named.pictures and named.trained:
+            raise StyleError(f"The region {text} mixes pictures with trained styles; name one kind only.")
+        if named.trained:
+            return TrainedStyles(named.trained)
+        return StylePictures({self._picture(path): share for path, share in named.pictures.items()})
 
-    def _pictures_of(self, texts: Sequence[str]) -> RegionStyle:
+    def _picture(self, path: Path) -> Picture:
         from plugin.cli.picture_files import read_input
-        from plugin.engine.instant.instant_painting import check_count
-        from plugin.engine.regions.region_painting import StylePictures
 
-        shares = read_shares(texts)
-        check_count(len(shares))
-        for path in shares:
-            if path not in self._pictures:
-                self._pictures[path] = read_input(self._options, path)
-                self.files.append(("style picture", path))
-        return StylePictures({self._pictures[path]: share for path, share in shares.items()})
-
-
-def _beginnings(text: str) -> list[str]:
-    """Return the beginnings of ``text`` that may be a picture's name: up to a comma or a colon, or all of it."""
-    return [text, *(text[:end].strip() for end, letter in enumerate(text) if letter in ",:" and end)]
+        if path not in self._pictures:
+            self._pictures[path] = read_input(self._options, path, READ_PIXELS)
+        return self._pictures[path]

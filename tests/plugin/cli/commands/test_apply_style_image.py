@@ -28,6 +28,19 @@ def test_several_pictures_are_mixed(run, sample, samples):
     assert report["style"] == f"{samples / 'rocket.jpg'}:0.25,{samples / 'coffee.jpg'}:0.75"
 
 
+def test_picture_and_trained_style_are_mixed(run, sample, samples):
+    """The mixture is the mean of both paintings, whichever of the two options names it."""
+    painted = []
+    for option, style in (("--style", "udnie"), ("--style", samples / "rocket.jpg"), ("--style-image", None)):
+        mixture = style or f"udnie:1,{samples / 'rocket.jpg'}:1"
+        done = run("apply", sample, option, mixture, "-o", "out.png", "--stroke-size", 200, "--json")
+        report = json_report(done)
+        with Image.open(run.folder / "out.png") as out:
+            painted.append(np.array(out.convert("RGB")).astype(float))
+    assert report["style"] == f"udnie:0.5,{samples / 'rocket.jpg'}:0.5"
+    assert np.abs(painted[2] - (painted[0] + painted[1]) / 2).max() <= 1.5
+
+
 def test_style_picture_is_not_overwritten(run, sample):
     Image.new("RGB", (60, 60), (255, 0, 0)).save(run.folder / "style.png")
     done = run("apply", sample, "--style-image", "style.png", "-o", "style.png")
