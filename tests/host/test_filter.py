@@ -94,8 +94,8 @@ def test_style_picture_is_painted_at_once_on_request(session, tmp_path):
     full = np.dstack([np.array(small), np.full((150, 200), 255)]).astype(np.float32) / 255
     image, _ = session.call("new_image", pixels=full, alpha=False)
     session.call("save_and_load", image=image, path=str(only_gimp))
-    before = noise_pixels()
-    image, layer = session.call("new_image", pixels=before)
+    image, layer = session.call("new_image", pixels=noise_pixels())
+    before = pixels(session, layer)
     settings = InstantSettings(30, 70, FastSettings(stroke_size=150, blend=BlendSettings(keep_colors=True)))
     painted = paint_instantly(Picture(before), {read_style_picture(path): 1.0}, settings).pixels
     arguments = {"method": "instant", "motifs": 30.0, "brushwork": 70.0, "stroke_size": 150.0, "keep_colors": True}

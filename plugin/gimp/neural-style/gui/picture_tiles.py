@@ -82,12 +82,12 @@ class PictureTiles(Gtk.Box):
             self._grid.add(tile)
             tile.show_all()
             waiting.append((file, image))
-        self.set_visible(bool(files))
         if self._loading:
             GLib.source_remove(self._loading)
         # One at a time: to read a picture takes a moment, in which the dialog must not stop.
         self._loading = GLib.idle_add(self._load_next, waiting, priority=GLib.PRIORITY_LOW) if waiting else 0
         self._select(self._config.get_property("style-image"))
+        self.set_visible(bool(files))  # last: it may reload them
 
     def _load_next(self, waiting: list[tuple[Gio.File, Gtk.Image]]) -> bool:
         file, image = waiting.pop(0)
