@@ -44,7 +44,7 @@ def test_longest_existing_name_wins(pictures):
 def test_trained_styles_style_files_and_pictures_are_mixed(pictures, tmp_path):
     shutil.copy(paths.bundled_styles_folder() / "great-wave.onnx", tmp_path / "own.onnx")
     expected = {"udnie": 0.25, "great-wave": 0.25, "a.jpg": 0.5}
-    assert shares("udnie:1, own.onnx:1, a.jpg:2") == expected == shares("a.jpg", "udnie,great-wave")
+    assert shares("udnie:1, own.onnx:1, a.jpg:2") == expected == shares("a.jpg:2", "udnie,great-wave")
     named = read_style_names(["udnie:1,a.jpg:3"])
     assert named.titles == "Udnie + a.jpg" and named.short_name == "udnie+a"
     assert named.described == "udnie:0.25,a.jpg:0.75" and shares(named.described) == {"udnie": 0.25, "a.jpg": 0.75}
