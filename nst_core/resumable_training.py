@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nst_core.base.errors import StyleError
 from nst_core.base.training_settings import DecoderSettings, DistillSettings, TrainingIntervals
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.checkpoint_file import write_checkpoint
 
 Settings = TypeVar("Settings", bound=DecoderSettings | DistillSettings)
@@ -84,6 +85,7 @@ class ResumableTraining(ABC, Generic[Settings, Network]):
         """Return the checkpoint, None if there is none. Raises StyleError if its format or its settings differ."""
         if not self.path.exists():
             return None
+        check_untrusted_file(self.path)
         try:
             saved: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
             earlier = type(self.settings)(**saved["settings"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -25,9 +26,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     If the block raises, ``path`` stays as it was and the temporary file is removed. The new file takes over the mode of
     the old one, and a symbolic link stays: its target is replaced. The temporary name cannot be guessed, so nobody can
     plant a link there. Leftovers of a killed process are removed when ``path`` is next written. Raises OSError if
-    ``path`` cannot be written.
+    ``path`` cannot be written, or is a pipe or a device, which a file must not replace.
     """
     target = link_target(path)
+    if target.exists() and not target.is_file():
+        raise FileExistsError(errno.EEXIST, "it is no ordinary file", os.fspath(path))
     _remove_leftovers(target)
     mode = _mode(target)
     name = f"{_prefix(target)}{os.getpid()}-{secrets.token_hex(8)}.partial{_suffix(target)}"

@@ -11,6 +11,7 @@ import torch
 
 from nst_core.base.errors import StyleError
 from nst_core.base.training_settings import TrainSettings, training_settings_from
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.fast.transformer import TransformerNetwork
 
@@ -79,8 +80,9 @@ def save_training(checkpoint: TrainingCheckpoint, path: Path) -> None:
 
 def load_training(path: Path) -> TrainingCheckpoint:
     """Read a file that ``save_training`` wrote, onto the CPU. Raises StyleError if ``path`` is not one."""
-    if not path.is_file():
+    if not path.exists():
         raise StyleError(f"There is no checkpoint {path}; give the file that `neural-style train` wrote.")
+    check_untrusted_file(path)
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint = _checkpoint(saved)

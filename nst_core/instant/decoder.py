@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.features.layers import VGG19_TO_CONV5_1, Layer, convolutions
 from nst_core.features.network import FeatureNetwork
 from nst_core.features.vgg import VGGNetwork
@@ -106,6 +107,7 @@ def channels_of(trunk: VGGNetwork, level: int) -> int:
 
 def read_decoder(path: Path) -> Decoder:
     """Read a decoder that ``save_decoder`` wrote. Raises StyleError if the file holds anything else."""
+    check_untrusted_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             level = int((file.metadata() or {})["level"])

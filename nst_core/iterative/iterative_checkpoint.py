@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import IterativeSettings
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.checkpoint_file import write_checkpoint
 from nst_core.features.network import FeatureNetwork
 from nst_core.losses.guided_objective import StyleGuide
@@ -81,6 +82,7 @@ def load_checkpoint(path: Path, origin: dict[str, Any]) -> IterativeCheckpoint:
 
     Raises StyleError if ``path`` is not a checkpoint, or if it is of another render, naming what differs.
     """
+    check_untrusted_file(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state.pop("format") != FORMAT:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.pictures.photos import LEAST_CROP, Photos, PictureSource
 
 Box = tuple[int, int, int, int]  # x, y, width, height in pixels of the upright photo
@@ -89,6 +90,7 @@ def read_faces(path: Path) -> dict[str, list[Box]]:
 
     Raises StyleError if the file is not of this form.
     """
+    check_untrusted_file(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): [_box(box) for box in boxes] for name, boxes in data.items()}

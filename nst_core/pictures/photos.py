@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nst_core.base.errors import StyleError
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.pictures.decoding import READ_SUFFIXES, UnreadablePictureError, decode_picture, picture_size
 from nst_core.pictures.transparency import filled
 
@@ -176,6 +177,7 @@ def read_photo_names(path: Path) -> list[str]:
 
     Raises StyleError if it cannot be read.
     """
+    check_untrusted_file(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

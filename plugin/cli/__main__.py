@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
-import threading
-from typing import NoReturn
+
+CANCELLED = b"neural-style: cancelled\n"
+
+try:
+    import signal  # imports more than Python does for itself; what else takes time waits until there is a handler
+except KeyboardInterrupt:
+    os.write(2, CANCELLED)
+    os._exit(130)
 
 
-def run() -> NoReturn:
+def run() -> None:
     """Run one command and exit. A signal shows no traceback, also while modules load and while the interpreter ends."""
-    _on_interrupt(None, b"neural-style: cancelled\n" if os.environ.get("RANK", "0") == "0" else b"")
+    _on_interrupt(None, CANCELLED if os.environ.get("RANK", "0") == "0" else b"")
     _open_standard_streams()
+    import threading
+
     from plugin.cli.main import main
 
     code = main()
@@ -54,7 +61,7 @@ def _on_interrupt(code: int | None, message: bytes = b"") -> None:
     A signal that this process was started to ignore stays ignored.
     """
 
-    def leave(signum: int, frame: object) -> NoReturn:
+    def leave(signum: int, frame: object) -> None:
         os.write(2, message)
         os._exit(128 + signum if code is None else code)
 

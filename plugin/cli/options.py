@@ -11,6 +11,7 @@ from typing import Any
 from nst_core.base.device_names import DEVICES
 from nst_core.base.errors import StyleError
 from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, STYLE_LOSSES, ObjectiveSettings
+from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.style_file import DEFAULT_DETAIL, DETAIL_RANGE, StyleCard
 from plugin.engine.batch.batch_plan import DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL, Shard
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
@@ -225,7 +226,8 @@ def given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file, even with a byte order mark. Raises StyleError if it is not TOML, OSError if it is missing."""
+    """Read a TOML file, even with a byte order mark. Raises StyleError if there is none."""
+    check_untrusted_file(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors

@@ -38,6 +38,8 @@ def check_folder(path: Path) -> None:
         raise StyleError(f"There is no folder {path.parent}; create it or choose another output.")
     if path.is_dir():
         raise StyleError(f"{path} is a folder; name a file in it.")
+    if path.exists() and not path.is_file():
+        raise StyleError(f"{path} is a pipe or a device; choose another output.")
     if not os.access(path.parent, os.W_OK):
         raise StyleError(f"The folder {path.parent} is not writable; choose another output.")
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from nst_core.base.display_text import LONGEST_REASON, one_line
 from nst_core.base.errors import StyleError
+from nst_core.base.untrusted_file import check_untrusted_file
 from plugin.engine.film import hdr
 from plugin.engine.film.film_settings import FilmSettings
 from plugin.engine.film.frames import Frame
@@ -80,6 +81,7 @@ def open_container(path: Path) -> InputContainer:
 
     if not path.exists():
         raise StyleError(f"There is no film {path}; check its name.")
+    check_untrusted_file(path)
     try:
         return av.open(str(path), metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:

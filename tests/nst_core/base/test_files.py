@@ -104,3 +104,14 @@ def test_failed_block_leaves_the_old_file_alone(tmp_path):
         partial.write_bytes(b"half")
         raise RuntimeError
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_pipe_is_not_replaced(tmp_path):
+    path, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(path)
+    link.symlink_to(path)
+    for name in (path, link):
+        with pytest.raises(OSError, match="ordinary"), written_whole(name):
+            pass
+    assert path.is_fifo() and sorted(tmp_path.iterdir()) == [link, path]

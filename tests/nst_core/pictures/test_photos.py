@@ -30,7 +30,7 @@ def test_broken_and_tiny_files_are_skipped(photos_folder, tmp_path):
 def test_names_of_photos_are_read_without_comments(tmp_path):
     (tmp_path / "faces.txt").write_text("# photos\n000031.jpg\n\n000154.jpg\n")
     assert read_photo_names(tmp_path / "faces.txt") == ["000031.jpg", "000154.jpg"]
-    with pytest.raises(StyleError, match="cannot be read"):
+    with pytest.raises(StyleError, match="There is no file"):
         read_photo_names(tmp_path / "missing.txt")
 
 

@@ -90,6 +90,51 @@ def test_bad_input_is_one_sentence_and_exit_code_2(run, sample, slim_weights, ca
     assert sorted(run.folder.iterdir()) == before
 
 
+PIPES = {
+    "settings": [*RENDER, "--settings", "PIPE"],
+    "cards": [*TRAIN, "--photos", ".", "--cards", "PIPE"],
+    "faces": [*TRAIN, "--photos", ".", "--features", "SLIM", "--faces", "PIPE"],
+    "photos to leave out": [*TRAIN, "--photos", ".", "--features", "SLIM", "--leave-out-photos", "PIPE"],
+    "training to start from": [*TRAIN, "--photos", ".", "--features", "SLIM", "--start-from", "PIPE"],
+    "decoder to start from": [
+        *("train-decoders", "--level", "2", "--photos", ".", "--paintings", ".", "-o", "x.safetensors"),
+        *("--start-from", "PIPE"),
+    ],
+    "checkpoint to export": ["export", "PIPE", "-o", "x.onnx"],
+    "film": ["apply", "pipe.mp4", "--style", "great-wave", "-o", "o.mp4"],
+    "mask of a region": ["apply", "fine.jpg", "--region", "PIPE=great-wave", "-o", "o.png"],
+    "protected part": [*APPLY, "--protect", "PIPE"],
+    "output": ["apply", "fine.jpg", "--style", "great-wave", "-o", "PIPE"],
+    "losses": [*RENDER, "--losses", "pipe.csv"],
+    "list of failures": ["apply", ".", "--style", "great-wave", "-o", "painted", "--failures", "PIPE"],
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("case", PIPES)
+def test_pipe_is_refused_and_neither_read_nor_replaced(case, sample, slim_weights, tmp_path, monkeypatch, capsys):
+    def give_up(signum, frame):
+        raise TimeoutError("it waits for the other end of the pipe")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fine.jpg").write_bytes(sample.read_bytes())
+    pipes = {name: tmp_path / name for name in ("pipe", "pipe.mp4", "pipe.csv")}
+    for pipe in pipes.values():
+        os.mkfifo(pipe)
+    given = {"SLIM": str(slim_weights), "PIPE": str(pipes["pipe"])}
+    arguments = [argument.replace("PIPE", given["PIPE"]) for argument in PIPES[case]]
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(120)
+    try:
+        assert main([given.get(argument, argument) for argument in arguments]) == 2
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    errors = capsys.readouterr().err
+    assert errors.startswith("neural-style: ") and errors.count("\n") == 1 and "pipe" in errors
+    assert all(pipe.is_fifo() for pipe in pipes.values())
+
+
 def test_ctrl_c_that_a_library_swallows_still_ends_with_130(monkeypatch, capsys):
     def run_styles(options):
         with contextlib.suppress(KeyboardInterrupt):
@@ -102,14 +147,16 @@ def test_ctrl_c_that_a_library_swallows_still_ends_with_130(monkeypatch, capsys)
     assert shown.out == "" and shown.err == "neural-style: cancelled\n"
 
 
-@pytest.mark.parametrize("module", ["plugin.cli.main", "numpy", "plugin.engine.fast.style_library"])
+@pytest.mark.parametrize(
+    "module", ["signal", "threading", "plugin.cli.main", "numpy", "plugin.engine.fast.style_library"]
+)
 def test_ctrl_c_while_modules_load_shows_no_traceback(run, sample, module):
     probe = (
-        "import os, runpy, signal, sys\n"
+        "import os, runpy, sys\n"
         "class Presser:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name == {module!r}:\n"
-        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        f"            os.kill(os.getpid(), {signal.SIGINT:d})\n"
         "sys.meta_path.insert(0, Presser())\n"
         "runpy.run_module('plugin.cli', run_name='__main__')\n"
     )
