@@ -30,8 +30,8 @@ from PIL import Image
 from benchmarks.measuring.pictures import COFFEE
 from benchmarks.measuring.record_files import markdown_table
 from nst_core.style_file import PREFIX
-from plugin.engine.fast.fast_painting import padded_size, run_network
 from plugin.engine.fast.fast_settings import FastSettings, working_size
+from plugin.engine.fast.network_run import padded_size, run_network
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.machine import gimps, paths

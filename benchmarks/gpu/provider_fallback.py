@@ -20,8 +20,9 @@ from benchmarks.measuring.record_files import Record, write_json
 from benchmarks.measuring.timing import Deadline
 from nst_core.base.errors import StyleError
 from nst_core.style_file import Style
-from plugin.engine.fast.fast_painting import paint_fast, run_network
+from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.fast.network_run import run_network
 from plugin.engine.fast.style_library import list_styles
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.provider import CUDA, choose_provider, open_session

@@ -30,8 +30,8 @@ from plugin.cli.tiff_exif import add_exif, exif_in_tiff
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import check_memory
 
-# Decoding holds a picture as float32 RGBA together with its integer form.
-READING_BYTES_PER_PIXEL = 48
+# Decoding holds a picture twice, with up to four channels of 16 bits.
+READING_BYTES_PER_PIXEL = 16
 TIFF_SUFFIXES = {".tif", ".tiff"}
 SIXTEEN_BIT_SUFFIXES = {".png", *TIFF_SUFFIXES}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
@@ -128,7 +128,7 @@ def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:
     if decoded.is_tiff and (exif := exif_in_tiff(path)):
         metadata["exif-data"] = exif
     return PictureFile(
-        Picture(decoded.floats()),
+        Picture(decoded.srgb()),
         decoded.bits,
         bool(image.hasalpha()),
         profile,
@@ -149,8 +149,9 @@ def check_result(path: Path, source: PictureFile, side: int | None = None) -> No
 
 
 def write_picture(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None = None) -> None:
-    """Write float32 RGBA ``pixels`` with the bits, alpha, profile and metadata of ``source``, if the format can.
+    """Write RGBA ``pixels`` with the bits, alpha, profile and metadata of ``source``, if the format can.
 
+    The pixels are float32 in 0..1, or unsigned integers with their whole range.
     ``record`` says how the picture was made, as data for JSON, and ``read_record`` reads it; GIF has no place for it.
     The file is written whole or not at all. Raises StyleError if it cannot be written.
     """
@@ -181,7 +182,9 @@ def _target(path: Path) -> pyvips.Target:
 def _encodable(source: PictureFile, pixels: np.ndarray, path: Path, record: Mapping[str, Any] | None) -> pyvips.Image:
     """Return what ``write_picture`` writes, with its metadata."""
     bits = 16 if source.bits == 16 and path.suffix.lower() in SIXTEEN_BIT_SUFFIXES else 8
-    image = _integers(pixels if source.has_alpha else pixels[..., :3], bits)
+    image = _image(pixels, bits)
+    if not source.has_alpha:
+        image = image.extract_band(0, n=3)
     if source.has_alpha and path.suffix.lower() in NO_ALPHA_SUFFIXES:
         image = image.flatten(background=[2**bits - 1] * 3)
     if source.profile is not None:
@@ -217,16 +220,21 @@ def _can_be_written(profile: bytes) -> bool:
     Those of scanners and some phones only convert from the device, and a damaged one does nothing.
     """
     try:
-        _converted_to(_integers(np.zeros((1, 1, 3), np.float32), 8), profile, 8)
+        _converted_to(_image(np.zeros((1, 1, 3), np.uint8), 8), profile, 8)
     except pyvips.Error:
         return False
     return True
 
 
-def _integers(pixels: np.ndarray, bits: int) -> pyvips.Image:
-    maximum = 2**bits - 1
-    values = np.round(np.clip(pixels, 0, 1) * maximum).astype(np.uint8 if bits == 8 else np.uint16)
-    return pyvips.Image.new_from_array(values, interpretation="srgb" if bits == 8 else "rgb16")
+def _image(pixels: np.ndarray, bits: int) -> pyvips.Image:
+    """Return float32 pixels in 0..1, or unsigned ones with their whole range, as an image of 8 or 16 bits."""
+    if pixels.dtype == np.float32:
+        maximum = 2**bits - 1
+        pixels = np.round(np.clip(pixels, 0, 1) * maximum).astype(np.uint8 if bits == 8 else np.uint16)
+    image = pyvips.Image.new_from_array(pixels, interpretation="srgb" if pixels.dtype == np.uint8 else "rgb16")
+    if image.format == "ushort" and bits == 8:
+        return (image / 257).rint().cast("uchar").copy(interpretation="srgb")
+    return image
 
 
 def _converted_to(image: pyvips.Image, profile: bytes, bits: int) -> pyvips.Image:

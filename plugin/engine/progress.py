@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -66,13 +67,22 @@ class Stopper:
     def stop(self) -> None:
         """Stop the operation, whether it is running or about to begin."""
         self.stopped = True
-        for action in self._actions:
+        for action in tuple(self._actions):
             action()
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Have ``stop`` call this too, for operations that cannot ``check``. Raises StoppedError if it is too late."""
         self._actions.append(action)
         self.check()
+
+    @contextmanager
+    def during(self, action: Callable[[], None]) -> Iterator[None]:
+        """Have ``stop`` call this too during the block. Raises StoppedError if it is too late."""
+        self.on_stop(action)
+        try:
+            yield
+        finally:
+            self._actions.remove(action)
 
     def check(self) -> None:
         """Raise StoppedError if ``stop`` was called."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_core.base.language import _
-from plugin.engine.fast.fast_painting import FastResult, check_fast_memory, close_sessions, paint_fast
+from plugin.engine.fast.fast_painting import FastResult, check_fast_memory, paint_fast
+from plugin.engine.fast.network_run import close_sessions
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture, composite
 from plugin.engine.imaging.raw_pictures import picture_of, raw_of
@@ -35,7 +36,7 @@ from plugin.engine.messages import (
     RawPicture,
     Request,
 )
-from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+from plugin.engine.progress import Progress, ProgressCallback, StoppedError, Stopper, ignore
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
@@ -119,7 +120,10 @@ class LocalEngine:
             report = _PictureProgress(progress, index, len(pictures), show)
             if not report(Progress(_("Preparing"), 0.0)):
                 break
-            result, render = painter(picture_of(picture), report)
+            try:
+                result, render = painter(picture_of(picture), report)
+            except StoppedError:
+                break
             painted.append(
                 PaintedPicture(raw_of(result.pixels, picture.eight_bits), result.seconds, list(result.notes), render)
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
@@ -11,31 +10,30 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_core.base.display_text import LONGEST_REASON, one_line
-from nst_core.base.errors import StyleError
 from nst_core.base.language import _
-from nst_core.base.onnx_runtime import ort
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings, working_size
+from plugin.engine.fast.network_run import NetworkRun, network_bytes, padded_size, session_of
 from plugin.engine.fast.style_trial import TRIAL_SIDE, is_bundled, try_style
-from plugin.engine.imaging.detail import fit_to_photo
-from plugin.engine.imaging.picture import Picture, composite, network_input
-from plugin.engine.imaging.resampling import resample_picture
-from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory, within_free_memory
-from plugin.engine.machine.provider import (
-    CUDA,
-    Provider,
-    choose_provider,
-    open_session,
-    run_options,
-)
+from plugin.engine.imaging.detail import is_enlarged
+from plugin.engine.imaging.finishing import PaintedRows, finish
+from plugin.engine.imaging.picture import NetworkInput, Picture
+from plugin.engine.imaging.picture_rows import PictureRows, resampled
+from plugin.engine.machine.memory import check_memory, within_free_memory
+from plugin.engine.machine.provider import CUDA, Provider, choose_provider
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
+
+# For each pixel of the picture: the result, as floats, and what is computed at a time.
+RESULT_BYTES_PER_PIXEL = 32
+# For each pixel that the network sees, if the painting is enlarged: what the network sees, the painting, and the planes
+# from which it is enlarged. If it is reduced: the painting.
+ENLARGED_BYTES_PER_PIXEL, REDUCED_BYTES_PER_PIXEL = 96, 32
 
 
 @dataclass(frozen=True, eq=False)
 class FastResult:
-    """A painting: float32 pixels [H, W, 4] like the picture's, the provider that ran it, and seconds by stage."""
+    """A painting: pixels [H, W, 4] of the kind of the picture's values, what ran the network, and seconds by stage."""
 
     pixels: np.ndarray
     provider: Provider
@@ -69,44 +67,77 @@ def paint_fast(
     Raises StyleError if the painting does not fit into memory or a style file does not run, and progress.StoppedError
     if ``stopper`` stops it.
     """
-    stopper = stopper or Stopper()
-    clock = Stopwatch()
+    work = _FastWork(styles, settings, progress, stopper or Stopper())
     progress(Progress(_("Preparing"), 0.0))
-    files: dict[Path, list[Style]] = {}
-    for style in styles:
-        files.setdefault(style.path, []).append(style)
-    for members in files.values():  # before anything runs them
+    for members in work.files.values():  # before anything runs them
         _try(members[0])
-    provider = choose_provider(settings.device, next(iter(files)))
+    provider = choose_provider(settings.device, next(iter(work.files)))
     check_fast_memory(picture.height, picture.width, styles, settings)
-    rgb = network_input(picture)
-    seen = resample_picture(rgb, *working_size(picture.height, picture.width, settings))
-    clock.lap("prepare")
-    shares = []
-    for number, (path, members) in enumerate(files.items()):
-        progress(Progress(_("Loading the style"), 0.1 + 0.8 * number / len(files)))
-        session = _session(path, path.stat().st_mtime_ns, provider)
-        clock.lap("load")
-        progress(Progress(_("Painting"), 0.2 + 0.8 * number / len(files)))
-        stopper.check()
-        share = sum(styles[style] for style in members)
-        weights = np.zeros((1, members[0].row_count), np.float32)
-        for style in members:
-            weights[0] += styles[style] / share * np.array(style.row_weights(settings.detail), np.float32)
+    photo = NetworkInput(picture)
+    seen = resampled(photo, *working_size(picture.height, picture.width, settings))
+    work.clock.lap("prepare")
+    pixels = finish(picture, photo, seen, work.painted(seen, provider), settings.blend)
+    work.clock.lap("composite")
+    progress(Progress(_("Done"), 1.0))
+    return FastResult(pixels, provider, work.clock.seconds)
+
+
+class _FastWork:
+    """One painting, from the networks' input to their output."""
+
+    def __init__(
+        self, styles: Mapping[Style, float], settings: FastSettings, progress: ProgressCallback, stopper: Stopper
+    ) -> None:
+        self._styles, self._settings, self._progress, self._stopper = styles, settings, progress, stopper
+        self.clock = Stopwatch()
+        self.files: dict[Path, list[Style]] = {}
+        for style in styles:
+            self.files.setdefault(style.path, []).append(style)
+
+    def painted(self, seen: PictureRows, provider: Provider) -> PaintedRows:
+        """Paint what the networks see; yield the rows of the mean of their paintings."""
+        paintings = (self._painted_by(number, seen, provider) for number in range(len(self.files)))
+        if len(self.files) == 1:
+            yield from next(paintings)
+        else:
+            mean = np.zeros((seen.height, seen.width, 3), np.float32)
+            for members, painting in zip(self.files.values(), paintings, strict=True):
+                share = np.float32(sum(self._styles[style] for style in members))
+                for rows, part in painting:
+                    mean[rows] += share * part
+            yield slice(0, seen.height), mean
+        self._progress(Progress(_("Finishing"), 0.95))
+
+    def _painted_by(self, number: int, seen: PictureRows, provider: Provider) -> PaintedRows:
+        path, members = list(self.files.items())[number]
+        first, part = 0.1 + 0.8 * number / len(self.files), 0.8 / len(self.files)
+        self._progress(Progress(_("Loading the style"), first))
+
+        def report(fraction: float) -> None:
+            if not self._progress(Progress(_("Painting"), first + part * fraction)):
+                self._stopper.stop()
+
+        session_of(path, provider)
+        self.clock.lap("load")
+        report(0.0)
+        self._stopper.check()
+        run = NetworkRun(members[0], self._row_weights(members), provider, report, self._stopper)
         # A style that passed its trial may still take more for a large picture than it says.
         bounded = provider.name != CUDA and not is_bundled(path)
         with within_free_memory() if bounded else nullcontext():
-            shares.append(share * _run_padded(session, seen, members[0], weights, stopper))
-        clock.lap("inference")
-    painted = functools.reduce(np.add, shares)
-    progress(Progress(_("Finishing"), 0.95))
-    if seen.shape != rgb.shape:
-        painted = fit_to_photo(painted, seen, rgb)
-        clock.lap("resize")
-    pixels = composite(picture, painted, settings.blend)
-    clock.lap("composite")
-    progress(Progress(_("Done"), 1.0))
-    return FastResult(pixels, provider, clock.seconds)
+            for rows, painted in run.paint(seen):
+                self.clock.lap("inference")
+                yield rows, painted
+                self.clock.lap("composite")
+
+    def _row_weights(self, members: Collection[Style]) -> np.ndarray:
+        """Return the shares of a network's rows, [1, rows], for the styles of its file."""
+        share = sum(self._styles[style] for style in members)
+        weights = np.zeros((1, next(iter(members)).row_count), np.float32)
+        for style in members:
+            own = np.array(style.row_weights(self._settings.detail), np.float32)
+            weights[0] += self._styles[style] / share * own
+        return weights
 
 
 def open_styles(styles: Collection[Style], device: str) -> Provider:
@@ -119,96 +150,41 @@ def open_styles(styles: Collection[Style], device: str) -> Provider:
         _try(style)
     provider = choose_provider(device, next(iter(files)))
     for path in files:
-        _session(path, path.stat().st_mtime_ns, provider)
+        session_of(path, provider)
     return provider
 
 
-def padded_size(height: int, width: int, style: Style) -> tuple[int, int]:
-    """Compute the smallest size of at least height x width that the style's network accepts."""
-    step = style.multiple_of
-    height, width = (-(-max(extent, style.minimum_size) // step) * step for extent in (height, width))
-    return height, width
-
-
-def close_sessions() -> None:
-    """Close the networks that were kept for the next painting."""
-    _session.cache_clear()
-
-
-def run_network(
-    session: ort.InferenceSession, rgb: np.ndarray, weights: np.ndarray, stopper: Stopper | None = None
-) -> np.ndarray:
-    """Run a network on RGB [H, W, 3]. Return [H, W, 3].
-
-    ``weights`` are the shares of the network's rows, [1, rows]; a network of one row ignores them. Raises StyleError
-    if the runtime fails or the output is not a picture of this size, and progress.StoppedError if ``stopper`` stops it.
-    """
-    inputs = {"image": np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], np.float32)}
-    if weights.size > 1:
-        inputs["style_weights"] = weights
-    stopper, options = stopper or Stopper(), run_options(session)
-    stopper.on_stop(lambda: setattr(options, "terminate", True))
-    try:
-        (styled,) = session.run(["styled"], inputs, options)
-    except Exception as error:  # the only base class of the runtime's own exceptions
-        stopper.check()
-        text = _("ONNX Runtime could not run the style ({error}); try a smaller picture.")
-        if session.get_providers()[0] == CUDA:
-            text = _("ONNX Runtime could not run the style ({error}); try a smaller picture or the CPU.")
-        raise StyleError(text.format(error=one_line(str(error), LONGEST_REASON))) from error
-    _check_output(styled, inputs["image"])
-    painted: np.ndarray = styled[0].transpose(1, 2, 0)
-    return painted
-
-
-def _check_output(styled: object, image: np.ndarray) -> None:
-    """Raise StyleError unless a network answered ``image`` with a picture of the same shape and type."""
-    if not isinstance(styled, np.ndarray) or (styled.shape, styled.dtype) != (image.shape, image.dtype):
-        raise StyleError(_("The style does not answer a picture with a picture of its size; choose another style."))
-    if not np.isfinite([styled.min(), styled.max()]).all():  # both are NaN if any value is
-        raise StyleError(
-            _("The style paints values that are no numbers, so its file is damaged; choose another style.")
-        )
-
-
-def _run_padded(
-    session: ort.InferenceSession, rgb: np.ndarray, style: Style, weights: np.ndarray, stopper: Stopper
-) -> np.ndarray:
-    """Call ``run_network`` with a picture of any size, [H, W, 3] to [H, W, 3]."""
-    height, width = rgb.shape[:2]
-    padded = padded_size(height, width, style)
-    # Mirrored at the bottom and right; NumPy mirrors a tiny picture repeatedly.
-    planes = np.pad(rgb.transpose(2, 0, 1), [(0, 0), (0, padded[0] - height), (0, padded[1] - width)], mode="symmetric")
-    return run_network(session, planes.transpose(1, 2, 0), weights, stopper)[:height, :width]
+def fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> tuple[int, int]:
+    """Compute the bytes that the network takes where it runs, and what the painting takes of the machine's memory."""
+    working = working_size(height, width, settings)
+    networks = [network_bytes(style, math.prod(padded_size(*working, style))) for style in styles]
+    on_device, stored = max(networks, key=sum)
+    pictures = RESULT_BYTES_PER_PIXEL * height * width + stored
+    if working != (height, width):
+        enlarged = is_enlarged(working, (height, width))
+        each = ENLARGED_BYTES_PER_PIXEL if enlarged else REDUCED_BYTES_PER_PIXEL
+        pictures += each * math.prod(working)
+    return on_device, pictures
 
 
 def check_fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> None:
     """Raise StyleError if the network that needs the most memory does not fit in addition to the pictures."""
     pixels = height * width
-    working = working_size(height, width, settings)
-    painted_pixels = {style: math.prod(padded_size(*working, style)) for style in styles}
-    # Both in bytes for each pixel of the picture, whose size is what the user knows.
-    network = math.ceil(max(style.bytes_per_pixel * count for style, count in painted_pixels.items()) / pixels)
-    pictures = math.ceil(PICTURE_BYTES_PER_PIXEL * max(pixels, *painted_pixels.values()) / pixels)
+    on_device, pictures = fast_memory(height, width, styles, settings)
     subject = _("The picture")
     if settings.stroke_size != 100:
         subject += " " + _("at a stroke size of {stroke_size:g} %").format(stroke_size=settings.stroke_size)
     if settings.full_resolution:
         subject += " " + _("with strokes at full resolution")
+    # In bytes for each pixel of the picture, whose size is what the user knows.
     if choose_provider(settings.device, next(iter(styles)).path).name == CUDA:
-        check_memory(pixels, network, on_gpu=True, subject=subject)
-        check_memory(pixels, pictures, on_gpu=False, subject=subject)
+        check_memory(pixels, math.ceil(on_device / pixels), on_gpu=True, subject=subject)
+        check_memory(pixels, math.ceil(pictures / pixels), on_gpu=False, subject=subject)
     else:
-        check_memory(pixels, pictures + network, on_gpu=False, subject=subject)
+        check_memory(pixels, math.ceil((pictures + on_device) / pixels), on_gpu=False, subject=subject)
 
 
 def _try(style: Style) -> None:
     """Raise StyleError if the network of a style's file takes too much."""
     path = style.path
     try_style(path, path.stat().st_mtime_ns, padded_size(TRIAL_SIDE, TRIAL_SIDE, style), style.row_count)
-
-
-@functools.lru_cache(maxsize=4)
-def _session(path: Path, modified: int, provider: Provider) -> ort.InferenceSession:
-    # ``modified`` makes a replaced file a new entry.
-    return open_session(path, provider)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.recolouring import LUMA
-from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
+from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes, resample_rows, rows_needed
 
 # Side, in pixels of the painting, of the cells in which the painting is compared with what the network saw.
 CELL = 4
@@ -27,70 +27,89 @@ def fit_to_photo(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np
     """
     if seen.shape == photo.shape:
         return painted
-    if seen.shape[0] < photo.shape[0] or seen.shape[1] < photo.shape[1]:
+    if is_enlarged(seen.shape, photo.shape):
         return enlarge_painting(painted, seen, photo)
     return resample_picture(painted, *photo.shape[:2])
+
+
+def is_enlarged(shape: Sequence[int], photo_shape: Sequence[int]) -> bool:
+    """Return whether a painting of that height and width has detail to gain from its photo."""
+    return shape[0] < photo_shape[0] or shape[1] < photo_shape[1]
 
 
 def enlarge_painting(painted: np.ndarray, seen: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """Enlarge a painting to the photo's size: strokes grow, the photo's edges are crisp, and there are no halos.
 
-    Args:
-        painted: [h, w, 3] in 0..1, what the network made of ``seen``.
-        seen: [h, w, 3], the photo at a smaller size, as the network saw it.
-        photo: float32 [H, W, 3] in 0..1.
+    ``photo`` is float32 [H, W, 3] in 0..1; the other arguments are those of ``Enlargement``. Returns float32 [H, W, 3].
+    """
+    height, width = photo.shape[:2]
+    enlargement = Enlargement(painted, seen, height, width)
+    out = np.empty((3, height, width), np.float32)
 
-    Returns float32 [H, W, 3].
+    def finish(rows: slice) -> None:
+        out[:, rows] = enlargement.rows(rows, photo[rows]).transpose(2, 0, 1)
 
-    The finest luminance of ``photo``, which ``seen`` lacks, is added, times the slope by which the painting's luminance
-    follows the photo's in the neighbourhood. The slope is that of the guided filter (He, Sun and Tang, "Guided Image
-    Filtering", 2010, eq. 5), computed at the small size and enlarged, as in the fast guided filter (He and Sun 2015,
-    arXiv 1505.00996). It is weighted with the coefficient of determination, because freely painted areas must not take
-    on lines of the photo.
+    in_threads(finish, bands(height, width))
+    return out.transpose(1, 2, 0)
+
+
+class Enlargement:
+    """A painting at the size of its photo, computed when its rows are read.
+
+    The finest luminance of the photo, which the network did not see, is added, times the slope by which the painting's
+    luminance follows the photo's in the neighbourhood. The slope is that of the guided filter (He, Sun and Tang,
+    "Guided Image Filtering", 2010, eq. 5), computed at the small size and enlarged, as in the fast guided filter (He
+    and Sun 2015, arXiv 1505.00996). It is weighted with the coefficient of determination, because freely painted areas
+    must not take on lines of the photo.
 
     Strokes have no such lines that could sharpen them, so an unsharp mask sharpens the painting first. Before that, its
     grain is removed, which is a pixel wide and would become lumps. The result stays within the range of the 3x3 painted
     pixels around, which prevents halos. The eye sees such fine detail only in the luminance, so nothing is added to the
     difference between the channels and the luminance; it only loses its grain.
     """
-    size = height, width = photo.shape[:2]
-    # Small for a slight enlargement, so nothing jumps when the stroke size changes from 100 %.
-    amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
-    plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
-    luma = _luma(seen)
-    computations: list[Callable[[], np.ndarray]] = [
-        lambda: _slope(plane, luma),
-        lambda: _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c)),
-        lambda: _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c)),
-        lambda: plane + SHARPENING * amount * (plane - _smoothed(plane)),
-    ]
-    slope, darkest, lightest, sharp = in_threads(lambda compute: compute(), computations)
-    parts = [(luma, Kernel.CUBIC), (sharp, Kernel.CUBIC)]
-    parts += [(part, Kernel.LINEAR) for part in (slope, darkest, lightest, red, blue)]
-    luma, sharp, slope, darkest, lightest, red, blue = in_threads(
-        lambda part: _resampled(part[0], size, part[1]), parts
-    )
-    out = np.empty((3, height, width), np.float32)
 
-    def finish(rows: slice) -> None:
-        crisp = _luma(photo[rows])
-        crisp -= luma[rows]
-        crisp *= slope[rows]
-        crisp += sharp[rows]
-        np.clip(crisp, darkest[rows], lightest[rows], out=crisp)
-        np.clip(crisp + red[rows], 0.0, 1.0, out=out[RED, rows])
-        np.clip(crisp + blue[rows], 0.0, 1.0, out=out[BLUE, rows])
-        crisp -= LUMA[RED] / LUMA[GREEN] * red[rows]
-        crisp -= LUMA[BLUE] / LUMA[GREEN] * blue[rows]
-        np.clip(crisp, 0.0, 1.0, out=out[GREEN, rows])
+    def __init__(self, painted: np.ndarray, seen: np.ndarray, height: int, width: int) -> None:
+        """Prepare the enlargement to ``height`` x ``width``.
 
-    in_threads(finish, bands(height, width))
-    return out.transpose(1, 2, 0)
+        ``painted``, [h, w, 3] in 0..1, is what the network made of ``seen``, [h, w, 3], the photo at a smaller size.
+        """
+        self._size = height, width
+        # Small for a slight enlargement, so nothing jumps when the stroke size changes from 100 %.
+        amount = min(1.0, max(height / painted.shape[0], width / painted.shape[1]) - 1.0)
+        plane, red, blue = _without_grain(_luma_and_colours(painted), amount)
+        luma = _luma(seen)
+        computations: list[Callable[[], np.ndarray]] = [
+            lambda: _slope(plane, luma),
+            lambda: _by_threes(plane, lambda a, b, c: np.minimum(np.minimum(a, b), c)),
+            lambda: _by_threes(plane, lambda a, b, c: np.maximum(np.maximum(a, b), c)),
+            lambda: plane + SHARPENING * amount * (plane - _smoothed(plane)),
+        ]
+        self._slope, darkest, lightest, sharp = in_threads(lambda compute: compute(), computations)
+        self._cubic = np.stack([luma, sharp])
+        self._linear = np.stack([darkest, lightest, red, blue])
 
+    def rows(self, rows: slice, photo: np.ndarray) -> np.ndarray:
+        """Compute rows, float32 [rows, W, 3], from the same rows of the photo, float32 [rows, W, 3] in 0..1."""
+        luma, sharp = self._resampled(self._cubic, rows, Kernel.CUBIC)
+        darkest, lightest, red, blue = self._resampled(self._linear, rows, Kernel.LINEAR)
+        (slope,) = self._resampled(self._slope[None], rows, Kernel.LINEAR)
+        out = np.empty((3, *luma.shape), np.float32)
+        crisp = _luma(photo)
+        crisp -= luma
+        crisp *= slope
+        crisp += sharp
+        np.clip(crisp, darkest, lightest, out=crisp)
+        np.clip(crisp + red, 0.0, 1.0, out=out[RED])
+        np.clip(crisp + blue, 0.0, 1.0, out=out[BLUE])
+        crisp -= LUMA[RED] / LUMA[GREEN] * red
+        crisp -= LUMA[BLUE] / LUMA[GREEN] * blue
+        np.clip(crisp, 0.0, 1.0, out=out[GREEN])
+        return out.transpose(1, 2, 0)
 
-def _resampled(plane: np.ndarray, size: tuple[int, int], kernel: Kernel) -> np.ndarray:
-    resized: np.ndarray = resample_planes(plane[None], size, kernel)[0]
-    return resized
+    def _resampled(self, planes: np.ndarray, rows: slice, kernel: Kernel) -> np.ndarray:
+        height = planes.shape[1]
+        needed = rows_needed(height, self._size[0], rows, kernel)
+        return resample_rows(planes[:, needed], needed.start, height, self._size, rows, kernel)
 
 
 def _luma(picture: np.ndarray) -> np.ndarray:

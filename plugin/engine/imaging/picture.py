@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
-from nst_core.pictures.transparency import filled
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.picture_rows import whole_picture
 from plugin.engine.imaging.recolouring import luminance_difference, recolour
+
+# The values of white in the kinds of pixels that a picture may have.
+WHITES: dict[type[np.generic], float] = {np.uint8: 255.0, np.uint16: 65535.0, np.float32: 1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,17 +23,18 @@ class Picture:
     """A picture and its selection. Raises TypeError for arrays of another kind, StyleError for an empty picture.
 
     Attributes:
-        pixels: float32 [H, W, 4], sRGB-encoded RGB in 0..1 and straight (not premultiplied) alpha.
+        values: the pixels as they are kept, uint8, uint16 or float32 [H, W, 4], sRGB-encoded RGB and straight (not
+            premultiplied) alpha, or [H, W, 3] without alpha. Floats have the range 0..1, integers their whole range.
         mask: float32 [H, W] in 0..1, how much of each pixel is selected, or None for a picture that is selected whole.
     """
 
-    pixels: np.ndarray
+    values: np.ndarray
     mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        shape = self.pixels.shape
-        if len(shape) != 3 or shape[2] != 4 or self.pixels.dtype != np.float32:
-            raise TypeError(f"a picture is float32 [H, W, 4], not {self.pixels.dtype} {list(shape)}")
+        shape = self.values.shape
+        if len(shape) != 3 or shape[2] not in (3, 4) or self.values.dtype.type not in WHITES:
+            raise TypeError(f"a picture is float32 or unsigned [H, W, 3 or 4], not {self.values.dtype} {list(shape)}")
         if self.mask is not None and self.mask.shape != shape[:2]:
             raise TypeError(f"the mask is {list(self.mask.shape)}, the picture {list(shape[:2])}")
         if 0 in shape:
@@ -38,38 +43,103 @@ class Picture:
     @property
     def height(self) -> int:
         """The number of rows."""
-        return int(self.pixels.shape[0])
+        return int(self.values.shape[0])
 
     @property
     def width(self) -> int:
         """The number of columns."""
-        return int(self.pixels.shape[1])
+        return int(self.values.shape[1])
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """All pixels as float32 [H, W, 4]. They take 16 bytes each, so large pictures are read with ``rows``."""
+        if self._is_float_with_alpha:
+            return self.values
+        planes = np.empty((4, self.height, self.width), np.float32)  # the layout that resizing needs
+        in_threads(lambda rows: self._convert(rows, planes[:, rows]), bands(self.height, self.width))
+        return planes.transpose(1, 2, 0)
+
+    def rows(self, rows: slice) -> np.ndarray:
+        """Return rows of the pixels, float32 [rows, W, 4], sRGB-encoded RGB and straight alpha."""
+        if self._is_float_with_alpha:
+            part: np.ndarray = self.values[rows]
+            return part
+        planes = np.empty((4, *self.values[rows].shape[:2]), np.float32)
+        self._convert(rows, planes)
+        return planes.transpose(1, 2, 0)
+
+    @property
+    def _is_float_with_alpha(self) -> bool:
+        return self.values.dtype == np.float32 and self.values.shape[2] == 4
+
+    def _convert(self, rows: slice, planes: np.ndarray) -> None:
+        """Write rows into [4, rows, W]."""
+        white, channels = np.float32(WHITES[self.values.dtype.type]), self.values.shape[2]
+        for channel in range(channels):
+            np.divide(self.values[rows, :, channel], white, out=planes[channel])
+        planes[channels:] = 1
 
 
-def network_input(picture: Picture) -> np.ndarray:
-    """Return RGB for a network: float32 [H, W, 3], finite and in 0..1. An opaque picture in that range is not copied.
+class NetworkInput:
+    """A picture as networks see it: RGB, finite and in 0..1, in rows (see picture_rows.PictureRows).
 
     Transparent pixels take the mean visible colour, so the colours under them do not bleed into the painting.
     """
-    parts = list(bands(picture.height, picture.width))
-    opaque: list[bool] = []
 
-    def check(rows: slice) -> None:
-        band = picture.pixels[rows]
-        opaque.append(bool(band.min() >= 0 and band.max() <= 1 and band[..., 3].min() == 1))  # False for a NaN
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self.height, self.width = picture.height, picture.width
+        # Opaque, and in range: then the picture's own pixels are returned.
+        self.is_plain = picture.values.shape[2] == 3 and picture.values.dtype != np.float32
+        self._colour = np.zeros(3, np.float32)
+        if not self.is_plain:
+            self._measure()
 
-    in_threads(check, parts)
-    if all(opaque):
-        return picture.pixels[..., :3]
-    rgb = np.empty((picture.height, picture.width, 3), np.float32)
+    def _measure(self) -> None:
+        """Find out whether the picture is opaque and in range, and its mean visible colour."""
+        plain: list[bool] = []
+        sums: list[np.ndarray] = []
 
-    def limit(rows: slice) -> None:
-        # fmax and fmin replace a NaN by the other value.
-        np.fmin(np.fmax(picture.pixels[rows, :, :3], 0.0), 1.0, out=rgb[rows])
+        def add(rows: slice) -> None:
+            band = self._picture.rows(rows)
+            plain.append(bool(band.min() >= 0 and band.max() <= 1 and band[..., 3].min() == 1))  # False for a NaN
+            if not plain[-1]:
+                rgb, alpha = _limited(band)
+                visible = (rgb * alpha).sum((0, 1), np.float64)
+                sums.append(np.array([*visible, alpha.sum(dtype=np.float64), *rgb.sum((0, 1), np.float64)]))
+            else:
+                total = band[..., :3].sum((0, 1), np.float64)
+                sums.append(np.array([*total, band.shape[0] * band.shape[1], *total]))
 
-    in_threads(limit, parts)
-    alpha = np.clip(picture.pixels[..., 3:], 0.0, 1.0)
-    return filled(rgb, alpha)
+        in_threads(add, bands(self.height, self.width))
+        self.is_plain = all(plain)
+        total = np.sum(sums, 0)
+        mean = total[:3] / total[3] if total[3] > 0 else total[4:] / (self.height * self.width)
+        self._colour = mean.astype(np.float32)
+
+    def rows(self, rows: slice) -> np.ndarray:
+        """Return rows as float32 [rows, W, 3]. Those of an opaque picture of floats in range are not copied."""
+        band = self._picture.rows(rows)
+        if self.is_plain:
+            return band[..., :3]
+        rgb, alpha = _limited(band)
+        mixed: np.ndarray = rgb * alpha + self._colour * (1 - alpha)
+        return mixed
+
+
+def _limited(band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return RGB, [rows, W, 3], and alpha, [rows, W, 1], finite and in 0..1."""
+    # fmax and fmin replace a NaN by the other value.
+    rgb = np.fmin(np.fmax(band[..., :3], np.float32(0)), np.float32(1))
+    return rgb, np.clip(band[..., 3:], 0.0, 1.0)
+
+
+def network_input(picture: Picture) -> np.ndarray:
+    """Return all of ``NetworkInput``: float32 [H, W, 3]. An opaque picture of floats in 0..1 is not copied."""
+    rows = NetworkInput(picture)
+    if picture.values.dtype == np.float32 and picture.values.shape[2] == 4 and rows.is_plain:
+        return picture.values[..., :3]
+    return whole_picture(rows)
 
 
 def composite(
@@ -78,9 +148,7 @@ def composite(
     """Mix a painting, RGB [H, W, 3] in 0..1, into the picture. Return float32 [H, W, 4].
 
     ``difference`` is that of their luminance (see ``luminance_difference``); a part of a picture needs it.
-    With ``blend.keep_colors`` only the strokes are the painting's (see ``recolour``). Alpha does not change, nor does
-    any bit of a pixel whose mask or alpha is 0. This is cheap and separate from the network, so a slider may call it
-    repeatedly.
+    This is cheap and separate from the network, so a slider may call it repeatedly.
     """
     out = np.empty_like(picture.pixels)
     if not blend.keep_colors:
@@ -89,21 +157,39 @@ def composite(
         difference = luminance_difference(picture.pixels, painted)
 
     def mix(rows: slice) -> None:
-        photo, alpha, paint = picture.pixels[rows, :, :3], picture.pixels[rows, :, 3:], painted[rows]
-        weight = np.where(alpha > 0, np.float32(blend.strength / 100.0), np.float32(0))
-        if picture.mask is not None:
-            weight *= picture.mask[rows, :, None]
-        if difference is not None:
-            paint = recolour(photo, paint, difference[rows])
-        out[rows, :, 3:] = alpha
-        if weight.min() >= 1:
-            for channel in range(3):  # several times as fast as all channels at once
-                out[rows, :, channel] = paint[..., channel]
-            return
-        out[rows, :, :3] = photo
-        # A NaN of the photo has no part in the mixture. Values outside 0 to 1, such as highlights, do.
-        mixed = np.where((weight < 1) & ~np.isnan(photo), photo * (1 - weight) + paint * weight, paint)
-        np.copyto(out[rows, :, :3], mixed, where=weight > 0)
+        part = None if difference is None else difference[rows]
+        composite_rows(picture, rows, painted[rows], blend, part, out[rows])
 
     in_threads(mix, bands(picture.height, picture.width))
     return out
+
+
+def composite_rows(
+    picture: Picture,
+    rows: slice,
+    paint: np.ndarray,
+    blend: BlendSettings,
+    difference: np.ndarray | None,
+    out: np.ndarray,
+) -> None:
+    """Mix rows of a painting, RGB [rows, W, 3] in 0..1, into the picture, and write them to ``out``, [rows, W, 4].
+
+    With ``difference``, [rows, W], only the strokes are the painting's (see ``recolour``). Alpha does not change, nor
+    does any bit of a pixel whose mask or alpha is 0.
+    """
+    pixels = picture.rows(rows)
+    photo, alpha = pixels[..., :3], pixels[..., 3:]
+    weight = np.where(alpha > 0, np.float32(blend.strength / 100.0), np.float32(0))
+    if picture.mask is not None:
+        weight *= picture.mask[rows, :, None]
+    if difference is not None:
+        paint = recolour(photo, paint, difference)
+    out[..., 3:] = alpha
+    if weight.min() >= 1:
+        for channel in range(3):  # several times as fast as all channels at once
+            out[..., channel] = paint[..., channel]
+        return
+    out[..., :3] = photo
+    # A NaN of the photo has no part in the mixture. Values outside 0 to 1, such as highlights, do.
+    mixed = np.where((weight < 1) & ~np.isnan(photo), photo * (1 - weight) + paint * weight, paint)
+    np.copyto(out[..., :3], mixed, where=weight > 0)

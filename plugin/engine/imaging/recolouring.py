@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from plugin.engine.imaging.bands import bands, in_threads
-from plugin.engine.imaging.resampling import Kernel, resample_planes
+from plugin.engine.imaging.resampling import Kernel, add_to_rows, resample_rows
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, the Y of YIQ
 # The photo's luminance is kept in about this number of cells, so a stroke is smaller than a cell.
 CELLS = 96
 
 
-def luminance_difference(photo: np.ndarray, painted: np.ndarray) -> np.ndarray:
-    """Compute by how much the photo is lighter than the painting in each area, smoothly: float32 [H, W].
+class LuminanceDifference:
+    """By how much the photo is lighter than the painting in each area, smoothly.
 
-    ``photo`` is [H, W, 4], sRGB-encoded with straight alpha, and ``painted`` [H, W, 3]. Transparent pixels do not
-    count.
+    First ``add`` all rows, from any thread and in any order, then read ``rows``.
     """
+
+    def __init__(self, height: int, width: int) -> None:
+        self._size = height, width
+        scale = min(1.0, (CELLS / (height * width)) ** 0.5)
+        self._cells = max(1, round(height * scale)), max(1, round(width * scale))
+        # For the first row of each part: the sums of the difference times alpha, and of alpha.
+        self._sums: dict[int, np.ndarray] = {}
+
+    def add(self, rows: slice, photo: np.ndarray, painted: np.ndarray) -> None:
+        """Add rows of the photo, [rows, W, 4] with straight alpha, and of the painting, [rows, W, 3].
+
+        Both are sRGB-encoded. Transparent pixels do not count.
+        """
+        alpha = np.clip(np.nan_to_num(photo[..., 3]), 0, 1)
+        difference = (_limited(photo[..., :3]) @ LUMA - painted @ LUMA) * alpha
+        planes = np.stack([difference, alpha])
+        self._sums[rows.start] = add_to_rows(planes, rows, self._size[0], self._cells, Kernel.REDUCE)
+
+    def rows(self, rows: slice) -> np.ndarray:
+        """Compute rows of the difference, float32 [rows, W]."""
+        enlarged: np.ndarray = resample_rows(self._means, 0, self._cells[0], self._size, rows, Kernel.CUBIC)[0]
+        return enlarged
+
+    @functools.cached_property
+    def _means(self) -> np.ndarray:
+        """The mean difference in each cell, float32 [1, rows, columns]."""
+        # In order, because the last bit of a sum depends on that.
+        difference, alpha = np.sum([self._sums[first] for first in sorted(self._sums)], 0)
+        means: np.ndarray = (difference / np.maximum(alpha, 1e-6))[None].astype(np.float32)
+        return means
+
+
+def luminance_difference(photo: np.ndarray, painted: np.ndarray) -> np.ndarray:
+    """Compute the whole ``LuminanceDifference`` of a photo, [H, W, 4], and its painting, [H, W, 3]: float32 [H, W]."""
     height, width = photo.shape[:2]
-    planes = np.empty((2, height, width), np.float32)  # the difference times alpha, and alpha
+    difference = LuminanceDifference(height, width)
+    in_threads(lambda rows: difference.add(rows, photo[rows], painted[rows]), bands(height, width))
+    whole = np.empty((height, width), np.float32)
 
-    def subtract(rows: slice) -> None:
-        np.clip(np.nan_to_num(photo[rows, :, 3]), 0, 1, out=planes[1, rows])
-        planes[0, rows] = (_limited(photo[rows, :, :3]) @ LUMA - painted[rows] @ LUMA) * planes[1, rows]
+    def compute(rows: slice) -> None:
+        whole[rows] = difference.rows(rows)
 
-    in_threads(subtract, bands(height, width))
-    scale = min(1.0, (CELLS / (height * width)) ** 0.5)
-    cells = max(1, round(height * scale)), max(1, round(width * scale))
-    difference, alpha = resample_planes(planes, cells, Kernel.REDUCE)
-    difference /= np.maximum(alpha, np.float32(1e-6))
-    enlarged: np.ndarray = resample_planes(difference[None], (height, width), Kernel.CUBIC)[0]
-    return enlarged
+    in_threads(compute, bands(height, width))
+    return whole
 
 
 def recolour(photo: np.ndarray, painted: np.ndarray, difference: np.ndarray) -> np.ndarray:

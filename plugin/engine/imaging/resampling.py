@@ -41,6 +41,93 @@ def resample_planes(planes: np.ndarray, size: tuple[int, int], kernel: Kernel) -
     return result
 
 
+def rows_needed(height: int, new_height: int, rows: slice, kernel: Kernel) -> slice:
+    """Return which of a picture's ``height`` rows the ``rows`` of its copy with ``new_height`` are computed from."""
+    first, end = _taps(height, new_height, np.array([rows.start, rows.stop - 1]), kernel)[:2]
+    return slice(int(first[0]), int(end[1]))
+
+
+def resample_rows(
+    planes: np.ndarray, first: int, height: int, size: tuple[int, int], rows: slice, kernel: Kernel
+) -> np.ndarray:
+    """Compute ``rows`` of what ``resample_planes`` computes, from as many rows of the planes as ``rows_needed`` says.
+
+    ``planes``, float32 [C, h, w], hold the rows from ``first`` on, of ``height``. Returns [C, rows, W], with (H, W) =
+    ``size``.
+    """
+    taps, weights = _weights(height, size[0], np.arange(rows.start, rows.stop), kernel)
+    if size[1] < planes.shape[2]:  # the direction first that leaves less for the other
+        return _down(_across(planes, size[1], kernel), taps - first, weights)
+    return _across(_down(planes, taps - first, weights), size[1], kernel)
+
+
+def add_to_rows(planes: np.ndarray, rows: slice, height: int, size: tuple[int, int], kernel: Kernel) -> np.ndarray:
+    """Compute the part that ``rows`` have in what ``resample_planes`` computes: float64 [C, H, W], (H, W) = ``size``.
+
+    ``planes``, float32 [C, rows, w], are those rows, of ``height``. The sum of all parts is the resampled picture.
+    """
+    taps, weights = _weights(height, size[0], np.arange(size[0]), kernel)
+    narrow = _across(planes, size[1], kernel)
+    part = np.zeros((len(planes), *size))
+    for row, (row_taps, row_weights) in enumerate(zip(taps, weights, strict=True)):
+        inside = (row_taps >= rows.start) & (row_taps < rows.stop) & (row_weights != 0)
+        part[:, row] = np.einsum("t,ctw->cw", row_weights[inside], narrow[:, row_taps[inside] - rows.start])
+    return part
+
+
+def _weights(height: int, new_height: int, rows: np.ndarray, kernel: Kernel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that each resampled row is computed from, and their weights: [rows, taps] each.
+
+    Where a row has fewer than others, its last one is repeated with the weight 0.
+    """
+    first, end, centres, scale = _taps(height, new_height, rows, kernel)
+    taps = first[:, None] + np.arange((end - first).max())
+    distance = np.abs(taps + 0.5 - centres[:, None]) / scale
+    if kernel is Kernel.CUBIC:  # Keys 1981 with a = -0.5
+        near = (1.5 * distance - 2.5) * distance * distance + 1
+        far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+        values = np.where(distance < 1, near, np.where(distance < 2, far, 0))
+    else:
+        values = np.maximum(0, 1 - distance)
+    values *= taps < end[:, None]
+    weights = (values / values.sum(1, keepdims=True)).astype(np.float32)
+    return np.minimum(taps, end[:, None] - 1), weights
+
+
+def _down(planes: np.ndarray, taps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return weighted sums of rows, [C, rows, w], from their numbers and weights, [rows, taps] each."""
+    # Not by a matrix product: its threads would wait for those of the bands.
+    total = planes[:, taps[:, 0]]
+    total *= weights[:, :1]
+    for tap in range(1, taps.shape[1]):
+        part = planes[:, taps[:, tap]]
+        part *= weights[:, tap, None]
+        total += part
+    return total
+
+
+def _across(planes: np.ndarray, width: int, kernel: Kernel) -> np.ndarray:
+    if width == planes.shape[2]:
+        return planes
+    return resample_planes(planes, (planes.shape[1], width), kernel)
+
+
+def _taps(
+    height: int, new_height: int, rows: np.ndarray, kernel: Kernel
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return from which row up to which each resampled row is computed, as Pillow's ``resize`` chooses them.
+
+    Also return where each lies among the rows, and the width of the kernel.
+    """
+    ratio = height / new_height
+    scale = 1.0 if kernel is Kernel.LINEAR else max(1.0, ratio)
+    reach = (2.0 if kernel is Kernel.CUBIC else 1.0) * scale
+    centres = (rows + 0.5) * ratio
+    first = np.maximum(0, np.floor(centres - reach + 0.5)).astype(int)
+    end = np.minimum(height, np.floor(centres + reach + 0.5)).astype(int)
+    return first, end, centres, scale
+
+
 def resample_picture(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize a picture, float32 [H, W, C] in 0..1, by cubic filtering. Return itself if it has that size.
 

@@ -22,6 +22,8 @@ MEMINFO = Path("/proc/meminfo")
 CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 # For the picture, the network's input and output, and their mixtures, in addition to what the network itself needs.
 PICTURE_BYTES_PER_PIXEL = 96
+# For a picture that a host has, and for its painting, both as floats.
+HOST_BYTES_PER_PIXEL = 32
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 # Bytes that glibc keeps at the end of the heap. It keeps freed blocks between blocks in use anyway.
@@ -34,8 +36,8 @@ class TooLargeError(StyleError):
 
 
 def check_pictures(pixels: int) -> None:
-    """Raise TooLargeError, saying how large a picture would fit, if that many pixels do not fit into memory."""
-    check_memory(pixels, PICTURE_BYTES_PER_PIXEL, False)
+    """Raise TooLargeError, saying how large a picture would fit, if that many pixels cannot be read and written."""
+    check_memory(pixels, HOST_BYTES_PER_PIXEL, False)
 
 
 def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "") -> None:

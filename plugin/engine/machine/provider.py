@@ -107,10 +107,10 @@ def session_options(provider: Provider) -> ort.SessionOptions:
     return options
 
 
-def run_options(session: ort.InferenceSession) -> ort.RunOptions:
-    """Return the options of a run, after which the CPU's arena gives its memory back."""
+def run_options(session: ort.InferenceSession, keep_memory: bool = False) -> ort.RunOptions:
+    """Return the options of a run, after which the CPU's arena gives its memory back unless ``keep_memory`` is set."""
     options = ort.RunOptions()
-    if session.get_providers()[0] == CPU:
+    if session.get_providers()[0] == CPU and not keep_memory:
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
@@ -119,6 +119,22 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
     """Open an ONNX Runtime session for a style file, with ``session_options`` if none are given.
 
     Raises StyleError if ``read_model`` refuses the file or it does not load.
+    """
+    data = read_model(model)
+    try:
+        return open_model(data, provider, options)
+    except Exception as error:  # the only base class of the runtime's own exceptions
+        raise StyleError(
+            _("{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.").format(
+                model=model, error=one_line(str(error), LONGEST_REASON)
+            )
+        ) from error
+
+
+def open_model(data: bytes, provider: Provider, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
+    """Open an ONNX Runtime session for a model, with ``session_options`` if none are given.
+
+    Raises what the runtime raises if the model does not load.
     """
     if provider.name == CUDA:
         ort.preload_dlls(directory="")
@@ -130,15 +146,7 @@ def open_session(model: Path, provider: Provider, options: ort.SessionOptions | 
         providers = [CPU]
     options = options or session_options(provider)
     options.add_session_config_entry("session.load_model_format", "ONNX")  # which ``read_model`` has checked
-    data = read_model(model)
-    try:
-        return ort.InferenceSession(data, options, providers=providers)
-    except Exception as error:  # the only base class of the runtime's own exceptions
-        raise StyleError(
-            _("{model} cannot be loaded by ONNX Runtime ({error}); export or copy it again.").format(
-                model=model, error=one_line(str(error), LONGEST_REASON)
-            )
-        ) from error
+    return ort.InferenceSession(data, options, providers=providers)
 
 
 def python_executable() -> str:

@@ -23,6 +23,7 @@ from nst_core.style_file import PREFIX, StyleCard, read_styles
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.imaging.picture import Picture
 from tests.export.foreign.pytorch_examples import NORMS, original
+from tests.strips import largest_difference, photo
 
 CARD = StyleCard("Elsewhere", "Somebody", "1900", "public domain")
 PHOTO = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -374,6 +375,12 @@ def test_style_paints_pictures_of_any_size(imported, size):
     pixels = np.random.default_rng(1).random((*size, 4), np.float32)
     painted = paint_fast(Picture(pixels), dict.fromkeys(read_styles(imported[0]), 1.0)).pixels
     assert painted.shape == pixels.shape and np.isfinite(painted).all() and (painted[..., :3] != pixels[..., :3]).any()
+
+
+@pytest.mark.parametrize("size", [(37, 52), (24, 90), (61, 33)])
+def test_style_paints_in_strips_as_whole(imported, samples, monkeypatch, size):
+    styles = dict.fromkeys(read_styles(imported[0]), 1.0)
+    assert largest_difference(monkeypatch, styles, photo(samples, *size), 200) < 0.6
 
 
 # ---- files that are refused --------------------------------------------------------------------------------------

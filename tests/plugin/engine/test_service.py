@@ -303,14 +303,16 @@ def test_kept_render_is_mixed_and_previewed_without_painting(engine, opened, noi
 
 
 def test_painting_that_would_not_fit_is_refused_before_it_begins(negative, monkeypatch):
-    """The style takes 100 bytes for each pixel that its network sees, in addition to 96 for the picture."""
-    engine, side = LocalEngine(), 4000
-    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + side * side * 150)
-    engine.check_painting([(side, side)], FastRequest(negative, FastSettings()))
-    with pytest.raises(StyleError, match=r"with strokes at full resolution has .* make it smaller"):
-        engine.check_painting([(side, side)], FastRequest(negative, FastSettings(full_resolution=True)))
+    """The pictures take 32 bytes for each of their pixels; strips need little in addition."""
+    engine, side, full = LocalEngine(), 4000, FastSettings(full_resolution=True)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + side * side * 50)
+    for settings in (FastSettings(), full):
+        engine.check_painting([(side, side)], FastRequest(negative, settings))
     with pytest.raises(StyleError, match="make it smaller"):
         engine.check_painting([(side, side), (side, side)], FastRequest(negative, FastSettings()))
     with pytest.raises(StyleError, match="make it smaller"):
         settings = InstantSettings(fast=FastSettings(full_resolution=True))
         engine.check_painting([(side, side)], InstantRequest((), settings))
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + side * side * 33)
+    with pytest.raises(StyleError, match=r"with strokes at full resolution has .* make it smaller"):
+        engine.check_painting([(side, side)], FastRequest(negative, full))

@@ -11,8 +11,9 @@ from PIL import Image
 
 from nst_core.base.errors import StyleError
 from nst_core.style_file import PREFIX, read_styles
-from plugin.engine.fast.fast_painting import paint_fast, run_network
+from plugin.engine.fast.fast_painting import fast_memory, paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings, working_size
+from plugin.engine.fast.network_run import run_network
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
@@ -180,7 +181,7 @@ def test_run_gives_its_memory_back(style):
 import sys, numpy as np, psutil
 from pathlib import Path
 from plugin.engine.machine import provider
-from plugin.engine.fast.fast_painting import run_network
+from plugin.engine.fast.network_run import run_network
 
 def used():
     return psutil.Process().memory_info().rss
@@ -290,8 +291,7 @@ print((peak_rss_mib() - before) * 2**20 / side**2)
 """
     command = [sys.executable, "-c", script, str(stroke_size), str(side), str(full)]
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    seen = (100 / stroke_size) ** 2 * (1 if full else WORKING_PIXELS / side**2)
-    estimate = next(iter(style)).bytes_per_pixel * seen + memory.PICTURE_BYTES_PER_PIXEL * max(1, seen)
+    estimate = sum(fast_memory(side, side, style, FastSettings(stroke_size, full))) / side**2
     print(stroke_size, peak, estimate)
     assert 0.4 * estimate < peak <= estimate
 

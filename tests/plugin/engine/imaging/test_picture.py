@@ -74,7 +74,9 @@ def test_mixture_keeps_highlights_and_paints_over_nan(noise):
 
 def test_arrays_of_the_wrong_kind_are_refused():
     with pytest.raises(TypeError):
-        Picture(np.zeros((4, 4, 3), np.float32))
+        Picture(np.zeros((4, 4, 2), np.float32))
+    with pytest.raises(TypeError):
+        Picture(np.zeros((4, 4, 3), np.float64))
     with pytest.raises(TypeError):
         Picture(np.zeros((4, 4, 4), np.float32), np.zeros((4, 5), np.float32))
     with pytest.raises(StyleError, match="empty"):
