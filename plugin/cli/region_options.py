@@ -16,14 +16,12 @@ from plugin.cli.terminal import run_stoppable
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.instant.instant_settings import READ_PIXELS, InstantSettings
 from plugin.engine.progress import Stopper
-from plugin.engine.regions.region_settings import RegionSettings
+from plugin.engine.regions.region_settings import NO_STYLE, RegionSettings
 
 if TYPE_CHECKING:
     from nst_core.style_file import Style
     from plugin.engine.imaging.picture import Picture
     from plugin.engine.regions.region_painting import RegionsResult, RegionStyle
-
-NO_STYLE = "none"
 
 
 def add_regions(parser: argparse.ArgumentParser) -> None:

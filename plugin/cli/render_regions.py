@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nst_core.base.errors import StyleError
 from plugin.cli.mask_options import read_mask
 from plugin.cli.outputs import NamedPath
-from plugin.cli.region_options import NO_STYLE, RegionText, split_region
+from plugin.cli.region_options import RegionText, split_region
+from plugin.engine.regions.region_settings import NO_STYLE
 
 if TYPE_CHECKING:
     from plugin.engine.imaging.picture import Picture

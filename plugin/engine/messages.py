@@ -9,9 +9,29 @@ from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.regions.region_settings import PROTECTED_STRENGTH
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks of a picture, in eight bits, row by row; they may be smaller than the picture.
+
+    Attributes:
+        regions: where each of several styles goes.
+        protected: where less of the style goes, or None.
+        protected_strength: percent of the style that is left there.
+        feather: by how many pixels of the picture the edges of all masks soften on each side.
+    """
+
+    width: int
+    height: int
+    regions: tuple[bytes, ...] = ()
+    protected: bytes | None = None
+    protected_strength: float = PROTECTED_STRENGTH
+    feather: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +43,7 @@ class RawPicture:
         data: float32 values in 0..1, in the machine's byte order, or one byte for each value if ``eight_bits`` is set,
             which is a quarter of the data to send.
         mask: how much of each pixel is selected, in values of the same kind; None if all of it is.
+        masks: which style goes where, or None.
     """
 
     width: int
@@ -31,6 +52,7 @@ class RawPicture:
     data: bytes | memoryview
     mask: bytes | None = None
     eight_bits: bool = False
+    masks: Masks | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +86,19 @@ class InstantRequest:
     styles: tuple[tuple[Style, float], ...] = ()
 
 
+RegionStyleChoice: TypeAlias = tuple[tuple[Style, float], ...] | StylePicture | None
+"""The style of a region: trained styles and their shares, a picture, or None for the photo as it is."""
+
+
+@dataclass(frozen=True)
+class RegionsRequest:
+    """A request to paint the regions of pictures, whose ``Masks`` say where, and the rest in the style ``rest``."""
+
+    regions: tuple[RegionStyleChoice, ...]
+    rest: RegionStyleChoice
+    settings: InstantSettings
+
+
 @dataclass(frozen=True, eq=False)
 class IterativeRequest:
     """A request to paint in the style of a picture."""
@@ -81,7 +116,7 @@ class MixRequest:
     blend: BlendSettings = field(default_factory=BlendSettings)
 
 
-StyleRequest: TypeAlias = FastRequest | InstantRequest | IterativeRequest
+StyleRequest: TypeAlias = FastRequest | InstantRequest | RegionsRequest | IterativeRequest
 Request: TypeAlias = StyleRequest | MixRequest
 
 
@@ -144,6 +179,8 @@ class PreviewRequest:
         render: a render of the whole layer to show in place of styles, as in ``PaintedPicture``; empty for styles.
         pictures: each style picture and its share; all shares together sum to 1.
         motifs, brushwork: as in ``InstantSettings``, for style pictures.
+        masks: which style goes where, or None. The styles and pictures above have what no region has.
+        regions: the styles of the masks' regions.
     """
 
     styles: tuple[tuple[Style, float], ...]
@@ -154,6 +191,8 @@ class PreviewRequest:
     pictures: tuple[tuple[StylePicture, float], ...] = ()
     motifs: float = InstantSettings.motifs
     brushwork: float = InstantSettings.brushwork
+    masks: Masks | None = None
+    regions: tuple[RegionStyleChoice, ...] = ()
 
     @property
     def settings(self) -> FastSettings:

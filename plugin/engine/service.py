@@ -34,9 +34,11 @@ from plugin.engine.messages import (
     PreviewRequest,
     PreviewResult,
     RawPicture,
+    RegionsRequest,
     Request,
 )
 from plugin.engine.progress import Progress, ProgressCallback, StoppedError, Stopper, ignore
+from plugin.engine.regions.region_settings import RegionSettings
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
@@ -45,11 +47,13 @@ if TYPE_CHECKING:
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.preview.layer_copy import LayerCopy
     from plugin.engine.preview.preview_painting import PaintedArea
+    from plugin.engine.regions.region_painting import RegionsResult
 
 # Fast painting must start soon. Modules that only the other calls need are imported by those calls.
 # A painter returns its result, and the render that a host may keep.
 Painter = Callable[
-    [Picture, ProgressCallback], "tuple[FastResult | InstantResult | IterativeResult | MixResult, bytes]"
+    [Picture, RawPicture, ProgressCallback],
+    "tuple[FastResult | InstantResult | RegionsResult | IterativeResult | MixResult, bytes]",
 ]
 # The least time between two reports of an iterative render; no host looks more often.
 REPORT_SECONDS = 0.1
@@ -121,7 +125,7 @@ class LocalEngine:
             if not report(Progress(_("Preparing"), 0.0)):
                 break
             try:
-                result, render = painter(picture_of(picture), report)
+                result, render = painter(_subject(picture), picture, report)
             except StoppedError:
                 break
             painted.append(
@@ -245,11 +249,35 @@ def _painter(request: Request) -> Painter:
         return _fast_painter(request)
     if isinstance(request, InstantRequest):
         return _instant_painter(request)
+    if isinstance(request, RegionsRequest):
+        return _region_painter(request)
     return _mixer(request) if isinstance(request, MixRequest) else _iterative_painter(request)
 
 
+def _subject(raw: RawPicture) -> Picture:
+    """Return the picture to paint, with less of the style where the host protects it."""
+    if raw.masks is None or raw.masks.protected is None:
+        return picture_of(raw)
+    from plugin.engine.regions.region_requests import protected_picture
+
+    return protected_picture(picture_of(raw), raw)
+
+
+def _region_painter(request: RegionsRequest) -> Painter:
+    from plugin.engine.regions.region_requests import RegionPainter, SizedMasks
+
+    painter = RegionPainter(request.regions, request.rest)
+
+    def paint(picture: Picture, raw: RawPicture, progress: ProgressCallback) -> tuple[RegionsResult, bytes]:
+        masks = SizedMasks(raw.masks, (raw.height, raw.width)) if raw.masks else None
+        settings = RegionSettings(masks.feather if masks else 0, request.settings)
+        return painter.paint(picture, masks, settings, progress), b""
+
+    return paint
+
+
 def _fast_painter(request: FastRequest) -> Painter:
-    return lambda picture, progress: (paint_fast(picture, request.styles, request.settings, progress), b"")
+    return lambda picture, _raw, progress: (paint_fast(picture, request.styles, request.settings, progress), b"")
 
 
 def _instant_painter(request: InstantRequest) -> Painter:
@@ -257,7 +285,7 @@ def _instant_painter(request: InstantRequest) -> Painter:
     from plugin.engine.instant.style_reading import read_style_pictures
 
     pictures, styles = read_style_pictures(request.pictures), dict(request.styles)
-    return lambda picture, progress: (paint_mixture(picture, pictures, styles, request.settings, progress), b"")
+    return lambda picture, _raw, progress: (paint_mixture(picture, pictures, styles, request.settings, progress), b"")
 
 
 def _iterative_painter(request: IterativeRequest) -> Painter:
@@ -266,7 +294,7 @@ def _iterative_painter(request: IterativeRequest) -> Painter:
 
     style_picture, options = picture_of(request.style_picture), IterativeOptions(keep_size=True)
 
-    def painter(picture: Picture, progress: ProgressCallback) -> tuple[IterativeResult, bytes]:
+    def painter(picture: Picture, _raw: RawPicture, progress: ProgressCallback) -> tuple[IterativeResult, bytes]:
         result = paint_iteratively(picture, style_picture, request.recipe, progress, request.blend, options)
         return result, encode_render(result.render)
 
@@ -277,4 +305,4 @@ def _mixer(request: MixRequest) -> Painter:
     from plugin.engine.imaging.kept_render import decode_render, mix_render
 
     render = decode_render(request.render)
-    return lambda picture, progress: (mix_render(picture, render, request.blend), b"")
+    return lambda picture, _raw, progress: (mix_render(picture, render, request.blend), b"")

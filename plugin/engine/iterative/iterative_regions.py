@@ -90,10 +90,8 @@ class RegionPlan:
 def plan_regions(picture: Picture, styles: RenderRegions) -> RegionPlan:
     """Plan the render of ``picture``. Raises StyleError as ``partition`` does, or if no pixel has a style."""
     regions = styles.regions
-    if regions:
-        all_shares, notes = partition([region.mask for region in regions], styles.feather)
-    else:
-        all_shares, notes = np.full((1, picture.height, picture.width), UNITS, np.uint16), []
+    size = picture.height, picture.width
+    all_shares, notes = partition([region.mask for region in regions], size, styles.feather)
     shares = dict[PictureStyle, np.ndarray]()
     for style, share in zip([*(region.style for region in regions), styles.rest], all_shares, strict=True):
         if style is not None and share.any():

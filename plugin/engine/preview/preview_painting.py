@@ -18,9 +18,12 @@ from plugin.engine.instant.instant_painting import InstantResult
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.instant.mixed_painting import paint_mixture
 from plugin.engine.instant.style_reading import read_style_pictures
-from plugin.engine.messages import Area, LayerView, PreviewRequest
+from plugin.engine.messages import Area, LayerView, PreviewRequest, RegionStyleChoice
 from plugin.engine.preview.layer_copy import LayerCopy, resample_box
 from plugin.engine.progress import Stopper
+from plugin.engine.regions.region_painting import RegionsResult
+from plugin.engine.regions.region_requests import RegionPainter, SizedMasks
+from plugin.engine.regions.region_settings import RegionSettings
 
 # Pixels around an area of the layer that the network sees too.
 VIEW_MARGIN = 224
@@ -105,15 +108,24 @@ def paint_preview(
     # As paint_fast does, except that the painting keeps the size at which the network works.
     seen = network_input(copy.proxy) if sketch else copy.seen(*working_size(height, width, request.settings))
     opaque = np.dstack([seen, np.ones_like(seen[..., :1])])
-    result = _painted(Picture(opaque), request, own_size, stopper)
+    masks = SizedMasks(request.masks, seen.shape[:2], width) if request.masks else None
+    result = _painted(_protected(Picture(opaque), masks), request, own_size, masks, stopper)
     return PaintedArea(Area(0, 0, width, height), _eight_bits(result.pixels)), list(result.notes)
 
 
+def _protected(picture: Picture, masks: SizedMasks | None) -> Picture:
+    return masks.protect(picture) if masks else picture
+
+
 def _painted(
-    picture: Picture, request: PreviewRequest, settings: FastSettings, stopper: Stopper
-) -> FastResult | InstantResult:
+    picture: Picture, request: PreviewRequest, settings: FastSettings, masks: SizedMasks | None, stopper: Stopper
+) -> FastResult | InstantResult | RegionsResult:
     """Paint a picture in the styles of a request."""
     styles = dict(request.styles)
+    if request.regions and masks:
+        rest: RegionStyleChoice = request.pictures[0][0] if request.pictures else request.styles or None
+        own = RegionSettings(masks.feather, InstantSettings(request.motifs, request.brushwork, settings))
+        return RegionPainter(request.regions, rest).paint(picture, masks, own, stopper=stopper)
     if not request.pictures:
         return paint_fast(picture, styles, settings, stopper=stopper)
     instant = InstantSettings(request.motifs, request.brushwork, settings)
@@ -129,7 +141,9 @@ def _paint_part(
     right = min(width, math.ceil(area.left + area.width) + VIEW_MARGIN)
     bottom = min(height, math.ceil(area.top + area.height) + VIEW_MARGIN)
     part = copy.part(left, top, right - left, bottom - top)
-    result = _painted(Picture(part.pixels), request, request.settings, stopper)
+    shown = Area(left / width, top / height, (right - left) / width, (bottom - top) / height)
+    masks = SizedMasks(request.masks, part.pixels.shape[:2], width, shown) if request.masks else None
+    result = _painted(_protected(Picture(part.pixels), masks), request, request.settings, masks, stopper)
     return PaintedArea(Area(left, top, right - left, bottom - top), _eight_bits(result.pixels)), list(result.notes)
 
 

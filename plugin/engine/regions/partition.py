@@ -17,12 +17,13 @@ UNITS = 2**15
 ROUNDING = 1 / 255
 
 
-def partition(masks: Sequence[np.ndarray], feather: int) -> tuple[np.ndarray, list[str]]:
-    """Divide a picture among masks, float32 [H, W] in 0..1. Return the shares, and sentences for the user.
+def partition(masks: Sequence[np.ndarray], size: tuple[int, int], feather: int = 0) -> tuple[np.ndarray, list[str]]:
+    """Divide a picture of a height and width, ``size``, among masks, float32 [H, W] in 0..1.
 
-    The shares are uint16 [masks + 1, H, W], in units of 1 / UNITS; the last is what no mask has. In each pixel they
-    sum to UNITS exactly. Where masks together exceed 1 they are divided by their sum. Each share is feathered (see
-    ``feathered``), so farther than ``feather`` from a mask's edge it is exactly what it was.
+    Returns the shares, and sentences for the user. The shares are uint16 [masks + 1, H, W], in units of 1 / UNITS; the
+    last is what no mask has. In each pixel they sum to UNITS exactly. Where masks together exceed 1 they are divided by
+    their sum. Each share is feathered (see ``feathered``), so farther than ``feather`` from a mask's edge it is exactly
+    what it was.
 
     Raises StyleError if there are more than MOST_REGIONS masks.
     """
@@ -31,18 +32,18 @@ def partition(masks: Sequence[np.ndarray], feather: int) -> tuple[np.ndarray, li
             _("{count} regions are too many; give at most {most}.").format(count=len(masks), most=MOST_REGIONS)
         )
     notes = []
-    total = np.sum(masks, axis=0, dtype=np.float32)
+    total = np.sum(masks, axis=0, dtype=np.float32) if masks else np.zeros(size, np.float32)
     if np.max(total) > 1 + ROUNDING:
         notes.append(_("Masks overlap; where they do, their styles share the place."))
-    shares = np.empty((len(masks) + 1, *total.shape), np.uint16)
-    sums, reached = np.zeros(total.shape, np.float32), np.zeros(total.shape, np.uint16)
+    shares = np.empty((len(masks) + 1, *size), np.uint16)
+    sums, reached = np.zeros(size, np.float32), np.zeros(size, np.uint16)
     for mask, share in zip(masks, shares, strict=False):
         sums += feathered(np.where(total > 1, mask / np.maximum(total, 1), mask), feather)
         units = np.round(sums.clip(0, 1) * np.float32(UNITS)).astype(np.uint16)
         # Rounding the sums rather than the shares keeps their sum exact.
         np.subtract(units, reached, out=share)
         reached = units
-    np.subtract(np.uint16(UNITS), reached, out=shares[-1])
+    shares[-1] = UNITS - reached
     return shares, notes
 
 

@@ -85,7 +85,7 @@ def paint_regions(
     it.
     """
     clock = Stopwatch()
-    shares, notes = partition([region.mask for region in regions], settings.feather)
+    shares, notes = partition([region.mask for region in regions], (picture.height, picture.width), settings.feather)
     coverage = tuple(float(share.mean(dtype=np.float64)) / UNITS for share in shares)
     layers = _by_style([region.style for region in regions] + [rest], shares)
     clock.lap("masks")

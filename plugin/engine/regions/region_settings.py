@@ -9,6 +9,8 @@ from nst_core.base.language import _
 from plugin.engine.instant.instant_settings import InstantSettings
 
 MOST_REGIONS = 8
+# What names the photo as it is, where a style is named.
+NO_STYLE = "none"
 # In pixels. The error message for a value out of range repeats these numbers.
 FEATHER_RANGE = (0, 1000)
 # In percent: enough for a face to belong to the painting, and little enough to recognise it.

@@ -11,7 +11,7 @@ import background
 import image_files
 import pixels
 from gi.repository import Gimp, Gio
-from painting import read_request
+from painting import read_layer, read_request
 from showable import showable
 from translation import _
 
@@ -61,7 +61,7 @@ def paint_folder(
     name = "+".join(style.name for style in request.styles) if isinstance(request, FastRequest) else title
     plan = plan_folder(config, name)
     batch = Batch(plan.tasks)
-    painter = _FilePainter(engine, request, clock, monitor)
+    painter = _FilePainter(engine, config, request, clock, monitor)
 
     def paint(task: BatchTask) -> None:
         number, count = batch.done + 1, len(plan.tasks)
@@ -149,6 +149,7 @@ def _describe_failure(failure: BatchFailure) -> str:
 @dataclass(frozen=True)
 class _FilePainter:
     engine: Engine
+    config: Gimp.ProcedureConfig
     request: StyleRequest
     clock: Stopwatch
     monitor: FolderMonitor | None
@@ -167,7 +168,7 @@ class _FilePainter:
                 image.convert_rgb()
             Gimp.Selection.none(image)
             layer = _merge_visible(image)
-            picture = pixels.read_layer(layer)
+            picture = read_layer(layer, self.config)
             self.clock.lap("read")
             (painted,) = background.run(
                 lambda report: self.engine.paint([picture], self.request, report), title, self.monitor

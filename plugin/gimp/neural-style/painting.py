@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 import background
 import pixels
 import records
+import region_rows
 from gi.repository import Gimp, Gio
 from procedure_arguments import chosen_detail, is_iterative
+from region_rows import EVERYTHING, RegionRow
 from showable import showable
 from subjects import PaintedLayer, Subject, Target
 from translation import _
@@ -31,10 +34,13 @@ from plugin.engine.messages import (
     MixRequest,
     PicturePath,
     RawPicture,
+    RegionsRequest,
+    RegionStyleChoice,
     Request,
     StylePicture,
     StyleRequest,
 )
+from plugin.engine.regions.region_settings import NO_STYLE
 
 if TYPE_CHECKING:
     from nst_core.base.recipes import Recipe
@@ -91,7 +97,8 @@ class LayerPainter:
         pixel_count = sum(layer.get_width() * layer.get_height() for layer in layers)
         if pixel_count > UNCHECKED_PIXELS:
             self.engine.check_pictures(pixel_count)
-        pictures = [pixels.read_layer(layer, with_selection) for layer in layers]
+        with_selection = with_selection and not region_rows.uses_selection(self.config)
+        pictures = [read_layer(layer, self.config, with_selection) for layer in layers]
         self.clock.lap("read")
         descriptions = self._describe(title, request, pictures)
         mixed = kept is not None and records.have_same_render(kept.record, descriptions[0])
@@ -120,6 +127,12 @@ class LayerPainter:
         return [records.describe(self.config, name, files)] * len(pictures)
 
 
+def read_layer(layer: Gimp.Layer, config: Gimp.ProcedureConfig, with_selection: bool = False) -> RawPicture:
+    """Read a layer with the masks that ``config`` names. Raises StyleError if one is missing."""
+    masks = region_rows.read_masks(layer, config)
+    return replace(pixels.read_layer(layer, with_selection), masks=masks)
+
+
 def paint(subject: Subject, painter: LayerPainter) -> list[Gimp.Layer]:
     """Paint the subject in one undo step, and return the new or changed layers.
 
@@ -145,18 +158,27 @@ def paint(subject: Subject, painter: LayerPainter) -> list[Gimp.Layer]:
     written = [target for target in subject.targets if target.source.get_id() in painted]
     image.undo_group_start()
     try:
-        if output == "in-place":
-            return [_write_in_place(target, painted[target.source.get_id()]) for target in written]
-        new_layers = []
-        for target in _highest(written):
-            painting = painted[target.source.get_id()]
-            new = pixels.write_above(target.layer, target.source, painting.record.name, painting.picture)
-            records.write(new, painting.record, target.source, painting.render)
-            new_layers.append(new)
-        image.set_selected_layers(new_layers)
-        return new_layers
+        # A selection that says which style goes where does not limit the painting.
+        with pixels.selection_set_aside(image) if region_rows.uses_selection(config) else nullcontext():
+            return _write(image, written, painted, output)
     finally:
         image.undo_group_end()
+
+
+def _write(
+    image: Gimp.Image, targets: Sequence[Target], painted: Mapping[int, Painting], output: str
+) -> list[Gimp.Layer]:
+    """Write the paintings, by the ids of their sources, into the targets or above them. Return the layers."""
+    if output == "in-place":
+        return [_write_in_place(target, painted[target.source.get_id()]) for target in targets]
+    new_layers = []
+    for target in _highest(targets):
+        painting = painted[target.source.get_id()]
+        new = pixels.write_above(target.layer, target.source, painting.record.name, painting.picture)
+        records.write(new, painting.record, target.source, painting.render)
+        new_layers.append(new)
+    image.set_selected_layers(new_layers)
+    return new_layers
 
 
 def _write_in_place(target: Target, painting: Painting) -> Gimp.Layer:
@@ -267,6 +289,9 @@ def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, Sty
 
     Raises StyleError if there is no such style, or if PyTorch is missing for an iterative render.
     """
+    rows = region_rows.read_rows(config)
+    if rows:
+        return _read_region_request(engine, config, rows)
     file = config.get_property("style-image")
     if file:
         check_style_picture(config)
@@ -280,6 +305,49 @@ def read_request(engine: Engine, config: Gimp.ProcedureConfig) -> tuple[str, Sty
     return " + ".join(style.title for style in styles), FastRequest(styles, read_fast_settings(config))
 
 
+def _read_region_request(
+    engine: Engine, config: Gimp.ProcedureConfig, rows: Sequence[RegionRow]
+) -> tuple[str, RegionsRequest]:
+    """Return the titles of the styles, and the request to paint each row's region and the rest."""
+    regions, rest = find_region_styles(engine, config, rows)
+    titles = dict.fromkeys(filter(None, map(_title_of, [*regions, rest])))
+    return " + ".join(titles), RegionsRequest(regions, rest, read_instant_settings(config))
+
+
+def find_region_styles(
+    engine: Engine, config: Gimp.ProcedureConfig, rows: Sequence[RegionRow]
+) -> tuple[tuple[RegionStyleChoice, ...], RegionStyleChoice]:
+    """Return the style of each row's region, and that of the rest. Raises StyleError if one does not exist."""
+    choices = [(row.where, _find_style(engine, row.style)) for row in rows]
+    regions = tuple(choice for where, choice in choices if where != EVERYTHING)
+    for where, choice in choices:
+        if where == EVERYTHING:
+            return regions, choice
+    check_style_picture(config)
+    file = config.get_property("style-image")
+    if file:
+        return regions, find_style_picture(engine, file)
+    return regions, tuple(find_styles(config.get_property("style") or "").items())
+
+
+def _find_style(engine: Engine, text: str) -> RegionStyleChoice:
+    """Return the style that a row names: ``none``, a trained one or a mixture, or a picture's path or URI."""
+    if text == NO_STYLE:
+        return None
+    if text.lower().endswith(".onnx") or not {"/", "\\"} & set(text):
+        return tuple(find_styles(text).items())
+    file = Gio.File.new_for_uri(text) if text.startswith("file://") else Gio.File.new_for_path(text)
+    if not file.query_exists(None):
+        raise StyleError(_("There is no style picture {name}; choose another one.").format(name=text))
+    return find_style_picture(engine, file)
+
+
+def _title_of(choice: RegionStyleChoice) -> str:
+    if isinstance(choice, tuple):
+        return " + ".join(style.title for style, _share in choice)
+    return PurePath(choice.path).stem if isinstance(choice, PicturePath) else ""
+
+
 def _read_blend(config: Gimp.ProcedureConfig) -> BlendSettings:
     return BlendSettings(config.get_property("strength"), config.get_property("keep-colors"))
 
@@ -288,6 +356,10 @@ def _style_files(request: StyleRequest, config: Gimp.ProcedureConfig) -> set[Pat
     """Return the files on this computer that the request's style comes from."""
     if isinstance(request, FastRequest):
         return {style.path for style in request.styles}
+    if isinstance(request, RegionsRequest):
+        choices = (*request.regions, request.rest)
+        pictures = {Path(choice.path) for choice in choices if isinstance(choice, PicturePath)}
+        return pictures | {style.path for choice in choices if isinstance(choice, tuple) for style, _share in choice}
     path = config.get_property("style-image").get_path()
     return {Path(path)} if path else set()
 

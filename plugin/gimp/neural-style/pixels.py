@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import image_files
 from gi.repository import Babl, Gegl, Gimp, Gio
@@ -12,7 +13,7 @@ from nst_core.base.errors import StyleError
 from plugin.engine.messages import RawPicture
 
 # babl converts from and to the precision, the channels and the colour space of the image.
-ALPHA_FORMAT, OPAQUE_FORMAT, SELECTION_FORMAT = "R'G'B'A", "R'G'B'", "Y"
+ALPHA_FORMAT, OPAQUE_FORMAT, SELECTION_FORMAT, OPACITY_FORMAT = "R'G'B'A", "R'G'B'", "Y", "A"
 BUFFER_PIXELS = 2**18
 
 
@@ -52,6 +53,36 @@ def read_selection(layer: Gimp.Layer, eight_bits: bool = True) -> bytes | None:
     x, y = layer.get_offsets()[1:]
     area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
     return _get(image.get_selection().get_buffer(), area, SELECTION_FORMAT, eight_bits)
+
+
+def read_values(mask: Gimp.Drawable, layer: Gimp.Layer) -> bytes:
+    """Read a channel or a layer mask where ``layer`` lies: one byte for each of the layer's pixels."""
+    x, y = layer.get_offsets()[1:]
+    if mask.is_layer_mask():
+        x = y = 0  # it lies where its layer does
+    area = Gegl.Rectangle.new(x, y, layer.get_width(), layer.get_height())
+    return _get(mask.get_buffer(), area, SELECTION_FORMAT, True)
+
+
+def read_alpha(layer: Gimp.Layer) -> bytes:
+    """Read how opaque each of the layer's pixels is: one byte each."""
+    area = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
+    return _get(layer.get_buffer(), area, OPACITY_FORMAT, True)
+
+
+@contextmanager
+def selection_set_aside(image: Gimp.Image) -> Iterator[None]:
+    """Have nothing selected during the block, which is part of an undo group."""
+    if Gimp.Selection.is_empty(image):
+        yield
+        return
+    channel = Gimp.Selection.save(image)
+    Gimp.Selection.none(image)
+    try:
+        yield
+    finally:
+        image.select_item(Gimp.ChannelOps.REPLACE, channel)
+        image.remove_channel(channel)
 
 
 def _has_eight_bits(image: Gimp.Image) -> bool:

@@ -15,6 +15,7 @@ ARGUMENT_FLAGS = GObject.ParamFlags.READWRITE
 SETTINGS = (
     *("style", "style-image", "strength", "detail", "stroke-size", "full-resolution", "keep-colors"),
     *("method", "motifs", "brushwork", "size", "iterations", "features"),
+    *("regions", "feather", "protect", "protected-strength"),
 )
 # What a folder run asks for besides.
 FOLDER_SETTINGS = ("folder", "output-folder", "subfolders", "name", "format", "overwrite")
@@ -27,6 +28,8 @@ RANGES = {
     "brushwork": (0, 100),
     "size": (64, 8192),
     "iterations": (1, 100000),
+    "feather": (0, 1000),
+    "protected-strength": (0, 100),
 }
 STYLES_OWN_DETAIL = -1.0
 # How to paint in the style of a picture.
@@ -106,6 +109,32 @@ def _add_picture_settings(procedure: Gimp.Procedure) -> None:
         "auto",
         ARGUMENT_FLAGS,
     )
+    _add_region_settings(procedure)
+
+
+def _add_region_settings(procedure: Gimp.Procedure) -> None:
+    procedure.add_string_argument(
+        "regions",
+        _("_Regions"),
+        _(
+            "Where other styles go, one a line, as in channel:sky=starry-night. Before the sign: selection, outside, "
+            "mask, alpha, channel:NAME, or everything for the rest; after it: a trained style, a mixture, a picture's "
+            "path, or none for the photo as it is"
+        ),
+        "",
+        ARGUMENT_FLAGS,
+    )
+    text = _("By how many pixels the edges of regions and of the protected part soften on each side")
+    _add_number(procedure, "feather", _("Feat_her (pixels)"), text, 0)
+    procedure.add_string_argument(
+        "protect",
+        _("Protec_t"),
+        _("Where less of the style goes: selection, outside, mask, alpha or channel:NAME; empty for nowhere"),
+        "",
+        ARGUMENT_FLAGS,
+    )
+    text = _("How much of the style the protected part takes, in percent")
+    _add_number(procedure, "protected-strength", _("Protected stren_gth (%)"), text, 25.0)
 
 
 def _add_number(procedure: Gimp.Procedure, name: str, label: str, text: str, default: float) -> None:

@@ -130,6 +130,27 @@ def set_mask(layer: int, values: np.ndarray) -> None:
     item.set_edit_mask(False)
 
 
+def add_channel(image: int, name: str, values: np.ndarray) -> int:
+    """Add a channel with these values: [H, W] in 0..1."""
+    target = Gimp.Image.get_by_id(image)
+    channel = Gimp.Channel.new(target, name, target.get_width(), target.get_height(), 50.0, Gegl.Color.new("black"))
+    target.insert_channel(channel, None, 0)
+    channel.get_buffer().set(whole_area(channel), "Y float", np.ascontiguousarray(values, np.float32).tobytes())
+    channel.get_buffer().flush()
+    return channel.get_id()
+
+
+def selected_pixels(image: int) -> np.ndarray:
+    """Return how much of each pixel of the image is selected: [H, W] in 0..1."""
+    target = Gimp.Image.get_by_id(image)
+    buffer, area = (
+        target.get_selection().get_buffer(),
+        Gegl.Rectangle.new(0, 0, target.get_width(), target.get_height()),
+    )
+    values = np.frombuffer(buffer.get(area, 1.0, "Y float", Gegl.AbyssPolicy.NONE), np.float32)
+    return values.reshape(target.get_height(), target.get_width()).copy()
+
+
 def set_mode(layer: int, mode: str, opacity: float) -> None:
     """Set a member of Gimp.LayerMode and the opacity in percent."""
     item = Gimp.Item.get_by_id(layer)

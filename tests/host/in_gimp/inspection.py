@@ -68,6 +68,7 @@ def describe_layer(layer: int) -> dict[str, Any]:
         "position": item.get_image().get_item_position(item),
         "opacity": item.get_opacity(),
         "mode": item.get_mode().value_nick,
+        "has_mask": item.get_mask() is not None,
         "edits_mask": item.get_mask() is not None and item.get_edit_mask(),
     }
 

@@ -14,6 +14,7 @@ from nst_core.style_file import DETAIL_RANGE
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE
 from plugin.engine.instant.instant_settings import SWAP_RANGE, InstantSettings
+from plugin.engine.regions.region_settings import FEATHER_RANGE, PROTECTED_STRENGTH, RegionSettings
 from tests.conftest import ROOT
 
 
@@ -54,6 +55,10 @@ def test_defaults_of_the_filter_match_the_engine(defaults):
         "size": settings.size,
         "iterations": settings.iterations,
         "features": Recipe().features,
+        "regions": "",
+        "feather": RegionSettings().feather,
+        "protect": "",
+        "protected-strength": PROTECTED_STRENGTH,
     }
 
 
@@ -66,6 +71,8 @@ def test_ranges_of_the_filter_match_the_engine(filter_module):
         "brushwork": SWAP_RANGE,
         "size": ITERATIVE_RANGES["size"],
         "iterations": ITERATIVE_RANGES["iterations"],
+        "feather": FEATHER_RANGE,
+        "protected-strength": STRENGTH_RANGE,
     } == filter_module("procedure_arguments").RANGES
 
 
