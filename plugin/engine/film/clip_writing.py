@@ -80,9 +80,10 @@ class ClipWriter:
             self._begin_segment()
         assert self._open is not None
         _stack, container, stream = self._open
-        values = np.round(pixels[: self._height, : self._width, :3] * np.float32(255)).astype(np.uint8)
+        values = (pixels * np.float32(255) + np.float32(0.5)).astype(np.uint8)  # rounded
+        opaque = np.ascontiguousarray(values[: self._height, : self._width, :3])
         colours = self._clip.colours.of_result
-        encoded = av.VideoFrame.from_ndarray(values, format="rgb24").reformat(
+        encoded = av.VideoFrame.from_ndarray(opaque, format="rgb24").reformat(
             format="yuv420p",
             dst_colorspace=conversion_matrix(colours, self._clip.height),
             src_color_range=FULL_RANGE,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -36,16 +35,15 @@ class _Anchor:
 
     Attributes:
         number: the number of the frame.
-        photo, painting: float32 [H, W, 3].
-        places: float32 [H, W, 2], for each pixel of the current frame its x and y in the anchor.
-        seen: float32 [H, W], 1 where the anchor shows the place, 0 where the place was outside.
+        photo, painting: uint8 [H, W, 3], which OpenCV moves several times as fast as floats.
+        places: float32 [H, W, 3], for each pixel of the current frame its x and y in the anchor, and 1 where the anchor
+            shows it, 0 where it was outside.
     """
 
     number: int
     photo: np.ndarray
     painting: np.ndarray
     places: np.ndarray
-    seen: np.ndarray
 
 
 def first_remembered(number: int) -> int:
@@ -63,7 +61,7 @@ class Steadier:
         import cv2
 
         self._share = steady / 100.0
-        self._flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._anchors: list[_Anchor] = []
         self._photo: np.ndarray | None = None
 
@@ -78,13 +76,15 @@ class Steadier:
         photo = self._advance(picture)
         if self._is_anchor(number):
             self._add_anchor(number, photo, painted)
-        own = painted[..., :3]
-        result = own.copy()
+        result = painted.copy()
+        own, rgb = painted[..., :3], result[..., :3]
         for anchor, weight in zip(self._anchors, self._weights(number), strict=True):
             if weight and anchor.number != number:
-                kept = (np.float32(weight * self._share) * _unchanged(anchor, photo))[..., None]
-                result += kept * (_moved(anchor.painting, anchor.places, sharp=True) - own)
-        return np.dstack([result.clip(0, 1, out=result), painted[..., 3]])
+                kept = np.float32(weight * self._share) * _unchanged(anchor, photo)
+                strokes = _moved(anchor.painting, anchor.places, sharp=True) * np.float32(1 / 255)
+                rgb += kept[..., None] * (strokes - own)
+        np.clip(rgb, 0, 1, out=rgb)
+        return result
 
     def _is_anchor(self, number: int) -> bool:
         return not self._anchors or number % ANCHOR_FRAMES == 0
@@ -97,27 +97,25 @@ class Steadier:
         return [newest, 1.0 - newest]
 
     def _add_anchor(self, number: int, photo: np.ndarray, painted: np.ndarray) -> None:
-        anchor = _Anchor(number, photo, painted[..., :3], _own_places(photo), np.ones(photo.shape[:2], np.float32))
-        self._anchors = [anchor, *self._anchors[:1]]
+        self._anchors = [_Anchor(number, photo, _bytes(painted), _own_places(photo)), *self._anchors[:1]]
 
     def _advance(self, picture: Picture) -> np.ndarray:
         """Move the anchors' places to the next frame, and forget them if it begins a new scene. Return its photo."""
-        photo, before = picture.pixels[..., :3], self._photo
+        photo, before = _bytes(picture.pixels), self._photo
         self._photo = photo
         if before is None or before.shape != photo.shape:
             self._anchors = []
             return photo
         places = self._motion(photo, before)
-        previous = _Anchor(0, before, before, places, _inside(places))
-        if _unchanged(previous, photo).mean() < SAME_SCENE:
+        if _unchanged(_Anchor(0, before, before, places), photo).mean() < SAME_SCENE:
             self._anchors = []
         for anchor in self._anchors:
             anchor.places = _moved(anchor.places, places)
-            anchor.seen = _moved(anchor.seen, places) * previous.seen
+            anchor.places[..., 2] *= places[..., 2]
         return photo
 
     def _motion(self, photo: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """Return for each pixel of ``photo`` its place in ``before``, [H, W, 2], by DIS optical flow.
+        """Return for each pixel of ``photo`` its place in ``before``, as an anchor's, by DIS optical flow.
 
         Kroeger et al., "Fast Optical Flow using Dense Inverse Search" (2016, arXiv 1603.03590).
         """
@@ -132,42 +130,45 @@ class Steadier:
         if scale < 1:
             flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR)
             flow *= np.array([width / size[0], height / size[1]], np.float32)
-        places: np.ndarray = _own_places(photo) + flow
+        places = _own_places(photo)
+        places[..., :2] += flow
+        x, y = places[..., 0], places[..., 1]
+        places[..., 2] = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
         return places
 
 
-def _grey(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return 8-bit luminance at ``size``, width and height."""
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    """Return the colours of float32 RGBA pixels as uint8 [H, W, 3]."""
     import cv2
 
-    grey = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2GRAY)
-    if (grey.shape[1], grey.shape[0]) != size:
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-    values: np.ndarray = np.round(grey.clip(0, 1) * 255).astype(np.uint8)
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB)
+    values: np.ndarray = cv2.convertScaleAbs(rgb, alpha=255)  # rounds, and limits to 255
     return values
 
 
+def _grey(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the luminance at ``size``, width and height: uint8."""
+    import cv2
+
+    grey: np.ndarray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    return grey if (grey.shape[1], grey.shape[0]) == size else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+
+
 def _own_places(photo: np.ndarray) -> np.ndarray:
-    """Return the place of each pixel itself, [H, W, 2]."""
-    rows, columns = np.indices(photo.shape[:2], np.float32)
-    return np.dstack([columns, rows])
+    """Return the place of each pixel itself, which is seen: float32 [H, W, 3]."""
+    places = np.ones((*photo.shape[:2], 3), np.float32)
+    places[..., 1], places[..., 0] = np.ogrid[: photo.shape[0], : photo.shape[1]]
+    return places
 
 
-def _inside(places: np.ndarray) -> np.ndarray:
-    """Return 1 where a place is within the picture, 0 where it is not: float32 [H, W]."""
-    height, width = places.shape[:2]
-    x, y = places[..., 0], places[..., 1]
-    inside: np.ndarray = ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)).astype(np.float32)
-    return inside
-
-
-def _moved(picture: np.ndarray, places: np.ndarray, sharp: bool = False) -> np.ndarray:
+def _moved(values: np.ndarray, places: np.ndarray, sharp: bool = False) -> np.ndarray:
     """Return the values of a picture at ``places``."""
     import cv2
 
-    remap: Any = cv2.remap  # its types leave out that the second map may be None
     kernel = cv2.INTER_LANCZOS4 if sharp else cv2.INTER_LINEAR
-    moved: np.ndarray = remap(np.ascontiguousarray(picture), places, None, kernel, borderMode=cv2.BORDER_REPLICATE)
+    moved: np.ndarray = cv2.remap(
+        values, np.ascontiguousarray(places[..., :2]), None, kernel, borderMode=cv2.BORDER_REPLICATE
+    )
     return moved
 
 
@@ -175,7 +176,8 @@ def _unchanged(anchor: _Anchor, photo: np.ndarray) -> np.ndarray:
     """Return how certainly a place still shows what it showed in the anchor: float32 [H, W] in 0..1."""
     import cv2
 
-    difference = np.abs(_moved(anchor.photo, anchor.places) - photo).mean(axis=2)
-    difference = cv2.GaussianBlur(difference, (0, 0), CHANGE_SIGMA)
-    certain: np.ndarray = np.exp(-((difference / np.float32(CHANGE)) ** 2)) * anchor.seen
+    difference = cv2.absdiff(_moved(anchor.photo, anchor.places), photo)
+    mean = cv2.transform(difference.astype(np.float32), np.full((1, 3), 1 / (3 * 255 * CHANGE), np.float32))
+    mean = cv2.GaussianBlur(mean, (0, 0), CHANGE_SIGMA)
+    certain: np.ndarray = np.exp(-(mean**2)) * anchor.places[..., 2]
     return certain

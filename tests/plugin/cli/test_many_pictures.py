@@ -1,10 +1,14 @@
 """``apply`` and ``render`` with many pictures, in a process of their own."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +201,56 @@ def test_any_picture_is_a_style_for_many(run, photos, sample):
         "apply", photos / "a.png", "--style-image", "same/a.png", "-o", "same", "--overwrite", "--name", "{stem}.{ext}"
     )
     assert refused.returncode == 2 and "choose another folder" in refused.stderr
+
+
+@pytest.fixture
+def many(run):
+    """A folder with 2 000 small pictures."""
+    folder = run.folder / "many"
+    folder.mkdir()
+    random = np.random.default_rng(5)
+    for number in range(2000):
+        height, width = random.integers(24, 65, 2)
+        Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8)).save(folder / f"{number:04}.png")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_stays_flat_over_2000_pictures(run, many, record_property):
+    process = run("apply", "many", *STYLE, "-o", "out", start=True)
+    status, sizes = Path(f"/proc/{process.pid}/status"), {}
+    while process.poll() is None:
+        painted = len(list((run.folder / "out").glob("*.png")))
+        with contextlib.suppress(OSError, IndexError):  # the process may have ended
+            sizes[painted] = int(status.read_text().split("VmRSS:")[1].split()[0]) / 2**10
+        time.sleep(0.2)
+    assert process.returncode == 0 and len(list((run.folder / "out").iterdir())) == 2000
+    second, last = (np.median([mib for n, mib in sizes.items() if low <= n < low + 200]) for low in (200, 1800))
+    record_property("memory", f"{second:.1f} MiB in the second tenth, {last:.1f} MiB in the last")
+    assert last <= 1.05 * second
+
+
+@pytest.mark.slow
+@pytest.mark.nightly
+def test_killed_20_times_the_folder_is_completed_and_no_painting_is_damaged(run, many, record_property):
+    random, out, painted, hits = np.random.default_rng(7), run.folder / "out", {}, 0
+    while hits < 20:
+        process = run("apply", "many", *STYLE, "-o", "out", start=True)
+        try:
+            process.wait(random.uniform(1.0, 5.0))
+        except subprocess.TimeoutExpired:
+            hits += 1
+        process.kill()
+        process.communicate()
+        assert process.returncode != 0, f"complete after {hits} kills"
+        for path in out.glob("*.png"):
+            with Image.open(path) as image:
+                image.load()
+            painted.setdefault(path.name, path.stat().st_mtime_ns)
+    record_property("kills", f"{len(painted)} of 2000 painted after 20 kills")
+    report = json_report(run("apply", "many", *STYLE, "-o", "out", "--json"))
+    assert len(report["skipped"]) == len(painted) and len(report["painted"]) == 2000 - len(painted)
+    assert all((out / name).stat().st_mtime_ns == moment for name, moment in painted.items())
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in many.iterdir())
