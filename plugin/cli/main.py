@@ -17,7 +17,19 @@ from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from nst_core.base.errors import StyleError
-from plugin.cli.commands import apply, distill, doctor, export, import_, render, study, styles, train, train_decoders
+from plugin.cli.commands import (
+    apply,
+    distill,
+    doctor,
+    export,
+    import_,
+    render,
+    study,
+    styles,
+    train,
+    train_decoders,
+    web,
+)
 from plugin.cli.reports import Report, visible
 from plugin.cli.terminal import interrupts_noted, only_first_process_speaks
 from plugin.engine.machine.memory import keep_freed_memory
@@ -45,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     "export": export,
     "import": import_,
     "styles": styles,
+    "web": web,
     "doctor": doctor,
 }
 

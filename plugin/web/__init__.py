@@ -1,0 +1,1 @@
+"""The page in the browser: painting without GIMP or a command line."""
