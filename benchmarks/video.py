@@ -32,12 +32,12 @@ from plugin.engine.imaging.picture import Picture
 from plugin.engine.machine.memory import keep_freed_memory
 
 SAMPLE = Path(__file__).parent.parent / "plugin/samples/coffee.jpg"
-SIZE = (448, 288)  # width and height
+FILM_SIZE = (448, 288)  # width and height
 FRAMES = 24
-NOISE = 2 / 255
+CAMERA_NOISE = 2 / 255
 EXPOSURE = 0.01
 EDGE = 8  # pixels at the borders that are not measured
-SETTINGS = (0, 25, 50, 75, 100)
+STEADY_VALUES = (0, 25, 50, 75, 100)
 AVERAGES = (0.5, 0.7)
 
 
@@ -59,7 +59,7 @@ class Film:
 def make_film(name: str) -> Film:
     """Make the film ``still``, ``pan`` or ``zoom`` of the sample photo of a cup of coffee."""
     photo = np.asarray(Image.open(SAMPLE).convert("RGB"), np.float32) / 255
-    width, height = SIZE
+    width, height = FILM_SIZE
     motion = {
         "still": np.array([[1, 0, 0], [0, 1, 0]], np.float32),
         "pan": np.array([[1, 0, -3], [0, 1, -1]], np.float32),
@@ -68,14 +68,14 @@ def make_film(name: str) -> Film:
     random, frames, measured = np.random.default_rng(0), [], []
     placed = np.array([[1, 0, -20], [0, 1, -20], [0, 0, 1]], np.float32)
     for number in range(FRAMES):
-        frame = cv2.warpAffine(photo, placed[:2], SIZE, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        frame = cv2.warpAffine(photo, placed[:2], FILM_SIZE, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         placed = np.vstack([motion, [0, 0, 1]]).astype(np.float32) @ placed
         still = np.ones((height, width), bool)
         if name == "zoom":
             left = 12 * number
             frame[90:170, left : left + 70] = photo[:80, 300:370]
             still[70:190, max(0, left - 30) : left + 100] = False
-        frame = frame * (1 + EXPOSURE * np.sin(1.7 * number)) + random.normal(0, NOISE, frame.shape)
+        frame = frame * (1 + EXPOSURE * np.sin(1.7 * number)) + random.normal(0, CAMERA_NOISE, frame.shape)
         frames.append((np.round(frame.clip(0, 1) * 255) / 255).astype(np.float32))
         measured.append(still)
     return Film(frames, motion, measured)
@@ -86,8 +86,8 @@ def flicker(film: Film, frames: Sequence[np.ndarray]) -> float:
     differences = []
     for (one, where), (other, _where) in pairwise(zip(frames, film.measured, strict=True)):
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        moved = cv2.warpAffine(other, film.motion, SIZE, flags=flags)
-        inside = cv2.warpAffine(np.ones(other.shape[:2], np.float32), film.motion, SIZE, flags=flags) > 0.999
+        moved = cv2.warpAffine(other, film.motion, FILM_SIZE, flags=flags)
+        inside = cv2.warpAffine(np.ones(other.shape[:2], np.float32), film.motion, FILM_SIZE, flags=flags) > 0.999
         kept = (inside & where)[EDGE:-EDGE, EDGE:-EDGE]
         differences.append(np.abs(one - moved).mean(axis=2)[EDGE:-EDGE, EDGE:-EDGE][kept].mean())
     return float(np.mean(differences)) * 255
@@ -123,7 +123,7 @@ def averaged(film: Film, painted: Sequence[np.ndarray], share: float) -> list[np
     """
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(np.round(frame * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY) for frame in film.frames]
-    own = np.dstack([*np.meshgrid(*map(np.arange, SIZE))]).astype(np.float32)
+    own = np.dstack([*np.meshgrid(*map(np.arange, FILM_SIZE))]).astype(np.float32)
     result = [painted[0]]
     for number in range(1, len(painted)):
         back = flow.calc(grey[number], grey[number - 1], None)
@@ -148,10 +148,10 @@ def measure_steadiness(styles: Sequence[str], plot: Path) -> None:
             def point(frames: Sequence[np.ndarray], film: Film = film, whole: float = whole) -> tuple[float, float]:
                 return flicker(film, frames), sharpness(frames) / whole
 
-            curve = [point(steadied(film, painted, steady)) for steady in SETTINGS]
+            curve = [point(steadied(film, painted, steady)) for steady in STEADY_VALUES]
             usual = [point(averaged(film, painted, share)) for share in AVERAGES]
             print(f"{style}, {name}: input {input_flicker:.1f}")
-            labels = [*map("--steady {}".format, SETTINGS), *map("averaged {}".format, AVERAGES)]
+            labels = [*map("--steady {}".format, STEADY_VALUES), *map("averaged {}".format, AVERAGES)]
             for label, (difference, sharp) in zip(labels, curve + usual, strict=True):
                 print(f"  {label}: flicker {difference:.1f}, sharpness {sharp:.2f}", flush=True)
             (line,) = axis.plot(*zip(*curve, strict=True), "o-", label=name)
@@ -206,7 +206,7 @@ def _write_720p(path: Path, count: int) -> None:
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
         for number in range(count):
             part = photo[number : number + 720, 3 * number : 3 * number + 1280]
-            noisy = (part + random.normal(0, 255 * NOISE, part.shape)).clip(0, 255).astype(np.uint8)
+            noisy = (part + random.normal(0, 255 * CAMERA_NOISE, part.shape)).clip(0, 255).astype(np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
         container.mux(stream.encode(None))
 

@@ -24,7 +24,7 @@ SWEEP_SECONDS = 60
 FIRST_STYLE = "great-wave"
 PRIVATE = {"api_visibility": "private"}
 UNSEEN = {"queue": False, "show_progress": "hidden"} | PRIVATE
-STYLE = """
+PAGE_CSS = """
 .gradio-container {max-width: 1200px !important; margin: 0 auto !important}
 .caption-label {font-size: 11px !important; line-height: 1.2 !important; white-space: normal !important;
   max-width: 92% !important; padding: 2px 5px !important}

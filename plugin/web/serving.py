@@ -42,7 +42,7 @@ def serving(host: str = HOST, port: int = PORT) -> Iterator[str]:
         try:
             import gradio
 
-            from plugin.web.page import STYLE, build_page
+            from plugin.web.page import PAGE_CSS, build_page
 
             page = build_page()
             fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["monospace"]}  # none from elsewhere
@@ -60,7 +60,7 @@ def serving(host: str = HOST, port: int = PORT) -> Iterator[str]:
                 pwa=False,
                 mcp_server=False,
                 theme=gradio.themes.Soft(**fonts),
-                css=STYLE,
+                css=PAGE_CSS,
                 app_kwargs={"middleware": [_middleware()]},
             )
             try:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from plugin.engine.iterative.iterative_painting import IterativeResult
 
 MOST_MEGAPIXELS = 24.0
-SHOWN_SIDE = 1280  # pixels of the pictures that the page shows; the download has them all
+PAGE_SIDE = 1280  # pixels of the pictures that the page shows; the download has them all
 RENDER_SIZE = 384  # pixels of the longer side of a render
 JPEG_QUALITY = 95
 UNREADABLE = "That file cannot be read as a picture; choose a JPEG, PNG, TIFF, WebP, HEIC or AVIF file."
@@ -170,7 +170,7 @@ def _painted(picture: Picture, pixels: np.ndarray, seconds: float) -> PaintedUpl
 
 def _shown(image: Image.Image) -> np.ndarray:
     """Return an image as the page shows it: small enough, and white where it is transparent."""
-    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE), reducing_gap=2.0)
+    image.thumbnail((PAGE_SIDE, PAGE_SIDE), reducing_gap=2.0)
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
