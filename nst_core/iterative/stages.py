@@ -64,6 +64,21 @@ def _sizes(settings: IterativeSettings, aspect: float) -> list[int]:
     return sizes
 
 
+def checkpoint_bytes(settings: IterativeSettings, height: int, width: int) -> int:
+    """Compute the least size of the largest checkpoint of painting a photo of this shape.
+
+    It holds the picture, the variable and what the optimiser remembers, all float32 RGB: two moments with Adam, and two
+    tensors for each step in its history with L-BFGS.
+    """
+    size = min(settings.size, max(height, width))
+    pixels = size**2 * min(height, width) / max(height, width)
+    state = {"adam": 2, "sgd": 0}.get(settings.optimizer)
+    if state is None:
+        share = LBFGS_SHARE if settings.optimizer == "auto" else 1.0
+        state = 2 * max(0, min(LBFGS_HISTORY, ceil(share * settings.iterations) - 2))
+    return int(12 * pixels * (2 + state))
+
+
 def peak_memory(features: FeatureNetwork, settings: IterativeSettings, height: int, width: int) -> tuple[int, int]:
     """Estimate the peak memory of painting a photo of this shape: a number of pixels, and bytes for each of them.
 

@@ -19,6 +19,8 @@ LARGEST_SIDES = {".webp": 16383, ".avif": 16384, ".jpg": 65500, ".jpeg": 65500, 
 # The least size of a file, as a share of its pixels' bytes: TIFF is not compressed, others hardly below a hundredth.
 LEAST_SHARES = {".tif": 1.0, ".tiff": 1.0}
 LEAST_SHARE = 0.01
+# The least size of a style file, as a share of the checkpoint with Adam's two moments that it is made from.
+LEAST_STYLE_SHARE = 1 / 4
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".gif"}
 
 
@@ -88,23 +90,35 @@ def check_picture_fits(path: Path, width: int, height: int, bytes_per_pixel: int
         raise StyleError(
             f"The picture has {width}x{height} pixels, and a {suffix} file at most {most} a side; write a .png or .tif."
         )
-    needed = width * height * bytes_per_pixel * LEAST_SHARES.get(suffix, LEAST_SHARE)
+    check_room(path, width * height * bytes_per_pixel * LEAST_SHARES.get(suffix, LEAST_SHARE), "The result")
+
+
+def check_room(path: Path, needed: float, subject: str) -> None:
+    """Raise StyleError if less than ``needed`` bytes are free in the folder of ``path``.
+
+    ``subject`` begins the sentence, such as "The result".
+    """
     free = shutil.disk_usage(link_target(path).parent).free
     if needed > free:
         raise StyleError(
-            f"The result takes at least {needed / 1e6:.1f} MB, and only {free / 1e6:.1f} MB are free in the folder of "
+            f"{subject} takes at least {needed / 1e6:.1f} MB, and only {free / 1e6:.1f} MB are free in the folder of "
             f"{path}; free some space or choose another place."
         )
 
 
-def check_style_output(path: Path) -> None:
-    """Raise StyleError if a style file could not be written to ``path``, or if PyTorch is missing."""
+def check_style_output(path: Path, source: Path | None = None) -> None:
+    """Raise StyleError if a style file could not be written to ``path``, or if PyTorch is missing.
+
+    ``source`` is the checkpoint or network that it is made from.
+    """
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
     check_folder(path)
     if path.suffix.lower() != ".onnx":
         raise StyleError(f"A style file ends in .onnx; name the output {path.with_suffix('.onnx').name}.")
+    if source is not None and source.is_file():
+        check_room(path, source.stat().st_size * LEAST_STYLE_SHARE, "The style file")
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Write the style file."""
-    check_style_output(options.output)
+    check_style_output(options.output, options.checkpoint)
     inputs = [("checkpoint", options.checkpoint), ("file of --cards", options.cards)]
     check_apart([("output", options.output)], inputs)
     from plugin.engine.training.style_export import export_checkpoint

@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Write the style file."""
-    check_style_output(options.output)
+    check_style_output(options.output, options.source)
     inputs = [("network", options.source), ("file of --cards", options.cards)]
     check_apart([("output", options.output)], inputs)
     from plugin.engine.training.style_export import import_network

@@ -34,7 +34,7 @@ from plugin.cli.options import (
     given,
     read_toml,
 )
-from plugin.cli.outputs import NamedPath, check_apart, check_folder, check_picture_output, network_files
+from plugin.cli.outputs import NamedPath, check_apart, check_folder, check_picture_output, check_room, network_files
 from plugin.cli.render_regions import add_render_regions, read_regions, region_files, with_style_image
 from plugin.cli.reports import Report, painting_report, say
 from plugin.cli.terminal import (
@@ -53,6 +53,7 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 if TYPE_CHECKING:
     from plugin.cli.figures.recording import Recording
     from plugin.cli.picture_files import PictureFile
+    from plugin.engine.imaging.picture import Picture
     from plugin.engine.iterative.iterative_painting import IterativeResult
     from plugin.engine.progress import Progress
 
@@ -180,6 +181,7 @@ def _render(options: argparse.Namespace, recipe: Recipe, extras: _Extras, keep_u
     recording = Recording(options.losses, options.animation, options.animation_every)
     source = read_photo(options)
     check_result(options.output, source, recipe.settings.size)
+    _check_checkpoint_fits(options, recipe.settings, source.picture)
     leftovers = _leftovers(options)
     for note in leftovers:
         say(options, note)
@@ -326,6 +328,14 @@ def _checkpoint_pictures(options: argparse.Namespace, others: Iterable[Path]) ->
 def _checkpoint(options: argparse.Namespace) -> Path | None:
     """Return the checkpoint, or None if the render has none."""
     return _checkpoint_beside(options.output) if options.checkpoint_every else None
+
+
+def _check_checkpoint_fits(options: argparse.Namespace, settings: IterativeSettings, photo: Picture) -> None:
+    """Raise StyleError if the disk certainly lacks room for the checkpoint."""
+    from nst_core.iterative.stages import checkpoint_bytes
+
+    if (checkpoint := _checkpoint(options)) and options.checkpoint_every <= settings.iterations:
+        check_room(checkpoint, checkpoint_bytes(settings, photo.height, photo.width), "The checkpoint")
 
 
 def _checkpoint_beside(output: Path) -> Path:

@@ -27,7 +27,7 @@ from plugin.cli.options import (
     number_within,
     style_cards,
 )
-from plugin.cli.outputs import check_apart, check_folder, check_style_output, network_files
+from plugin.cli.outputs import check_apart, check_folder, check_room, check_style_output, network_files
 from plugin.cli.reports import Report, say
 from plugin.cli.terminal import training_bar
 
@@ -156,6 +156,8 @@ def run(options: argparse.Namespace) -> Report:
 
 def _check_files(options: argparse.Namespace, request: TrainingRequest) -> None:
     """Raise StyleError if the training could not write one of its files, or would overwrite what it reads."""
+    from nst_core.fast.transformer import TransformerNetwork
+
     outputs = [
         ("output", request.output),
         ("checkpoint", request.checkpoint),
@@ -164,6 +166,9 @@ def _check_files(options: argparse.Namespace, request: TrainingRequest) -> None:
     ]
     for _role, path in outputs:
         check_folder(path)
+    weights = TransformerNetwork(request.settings.network).parameters()
+    # The checkpoint has the weights and Adam's two moments, the style file the weights alone; both are float32.
+    check_room(request.output, 4 * 4 * sum(weight.numel() for weight in weights), "The style file with its checkpoint")
     inputs = [
         *(("painting", path) for path in options.paintings),
         ("photos", options.photos),

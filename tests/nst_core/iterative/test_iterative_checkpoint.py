@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 from nst_core.base.errors import StyleError
 from nst_core.base.iterative_settings import PLAIN_SETTINGS
 from nst_core.iterative.render import RenderOptions, render
+from nst_core.iterative.stages import checkpoint_bytes
 
 RESUMED = {
     "lbfgs": {"optimizer": "lbfgs", "precondition": 1.0, "precision": "bfloat16"},
@@ -65,3 +66,14 @@ def test_full_disk_raises_style_error(network, pictures, tmp_path, full_disk):
     with full_disk(), pytest.raises(StyleError, match="cannot be written"):
         render(*pictures, network, settings, lambda p: True, RenderOptions(None, tmp_path / "a.checkpoint", 1))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam", "sgd"])
+@pytest.mark.parametrize("shape", [(77, 96), (200, 100)])
+def test_checkpoint_is_little_larger_than_its_least_size(network, tmp_path, optimizer, shape):
+    path, generator = tmp_path / "a.checkpoint", torch.Generator().manual_seed(0)
+    photo, style = (torch.rand(1, 3, *shape, generator=generator) for _ in range(2))
+    settings = replace(PLAIN_SETTINGS, size=96, coarsest=0, optimizer=optimizer, iterations=8)
+    render(photo, style, network, settings, lambda p: p.iteration < 7, RenderOptions(checkpoint=path))
+    least = checkpoint_bytes(settings, *shape)
+    assert least <= path.stat().st_size < 1.6 * least + 20_000

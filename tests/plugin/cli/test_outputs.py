@@ -136,3 +136,38 @@ def test_lack_of_disk_space_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=0))
     with pytest.raises(StyleError, match="free some space"):
         check_picture_fits(tmp_path / "a.jpg", 500, 600, 3)
+
+
+def test_lack_of_room_for_style_files_and_checkpoints_is_known_before_the_work(
+    sample, slim_weights, tmp_path, monkeypatch, capsys
+):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fine.jpg").write_bytes(sample.read_bytes())
+    torch.save({"weight": torch.zeros(1000)}, tmp_path / "x.pth")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    for arguments, file in (
+        (("export", "x.pth", "-o", "x.onnx"), "style file"),
+        (("import", "x.pth", "-o", "x.onnx"), "style file"),
+        (("train", "fine.jpg", "-o", "x.onnx", "--features", str(slim_weights)), "style file with its checkpoint"),
+        (
+            (
+                "render",
+                "fine.jpg",
+                "--style-image",
+                "fine.jpg",
+                "-o",
+                "o.jpg",
+                "--size",
+                "64",
+                "--checkpoint-every",
+                "9",
+            ),
+            "checkpoint",
+        ),
+    ):
+        assert main(arguments) == 2
+        assert f"The {file} takes at least" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"fine.jpg", "x.pth"}
