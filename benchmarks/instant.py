@@ -3,8 +3,8 @@
     python -m benchmarks.instant ASSETS OUT
 
 ASSETS holds weights/, photos/ and styles/ like the tests' NEURAL_STYLE_ASSETS. OUT gets instant.md, which is printed
-too, and instant.json. The reference is the same cascade with the slim encoders and decoders that Wang et al. published
-in 2020, without shrinkage, and with a swap of 0.8 everywhere.
+too, and instant.json. Needs OpenCV: pip install 'opencv-python-headless<5'. The reference is the same cascade with the
+slim encoders and decoders that Wang et al. published in 2020, without shrinkage, and with a swap of 0.8 everywhere.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.likeness.faces import check_opencv, is_kept
+from benchmarks.likeness.portraits import read_portraits
 from benchmarks.measuring.command import exit_on_error, new_parser, positive
 from benchmarks.measuring.record_files import Record, markdown_table, write_json, write_text
 from benchmarks.quality.scores import reduce_photo, spread_indices
@@ -38,10 +41,16 @@ from plugin.engine.instant.instant_networks import MULTIPLE, PAINTED_LEVELS, dec
 from plugin.engine.instant.instant_painting import paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.instant.style_measurement import style_image
+from plugin.engine.instant.style_reading import read_style_picture
 from plugin.engine.machine.provider import CPU, Provider
 from plugin.engine.progress import Stopper
 
 COMPARED_STYLES = ("starry-night", "great-wave", "la-muse", "udnie")
+# In the folder styles of ASSETS, for the faces that paintings keep.
+FACE_PAINTINGS = (
+    *("starry_night", "wave", "la_muse", "udnie", "the_scream", "composition_vii", "woman_with_hat"),
+    *("vangogh_wheatfield", "rain_princess", "edtaonisl"),
+)
 REFERENCE_SWAP = 0.8
 FAST = FastSettings(device="cpu")
 INSTANT_WAYS = {
@@ -66,18 +75,21 @@ class InstantOptions:
     Attributes:
         assets, out: the folders of inputs and results.
         photos: how many held-out photos.
+        portraits: how many photos with a face.
         size: the longest side of a photo in pixels.
     """
 
     assets: Path
     out: Path
     photos: int
+    portraits: int
     size: int
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command."""
     options = parse(arguments)
+    check_opencv()
     record = measure(options)
     write_json(options.out / "instant.json", record)
     report = write_report(record)
@@ -91,6 +103,7 @@ def parse(arguments: Sequence[str] | None = None) -> InstantOptions:
     parser.add_argument("assets", type=Path, metavar="ASSETS")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--photos", type=positive, default=8, help="held-out photos (default 8)")
+    parser.add_argument("--portraits", type=positive, default=49, help="photos with a face, at most 49 (default 49)")
     parser.add_argument("--size", type=positive, default=256, help="longest side of a photo in pixels (default 256)")
     return InstantOptions(**vars(parser.parse_args(arguments)))
 
@@ -113,7 +126,32 @@ def measure(options: InstantOptions) -> Record:
         "styles": [subject.style.title for subject in subjects],
         "objective": _objectives(subjects, photos, ways),
         "psnr": {level: _psnr(level, photos) for level in PAINTED_LEVELS[::-1]},
+        "portraits": options.portraits,
+        "faces": _kept_faces(options),
     }
+
+
+def _kept_faces(options: InstantOptions) -> dict[str, int]:
+    """Return for each painting in how many portraits the face is still detected after painting at the defaults."""
+    everyone = read_portraits(options.assets / "photos")
+    count = min(options.portraits, len(everyone))
+    portraits = [everyone[number * len(everyone) // count] for number in range(count)]
+    kept = {}
+    for name in FACE_PAINTINGS:
+        style = read_style_picture(options.assets / "styles" / f"{name}.jpg")
+        paintings = (_paint_portrait(portrait.pixels, style) for portrait in portraits)
+        kept[name] = sum(
+            is_kept(painting, portrait.face) for painting, portrait in zip(paintings, portraits, strict=True)
+        )
+    return kept
+
+
+def _paint_portrait(photo: np.ndarray, style: Picture) -> np.ndarray:
+    """Paint a photo, uint8 [H, W, 3], at its own size."""
+    pixels = np.ones((*photo.shape[:2], 4), np.float32)
+    pixels[..., :3] = photo / np.float32(255)
+    painted = _paint(Picture(pixels), style, InstantSettings(fast=FAST))
+    return np.round(painted * 255).astype(np.uint8)
 
 
 def _objectives(
@@ -231,6 +269,8 @@ def write_report(record: Record) -> str:
             markdown_table(header, rows),
             "\nThe same photos, encoded and decoded, by level:\n",
             markdown_table(["level", *map(str, record["psnr"])], levels),
+            f"\nFaces kept, of {record['portraits']}, mean {fmean(record['faces'].values()):.1f}:\n",
+            markdown_table(list(record["faces"]), [list(map(str, record["faces"].values()))]),
         ]
     )
 

@@ -26,17 +26,15 @@ from benchmarks.likeness.measures import (
     MeasuredPhoto,
     StyleMeasures,
     count_faces,
-    face_photo,
     measured_photo,
 )
-from benchmarks.likeness.portraits import portrait_sheet
+from benchmarks.likeness.portraits import portrait_sheet, read_portraits
 from benchmarks.measuring.command import exit_on_error, new_parser
 from benchmarks.measuring.record_files import Record, cached_record, write_text
 from benchmarks.quality.quality_command import add_style_options
 from benchmarks.quality.style_subjects import StyleSubject, SubjectOptions, load_feature_network, read_subjects
-from nst_core.base.errors import StyleError
 from nst_core.features.network import FeatureNetwork
-from nst_core.pictures.photos import Photos, read_photo_names
+from nst_core.pictures.photos import Photos
 from nst_core.style_file import DETAIL_RANGE
 from plugin.cli.figures.sheet_page import write_sheet
 
@@ -74,7 +72,7 @@ class PhotoSets:
         varied = Photos(options.photos / "eval", 48)
         kept = [index for index, name in enumerate(varied.names) if Path(name).stem not in NOT_MEASURED]
         measured = [measured_photo(varied.whole(index), network) for index in kept]
-        return cls(_portraits(options.photos), measured, held_out)
+        return cls(read_portraits(options.photos), measured, held_out)
 
 
 @exit_on_error("likeness")
@@ -127,22 +125,6 @@ def _measure(subject: StyleSubject, measures: StyleMeasures, sets: PhotoSets, de
         "unsteadiness": max(unsteadiness),
         "objective": fmean(measures.objective(photo, detail) for photo in small),
     }
-
-
-def _portraits(folder: Path) -> list[FacePhoto]:
-    """Return the photos that faces.txt lists, from train/ and holdout.tar, with their faces."""
-    names, portraits = read_photo_names(folder / "faces.txt"), []
-    # The last one is among the held-out photos, whose names are the same as those of training photos.
-    for source, wanted in ((folder / "train" / "train.tar", names[:-1]), (folder / "holdout.tar", names[-1:])):
-        photos = Photos(source, 48)
-        places = {name: index for index, name in enumerate(photos.names)}
-        for name in wanted:
-            if name not in places:
-                raise StyleError(f"{source} has no photo {name}, which faces.txt lists.")
-            portrait = face_photo(name, photos.whole(places[name]))
-            if portrait is not None:
-                portraits.append(portrait)
-    return portraits
 
 
 def _details(text: str) -> tuple[float, ...]:

@@ -42,7 +42,10 @@ def test_report_has_a_row_for_each_way_and_a_column_for_each_style():
         "styles": ["Wave", "Udnie"],
         "objective": {"the photo itself": [7.371, 8.58], "default settings": [2.2, 2.0]},
         "psnr": {1: 39.44, 5: 15.46},
+        "portraits": 12,
+        "faces": {"wave": 9, "udnie": 10},
     }
     report = instant.write_report(record)
     assert "| the photo itself | 7.37 | 8.58 |" in report and "| dB | 39.4 | 15.5 |" in report
+    assert "Faces kept, of 12, mean 9.5" in report and "| 9 | 10 |" in report
     assert "2 held-out photos of at most 256 pixels" in report
