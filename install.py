@@ -3,7 +3,8 @@
 
   python3 install.py              install fast painting: in trained styles, without PyTorch
   python3 install.py demo         install the same, then paint a sample photo
-  python3 install.py torch        add PyTorch: paint in the style of any picture, and train styles
+  python3 install.py torch        add PyTorch: refine paintings in the style of any picture, and train styles
+  python3 install.py add-torch    add PyTorch to what is installed, while GIMP is running, and report the progress
   python3 install.py test [...]   add what the tests need and run them ([...] goes to pytest)
   python3 install.py where        print the folder of the private environment
   python3 install.py uninstall    remove everything except your own styles
@@ -36,6 +37,7 @@ PACKAGES = ("plugin", "nst_core", "export")
 NAME = "neural-style"
 OLDEST_PYTHON = (3, 11)
 PYTORCH_CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+OLDEST_PIP_WITH_PROGRESS = (24, 1)
 WINDOWS = sys.platform == "win32"
 
 
@@ -52,7 +54,7 @@ def main(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # the terminal may not be able to show the name of a folder
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = ("install", "demo", "torch", "test", "where", "uninstall")
+    commands = ("install", "demo", "torch", "add-torch", "test", "where", "uninstall")
     parser.add_argument("command", nargs="?", default="install", choices=commands, metavar="COMMAND")
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "test":
@@ -66,6 +68,8 @@ def main(arguments: list[str]) -> int:
             print(paths.environment_folder())
         elif options.command == "uninstall":
             uninstall()
+        elif options.command == "add-torch":
+            add_torch()
         elif options.command == "test":
             return run_tests(install({"torch", "test"}), rest)
         elif options.command == "demo":
@@ -121,6 +125,17 @@ def install(extras: set[str]) -> list[Gimp]:
             "this again."
         )
     return gimps
+
+
+def add_torch() -> None:
+    """Add PyTorch to the environment and nothing else, because the filter may be running. Say what pip says.
+
+    Raises InstallError if nothing is installed yet or PyTorch cannot be installed.
+    """
+    state = read_state()
+    if state["python"] is None or not loads([]):
+        raise InstallError("Neural Style is not installed or damaged; run install.py without a command first.")
+    install_extra("torch", read_project()["project"]["optional-dependencies"]["torch"], state, shown=True)
 
 
 def choose_python(gimps: list[Gimp]) -> tuple[Path, str, str]:
@@ -179,24 +194,41 @@ def install_fast_way(project: dict[str, Any], state: dict[str, Any]) -> None:
     if not loads([]):
         raise InstallError(f"Neural Style was installed but does not load; see {log_file()}.")
     state["runtime"] = runtime
+    keep_installer()
     write_state(state)
 
 
-def install_extra(extra: str, needs: list[str], state: dict[str, Any]) -> None:
-    """Add PyTorch ("torch") or the packages for the tests ("test") to the environment."""
-    new = extra not in state["extras"]
+def keep_installer() -> None:
+    """Copy this script into the environment, so the filter can run it when the checkout is gone."""
+    folder = paths.installer_folder()
+    folder.mkdir(exist_ok=True)
+    for file in (Path(__file__).name, "pyproject.toml"):
+        if (CHECKOUT / file).resolve() != (folder / file).resolve():
+            shutil.copy(CHECKOUT / file, folder)
+
+
+def install_extra(extra: str, needs: list[str], state: dict[str, Any], shown: bool = False) -> None:
+    """Add PyTorch ("torch") or the packages for the tests ("test") to the environment.
+
+    ``shown`` is as in ``run``.
+    """
+    new, options = extra not in state["extras"], progress_options() if shown else []
     if extra == "torch" and sys.platform == "linux" and not use_gpu():
         if new:
             say("Fetching PyTorch for the CPU (about 200 MB)")
         pytorch = [need for need in needs if re.match(r"torch(vision)?\b", need)]
         source = ("--index-url", PYTORCH_CPU_WHEELS, "--retries", "1", "--timeout", "15")
         try:
-            run("installing PyTorch for the CPU", *pip("install", *source, *pytorch))
+            run(
+                "installing PyTorch for the CPU",
+                *pip("install", *options, *source, *pytorch),
+                shown=shown,
+            )
         except InstallError:
             say(f"{PYTORCH_CPU_WHEELS} does not answer, so PyTorch is fetched with its CUDA libraries (about 3 GB)")
     elif new:
         say("Fetching PyTorch" if extra == "torch" else "Fetching the packages for the tests (about 140 MB)")
-    run(f"installing the extra {extra!r}", *pip("install", *needs))
+    run(f"installing the extra {extra!r}", *pip("install", *options, *needs), shown=shown)
     if not loads([extra]):
         raise InstallError(f"The extra {extra!r} was installed but does not load; see {log_file()}.")
     state["extras"] = sorted({*state["extras"], extra})
@@ -417,13 +449,24 @@ def pip(command: str, *arguments: str) -> list[str | Path]:
     return [program("python"), "-I", "-m", "pip", command, "--no-input", "--disable-pip-version-check", *arguments]
 
 
-def run(what: str, *command: str | Path) -> None:
-    """Run a command and append its output to the log.
+def progress_options() -> list[str]:
+    """Return the options with which the environment's pip reports the bytes that it fetches, if it can."""
+    command = pip("--version")
+    answer = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, errors="replace").stdout
+    version = re.match(r"pip (\d+)\.(\d+)", answer)
+    new_enough = version is not None and tuple(map(int, version.groups())) >= OLDEST_PIP_WITH_PROGRESS
+    return ["--progress-bar", "raw"] if new_enough else []
+
+
+def run(what: str, *command: str | Path, shown: bool = False) -> None:
+    """Run a command and append its output to the log. If it is ``shown``, print it too, line by line.
 
     Raises InstallError with the reason if it fails; ``what`` says in that sentence what failed.
     """
+    output = []
     with log_file().open("a", encoding="utf-8") as log:
-        done = subprocess.run(
+        log.write(f"$ {' '.join(map(str, command))}\n")
+        process = subprocess.Popen(
             command,
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
@@ -432,11 +475,18 @@ def run(what: str, *command: str | Path) -> None:
             text=True,
             errors="replace",
         )
-        log.write(f"$ {' '.join(map(str, command))}\n{done.stdout}\n")
-    if done.returncode:
-        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        with process as running:
+            for line in running.stdout or ():
+                if shown:
+                    say(line.rstrip())
+                if not line.startswith("Progress "):
+                    output.append(line)
+                    log.write(line)
+        log.write("\n")
+    if process.returncode:
+        lines = [line.strip() for line in output if line.strip()] or [f"exit code {process.returncode}"]
         reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
-        if "Retrying (Retry(" in done.stdout:
+        if any("Retrying (Retry(" in line for line in output):
             reason = "the package registry does not answer"
         raise InstallError(f"{what} failed: {reason.removeprefix('ERROR:').strip()} (full output: {log_file()})")
 

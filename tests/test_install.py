@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -384,3 +385,45 @@ def test_full_installation(home, tmp_path):
     assert run_installer().returncode == 0
     assert not marker.exists()
     assert subprocess.run([command, "styles"], capture_output=True).returncode == 0
+
+
+def stand_in_wheel(folder: Path, name: str) -> None:
+    """Write a wheel of a package that has the name of a real one, and only says so."""
+    info = f"{name}-2.9.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-2.9-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{name}.py", f"STAND_IN = {name!r}\n")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 2.9\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+
+
+def test_torch_is_added_by_the_installers_copy(home, tmp_path, monkeypatch, capsys):
+    """The packages are stand-ins from a local folder, so nothing is fetched."""
+    subprocess.run([sys.executable, "-m", "venv", paths.environment_folder()], check=True)
+    install.write_state(STATE)
+    install.keep_installer()
+    copied = paths.installer_folder()
+    assert {path.name for path in copied.iterdir()} == {"install.py", "pyproject.toml"}
+    monkeypatch.setattr(install, "CHECKOUT", copied)
+    monkeypatch.setattr(install, "loads", lambda extras: True)
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name in ("torch", "torchvision", "h5py", "onnxscript", "safetensors", "scipy"):
+        stand_in_wheel(wheels, name)
+    # The machine's own settings of pip may limit versions.
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    assert install.main(["add-torch"]) == 0
+    printed = capsys.readouterr().out
+    assert "Fetching PyTorch" in printed and "Successfully installed" in printed
+    assert install.read_state()["extras"] == ["torch"]
+    code = "import torch; print(torch.STAND_IN)"
+    answer = subprocess.run([install.program("python"), "-I", "-c", code], capture_output=True, text=True)
+    assert answer.stdout == "torch\n"
+
+
+def test_torch_is_not_added_to_nothing(home, capsys):
+    assert install.main(["add-torch"]) == 2
+    assert "not installed or damaged" in capsys.readouterr().err

@@ -90,11 +90,13 @@ class IterativeResult:
 
 def require_torch() -> None:
     """Raise StyleError, saying how to get it, if PyTorch is not installed."""
+    importlib.invalidate_caches()  # it may have been installed since
     if importlib.util.find_spec("torch") is None:
         raise StyleError(
             _(
-                "A style from a picture of your own needs PyTorch, which is not installed yet (a download of about 200 "
-                "MB, or of 3 GB with NVIDIA's libraries); run `python3 install.py torch` once in Neural Style's folder."
+                "A refined painting in the style of a picture needs PyTorch, which is not installed yet (a download of "
+                "about 200 MB, or of 3 GB with NVIDIA's libraries); run `python3 install.py torch` once in Neural "
+                "Style's folder."
             )
         )
 

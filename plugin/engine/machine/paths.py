@@ -37,6 +37,11 @@ def environment_folder() -> Path:
     return data_folder() / "environment"
 
 
+def installer_folder() -> Path:
+    """Return the folder of the installer's copy, with which the filter adds PyTorch."""
+    return environment_folder() / "installer"
+
+
 def user_styles_folder() -> Path:
     """Return the folder from which the user's own style files are listed."""
     return data_folder() / "styles"

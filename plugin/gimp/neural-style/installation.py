@@ -23,11 +23,13 @@ class Installation:
     """The private environment.
 
     Attributes:
+        folder: the folder of the environment.
         python: the version of its Python, such as ("3", "13").
         program: its Python.
         site_packages: the folder with its packages.
     """
 
+    folder: Path
     python: tuple[str, ...]
     program: Path
     site_packages: Path
@@ -63,7 +65,8 @@ def read() -> Installation:
     try:
         record = json.loads(RECORD.read_text(encoding="utf-8"))
         version = tuple(str(record["python"]).split(".")[:2])
-        return Installation(version, Path(record["program"]), Path(record["site_packages"]))
+        program, site_packages = Path(record["program"]), Path(record["site_packages"])
+        return Installation(Path(record.get("environment") or program.parents[1]), version, program, site_packages)
     except FileNotFoundError:
         raise InstallationError(
             _("Neural Style is not set up for this GIMP: {file} is missing; {remedy}.").format(

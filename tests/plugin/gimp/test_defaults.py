@@ -1,13 +1,9 @@
 """The defaults and ranges that the filter states itself, because GIMP asks for them before the engine is loaded."""
 
-import gettext
-import importlib
-import sys
 from unittest.mock import MagicMock
 
 import pytest
 
-from nst_core.base import language
 from nst_core.base.iterative_settings import ITERATIVE_RANGES, IterativeSettings
 from nst_core.base.recipes import Recipe
 from nst_core.style_file import DETAIL_RANGE
@@ -15,20 +11,6 @@ from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import STRENGTH_RANGE
 from plugin.engine.instant.instant_settings import SWAP_RANGE, InstantSettings
 from plugin.engine.regions.region_settings import FEATHER_RANGE, PROTECTED_STRENGTH, RegionSettings
-from tests.conftest import ROOT
-
-
-@pytest.fixture
-def filter_module(monkeypatch):
-    """Import a module of the filter, with a stand-in for GIMP's libraries."""
-    for name in ("gi", "gi.repository"):
-        monkeypatch.setitem(sys.modules, name, MagicMock())
-    monkeypatch.syspath_prepend(str(ROOT / "plugin/gimp/neural-style"))
-    known, catalogues = set(sys.modules), gettext.bindtextdomain(language.DOMAIN)
-    yield importlib.import_module
-    gettext.bindtextdomain(language.DOMAIN, catalogues)  # translation.py has set the filter's folder
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
 
 
 @pytest.fixture

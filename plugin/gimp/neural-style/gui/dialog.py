@@ -29,12 +29,13 @@ from gui.detail_scale import DetailScale
 from gui.estimator import Estimator
 from gui.form import SPACING, add_labelled_row, align_widths, limit_to_range, stand_out_when_checked
 from gui.gallery import StyleGallery
+from gui.install_window import install_torch
 from gui.picture_tiles import PictureTiles
 from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
 from gui.progress_window import ProgressWindow, format_duration
 from gui.saved_settings_menu import SavedSettingsMenu
-from gui.style_picture_page import build_style_picture_page
+from gui.style_picture_page import StylePicturePage
 from nst_core.base.errors import StyleError
 from plugin.engine.api import Engine
 from plugin.engine.messages import FastRequest, InstantRequest
@@ -127,7 +128,9 @@ class FilterDialog:
         """Show the dialog with these outputs to choose from. Return False if the user cancels."""
         self._dialog.set_ok_label(_("_Paint"))
         gallery = self._gallery = StyleGallery(self._config, self._accept, PictureTiles(self._config))
-        self._picture_page = build_style_picture_page(self._dialog, self._config)
+        style_picture = StylePicturePage(self._dialog, self._config)
+        self._picture_page, self._install = style_picture.widget, style_picture.install
+        self._install.connect("clicked", self._on_install)
         for page in (gallery, self._picture_page):
             page.show()
             self._pages.add(page)
@@ -291,12 +294,18 @@ class FilterDialog:
         styles = self._gallery.find_styles()
         return FastRequest(styles, read_fast_settings(self._config)) if styles else None
 
+    def _on_install(self, _button: Gtk.Widget) -> None:
+        if install_torch(self._dialog):
+            self._update()
+
     def _describe_render(self) -> tuple[bool, str]:
         """Return whether an iterative render can begin, and how long it will take and what the user can do."""
         try:
             self._engine.require_torch()
         except StyleError as error:
+            self._install.set_visible(not isinstance(error, EngineEndedError))
             return False, str(error)
+        self._install.set_visible(False)
         self._estimator.request(read_recipe(self._config))
         if estimate := self._estimator.estimate:
             if estimate.device == "cpu":

@@ -23,30 +23,37 @@ SLIDERS = {
 }
 
 
-def build_style_picture_page(dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> Gtk.Box:
-    """Return the page: the style picture, the quality, and the settings of the method that the quality stands for."""
-    picture = add_labelled_row(dialog, "style-image", _("P_icture"), PictureChooser(config, "style-image"))
-    quality = add_labelled_row(dialog, "quality", _("_Quality"), _build_quality_combo(config))
-    align_widths(picture.get_children()[0], quality.get_children()[0])
-    sliders = _build_sliders(dialog)
-    numbers = _build_numbers(dialog, config)
-    page = dialog.fill_box("style-picture", ["style-image-row", "quality-row"])
-    page.set_spacing(6)
-    for widget in (sliders, numbers):
-        page.pack_start(widget, False, False, 0)
-    scrolled = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, overlay_scrolling=False)
-    scrolled.add(PictureTiles(config))
-    scrolled.show()
-    page.pack_start(scrolled, True, True, 0)
+class StylePicturePage:
+    """The page: the style picture, the quality, and the settings of the method that the quality stands for.
 
-    def show_method(*_: object) -> None:
-        iterative = config.get_property("method") == ITERATIVE
-        sliders.set_visible(not iterative)
-        numbers.set_visible(iterative)
+    Attributes:
+        widget: the page.
+        install: the button that installs PyTorch, which the dialog shows where it is missing.
+    """
 
-    config.connect("notify::method", show_method)
-    show_method()
-    return page
+    def __init__(self, dialog: GimpUi.ProcedureDialog, config: Gimp.ProcedureConfig) -> None:
+        picture = add_labelled_row(dialog, "style-image", _("P_icture"), PictureChooser(config, "style-image"))
+        quality = add_labelled_row(dialog, "quality", _("_Quality"), _build_quality_combo(config))
+        align_widths(picture.get_children()[0], quality.get_children()[0])
+        self.install = Gtk.Button(label=_("Install P_yTorch…"), use_underline=True, no_show_all=True)
+        self._config = config
+        self._sliders, self._numbers = _build_sliders(dialog), _build_numbers(dialog, config)
+        pictures = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, overlay_scrolling=False)
+        pictures.add(PictureTiles(config))
+        pictures.show()
+        self.widget = dialog.fill_box("style-picture", ["style-image-row", "quality-row"])
+        self.widget.set_spacing(6)
+        for widget in (self.install, self._sliders, self._numbers):
+            self.widget.pack_start(widget, False, False, 0)
+        self.widget.pack_start(pictures, True, True, 0)
+        config.connect("notify::method", self._show_method)
+        self._show_method()
+
+    def _show_method(self, *_: object) -> None:
+        iterative = self._config.get_property("method") == ITERATIVE
+        self._sliders.set_visible(not iterative)
+        self._numbers.set_visible(iterative)
+        self.install.set_visible(False)  # until the dialog finds PyTorch missing
 
 
 def _build_sliders(dialog: GimpUi.ProcedureDialog) -> Gtk.Box:
