@@ -9,7 +9,6 @@ The dialog is measured if Xvfb and xdotool are installed, by the pixels on the s
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -24,12 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from PIL import Image
 
 from benchmarks.measuring.pictures import COFFEE
 from benchmarks.measuring.record_files import markdown_table
-from nst_core.style_file import PREFIX
 from plugin.engine.fast.fast_settings import FastSettings, working_size
 from plugin.engine.fast.network_run import padded_size, run_network
 from plugin.engine.fast.style_library import find_styles
@@ -40,9 +37,8 @@ from plugin.engine.process import warm_worker
 from tests.host.gimp import Screen, Session, environment, make_profile
 
 SIZE = 1732, 1155  # width and height of two megapixels
-STYLE = "great-wave"
+STYLE, LAST_STYLE = "great-wave", "woman-with-hat"
 WHOLE = "whole call"
-NOT_OPEN, OPEN = "style of a file not opened before", "style of an open file"
 SKETCH_PIXELS = 160_000  # of LayerCopy, which the dialog uses
 # The screen and the dialog on it: as it opens on a small screen, and filling a large one.
 DIALOGS = {"1140 x 765": ((1280, 900), (1140, 765)), "1900 x 1060": ((1920, 1080), (1900, 1060))}
@@ -88,7 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"GIMP {gimp.version}, {len(os.sched_getaffinity(0))} cores, {SIZE[0]} x {SIZE[1]} pixels\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = copy_styles(folder / "home" / "styles", options.choices)[: 2 * options.choices]
         if options.runs:
             print(_timed_configurations(gimp.console, folder, photo, options.runs) + "\n")
         if not options.choices:
@@ -96,9 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not all(map(shutil.which, ("Xvfb", "xdotool", "xwininfo"))):
             print("The dialog was left out: it needs Xvfb, xdotool and xwininfo.")
             return
-        for title in DIALOGS:
-            choices = list(_choices_in_gimp(gimp.console, folder, photo, files, title))
-            print(choices_table(title, choices) + "\n")
+        choices = {
+            title: list(_choices_in_gimp(gimp.console, folder, photo, options.choices, title)) for title in DIALOGS
+        }
+        print(choices_table(choices) + "\n")
 
 
 def _timed_configurations(console: Path, folder: Path, photo: np.ndarray, count: int) -> str:
@@ -120,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         "--runs", type=int, default=5, metavar="N", help="of each configuration, after the first (default 5, 0: none)"
     )
     parser.add_argument(
-        "--choices", type=int, default=3, metavar="N", help="of each kind of style file in the dialog (default 3)"
+        "--choices", type=int, default=3, metavar="N", help="styles to choose in each dialog (default 3)"
     )
     return parser
 
@@ -172,7 +168,8 @@ def stages(log: str, whole: float) -> dict[str, float]:
 
 def _time_inference(photo: np.ndarray, count: int, settings: FastSettings) -> float:
     """Return the median seconds of ``count`` runs of the network alone, after a first one, on the filter's input."""
-    return _time_network(photo, count, working_size(*photo.shape[:2], settings))
+    height, width = photo.shape[:2]
+    return _time_network(photo, count, working_size(height, width, settings))
 
 
 def _time_network(photo: np.ndarray, count: int, size: tuple[int, int]) -> float:
@@ -210,46 +207,22 @@ def _median_run(runs: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
 # ---- a choice ---------------------------------------------------------------------------------------------------
 
 
-def copy_styles(folder: Path, copies: int) -> list[Path]:
-    """Copy a bundled style file, with names that put its styles first in the gallery.
-
-    Returns the file of each of these styles in the gallery's order: every file once and then, if it has several styles,
-    each file again.
-    """
-    folder.mkdir(parents=True)
-    model = onnx.load(min(paths.bundled_styles_folder().glob("*.onnx")))
-    (entry,) = (entry for entry in model.metadata_props if entry.key == PREFIX + "styles")
-    cards = json.loads(entry.value)
-    files = [folder / f"{copy}.onnx" for copy in range(copies)]
-    for file in files:
-        names = [f"{index:03}-{file.stem}" for index in range(len(cards))]
-        entry.value = json.dumps(
-            [card | {"name": name, "title": name} for card, name in zip(cards, names, strict=True)]
-        )
-        onnx.save(model, file)
-    return files * len(cards)
-
-
 @dataclass(frozen=True)
 class Choice:
     """The seconds of a choice in the dialog.
 
     Attributes:
-        kind: of the style file.
         sketch: from the key press until the screen shows the sketch.
         painting: from the key press until the screen shows the final painting.
         inference: of the network alone, at the sketch's size and at the painting's.
     """
 
-    kind: str
     sketch: float
     painting: float
     inference: tuple[float, float]
 
 
-def _choices_in_gimp(
-    console: Path, folder: Path, photo: np.ndarray, files: Sequence[Path], title: str
-) -> Iterator[Choice]:
+def _choices_in_gimp(console: Path, folder: Path, photo: np.ndarray, count: int, title: str) -> Iterator[Choice]:
     """Start a GIMP on a screen of its own and time choices in one of the ``DIALOGS``."""
     program = console.with_name(console.name.replace("-console", ""))
     screen_size, dialog_size = DIALOGS[title]
@@ -258,19 +231,19 @@ def _choices_in_gimp(
         Screen(*screen_size) as screen,
         Session(program, variables | {"DISPLAY": screen.display}, folder / "gimp.log") as session,
     ):
-        yield from _timed_choices(session, screen, photo, files, dialog_size)
+        yield from _timed_choices(session, screen, photo, count, dialog_size)
 
 
 def _timed_choices(
-    session: Session, screen: Screen, photo: np.ndarray, files: Sequence[Path], size: tuple[int, int]
+    session: Session, screen: Screen, photo: np.ndarray, count: int, size: tuple[int, int]
 ) -> Iterator[Choice]:
-    """Choose the gallery's first styles, which are in ``files``, one after another with a key.
+    """Choose the gallery's first styles one after another with a key; each has a file of its own.
 
     The network alone runs after each choice, so both meet the same neighbours on the machine.
     """
     image, layer = session.call("new_image", pixels=photo, alpha=False, display=True)
     screen.window("GIMP$")
-    session.start("run", image=image, drawables=[layer], run_mode="INTERACTIVE")
+    session.start("run", image=image, drawables=[layer], run_mode="INTERACTIVE", style=LAST_STYLE)
     dialog = screen.window("^Neural Style$")
     screen.focus(dialog, position=(0, 0))
     screen.resize(dialog, *size)
@@ -280,10 +253,10 @@ def _timed_choices(
     height, width = photo.shape[:2]
     scale = (SKETCH_PIXELS / (height * width)) ** 0.5
     sizes = (round(height * scale), round(width * scale)), working_size(height, width, FastSettings())
-    for number, file in enumerate(files):
+    for number in range(count):
         sketch, painting = _seconds_to_changes(screen, watched, "Right" if number else "Home", 2)
         inference = _time_network(photo, 1, sizes[0]), _time_network(photo, 1, sizes[1])
-        yield Choice(OPEN if file in files[:number] else NOT_OPEN, sketch, painting, inference)
+        yield Choice(sketch, painting, inference)
     screen.keys("Escape")
     session.answer()
 
@@ -314,22 +287,19 @@ def _seconds_to_changes(screen: Screen, watched: tuple[int, int, int, int], key:
     return seconds
 
 
-def choices_table(title: str, choices: Sequence[Choice]) -> str:
-    """Format the median and the longest time for each kind of file, with and without the network's own time."""
+def choices_table(choices: Mapping[str, Sequence[Choice]]) -> str:
+    """Format the median and the longest time in each dialog, with and without the network's own time."""
     rows = []
-    for kind in (NOT_OPEN, OPEN):
-        of_kind = [choice for choice in choices if choice.kind == kind]
+    for title, of_dialog in choices.items():
         columns = (
-            [choice.sketch for choice in of_kind],
-            [choice.sketch - choice.inference[0] for choice in of_kind],
-            [choice.painting for choice in of_kind],
-            [choice.painting - sum(choice.inference) for choice in of_kind],
+            [choice.sketch for choice in of_dialog],
+            [choice.sketch - choice.inference[0] for choice in of_dialog],
+            [choice.painting for choice in of_dialog],
+            [choice.painting - sum(choice.inference) for choice in of_dialog],
         )
-        if of_kind:
-            cells = (f"{statistics.median(seconds):.2f} ({max(seconds):.2f})" for seconds in columns)
-            rows.append([kind, *cells])
-    names = ("the sketch", "without inference", "the final painting", "without inference")
-    return markdown_table([f"dialog of {title}: seconds until the screen shows, median (longest)", *names], rows)
+        rows.append([title, *(f"{statistics.median(seconds):.2f} ({max(seconds):.2f})" for seconds in columns)])
+    heads = ("the sketch", "without inference", "the final painting", "without inference")
+    return markdown_table(["dialog: seconds until the screen shows, median (longest)", *heads], rows)
 
 
 if __name__ == "__main__":

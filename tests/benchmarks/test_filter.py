@@ -1,11 +1,8 @@
 import re
 
-import onnx
 import pytest
 
-from benchmarks.filter import NOT_OPEN, OPEN, Choice, choices_table, copy_styles, runs_table, stages
-from nst_core.style_file import read_styles
-from plugin.engine.machine import paths
+from benchmarks.filter import Choice, choices_table, runs_table, stages
 
 LOG = """2026-11-21 23:10:00, GIMP 3.0.4, Python 3.13.5, linux
 Seconds: start 9.000, total 9.000
@@ -37,22 +34,12 @@ def test_table_shows_the_first_run_and_the_median_later_run():
     assert rows["limit: 1.3 times that + 0.5"] == [2.45]
 
 
-def test_choices_are_grouped_by_whether_their_file_is_open():
+def test_choices_are_shown_with_and_without_inference():
     inference = 0.125, 0.5
-    choices = [
-        Choice(NOT_OPEN, 0.25, 1.0, inference),
-        Choice(OPEN, 0.5, 2.0, inference),
-        Choice(OPEN, 0.25, 4.0, inference),
-        Choice(OPEN, 0.75, 3.0, (0.25, 0.75)),
-    ]
-    rows = [numbers(line) for line in choices_table("large", choices).splitlines()[2:]]
+    choices = {
+        "small": [Choice(0.25, 1.0, inference)],
+        "large": [Choice(0.5, 2.0, inference), Choice(0.25, 4.0, inference), Choice(0.75, 3.0, (0.25, 0.75))],
+    }
+    rows = [numbers(line) for line in choices_table(choices).splitlines()[2:]]
     assert rows[0] == [0.25, 0.25, 0.12, 0.12, 1, 1, 0.38, 0.38]
     assert rows[1] == [0.5, 0.75, 0.38, 0.5, 3, 4, 2, 3.38]
-
-
-def test_copied_styles_come_first_in_the_gallery(tmp_path):
-    files = copy_styles(tmp_path / "styles", 2)
-    styles = [style for file in set(files) for style in read_styles(file)]
-    assert [style.path for style in sorted(styles, key=lambda style: style.title)] == files
-    first = min(paths.bundled_styles_folder().glob("*.onnx"))
-    assert all(onnx.load(file).graph == onnx.load(first).graph for file in set(files))

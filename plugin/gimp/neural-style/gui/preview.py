@@ -20,6 +20,8 @@ from plugin.engine.messages import OpenedLayer, PreviewRequest, PreviewResult
 from plugin.engine.process.remote import EngineEndedError
 from plugin.engine.progress import StoppedError, Stopper
 
+# Lower than that of showing a preview.
+NEXT_PRIORITY = GLib.PRIORITY_LOW + 10
 # How many previews are kept to show again at once.
 MAX_KEPT = 16
 # A preview whose network sees at most this multiple of the pixels shown is painted soon, and needs no sketch first.
@@ -90,8 +92,8 @@ class Preview:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being painted."""
-        return self._running is not None
+        """Whether the latest request is still to be painted, or another one is."""
+        return self._running is not None or self._is_waiting()
 
     def request(self, request: PreviewRequest) -> None:
         """Paint the request, or show it at once if its painting was kept."""
@@ -101,7 +103,7 @@ class Preview:
         if request in self._kept:
             self._show(self._kept[request])
             self._kept.move_to_end(request)
-        elif not self.busy:
+        elif self._running is None:
             self._start(request)
         self._on_change()
 
@@ -138,10 +140,19 @@ class Preview:
             if is_latest:
                 self._show(None)
                 self.error = _describe(error)
-        if self._latest and self._latest not in self._kept and not self.error:
-            self._start(self._latest)
         self._on_change()
+        # The sketch is shown first, because both need all cores.
+        GLib.idle_add(self._continue, priority=NEXT_PRIORITY)
         return GLib.SOURCE_REMOVE
+
+    def _continue(self) -> bool:
+        """Paint the latest request if it is not painted yet."""
+        if self._latest and self._running is None and self._is_waiting():
+            self._start(self._latest)
+        return GLib.SOURCE_REMOVE
+
+    def _is_waiting(self) -> bool:
+        return self._latest is not None and self._latest not in self._kept and not self.error
 
     def _show(self, painting: PreviewPainting | None) -> None:
         if self.painting and self.painting.sketch:

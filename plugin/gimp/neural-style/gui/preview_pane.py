@@ -49,6 +49,7 @@ class PreviewPane(Gtk.Box):
         ViewControl(self._view)
         self._bar = ZoomBar(self._view)
         self._photo: tuple[LayerView, ShownPicture] | None = None
+        self._mixed: tuple[tuple[PreviewPainting, LayerView, BlendSettings, bytes | None], ShownPicture] | None = None
         self._spinner = Gtk.Spinner(valign=Gtk.Align.START)
         self._status = status_label(lines=2)
         self._lay_out()
@@ -79,24 +80,22 @@ class PreviewPane(Gtk.Box):
             self.show_photo("")
             return
         self._styles, self._pictures, self._render, self._style_note = styles, pictures or {}, b"", note
-        self._view.viewport.smallest_scale = 1.0 if self._shows_part() else 0.0
+        self._limit_scale(1.0 if self._shows_part() else 0.0)
         self._request()
-        self._view.view_changed()
 
     def show_render(self, render: bytes, note: str) -> None:
         """Show a render that was kept, with the settings of ``config``; ``note`` is a sentence about it."""
         self._styles, self._pictures, self._render, self._style_note = {}, {}, render, note
-        self._view.viewport.smallest_scale = 0.0
+        self._limit_scale(0.0)
         self._request()
-        self._view.view_changed()
 
     def show_photo(self, status: str) -> None:
         """Show the photo alone, with some text."""
         self._styles, self._pictures, self._render = {}, {}, b""
-        self._view.viewport.smallest_scale = 0.0
+        self._limit_scale(0.0)
         self._spinner.stop()
         self._status.set_text(showable(self._problem or status))
-        self._view.view_changed()
+        self._schedule_update()
 
     def show_problem(self, problem: str) -> None:
         """Show from now on why the layers cannot be painted, in place of the status; empty if they can."""
@@ -128,6 +127,13 @@ class PreviewPane(Gtk.Box):
         large = self._layer.width * self._layer.height > WORKING_PIXELS
         return large and not self._render and self._config.get_property("full-resolution")
 
+    def _limit_scale(self, smallest: float) -> None:
+        """Let the user zoom out this far (see Viewport.smallest_scale)."""
+        viewport = self._view.viewport
+        if viewport.smallest_scale != smallest:
+            viewport.smallest_scale = smallest
+            self._view.view_changed()
+
     def _request(self) -> None:
         """Request a preview of the current styles and settings."""
         painting, area = self._preview.painting, None
@@ -155,7 +161,8 @@ class PreviewPane(Gtk.Box):
 
     def _request_part(self) -> bool:
         self._timer = 0
-        self._request()
+        if self._styles or self._pictures:
+            self._request()
         return GLib.SOURCE_REMOVE
 
     def _schedule_update(self) -> None:
@@ -204,8 +211,11 @@ class PreviewPane(Gtk.Box):
             shrink = max(1.0, (view.width * view.height / (opened.width * opened.height)) ** 0.5)
             view = LayerView(view.area, max(1, round(view.width / shrink)), max(1, round(view.height / shrink)))
         blend = BlendSettings(self._config.get_property("strength"), self._config.get_property("keep-colors"))
-        rgb = self._engine.mix_preview(opened.number, painting.result.number, view, blend)
-        return ShownPicture(pixbuf_from_rgb(rgb, view.width, view.height), view.area)
+        mixture = painting, view, blend, self._selection
+        if self._mixed is None or self._mixed[0] != mixture:
+            rgb = self._engine.mix_preview(opened.number, painting.result.number, view, blend)
+            self._mixed = mixture, ShownPicture(pixbuf_from_rgb(rgb, view.width, view.height), view.area)
+        return self._mixed[1]
 
 
 def _contains(outer: Area, inner: Area) -> bool:

@@ -97,8 +97,9 @@ class SplitView(Gtk.EventBox):
 
     def show_pictures(self, before: ShownPicture, after: ShownPicture | None) -> None:
         """Show these two pictures, or only the first if the second is None."""
-        self._before, self._after = before, after
-        self.redraw()
+        if (before, after) != (self._before, self._after):
+            self._before, self._after = before, after
+            self.redraw()
 
     def view_changed(self) -> None:
         """Show what there is of another part or size of the picture, and tell the owner."""
