@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 from tests.host.checks import FOLDER, noise_pixels
+from tests.style_files import dimming_style
 
 TITLE, REPORT_TITLE = "Paint a Folder$", "Neural Style: Painted$"
 
@@ -32,19 +34,22 @@ def test_folder_procedure_is_in_the_menu(session):
     assert described["menu_label"].replace("_", "") == "Neural Style: Paint a Folder…"
 
 
-def test_folder_is_painted_from_the_dialog_with_a_report(desktop, home, photos):
+def test_folder_is_painted_from_the_dialog_with_a_report(desktop, tmp_path, photos):
     paintings = photos.parent / "paintings"
-    with desktop.start_gimp(home) as session:
+    (tmp_path / "home" / "styles").mkdir(parents=True)
+    onnx.save(dimming_style(faithful=0.2, bold=0.8, detail=75), tmp_path / "home" / "styles" / "dimmer.onnx")
+    with desktop.start_gimp(tmp_path / "home") as session:
         session.start(
             "run_folder",
             run_mode="INTERACTIVE",
             folder=str(photos),
             output_folder=str(paintings),
-            style="negative",
+            style="dimmer",
             subfolders=True,
         )
         dialog = desktop.screen.window(TITLE)
         desktop.screen.focus(dialog, position=(200, 60))
+        desktop.screen.keys("alt+d", "ctrl+a", "5", "0", "Tab")
         desktop.save_screenshot("folder-dialog")
         desktop.screen.keys("alt+p")
         report = desktop.screen.window(REPORT_TITLE)
@@ -55,6 +60,9 @@ def test_folder_is_painted_from_the_dialog_with_a_report(desktop, home, photos):
     assert result["status"] == "success", result["message"]
     assert result["painted"] == ["a.png", "inner/b.png"]
     assert len(result["failed"]) == 1 and "notes.txt" in result["failed"][0]
+    with Image.open(photos / "a.png") as photo, Image.open(paintings / "a.png") as painting:
+        difference = np.asarray(painting.convert("RGB"), float) - 0.5 * np.asarray(photo.convert("RGB"), float)
+    assert np.abs(difference).max() <= 1.01
 
 
 def test_cancelled_dialog_paints_nothing(desktop, home, photos):

@@ -160,7 +160,7 @@ def _add_folder_arguments(procedure: Gimp.Procedure) -> None:
     action = Gimp.FileChooserAction.SELECT_FOLDER
     for name, label, text in (
         ("folder", _("F_older"), _("The folder with the pictures")),
-        ("output-folder", _("Output fol_der"), _("An existing folder for the paintings")),
+        ("output-folder", _("O_utput folder"), _("An existing folder for the paintings")),
     ):
         procedure_arguments.add_file(procedure, name, label, text, action)
     procedure.add_boolean_argument(
@@ -172,7 +172,7 @@ def _add_folder_arguments(procedure: Gimp.Procedure) -> None:
     )
     procedure.add_string_argument(
         "name",
-        _("_Name"),
+        _("N_ame"),
         _("How to name the paintings: text with {stem}, the picture's name, {style} and {ext}, the file extension"),
         "{stem}.{ext}",
         ARGUMENT_FLAGS,

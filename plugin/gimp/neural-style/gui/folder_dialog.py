@@ -14,6 +14,7 @@ from procedure_arguments import FOLDER_SETTINGS, RANGES, SETTINGS
 from showable import showable
 from translation import _, ngettext
 
+from gui.detail_scale import DetailScale
 from gui.form import SPACING, add_labelled_row, limit_to_range
 from gui.gallery import StyleGallery
 from nst_core.base.errors import StyleError
@@ -43,6 +44,7 @@ class FolderDialog:
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Style: Paint a Folder"))
         self._dialog.set_ok_label(_("_Paint"))
         self._gallery = StyleGallery(config, self._accept)
+        self._detail = DetailScale(config)
         # A long sentence wraps rather than widen the dialog.
         self._status = Gtk.Label(
             xalign=0,
@@ -72,6 +74,7 @@ class FolderDialog:
 
     def _update(self, *_: object) -> None:
         """Say what will be painted, or what prevents it."""
+        self._detail.show_styles(self._gallery.find_styles())
         ready, text = self._describe()
         self._status.set_text(showable(text))
         self._dialog.set_response_sensitive(Gtk.ResponseType.OK, ready)
@@ -105,6 +108,8 @@ class FolderDialog:
         names = ("folder", "output-folder", "subfolders", "name", "format-row", "overwrite")
         controls = dialog.fill_box("controls", [*names, "strength", "stroke-size", "full-resolution", "keep-colors"])
         controls.set_spacing(6)
+        controls.pack_start(self._detail.widget, False, False, 0)
+        controls.reorder_child(self._detail.widget, len(names) + 1)  # below the strength
         controls.pack_end(self._status, True, True, SPACING)
         self._status.show()
         columns = dialog.fill_box("columns", ["controls"])
