@@ -299,7 +299,7 @@ def test_detail_begins_with_the_styles_own_and_is_kept(desktop, styles, photo):
         difference = session.call("pixels", drawable=painted)[..., :3] - 0.5 * photo[..., :3]
         assert np.abs(difference).max() <= 1.01 / 255
         assert session.call("recorded_settings", layer=painted)["detail"] == 50
-        assert json.loads(file.read_text())["recent"] == [{"style": "dimmer", "style-image": None}]
+        assert json.loads(file.read_text())["recent"][0] == {"style": "dimmer", "style-image": None}
 
 
 def name_settings(desktop: Desktop, key: str, name: str) -> None:
@@ -375,8 +375,8 @@ def test_preview_zooms_moves_and_compares(desktop, home):
         screen.keys("1")
         wait_for_value(lambda: find_part(desktop, dialog, large, negative) is not None, True)
         before = find_part(desktop, dialog, large, negative)
-        screen.drag((x + 60, y), (x + 160, y + 40))
-        wait_for_value(lambda: find_part(desktop, dialog, large, negative), (before[0] - 100, before[1] - 40))
+        screen.drag((x + 60, y), (x + 160, y + 20))
+        wait_for_value(lambda: find_part(desktop, dialog, large, negative), (before[0] - 100, before[1] - 20))
         screen.keys("shift+Right")
         wait_for_value(lambda: (find_part(desktop, dialog, large, negative) or before)[0] > before[0], True)
         desktop.save_screenshot("filter-zoomed")
