@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Report:
     if not (named or options.regions):
         raise StyleError("Give a style with --style, --style-image or --region.")
     groups = [[text] for text in named] if options.each else [named]
-    if is_film(options.output) or any(map(is_film, options.photos)):
+    if is_film(options):
         return _paint_film(options, groups, settings)
     if is_batch(options, len(groups)):
         check_one_photo(options)

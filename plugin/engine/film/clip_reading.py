@@ -61,6 +61,7 @@ class Clip:
         rate: mean frames a second.
         count: how many frames it has, estimated from its duration if it does not say.
         notes: sentences that tell the user what a result cannot keep.
+        is_film: whether the file may hold sound and subtitles too; not if it is one of pictures.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class Clip:
     rate: Fraction
     count: int
     notes: tuple[str, ...]
+    is_film: bool = True
 
 
 def open_container(path: Path) -> InputContainer:

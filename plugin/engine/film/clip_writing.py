@@ -63,7 +63,8 @@ class ClipWriter:
         self._width, self._height = clip.width // 2 * 2, clip.height // 2 * 2
         if not self._width or not self._height:
             raise StyleError(f"{clip.path} is one pixel wide or high, which a film cannot be; give a larger one.")
-        check_copied_streams(clip, target)
+        if clip.is_film:
+            check_copied_streams(clip, target)
         self._check_encoder()
         self._folder = segments_folder(target)
         self._claim(painting)
@@ -118,9 +119,10 @@ class ClipWriter:
 
     def _claim(self, painting: Mapping[str, Any]) -> None:
         """Take over the segments of an interrupted run that did the same, and remove others."""
-        status = self._clip.path.stat()
+        status = self._clip.path.stat() if self._clip.path.exists() else None  # numbered pictures are no one file
         plan = {
-            "film": [str(self._clip.path.resolve()), status.st_size, status.st_mtime_ns],
+            "film": [str(self._clip.path.resolve()), status and (status.st_size, status.st_mtime_ns)],
+            "frames": self._clip.count,
             "settings": repr(self._settings),
             "painting": dict(painting),
         }
@@ -205,16 +207,18 @@ class ClipWriter:
         import av
 
         with ExitStack() as stack:
-            original = stack.enter_context(closing(open_container(self._clip.path)))
+            original = stack.enter_context(closing(open_container(self._clip.path))) if self._clip.is_film else None
             options = {"movflags": "faststart"} if self._target.suffix.lower() in (".mp4", ".m4v", ".mov") else {}
             result = stack.enter_context(closing(av.open(str(path), "w", options=options)))
-            result.metadata.update({k: v for k, v in original.metadata.items() if k not in OWN_METADATA})
+            if original is not None:
+                result.metadata.update({k: v for k, v in original.metadata.items() if k not in OWN_METADATA})
             with closing(open_container(self._segments[0][0])) as segment:
                 video = result.add_stream_from_template(segment.streams.video[0])
                 video.time_base = self._clip.time_base
-            copies = add_copies(original, result)
             start = self._first_time() if not self._settings.whole else Fraction(0)
-            streams = [self._video_packets(video, start), self._copied_packets(original, copies, start)]
+            streams = [self._video_packets(video, start)]
+            if original is not None:
+                streams.append(self._copied_packets(original, add_copies(original, result), start))
             for _time, _number, packet in heapq.merge(*streams):
                 result.mux_one(packet)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from nst_core.base.errors import StyleError
 
@@ -20,6 +22,10 @@ FILM_SUFFIXES = frozenset(
 )
 # Films that can be written, and FFmpeg's encoder for each unless the user names another.
 ENCODERS = {".mp4": "libx264", ".m4v": "libx264", ".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9"}
+
+# Animations by their endings, with Pillow's names of the formats.
+ANIMATION_FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
+PICTURE_NUMBER = re.compile(r"%0?\d*d")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,11 @@ class FilmSettings:
     def whole(self) -> bool:
         """Whether the whole film is painted."""
         return self.start == 0 and self.end == math.inf
+
+
+def is_numbered(path: Path) -> bool:
+    """Return whether a name stands for numbered pictures, as in ``frames/%04d.png``."""
+    return len(PICTURE_NUMBER.findall(path.name)) == 1
 
 
 def require_packages(settings: FilmSettings, with_av: bool = True) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from plugin.engine.imaging.picture import Picture
+
+if TYPE_CHECKING:
+    from plugin.engine.film.clip_reading import Clip
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +25,13 @@ class Frame:
 
 
 class FrameSource(Protocol):
-    """Frames that are read one after another."""
+    """Frames that are read one after another.
+
+    ``clip`` is what is known of them before, and ``damaged`` counts those that could not be read.
+    """
+
+    clip: Clip
+    damaged: int
 
     @property
     def count(self) -> int:

@@ -64,9 +64,20 @@ def test_ctrl_c_stops_the_film_and_says_how_to_continue(run, clip):
     assert run("apply", clip, *STYLE, "-o", "out.mp4").returncode == 0
 
 
+def test_animation_stays_one_unless_the_output_is_a_still(run, clip):
+    assert json_report(run("apply", clip, *STYLE, "-o", "a.gif", "--to", "0.5", "--json"))["frames"] == 5
+    assert json_report(run("apply", "a.gif", *STYLE, "-o", "b.webp", "--json"))["frames"] == 5
+    done = run("apply", "a.gif", *STYLE, "-o", "b.png")
+    assert done.returncode == 0 and "the first one is used" in done.stdout
+    report = json_report(run("apply", "a.gif", *STYLE, "-o", "f%02d.png", "--strength", 50, "--json"))
+    assert report["frames"] == 5 and (run.folder / "f05.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("clip.mp4", "-o", "out.mp4", "--protect", "clip.mp4"), "--protect is for one photo"),
+        (("f%d.png", "-o", "out.mp4"), "There are no pictures f%d.png"),
         (("clip.mp4", "-o", "out.png"), "does not end like a film"),
         (("clip.mp4", "-o", "clip.mp4"), "same file"),
         (("clip.mp4", "clip.mp4", "-o", "out.mp4"), "One film is painted at a time"),
