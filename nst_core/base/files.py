@@ -60,6 +60,11 @@ def link_target(path: Path) -> Path:
     raise OSError(f"{path} has too many levels of symbolic links")
 
 
+def is_own(path: Path) -> bool:
+    """Return whether a file or folder belongs to this process's user; True where files have no owners."""
+    return os.name != "posix" or path.lstat().st_uid == os.geteuid()
+
+
 def _trusted(link: Path) -> bool:
     if os.name != "posix":
         return True

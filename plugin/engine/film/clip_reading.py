@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
+# FFmpeg's names of the containers that are read. Others, such as playlists, name files that FFmpeg would then open.
+CONTAINERS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,h264,hevc,asf,flv,ogg,nut"
 # Numbers of ITU-T H.273, which FFmpeg uses too.
 BT709, UNSPECIFIED, BT601, FULL_RANGE, LIMITED_RANGE = 1, 2, 6, 2, 1
 MATRICES = (1, 4, 5, 6, 7, 9)  # that FFmpeg converts
@@ -85,7 +87,7 @@ def open_container(path: Path) -> InputContainer:
         raise StyleError(f"There is no film {path}; check its name.")
     check_untrusted_file(path)
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(f"file:{path}", options={"format_whitelist": CONTAINERS}, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise StyleError(
             f"{path} cannot be read as a film ({ffmpeg_reason(error)}); copy or convert it again."

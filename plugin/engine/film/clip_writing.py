@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nst_core.base.errors import StyleError
-from nst_core.base.files import written_whole
+from nst_core.base.files import is_own, written_whole
 from plugin.engine.film.clip_reading import (
     FULL_RANGE,
     LIMITED_RANGE,
@@ -128,9 +128,11 @@ class ClipWriter:
         }
         text = json.dumps(plan, sort_keys=True, default=str)
         file = self._folder / "plan.json"
+        if self._folder.is_symlink() or (self._folder.exists() and not is_own(self._folder)):
+            raise StyleError(f"{self._folder} is not yours; choose another output.")
         if self._folder.is_dir() and not (file.is_file() and file.read_text() == text):
             shutil.rmtree(self._folder)
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         file.write_text(text)
 
     def _whole_segments(self) -> list[tuple[Path, int]]:

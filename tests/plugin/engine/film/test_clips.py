@@ -178,6 +178,38 @@ def test_bad_films_are_refused_in_a_sentence(make_clip, tmp_path):
         read_clip(sound)
 
 
+@pytest.mark.parametrize(
+    "playlist", ["ffconcat version 1.0\nfile other.mp4\n", "#EXTM3U\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n"]
+)
+def test_playlist_cannot_have_other_files_read(make_clip, tmp_path, playlist):
+    (tmp_path / "other.mp4").write_bytes(make_clip(count=2).read_bytes())
+    (tmp_path / "list.mp4").write_text(playlist)
+    with pytest.raises(StyleError, match="cannot be read as a film"):
+        read_clip(tmp_path / "list.mp4")
+
+
+def test_name_with_a_colon_is_no_protocol(make_clip, tmp_path):
+    path = tmp_path / "concat:film.mp4"
+    path.write_bytes(make_clip(count=2).read_bytes())
+    assert read_clip(path).count == 2
+
+
+def test_segments_that_others_could_have_laid_are_not_used(make_clip, tmp_path, monkeypatch):
+    clip, target = make_clip(count=2), tmp_path / "out.mp4"
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    segments_folder(target).symlink_to(tmp_path / "kept")
+    with pytest.raises(StyleError, match="not yours"):
+        copy(clip, target)
+    segments_folder(target).unlink()
+    segments_folder(target).mkdir()
+    with monkeypatch.context() as patched, pytest.raises(StyleError, match="not yours"):
+        patched.setattr(clip_writing, "is_own", lambda folder: False)
+        copy(clip, target)
+    assert (tmp_path / "kept" / "file").exists()
+    copy(clip, target)
+
+
 def test_what_a_format_cannot_hold_is_said_before_the_work(make_clip, tmp_path):
     clip = read_clip(make_clip("clip.mkv", sound="pcm_s16le"))
     with pytest.raises(StyleError, match=r"cannot hold the sound .* name the output out.mkv"):
