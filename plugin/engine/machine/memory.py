@@ -169,12 +169,12 @@ class _GroupFiles:
 
     limit: str
     used: str
-    droppable: str
+    droppable: tuple[str, ...]
 
 
 # Control groups of version 2 and 1 (the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst).
-_UNIFIED = _GroupFiles("memory.max", "memory.current", "inactive_file")
-_LEGACY = _GroupFiles("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_UNIFIED = _GroupFiles("memory.max", "memory.current", ("inactive_file", "active_file"))
+_LEGACY = _GroupFiles("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
 
 
 def _control_groups() -> Iterator[tuple[Path, _GroupFiles]]:
@@ -205,10 +205,10 @@ def _left_in_group(folder: Path, files: _GroupFiles) -> int | None:
     limit, used = _read_number(folder / files.limit), _read_number(folder / files.used)
     if limit is None or used is None:
         return None
-    # Cached file contents count as used, but the system drops them when memory is needed.
+    # Cached file contents count as used, but the system drops them when memory is needed, those in use last.
     try:
         statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        used -= int(statistics.get(files.droppable, 0))
+        used -= sum(int(statistics.get(name, 0)) for name in files.droppable)
     except (OSError, ValueError):
         pass
     return max(0, limit - used)
@@ -220,7 +220,9 @@ def _left_of_address_space() -> int | None:
         return None
     import resource
 
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    # While within_free_memory holds the lock, the soft limit is its own.
+    limit = hard if _limit_lock.locked() else soft
     if limit == resource.RLIM_INFINITY:
         return None
     taken = Path("/proc/self/statm").read_text().split()[0]  # pages
