@@ -308,6 +308,9 @@ def _in_srgb(image: pyvips.Image) -> pyvips.Image:
 def _head(file: Path | bytes) -> bytes:
     if isinstance(file, bytes):
         return file[:HEAD]
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        # To open a pipe waits for its writer, and to read a device may never end.
+        raise UnreadablePictureError("it is a pipe or a device")
     with file.open("rb") as stream:
         return stream.read(HEAD)
 

@@ -41,6 +41,8 @@ def is_readable(path: Path) -> bool:
     """Return whether a file begins like a picture that ``read_style_picture`` can read."""
     import pillow_heif
 
+    if not path.is_file():  # to open a pipe waits for its writer
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is reduced while it is read
@@ -59,6 +61,8 @@ def read_style_picture(path: Path) -> Picture:
         return _read(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise _unreadable(path, error.strerror or type(error).__name__) from error
+    except subprocess.TimeoutExpired as error:
+        raise _unreadable(path, _("it takes too long")) from error
 
 
 @functools.lru_cache(maxsize=8)  # a preview reads the same few again and again
@@ -72,13 +76,13 @@ def _read(path: Path, modified: int) -> Picture:
 
 def encoded_pixels(path: Path) -> bytes:
     """Return a picture's pixels as NumPy writes them, after PIXELS_FOLLOW, or why there are none."""
-    from nst_core.pictures.decoding import UnreadablePictureError, decode_picture
+    from nst_core.pictures.decoding import decode_picture
     from plugin.engine.machine.memory import check_pictures
 
     try:
         pixels = decode_picture(path, lambda width, height: check_pictures(width * height), pixels=READ_PIXELS).floats()
-    except UnreadablePictureError as error:
-        return REASON_FOLLOWS + str(error).encode()
+    except StyleError as error:  # also of a picture that is too large
+        return REASON_FOLLOWS + str(error).rstrip(".").encode()
     stream = io.BytesIO()
     np.save(stream, pixels, allow_pickle=False)
     return PIXELS_FOLLOW + stream.getvalue()

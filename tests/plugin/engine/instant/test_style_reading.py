@@ -7,7 +7,13 @@ from PIL import Image
 
 from nst_core.base.errors import StyleError
 from plugin.engine.instant.instant_settings import READ_PIXELS
-from plugin.engine.instant.style_reading import is_readable, read_style_picture, read_style_pictures
+from plugin.engine.instant.style_reading import (
+    encoded_pixels,
+    is_readable,
+    read_style_picture,
+    read_style_pictures,
+)
+from plugin.engine.machine import memory
 from plugin.engine.messages import PicturePath, RawPicture
 
 
@@ -52,6 +58,21 @@ def test_files_that_are_no_pictures_are_refused(tmp_path):
     for path in (text, cut, tmp_path / "none.jpg", tmp_path):
         with pytest.raises(StyleError, match=rf"The style picture .*{path.name} cannot be read"):
             read_style_picture(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert not is_readable(tmp_path / "pipe.png")
+    with pytest.raises(StyleError, match="pipe or a device"):
+        read_style_picture(tmp_path / "pipe.png")
+
+
+def test_picture_too_large_for_the_memory_is_refused_in_a_process_too(tmp_path, monkeypatch):
+    Image.new("RGB", (200, 200)).save(tmp_path / "large.png")
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + 2**20)
+    answer = encoded_pixels(tmp_path / "large.png")
+    assert answer.startswith(b"-The picture has") and b"make it smaller" in answer
 
 
 def test_pictures_that_are_named_and_sent_have_their_shares(tmp_path):
