@@ -80,10 +80,10 @@ def fetch(download: Download, progress: DownloadProgress = continue_download) ->
             return target  # another program was quicker
         raise StyleError(
             _(
-                "{name} ({size:.0f} MiB) is not on this machine and could not be fetched ({error}); "
+                "{name} ({size:.0f} MB) is not on this machine and could not be fetched ({error}); "
                 "download {url} on another machine and put it at {target}, or choose the feature network compact, "
                 "which needs no download."
-            ).format(name=target.name, size=download.size / 2**20, error=error, url=download.url, target=target)
+            ).format(name=target.name, size=download.size / 1e6, error=error, url=download.url, target=target)
         ) from error
     return target
 
@@ -155,9 +155,9 @@ def _append(file: BufferedRandom, address: str, download: Download, progress: Do
         if not progress(done, download.size):
             raise StyleError(
                 _(
-                    "The download of {filename} was stopped after {done:.0f} of {size:.0f} MiB; the next one "
+                    "The download of {filename} was stopped after {done:.0f} of {size:.0f} MB; the next one "
                     "continues from there."
-                ).format(filename=download.filename, done=done / 2**20, size=download.size / 2**20)
+                ).format(filename=download.filename, done=done / 1e6, size=download.size / 1e6)
             )
 
     done = file.seek(0, os.SEEK_END)

@@ -39,7 +39,7 @@ def add_film_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of films."""
     default = FilmSettings()
     group = parser.add_argument_group("films", "for a film such as clip.mp4, painted frame by frame")
-    text = "how firmly strokes keep to what they are painted on; 0 paints each frame by itself"
+    text = "how firmly strokes stick to the objects in the film; 0 paints each frame on its own"
     add_number(group, "--steady", STEADY_RANGE, default.steady, text)
     add_number(group, "--crf", CRF_RANGE, default.crf, "how much quality the file may lose")
     text = "frames a second of numbered pictures such as frames/%%04d.png"
@@ -186,7 +186,9 @@ def _check_names(options: argparse.Namespace, style: InStyle) -> tuple[Path, Pat
         check_picture_output(target)
     elif not fits:
         endings = ", ".join(sorted([*ENCODERS, *set(ANIMATION_FORMATS) - {".png"}]))
-        raise StyleError(f"{target.name} does not end like a film; use one of {endings}, or numbers as in %04d.png.")
+        raise StyleError(
+            f"{target.name} does not have a film's extension; use one of {endings}, or numbers as in %04d.png."
+        )
     check_folder(target)
     check_apart([("output", target)], [("film", source), *(("style", path) for path in style.files)])
     return source, target
@@ -206,5 +208,5 @@ def _moment(text: str) -> float:
     except ValueError:
         numbers = [math.nan]
     if len(parts) > 3 or not all(0 <= number < math.inf for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; give seconds, or a time as in 1:02:03.5")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give seconds, or a time as in 1:02:03.5")
     return math.fsum(number * 60.0**place for place, number in enumerate(reversed(numbers)))

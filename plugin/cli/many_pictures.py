@@ -126,7 +126,7 @@ def _summarise(options: argparse.Namespace, plan: BatchPlan, batch: Batch, notes
     rate = len(batch.painted) / batch.seconds if batch.seconds else 0.0
     counts = [f"{len(batch.painted)} painted in {batch.seconds:.1f} s" + (f" ({rate:.2f} a second)" if rate else "")]
     if plan.skipped:
-        counts.append(f"{len(plan.skipped)} there already (--overwrite paints them again)")
+        counts.append(f"{len(plan.skipped)} already painted (--overwrite repaints them)")
     if failures:
         counts.append(f"{len(failures)} failed")
     say(options, f"{options.output}: {', '.join(counts)}")

@@ -25,9 +25,9 @@ def add_masks(parser: argparse.ArgumentParser) -> None:
     """Add ``--protect``, and ``--feather`` for all masks."""
     group = parser.add_argument_group("masks", "pictures that are white where they count")
     group.add_argument(
-        "--protect", type=Path, metavar="MASK", help="where less of the style goes, such as a mask of the faces"
+        "--protect", type=Path, metavar="MASK", help="mask of the area to protect from the style, such as faces"
     )
-    text = "percent of the style that the protected part takes"
+    text = "percent of the style that remains in the protected area"
     add_number(group, "--protected-strength", STRENGTH_RANGE, PROTECTED_STRENGTH, text)
     text = "pixels of the photo over which the edges of masks soften on each side"
     add_number(group, "--feather", FEATHER_RANGE, RegionSettings().feather, text)

@@ -19,14 +19,14 @@ from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
 # The options of `render` and `study` that are numbers, by the setting that they fill.
 RENDER_NUMBERS = {
     "size": "pixels of the result's longer side",
-    "coarsest": "paint at sizes that grow by the square root of 2 from about this one; 0 for one size",
+    "coarsest": "first paint at about this size, then at sizes that grow by a factor of 1.41; 0 for one size",
     "iterations": "steps of the optimiser at the result's size",
     "smaller_iterations": "steps at each of the smaller sizes; 0 for as many as at the result's size",
     "first_iterations": "steps at the first of several sizes; 0 for as many as at the other smaller sizes",
     "style_scale": "size of the strokes",
     "learning_rate": "step size of Adam or gradient descent",
     "precondition": "how much L-BFGS prefers broad changes to fine ones; 0 for plain L-BFGS",
-    "average": "decay of the moving average of the pictures that becomes the result; 0 for the last picture",
+    "average": "the result is a moving average of the pictures; this is its decay, 0 for the last picture alone",
     "shift": "pixels by which the picture moves between steps, except with L-BFGS",
     "seed": "seed of all randomness",
     "noise": "contrast of the noise that --init noise starts from",
@@ -138,7 +138,7 @@ def add_batch(parser: argparse.ArgumentParser) -> None:
 def _shard(text: str) -> Shard:
     number, _slash, count = text.partition("/")
     if not (number.isdecimal() and count.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no part of the pictures; write it as in 2/8")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a part of the pictures; write it like 2/8")
     try:
         return Shard(int(number), int(count))
     except (StyleError, ValueError) as error:  # more digits than Python reads raise ValueError
@@ -150,7 +150,7 @@ def add_allow_damaged(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-damaged",
         action="store_true",
-        help="use what a picture file still holds if it is cut off or damaged; what it lacks is black or grey",
+        help="use the readable part of a cut-off or damaged picture; missing pixels are black or grey",
     )
 
 

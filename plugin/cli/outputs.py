@@ -79,7 +79,7 @@ def check_picture_output(path: Path) -> None:
     check_folder(path)
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         endings = ", ".join(sorted(PICTURE_SUFFIXES))
-        raise StyleError(f"{path.name} does not end like a picture file; use one of {endings}.")
+        raise StyleError(f"{path.name} does not have a picture file's extension; use one of {endings}.")
 
 
 def check_picture_fits(path: Path, width: int, height: int, bytes_per_pixel: int) -> None:

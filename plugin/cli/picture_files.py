@@ -116,14 +116,14 @@ def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:
     if decoded.frames > 1:
         notes.append(f"{path} holds {decoded.frames} pictures (frames or pages); the first one is used.")
     if decoded.missing == "end marker":
-        notes.append(f"{path} lacks its end marker, but none of its pixels.")
+        notes.append(f"{path} has no end marker, but all its pixels were read.")
     elif decoded.missing:
         notes.append(f"{path} is cut off or damaged; the pixels that it lacks are black or grey.")
     profile = _rgb_profile(decoded)
     writing_notes: tuple[str, ...] = ()
     if profile is not None and not _can_be_written(profile):
         profile = None
-        writing_notes = (f"Nothing can be converted to the colour profile of {path}; the result is in sRGB.",)
+        writing_notes = (f"The colour profile of {path} cannot be used for the result, which is in sRGB instead.",)
     image, metadata = decoded.image, decoded.metadata
     if decoded.is_tiff and (exif := exif_in_tiff(path)):
         metadata["exif-data"] = exif

@@ -127,9 +127,9 @@ class _StyleReader:
         return self.read(",".join(self._options.styles)) if self._options.styles else None
 
     def check_detail(self) -> None:
-        """Raise StyleError if ``--detail`` is given and no style has this choice."""
+        """Raise StyleError if ``--detail`` is given and no style has this setting."""
         if self._options.detail is not None and not any(style.has_detail for style in self._trained):
-            raise StyleError("None of the styles has a choice of detail; leave out --detail.")
+            raise StyleError("None of the styles has the detail setting; leave out --detail.")
 
     def _read(self, text: str) -> RegionStyle:
         from plugin.engine.instant.instant_painting import check_count

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from plugin.engine.instant.instant_painting import InstantResult
 
 SWAPS = {
-    "motifs": "with a picture as the style, how much its large shapes replace those of the photo, in percent",
-    "brushwork": "with a picture as the style, the same for its strokes",
+    "motifs": "with a picture as the style: how far its large shapes replace the photo's, in percent",
+    "brushwork": "with a picture as the style: how far its strokes replace the photo's, in percent",
 }
 
 
@@ -34,7 +34,7 @@ def add_styles(parser: argparse.ArgumentParser) -> None:
         dest="styles",
         metavar="STYLE",
         help="a style's name, an .onnx style file, any picture, or a mixture such as great-wave:0.6,painting.jpg:0.4; "
-        "several, given again, are mixed",
+        "repeat the option to mix several",
     )
     styles.add_argument(
         "--style-image",
@@ -55,7 +55,7 @@ def chosen_style(options: argparse.Namespace, texts: Sequence[str], settings: Fa
     named = read_style_names(texts)
     check_count(len(named.pictures))
     if settings.detail is not None and not any(style.has_detail for style in named.trained):
-        raise StyleError(f"{named.titles} has no choice of detail; leave out --detail.")
+        raise StyleError(f"{named.titles} does not have the detail setting; leave out --detail.")
     files = (*(style.path for style in named.trained), *named.pictures)
     paint, prepare = (_mixture if named.pictures else _trained)(options, named, settings)
     return InStyle(named.short_name, named.titles, named.described, files, paint, prepare)

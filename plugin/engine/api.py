@@ -62,7 +62,7 @@ class Engine(Protocol):
     def check_painting(self, shapes: Sequence[tuple[int, int]], request: FastRequest | InstantRequest) -> None:
         """Raise StyleError, saying what would fit, if pictures of these heights and widths take too much memory.
 
-        This takes no time: while it is not known whether the GPU works, the network's own memory is left out.
+        Returns at once. Until the GPU has been tested, the network's own memory is not counted.
         """
 
     def open_layer(self, picture: RawPicture, grey: bool) -> OpenedLayer:

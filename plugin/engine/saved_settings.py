@@ -61,7 +61,7 @@ def rename_settings(old: str, new: str) -> None:
     """Give saved settings another name. Raises StyleError if it is empty or taken, or if the file cannot be written."""
     new, saved = _clean(new), read_saved_settings()
     if new != old and new in saved.named:
-        raise StyleError(_("There are already settings called {name!r}; choose another name.").format(name=new))
+        raise StyleError(_("Settings named {name!r} already exist; choose another name.").format(name=new))
     _write(replace(saved, named={new if name == old else name: entry for name, entry in saved.named.items()}))
 
 

@@ -204,7 +204,7 @@ def test_python_that_an_update_replaced_or_removed_is_named(gimp, session, varia
     try:
         for target, words in (
             (gimp.python, ("installed for Python 3.2,", f"now has Python {new}", "install.py")),
-            (tmp_path / "python3.2", ("Python 3.2, which is no longer on this system", "install.py")),
+            (tmp_path / "python3.2", ("Python 3.2, which is missing from this system", "install.py")),
         ):
             program.unlink(missing_ok=True)
             program.symlink_to(target)

@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     stroke_size = FastSettings().stroke_size
     text = "size of the strokes, in percent of the trained size"
     add_number(parser, "--stroke-size", STROKE_SIZE_RANGE, stroke_size, text)
-    text = "how much of faces, lettering and other detail a style keeps, if it has this choice (0-100)"
+    text = "how much detail, such as faces and lettering, a style keeps, if it has this setting (0-100)"
     parser.add_argument("--detail", type=number_within(float, *DETAIL_RANGE), metavar="N", help=text)
     parser.add_argument(
         "--full-resolution",

@@ -212,23 +212,23 @@ def _check_pattern(pattern: str) -> None:
         parts = list(Formatter().parse(pattern))
     except ValueError as error:
         raise StyleError(
-            _("The name {pattern!r} cannot be read ({error}); use {fields} and other text.").format(
+            _("The name pattern {pattern!r} is not valid ({error}); use {fields} and plain text.").format(
                 pattern=pattern, error=error, fields=fields
             )
         ) from error
     for _text, name, form, conversion in parts:
         if name is not None and (name not in PATTERN_FIELDS or form or conversion):
             raise StyleError(
-                _("The name {pattern!r} has an unknown field; use {fields} and other text.").format(
+                _("The name pattern {pattern!r} has an unknown field; use {fields} and plain text.").format(
                     pattern=pattern, fields=fields
                 )
             )
     path = Path(pattern)
     if path.is_absolute() or ".." in path.parts or not path.name or pattern.endswith(("/", os.sep)):
         raise StyleError(
-            _("The name {pattern!r} leaves the output folder or names no file; use {fields} and other text.").format(
-                pattern=pattern, fields=fields
-            )
+            _(
+                "The name pattern {pattern!r} leaves the output folder or names no file; use {fields} and plain text."
+            ).format(pattern=pattern, fields=fields)
         )
 
 
@@ -247,7 +247,7 @@ def _list_pictures(settings: BatchSettings) -> _Listing:
 
 def _refuse_folder(error: OSError) -> None:
     raise StyleError(
-        _("The folder {folder} cannot be read ({strerror}); allow that or leave it out.").format(
+        _("The folder {folder} cannot be read ({strerror}); grant access or leave the folder out.").format(
             folder=error.filename, strerror=error.strerror
         )
     ) from error
@@ -263,7 +263,9 @@ def _painting_name(path: Path, style: str, pattern: str, settings: BatchSettings
     if not _can_write(name.suffix, formats):
         endings = ", ".join(sorted(formats.writable or ()))
         raise StyleError(
-            _("{name} does not end like a picture file; use one of {endings}.").format(name=name, endings=endings)
+            _("{name} does not have a picture file's extension; use one of {endings}.").format(
+                name=name, endings=endings
+            )
         )
     if len(os.fsencode(name.name)) > LONGEST_NAME:
         raise StyleError(_("The name {name} is too long for a file; give a shorter one.").format(name=name))

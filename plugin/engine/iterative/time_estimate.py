@@ -49,9 +49,9 @@ def estimate(
     if name in catalogue.DOWNLOADS and name not in catalogue.available():
         raise StyleError(
             _(
-                "The feature network {name} will be fetched first ({size:.0f} MiB); the time left is shown as the "
+                "The feature network {name} will be fetched first ({size:.0f} MB); the time left is shown as the "
                 "painting develops."
-            ).format(name=name, size=catalogue.DOWNLOADS[name].size / 2**20)
+            ).format(name=name, size=catalogue.DOWNLOADS[name].size / 1e6)
         )
     began = time.perf_counter()
     device = choose_device(device_name)

@@ -34,7 +34,7 @@ def partition(masks: Sequence[np.ndarray], size: tuple[int, int], feather: int =
     notes = []
     total = np.sum(masks, axis=0, dtype=np.float32) if masks else np.zeros(size, np.float32)
     if np.max(total) > 1 + ROUNDING:
-        notes.append(_("Masks overlap; where they do, their styles share the place."))
+        notes.append(_("Some masks overlap; where they do, their styles are blended."))
     shares = np.empty((len(masks) + 1, *size), np.uint16)
     sums, reached = np.zeros(size, np.float32), np.zeros(size, np.uint16)
     for mask, share in zip(masks, shares, strict=False):

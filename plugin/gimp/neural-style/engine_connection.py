@@ -1,8 +1,7 @@
 """The filter's connection to the engine (see plugin/engine/api.py).
 
-If the last run left a warm worker and it is idle, the engine is there. Otherwise it is in this process, if the private
-environment was made for this version of Python. Otherwise it is in a new worker, started with that environment's own
-Python.
+The engine runs in the first of these that is available: an idle warm worker; this process, if the private environment
+was made for this version of Python; a new worker, started with that environment's own Python.
 """
 
 from __future__ import annotations

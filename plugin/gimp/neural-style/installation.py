@@ -49,7 +49,7 @@ class Installation:
         """Return the error to raise if something in the environment does not work."""
         if self.program.is_symlink() and not self.program.exists():
             return InstallationError(
-                _("Neural Style was installed for Python {old}, which is no longer on this system; {remedy}.").format(
+                _("Neural Style was installed for Python {old}, which is missing from this system; {remedy}.").format(
                     old=".".join(self.python), remedy=REMEDY
                 )
             )

@@ -106,11 +106,11 @@ def _create_again(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     procedure.set_documentation(
         _("Change the settings of a painting that Neural Style made"),
         _(
-            "Takes a layer that the filter painted from another layer of the image, paints that other layer again as "
-            "it is now, and replaces the old painting, whose mask, opacity and mode the new one keeps. The selection "
-            "is ignored. The dialog starts with the settings of the old painting; in a script, settings that are not "
-            "given have the filter's defaults. Fails if the filter did not paint the layer, or if the layer that it "
-            "was painted from no longer exists. Returns the new layer."
+            "Paints the original layer of a painting again, in its current state, and replaces the painting. The new "
+            "layer keeps the old one's mask, opacity and mode. The selection is ignored. The dialog starts with the "
+            "settings of the old painting; in a script, settings that are not given have the filter's defaults. Fails "
+            "if the filter did not paint the layer, or if the layer that it was painted from no longer exists. Returns "
+            "the new layer."
         ),
         name,
     )
@@ -166,14 +166,17 @@ def _add_folder_arguments(procedure: Gimp.Procedure) -> None:
     procedure.add_boolean_argument(
         "subfolders",
         _("With su_bfolders"),
-        _("Paint the pictures in subfolders too, and keep the tree"),
+        _("Also paint the pictures in subfolders, and keep the folder structure"),
         False,
         ARGUMENT_FLAGS,
     )
     procedure.add_string_argument(
         "name",
         _("N_ame"),
-        _("How to name the paintings: text with {stem}, the picture's name, {style} and {ext}, the file extension"),
+        _(
+            "How to name the paintings: a pattern with {stem} (the picture's name), {style} (the style) and {ext} "
+            "(the file extension)"
+        ),
         "{stem}.{ext}",
         ARGUMENT_FLAGS,
     )

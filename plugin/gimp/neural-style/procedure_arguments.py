@@ -54,7 +54,10 @@ def add_settings(procedure: Gimp.Procedure) -> None:
     add_file(procedure, "style-image", _("Style p_icture"), text, Gimp.FileChooserAction.ANY, optional=True)
     text = _("How strong the style is, in percent; 0 leaves the photo unchanged")
     _add_number(procedure, "strength", _("Stren_gth (%)"), text, 100.0)
-    text = _("How much of faces, lettering and other detail is kept, if the style has this choice; -1: the style's own")
+    text = _(
+        "How much detail, such as faces and lettering, is kept, if the style has this setting; -1 uses the style's "
+        "default"
+    )
     _add_number(procedure, "detail", _("_Detail"), text, STYLES_OWN_DETAIL)
     text = _("Size of the strokes, in percent of the style's own; not for the method iterative")
     _add_number(procedure, "stroke-size", _("Strok_e size (%)"), text, 100.0)
@@ -62,8 +65,8 @@ def add_settings(procedure: Gimp.Procedure) -> None:
         "full-resolution",
         _("Fi_ner strokes (slow)"),
         _(
-            "Paint strokes of a fixed number of the layer's pixels, which look finer the larger the layer is, and "
-            "take longer; otherwise their size is relative to the picture. Not for the method iterative"
+            "Give strokes a fixed size in layer pixels, which looks finer in a larger layer and takes longer; by "
+            "default stroke size follows the picture. Not for the method iterative"
         ),
         False,
         ARGUMENT_FLAGS,

@@ -199,7 +199,7 @@ def _check_selection(layer: Gimp.Layer) -> None:
 
 
 def _check_own_pixels(target: Target) -> None:
-    """Raise StyleError unless what the target shows is its own pixels."""
+    """Raise StyleError unless the target shows its own pixels."""
     layer, other_output = target.layer, _("choose the output New layer above")
     name = layer.get_name()
     if target.by_mask:

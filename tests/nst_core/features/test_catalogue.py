@@ -109,7 +109,7 @@ def test_offline_says_which_file_to_put_where(hub, monkeypatch):
     with pytest.raises(StyleError) as error:
         weights.load_features("vgg19")
     text = str(error.value)
-    assert "548 MiB" in text and "http://127.0.0.1:9/vgg19.pth" in text and str(hub / "vgg19.pth") in text
+    assert "575 MB" in text and "http://127.0.0.1:9/vgg19.pth" in text and str(hub / "vgg19.pth") in text
 
 
 def test_code_in_a_pickle_is_not_run(hub, tmp_path, monkeypatch):

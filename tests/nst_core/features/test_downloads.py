@@ -144,14 +144,14 @@ def test_offline_says_which_file_to_put_where(hub, server, monkeypatch):
     with pytest.raises(StyleError) as error:
         fetch(Download(f"{NOWHERE}/weights.pth", SHA256, 548 * 2**20))
     text = str(error.value)
-    assert "weights.pth (548 MiB)" in text and f"{NOWHERE}/weights.pth" in text and str(hub / "weights.pth") in text
+    assert "weights.pth (575 MB)" in text and f"{NOWHERE}/weights.pth" in text and str(hub / "weights.pth") in text
     assert "404" in text and "feature network compact" in text and "\n" not in text
     assert list(hub.iterdir()) == []
 
 
 def test_stopping_keeps_the_partial_file(hub, server):
     download = wanted(f"{server.address}/plain")
-    with pytest.raises(StyleError, match=r"stopped after .* MiB; the next one continues from there"):
+    with pytest.raises(StyleError, match=r"stopped after .* MB; the next one continues from there"):
         fetch(download, lambda done, total: done < 100_000)
     (partial,) = hub.iterdir()
     assert partial.read_bytes() == CONTENT[: partial.stat().st_size] and partial.stat().st_size >= 100_000

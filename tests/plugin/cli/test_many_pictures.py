@@ -48,7 +48,7 @@ def test_existing_paintings_are_kept_and_the_rest_is_completed(run, photos):
     (run.folder / "out").mkdir()
     (run.folder / "out/a.png").write_bytes(b"mine")
     done = run("apply", "photos", *STYLE, "-o", "out")
-    assert done.returncode == 0 and "2 painted" in done.stdout and "1 there already" in done.stdout
+    assert done.returncode == 0 and "2 painted" in done.stdout and "1 already painted" in done.stdout
     assert (run.folder / "out/a.png").read_bytes() == b"mine"
     assert "0 painted" in run("apply", "photos", *STYLE, "-o", "out").stdout
     assert "3 painted" in run("apply", "photos", *STYLE, "-o", "out", "--overwrite").stdout
@@ -113,7 +113,7 @@ def test_shards_together_paint_every_picture_once(run, photos):
         (("photos/a.png", "photos/b.jpg", "-o", "out.png"), "named like a picture"),
         (("photos/a.png", "photos/b.jpg", "-o", "photos/a.png"), "is a file"),
         (("photos", "-o", "out", "--name", "x.png"), "would both be painted"),
-        (("photos", "-o", "out", "--name", "{stem}.bmp"), "does not end like a picture"),
+        (("photos", "-o", "out", "--name", "{stem}.bmp"), "does not have a picture file's"),
         (("photos", "nothing.png", "-o", "out"), "no picture or folder nothing.png"),
         (("photos", "-o", "out", "--failures", "photos/a.png"), "same file"),
         (("photos", "-o", "out", "--failures", "nowhere/failed.txt"), "no folder nowhere"),

@@ -13,7 +13,7 @@ from plugin.cli.outputs import check_apart, check_picture_fits, check_picture_ou
 def test_unusable_picture_outputs_are_refused(tmp_path):
     check_picture_output(tmp_path / "fine.png")
     for path, reason in (
-        (tmp_path / "x.xyz", "does not end like a picture"),
+        (tmp_path / "x.xyz", "does not have a picture file's"),
         (tmp_path / "no" / "x.png", "no folder"),
         (tmp_path, "folder"),
     ):

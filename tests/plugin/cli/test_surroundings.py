@@ -51,7 +51,7 @@ def test_any_name_is_painted_on_any_terminal(tmp_path, photo, name, variables):
     assert done.returncode == 0 and not done.stderr and target.stat().st_size > 1000
     assert json.loads(done.stdout)["width"] == 451
     refused = start([*APPLY, source, "-o", target.with_suffix(".xyz")], **variables)
-    assert refused.returncode == 2 and b"does not end like a picture" in refused.stderr
+    assert refused.returncode == 2 and b"does not have a picture file's" in refused.stderr
 
 
 @pytest.mark.parametrize("redirections", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">&- 2>&-"])

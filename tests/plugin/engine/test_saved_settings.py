@@ -47,7 +47,7 @@ def test_names_are_neither_empty_nor_taken(file):
     save_settings("b", {"strength": 1.0})
     with pytest.raises(StyleError, match="need a name"):
         save_settings(" \n", {})
-    with pytest.raises(StyleError, match="already settings called 'a'"):
+    with pytest.raises(StyleError, match="Settings named 'a' already exist"):
         rename_settings("b", " a ")
     rename_settings("b", "b")
     assert dict(read_saved_settings().named) == {"a": {}, "b": {"strength": 1.0}}

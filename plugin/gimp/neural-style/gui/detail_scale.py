@@ -26,7 +26,10 @@ class DetailScale:
         self.widget = GimpUi.SpinScale.new(adjustment, _("_Detail"), 0)
         limit_to_range(self.widget, DETAIL_RANGE)
         self.widget.set_tooltip_text(
-            _("How much of faces, lettering and other detail the painting keeps; less gives the style a free hand")
+            _(
+                "How much detail, such as faces and lettering, the painting keeps; lower values give the style more "
+                "freedom"
+            )
         )
         self.widget.connect("value-changed", self._on_value_changed)
         self.widget.show()

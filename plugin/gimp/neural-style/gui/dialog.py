@@ -46,12 +46,14 @@ CHECK_MS = 1000
 # The size of the dialog, and how much of the screen it may take.
 DIALOG_WIDTH, DIALOG_HEIGHT, SCREEN_SHARE = 1140, 860, 0.85
 SMALLEST_SIDE_HEIGHT = 160
-RENDER_KEPT = _("This layer keeps its painting, so strength and colours change at once. Other settings paint it again.")
-CHOOSE_PICTURE = _("Choose a painting or any other picture whose style you want.")
+RENDER_KEPT = _(
+    "Strength and colours change at once, because this layer keeps its painting. Changing another setting repaints it."
+)
+CHOOSE_PICTURE = _("Choose a painting, or any picture whose style you want.")
 TOOLTIPS = {
     "strength": _("How strong the style is; 0 leaves the photo unchanged"),
     "stroke-size": _("How broad the strokes are"),
-    "full-resolution": _("Paint the largest photo in strokes as fine as in a small one, which takes longer"),
+    "full-resolution": _("Keep strokes small in large photos; takes longer"),
     "keep-colors": _("Take only the strokes of the painting, and keep the colours of the photo"),
 }
 
@@ -315,7 +317,7 @@ class FilterDialog:
             duration = format_duration(estimate.seconds)
             status = text.format(network=estimate.feature_network, duration=duration)
         else:
-            status = self._estimator.error or _("Finding out how long this takes…")
+            status = self._estimator.error or _("Estimating the time…")
         if self._config.get_property("style-image") is None:
             return False, "\n".join([CHOOSE_PICTURE, status])
         return True, "\n".join([status, _("You will see the painting develop, and can stop when you like it.")])

@@ -78,6 +78,6 @@ class Estimator:
             self.error = str(error)
         except Exception as error:  # it comes from a thread, so nobody else would report it
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            self.error = _("How long it takes is unknown ({error}).").format(error=reason)
+            self.error = _("The time cannot be estimated ({error}).").format(error=reason)
         self._on_change()
         return GLib.SOURCE_REMOVE

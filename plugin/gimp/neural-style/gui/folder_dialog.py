@@ -94,7 +94,9 @@ class FolderDialog:
             )
         ]
         if plan.skipped:
-            text = ngettext("{count} is painted already.", "{count} are painted already.", len(plan.skipped))
+            text = ngettext(
+                "{count} picture is already painted.", "{count} pictures are already painted.", len(plan.skipped)
+            )
             sentences.append(text.format(count=len(plan.skipped)))
         return bool(plan.tasks), " ".join([*sentences, *plan.notes])
 

@@ -78,10 +78,10 @@ def show_report(painted: int, unfinished: int, sentences: Sequence[str], output:
     text = ngettext("{count} picture was painted.", "{count} pictures were painted.", painted)
     summary = [text.format(count=painted)]
     if sentences:
-        text = ngettext("{count} was left out:", "{count} were left out:", len(sentences))
+        text = ngettext("{count} picture was left out:", "{count} pictures were left out:", len(sentences))
         summary.append(text.format(count=len(sentences)))
     if unfinished:
-        text = ngettext("{count} was not begun.", "{count} were not begun.", unfinished)
+        text = ngettext("{count} picture was not started.", "{count} pictures were not started.", unfinished)
         summary.insert(1, text.format(count=unfinished))
     dialog = Gtk.Dialog(title=f"Neural Style: {_('Painted')}", default_width=WINDOW_WIDTH)
     dialog.add_button(_("_Open the folder"), OPEN_RESPONSE)

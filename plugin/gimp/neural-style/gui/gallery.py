@@ -174,7 +174,7 @@ class StyleGallery(Gtk.Box):
             content.pack_start(self._pictures, False, False, 0)
         scrolled.add(content)
         self._grid.set_focus_vadjustment(scrolled.get_vadjustment())
-        no_match = Gtk.Label(label=_("No style has these words in its title or artist."), wrap=True)
+        no_match = Gtk.Label(label=_("No style matches your search."), wrap=True)
         no_match.get_style_context().add_class("dim-label")
         pages = Gtk.Stack(vhomogeneous=True)
         pages.add_named(scrolled, "styles")
@@ -347,7 +347,7 @@ def _describe_problems(library: Library) -> str:
 
 def _describe_unusable_files(reasons: Sequence[str]) -> str:
     return ngettext(
-        "{count} file in the style folders cannot be used; point here to see why.",
-        "{count} files in the style folders cannot be used; point here to see why.",
+        "{count} file in the styles folders cannot be used; hover here to see why.",
+        "{count} files in the styles folders cannot be used; hover here to see why.",
         len(reasons),
     ).format(count=len(reasons))

@@ -126,7 +126,7 @@ class SavedSettingsMenu(Gtk.MenuButton):
         try:
             records.apply_settings(whole, self._config)
         except (TypeError, ValueError, OverflowError) as error:
-            text = _("These settings are damaged ({error}); save others under their name.")
+            text = _("These settings are damaged ({error}); save new ones under the same name.")
             raise StyleError(text.format(error=error)) from error
 
     def _save(self) -> None:
@@ -134,7 +134,7 @@ class SavedSettingsMenu(Gtk.MenuButton):
         if name is None:
             return
         name = " ".join(name.split())
-        question = _("There are already settings called {name!r}. Replace them?").format(name=name)
+        question = _("Settings named {name!r} already exist. Replace them?").format(name=name)
         if name in read_saved_settings().named and not confirm(self, question):
             return
         save_settings(name, self._settings())
@@ -144,7 +144,7 @@ class SavedSettingsMenu(Gtk.MenuButton):
         current = self._current()
         if current is None:
             return
-        name = ask_for_text(self, _("New name of these settings"), current)
+        name = ask_for_text(self, _("New name for these settings"), current)
         if name is not None:
             rename_settings(current, name)
             self._fill()

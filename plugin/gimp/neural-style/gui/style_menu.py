@@ -112,7 +112,7 @@ class StyleMenu(Gtk.MenuButton):
         self._gallery.toggle_favourite(self._gallery.chosen[0])
 
     def _rename(self, style: Style) -> None:
-        title = ask_for_text(self, _("New title of the style"), style.title)
+        title = ask_for_text(self, _("New title for the style"), style.title)
         if title is not None:
             rename_style(style, title)
             self._gallery.reload()
@@ -120,7 +120,9 @@ class StyleMenu(Gtk.MenuButton):
     def _remove(self, style: Style) -> None:
         text = _("Move the style file {file} to the wastebasket?").format(file=style.path.name)
         if style.count > 1:
-            text += "\n" + _("It has {count} styles, which all disappear from the gallery.").format(count=style.count)
+            text += "\n" + _("It contains {count} styles; all of them will disappear from the gallery.").format(
+                count=style.count
+            )
         if not confirm(self, text):
             return
         try:

@@ -13,9 +13,9 @@ from gui.picture_tiles import PictureTiles
 FEATURE_NETWORKS = ("auto", "compact", "vgg19", "vgg16")
 # Pixels on the longer side and iterations of a render; "normal" has the engine's defaults.
 QUALITIES = {
-    "draft": (_("Refined: a draft, for a first look"), 256, 100),
+    "draft": (_("Refined: draft (quick look)"), 256, 100),
     "normal": (_("Refined: normal, minutes"), 512, 300),
-    "high": (_("Refined: large, takes long"), 1024, 300),
+    "high": (_("Refined: large (slow)"), 1024, 300),
 }
 SLIDERS = {
     "motifs": _("How much large shapes of the picture, such as stars and whorls, replace those of the photo"),

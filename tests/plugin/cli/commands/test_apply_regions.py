@@ -53,7 +53,7 @@ def test_what_is_adapted_is_said(run, sample, masks):
         "small.png has 90x60 pixels and the photo 451x300; the mask is resized.",
         "colour.png has colours; its luminance is the mask.",
         "black.png is all black, so nothing is in it.",
-        "Masks overlap; where they do, their styles share the place.",
+        "Some masks overlap; where they do, their styles are blended.",
     ):
         assert sentence in done.stdout
     assert np.array_equal(pixels(run.folder / "out.png"), pixels(sample))

@@ -55,5 +55,5 @@ def test_estimate_can_be_stopped(slim_weights):
 
 def test_missing_weights_are_not_fetched(monkeypatch):
     monkeypatch.setattr(catalogue, "available", dict)
-    with pytest.raises(StyleError, match=r"vgg19 will be fetched first \(548 MiB\)"):
+    with pytest.raises(StyleError, match=r"vgg19 will be fetched first \(575 MB\)"):
         estimate([(100, 150)], Recipe(IterativeSettings(), "vgg19"), Stopper())

@@ -49,7 +49,7 @@ def test_overlapping_masks_share_and_that_is_said():
     whole = np.ones((4, 4), np.float32)
     shares, notes = divided([whole, whole], 0)
     assert (shares[:2] == UNITS // 2).all() and not shares[2].any()
-    assert notes == ["Masks overlap; where they do, their styles share the place."]
+    assert notes == ["Some masks overlap; where they do, their styles are blended."]
 
 
 def test_beyond_the_feather_no_share_changes():
