@@ -17,7 +17,8 @@ from nst_core.base.language import _
 from plugin.engine.fast.fast_painting import FastResult, check_fast_memory, paint_fast
 from plugin.engine.fast.network_run import close_sessions
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture
 from plugin.engine.imaging.raw_pictures import picture_of, raw_of
 from plugin.engine.imaging.resampling import resample_picture
 from plugin.engine.instant.instant_networks import close_networks

@@ -20,7 +20,8 @@ from nst_core.style_file import read_styles
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture
 from plugin.engine.instant.instant_painting import paint_instantly
 from plugin.engine.instant.style_reading import read_style_picture
 from tests.conftest import SAMPLES

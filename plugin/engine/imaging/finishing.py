@@ -9,8 +9,9 @@ import numpy as np
 
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.compositing import composite_rows
 from plugin.engine.imaging.detail import Enlargement, is_enlarged
-from plugin.engine.imaging.picture import WHITES, NetworkInput, Picture, composite_rows
+from plugin.engine.imaging.picture import WHITES, NetworkInput, Picture
 from plugin.engine.imaging.picture_rows import ArrayRows, PictureRows, ResampledRows, whole_picture
 from plugin.engine.imaging.recolouring import LuminanceDifference
 

@@ -11,7 +11,8 @@ from PIL import Image
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture
 from plugin.engine.imaging.resampling import resample_picture
 
 # A larger one would make the host's files large, and is not kept.

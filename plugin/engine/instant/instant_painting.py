@@ -14,8 +14,9 @@ import numpy as np
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
 from plugin.engine.fast.fast_settings import working_size
+from plugin.engine.imaging.compositing import composite
 from plugin.engine.imaging.detail import fit_to_photo
-from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.imaging.recolouring import LUMA
 from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_planes
 from plugin.engine.instant.feature_transforms import transform

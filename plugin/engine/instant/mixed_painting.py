@@ -9,7 +9,8 @@ from typing import TypeVar
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture
 from plugin.engine.instant.instant_painting import InstantResult, paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.machine.stopwatch import Stopwatch

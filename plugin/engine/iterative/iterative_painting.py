@@ -16,7 +16,8 @@ from nst_core.base.language import _
 from nst_core.base.presets import PRESETS
 from nst_core.base.recipes import Recipe
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.iterative.iterative_regions import PictureStyle, RenderRegions, plan_regions
 from plugin.engine.machine.memory import TooLargeError, check_memory, give_back_freed_memory
 from plugin.engine.machine.stopwatch import Stopwatch

@@ -12,7 +12,8 @@ from nst_core.style_file import Style
 from plugin.engine.fast.fast_painting import FastResult, paint_fast
 from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite, network_input
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture, network_input
 from plugin.engine.instant.instant_painting import InstantResult, paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.machine.provider import Provider

@@ -14,8 +14,9 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import WORKING_PIXELS, FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.compositing import composite
 from plugin.engine.imaging.kept_render import encode_render
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.picture import Picture
 from plugin.engine.instant.instant_painting import paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.instant.style_reading import read_style_picture

@@ -9,8 +9,9 @@ from PIL import Image
 from nst_core.base.errors import StyleError
 from plugin.engine.imaging import kept_render
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.compositing import composite
 from plugin.engine.imaging.kept_render import decode_render, encode_render, mix_render
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.picture import Picture
 
 
 def png(image: Image.Image) -> bytes:

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.imaging.picture import Picture, composite
+from plugin.engine.imaging.compositing import composite
+from plugin.engine.imaging.picture import Picture
 from plugin.engine.imaging.recolouring import LUMA, luminance_difference, recolour
 from tests.conftest import SAMPLES
 
