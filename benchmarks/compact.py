@@ -167,8 +167,8 @@ training did not see:
 
 {agreement_table({record["network"]: record["agreement"]})}
 
-An iteration at {TIMED_SIZE}x{TIMED_SIZE} takes {record["time_ratio"]:.2f} of the time that it takes with VGG-19's shape
-to the same depth.
+The objective and its gradient at {TIMED_SIZE}x{TIMED_SIZE} take {record["time_ratio"]:.2f} of the time that they take
+with VGG-19's shape to the same depth.
 
 Losses of a photo and of its renders, computed with the better features ({record["size"]} pixels,
 {record["iterations"]} iterations):
