@@ -27,7 +27,7 @@ class StripRun:
     Attributes:
         provider: where.
         strip_pixels: the most pixels of the picture in a strip, unless FEWEST_ROWS have more.
-        report: is told the share that is done, 0 to 1, after every strip.
+        report: called with the share that is done, 0 to 1, after every strip.
         stopper: stops it.
     """
 

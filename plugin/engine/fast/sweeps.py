@@ -31,8 +31,7 @@ HALF_SUFFIX = "/half"  # of a stored map, which is float16
 # Rows of a strip far from the borders of a map, in rows of the smallest map.
 INNER_ROWS = Rows(1 << 20, (1 << 20) + (1 << 10))
 ENDLESS = 1 << 40  # rows
-# A strip has at least so many rows of the smallest map, so that what is mirrored at a border lies in the strip next to
-# it.
+# The least rows of a strip, in rows of the smallest map: what a border mirrors then lies in the strip next to it.
 FEWEST_ROWS = 4
 
 
@@ -45,7 +44,7 @@ class Sweep:
         layers: what it computes, in order.
         stored: the maps that it stores in place of those that were stored before; empty to leave them.
         measured: the norm whose input it measures, or None for the last sweep, which paints.
-        smallest: the height of the network's smallest maps, in rows of which strips are counted.
+        smallest: the height of the network's smallest maps; strips are counted in their rows.
     """
 
     sources: tuple[FeatureMap, ...]
@@ -66,7 +65,7 @@ class Sweep:
         return Rows(first, end)
 
     def strip_from(self, first: int, rows: int) -> Rows:
-        """Return the strip that begins at ``first`` and has about so many rows."""
+        """Return the strip that begins at ``first`` and has about ``rows`` rows."""
         end = first + max(FEWEST_ROWS, rows)
         return Rows(first, end if end + FEWEST_ROWS <= self.smallest else self.smallest)
 
