@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,12 +14,12 @@ from PIL import Image
 
 from nst_core.base.errors import StyleError
 from nst_core.base.files import written_whole
-from nst_core.pictures.decoding import UnreadablePictureError, decode_picture
+from nst_core.pictures.decoding import UnreadablePictureError, decode_picture, error_reason
 from plugin.engine.film.clip_reading import BT709, LIMITED_RANGE, Clip, Colours
 from plugin.engine.film.film_settings import ANIMATION_FORMATS, PICTURE_NUMBER, FilmSettings
 from plugin.engine.film.frames import Frame
 from plugin.engine.imaging.picture import Picture
-from plugin.engine.machine.memory import check_memory
+from plugin.engine.machine.memory import check_memory, check_pictures
 
 WEBP_QUALITY, JPEG_OF_SEQUENCE = 90, 95
 # Every frame of an animation stays in memory until it is written, and the writer copies it.
@@ -27,13 +29,34 @@ MILLISECOND = Fraction(1, 1000)
 
 def is_animation(path: Path) -> bool:
     """Return whether a file is an animation, which has several frames. Only its beginning is read."""
-    if path.suffix.lower() not in ANIMATION_FORMATS:
+    if path.suffix.lower() not in ANIMATION_FORMATS or not path.is_file():
         return False
     try:
-        with Image.open(path) as image:
-            return int(getattr(image, "n_frames", 1)) > 1
-    except (OSError, ValueError, Image.DecompressionBombError):  # what cannot be read is told later
+        with _opened(path) as image:
+            return _frame_count(image) > 1
+    except StyleError:  # what cannot be read is told later
         return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an animation. Raises StyleError if Pillow cannot read it, whatever Pillow raises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about sizes and damage, which are checked here
+            with Image.open(path, formats=sorted(set(ANIMATION_FORMATS.values()))) as image:
+                yield image
+    except (MemoryError, StyleError):
+        raise
+    except Exception as error:  # Pillow's plugins raise many kinds of error for a damaged file
+        raise StyleError(
+            f"{path} cannot be read as an animation ({error_reason(error)}); open it in another program and save it "
+            "again."
+        ) from error
+
+
+def _frame_count(image: Image.Image) -> int:
+    return int(getattr(image, "n_frames", 1))
 
 
 class AnimationFrames:
@@ -41,8 +64,8 @@ class AnimationFrames:
 
     def __init__(self, path: Path, settings: FilmSettings) -> None:
         self._path, self._settings, self.damaged = path, settings, 0
-        with Image.open(path) as image:
-            self.count = int(getattr(image, "n_frames", 1))
+        with _opened(path) as image:
+            self.count = _frame_count(image)
             self.loop = int(image.info.get("loop", 1 if image.format == "GIF" else 0))
             duration = float(image.info.get("duration", 0)) or 100.0
             self.clip = _facts(path, image.size, MILLISECOND, Fraction(1000) / Fraction(duration), self.count)
@@ -51,12 +74,14 @@ class AnimationFrames:
     def frames(self, first: int = 0) -> Iterator[Frame]:
         """Yield the frames of the chosen part from number ``first`` on."""
         moment, number = Fraction(0), 0
-        with Image.open(self._path) as image:
+        with _opened(self._path) as image:
             for position in range(self.count):
                 try:
                     image.seek(position)
                     pixels = np.asarray(image.convert("RGBA"), np.float32) / np.float32(255)
-                except (EOFError, OSError, ValueError):  # a damaged frame; those after it build on it
+                except MemoryError:
+                    raise
+                except Exception:  # a damaged frame; those after it build on it
                     self.damaged = self.count - position
                     return
                 duration = Fraction(round(float(image.info.get("duration", 0)))) * MILLISECOND
@@ -193,12 +218,9 @@ def _facts(path: Path, size: tuple[int, int], time_base: Fraction, rate: Fractio
 
 def _read(path: Path) -> Picture:
     try:
-        values = decode_picture(path).srgb()
+        return Picture(decode_picture(path, lambda width, height: check_pictures(width * height)).floats())
     except UnreadablePictureError as error:
         raise StyleError(f"{path} cannot be read as a picture ({error}); leave it out or replace it.") from error
-    pixels = np.ones((*values.shape[:2], 4), np.float32)
-    pixels[..., : values.shape[2]] = values / np.float32(np.iinfo(values.dtype).max)
-    return Picture(pixels)
 
 
 def _image(pixels: np.ndarray) -> Image.Image:

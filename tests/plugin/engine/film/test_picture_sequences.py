@@ -1,3 +1,4 @@
+import os
 from fractions import Fraction
 
 import numpy as np
@@ -16,6 +17,7 @@ from plugin.engine.film.picture_sequences import (
     NumberedWriter,
     is_animation,
 )
+from plugin.engine.machine import memory
 
 EACH = FilmSettings(steady=0, crf=8)
 DURATIONS = [40, 120, 40, 40, 300]
@@ -108,6 +110,27 @@ def test_bad_sequences_are_refused_in_a_sentence(tmp_path):
     (tmp_path / "2.png").write_text("no picture")
     with pytest.raises(StyleError, match=r"2\.png cannot be read"):
         list(NumberedFrames(tmp_path / "%d.png", EACH).frames())
+
+
+def test_animation_of_another_format_or_too_large_is_refused(animation, tmp_path, monkeypatch):
+    """Pillow would go by the contents, and start another program for PostScript."""
+    script = tmp_path / "a.gif"
+    script.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    assert not is_animation(script)
+    with pytest.raises(StyleError, match="cannot be read as an animation"):
+        AnimationFrames(script, EACH)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + 1000)
+    with pytest.raises(StyleError, match="megapixels"):
+        AnimationFrames(animation(".webp"), EACH)
+    Image.new("RGB", (200, 200)).save(tmp_path / "f1.png")
+    with pytest.raises(StyleError, match="megapixels"):
+        NumberedFrames(tmp_path / "f%d.png", EACH)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_pipe_is_no_animation(tmp_path):
+    os.mkfifo(tmp_path / "a.gif")
+    assert not is_animation(tmp_path / "a.gif")
 
 
 def test_stills_are_no_animations(tmp_path):
