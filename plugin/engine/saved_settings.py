@@ -36,8 +36,13 @@ class SavedSettings:
 
 def read_saved_settings() -> SavedSettings:
     """Return what was saved, without anything damaged."""
+    return settings_in(_file())
+
+
+def settings_in(file: Path) -> SavedSettings:
+    """Return what a file of saved settings holds, without anything damaged; nothing if it cannot be read."""
     try:
-        values = _parse(_file())
+        values = _parse(file)
     except (OSError, ValueError, RecursionError):
         return SavedSettings()
     named, recent = values.get("named"), values.get("recent")

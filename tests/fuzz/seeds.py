@@ -113,6 +113,43 @@ def networks() -> tuple[bytes, ...]:
     return (file.getvalue(), old.getvalue(), arrays.getvalue(), save(weights), *style_files(), pickle.dumps(weights))
 
 
+@cache
+def animations() -> tuple[bytes, ...]:
+    """A GIF, a WebP and a PNG file of three frames."""
+    frames = [Image.fromarray(PIXELS[..., channel]) for channel in range(3)]
+    return tuple(
+        _saved(frames[0].convert(mode), kind, save_all=True, append_images=frames[1:], duration=[40, 90, 40], loop=2)
+        for kind, mode in (("GIF", "P"), ("WEBP", "RGB"), ("PNG", "RGB"))
+    )
+
+
+@cache
+def films() -> tuple[bytes, ...]:
+    """Small films in three containers, and a playlist."""
+    import av
+
+    contents = []
+    for kind, codec in (("mp4", "libx264"), ("matroska", "libx264"), ("avi", "mjpeg")):
+        file = io.BytesIO()
+        with av.open(file, "w", format=kind) as container:
+            stream = container.add_stream(codec, rate=10)
+            stream.width, stream.height, stream.pix_fmt = 16, 12, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            for _ in range(3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(PIXELS[..., :3].copy(), "rgb24")))
+            container.mux(stream.encode(None))
+        contents.append(file.getvalue())
+    return (*contents, b"ffconcat version 1.0\nfile photo.mp4\n")
+
+
+@cache
+def style_measurements() -> bytes:
+    """The measurements of a style picture, as the cache keeps them."""
+    file = io.BytesIO()
+    arrays = {f"{name}{level}": PIXELS[..., 0].astype(np.float32) for name in ("mean", "root") for level in range(1, 6)}
+    np.savez(file, **arrays, **{f"whitened{level}": PIXELS[..., 0].astype(np.float16) for level in (4, 5)})
+    return file.getvalue()
+
+
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder for the files of one case, in memory where that is possible."""
     memory = Path("/dev/shm")

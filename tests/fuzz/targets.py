@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import os
 import time
 import unicodedata
@@ -32,16 +33,28 @@ from plugin.cli.picture_records import record_in, with_record
 from plugin.cli.tiff_exif import add_exif, exif_in_tiff
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.fast.style_library import find_styles
+from plugin.engine.film.clip_reading import ClipFrames, read_clip
+from plugin.engine.film.film_settings import FilmSettings
+from plugin.engine.film.picture_sequences import AnimationFrames, is_animation
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.picture import Picture
+from plugin.engine.instant import style_measurement
+from plugin.engine.instant.style_measurement import style_image
+from plugin.engine.instant.style_reading import PIXELS_FOLLOW, encoded_pixels, is_readable
+from plugin.engine.machine.kept_list import read_list
 from plugin.engine.messages import FastRequest, PreviewRequest, RawPicture
 from plugin.engine.process import pipe
 from plugin.engine.process.worker import HostCalls
+from plugin.engine.regions.masks import mask_of
+from plugin.engine.regions.partition import UNITS, partition
+from plugin.engine.saved_settings import settings_in
 from plugin.engine.service import LocalEngine
 from tests.fuzz import seeds
 from tests.fuzz.cases import any_text, any_value, changed, some_of
 from tests.style_files import style_with_metadata
 
 CALL_SECONDS = 60
+MOST_FRAMES = 20  # of a film; an altered one may claim millions
 
 
 @dataclass(frozen=True)
@@ -258,6 +271,63 @@ def check_network(case: bytes) -> None:
             weight_files.read(path)
 
 
+def check_masks(case: tuple[list[bytes], int, int, int]) -> None:
+    """Read pictures as masks of a photo: they divide it exactly."""
+    contents, height, width, feather = case
+    with seeds.temporary_folder() as name, one_sentence():
+        path, masks = Path(name) / "mask", []
+        for content in contents:
+            path.write_bytes(content)
+            mask, notes = mask_of(read_picture(path, allow_damaged=True).picture, height, width, "mask")
+            assert mask.shape == (height, width) and mask.min() >= 0 and mask.max() <= 1
+            masks.append(mask)
+            for note in notes:
+                check_sentence(note)
+        shares, _ = partition(masks, (height, width), feather)
+        assert (shares.sum(0, dtype=np.uint32) == UNITS).all()
+
+
+def check_film(case: tuple[bytes, str]) -> None:
+    """Read the frames of a film or an animation."""
+    content, name = case
+    settings = FilmSettings()
+    with seeds.temporary_folder() as folder, one_sentence():
+        path = Path(folder) / name
+        path.write_bytes(content)
+        animated = is_animation(path)
+        source = AnimationFrames(path, settings) if animated else ClipFrames(read_clip(path), settings)
+        for frame in itertools.islice(source.frames(), MOST_FRAMES):
+            assert np.isfinite(frame.picture.pixels).all() and frame.time >= 0
+
+
+def check_style_picture(case: tuple[str, bytes]) -> None:
+    """Read a style picture as the filter does, or the measurements that are kept of one."""
+    kind, content = case
+    with seeds.temporary_folder() as name, one_sentence():
+        path = Path(name) / "style"
+        path.write_bytes(content)
+        if kind == "measurements":
+            style_measurement._read(path)
+            return
+        is_readable(path)
+        answer = encoded_pixels(path)
+        if answer.startswith(PIXELS_FOLLOW):
+            image = style_image(Picture(np.load(io.BytesIO(answer[1:]))))
+            assert image.shape[0] == 3 and np.isfinite(image).all()
+        else:
+            check_sentence(f"{answer[1:].decode()}.")
+
+
+def check_saved_choices(case: bytes) -> None:
+    """Read the files of the dialog: saved settings and lists."""
+    with seeds.temporary_folder() as name:
+        path = Path(name) / "saved.json"
+        path.write_bytes(case)
+        assert all(isinstance(text, str) for text in read_list(path))
+        saved = settings_in(path)
+        assert all(isinstance(values, dict) for values in [*saved.named.values(), *saved.recent])
+
+
 def _settings_cases() -> st.SearchStrategy[Any]:
     recipe = as_data(PRESETS["default"])
     tables = some_of(recipe | {"objective": recipe.get("objective", {})})
@@ -352,11 +422,19 @@ def _descriptions() -> st.SearchStrategy[dict[str, str | None]]:
     )
 
 
+def _choice_cases() -> st.SearchStrategy[bytes]:
+    import json
+
+    settings = st.fixed_dictionaries({}, optional={"named": any_value(), "recent": any_value(), "format": any_value()})
+    texts = (settings | any_value()).map(lambda value: json.dumps(value).encode())
+    return texts | changed([b'{"format": 1, "named": {"a": {"style": "udnie"}}, "recent": [{}]}', b'["a", "b"]'])
+
+
 TARGETS = {
     "pictures": FuzzTarget(
         lambda: st.tuples(changed(seeds.pictures()), st.sampled_from(sorted(PICTURE_SUFFIXES)), st.booleans()),
         check_picture,
-        30,
+        24,
     ),
     "photos": FuzzTarget(
         lambda: (
@@ -364,17 +442,41 @@ TARGETS = {
             | changed([seeds.tar_of_photos()]).map(lambda data: (data, True))
         ),
         check_photos,
-        15,
+        12,
     ),
-    "style-files": FuzzTarget(lambda: changed(seeds.style_files()), check_style_file, 15),
-    "style-descriptions": FuzzTarget(_descriptions, check_style_description, 8),
+    "style-files": FuzzTarget(lambda: changed(seeds.style_files()), check_style_file, 12),
+    "style-descriptions": FuzzTarget(_descriptions, check_style_description, 7),
     "metadata": FuzzTarget(
         lambda: st.tuples(changed([seeds.xmp_packet(), b""]), changed([seeds.exif_block(), b""])), check_metadata, 7
     ),
-    "settings": FuzzTarget(_settings_cases, check_settings, 8),
+    "settings": FuzzTarget(_settings_cases, check_settings, 7),
     "calls": FuzzTarget(_call_cases, check_calls, 5),
     "frames": FuzzTarget(_frame_cases, check_frames, 4),
     "arguments": FuzzTarget(_argument_cases, check_arguments, 3),
     "networks": FuzzTarget(lambda: changed(seeds.networks()), check_network, 5),
+    "masks": FuzzTarget(
+        lambda: st.tuples(
+            st.lists(changed(seeds.pictures()), max_size=4), st.integers(1, 70), st.integers(1, 70), st.integers(0, 40)
+        ),
+        check_masks,
+        4,
+    ),
+    "films": FuzzTarget(
+        lambda: (
+            st.tuples(changed(seeds.films()), st.just("film.mp4"))
+            | st.tuples(changed(seeds.animations()), st.sampled_from(["a.gif", "a.webp", "a.png"]))
+        ),
+        check_film,
+        4,
+    ),
+    "style-pictures": FuzzTarget(
+        lambda: (
+            st.tuples(st.just("picture"), changed(seeds.pictures()))
+            | st.tuples(st.just("measurements"), changed([seeds.style_measurements()]))
+        ),
+        check_style_picture,
+        4,
+    ),
+    "saved-choices": FuzzTarget(_choice_cases, check_saved_choices, 2),
 }
 assert sum(target.share for target in TARGETS.values()) == 100
