@@ -9,14 +9,15 @@ gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
 
 import folders
-from gi.repository import Gimp, GimpUi, Gtk, Pango
+from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango
 from procedure_arguments import FOLDER_SETTINGS, RANGES, SETTINGS
 from showable import showable
 from translation import _, ngettext
 
 from gui.detail_scale import DetailScale
-from gui.form import SPACING, add_labelled_row, limit_to_range
+from gui.form import SPACING, add_labelled_row, align_widths, limit_to_range
 from gui.gallery import StyleGallery
+from gui.saved_settings_menu import SavedSettingsMenu
 from nst_core.base.errors import StyleError
 from plugin.engine.fast.style_library import find_styles
 
@@ -43,6 +44,7 @@ class FolderDialog:
         config.set_property("style-image", None)
         self._dialog = GimpUi.ProcedureDialog.new(procedure, config, _("Neural Style: Paint a Folder"))
         self._dialog.set_ok_label(_("_Paint"))
+        self._saved_settings = SavedSettingsMenu(self._dialog, procedure, config, pictures=False)
         self._gallery = StyleGallery(config, self._accept)
         self._detail = DetailScale(config)
         # A long sentence wraps rather than widen the dialog.
@@ -62,7 +64,10 @@ class FolderDialog:
         for name in (*FOLDER_SETTINGS, *SETTINGS):
             self._config.connect(f"notify::{name}", self._update)
         self._update()
-        return bool(self._dialog.run())
+        if not self._dialog.run():
+            return False
+        self._saved_settings.remember_style()
+        return True
 
     def close(self) -> None:
         """Close the dialog."""
@@ -106,7 +111,12 @@ class FolderDialog:
             scale = dialog.get_widget(name, GimpUi.SpinScale)
             limit_to_range(scale, RANGES[name])
             scale.unset_scale_limits()
-        add_labelled_row(dialog, "format", _("For_mat"), _build_format_combo(self._config))
+        format_row = add_labelled_row(dialog, "format", _("For_mat"), _build_format_combo(self._config))
+        labels = [dialog.get_widget(name, GObject.TYPE_NONE).get_label_widget() for name in ("folder", "output-folder")]
+        labels += [dialog.get_widget("name", GObject.TYPE_NONE).get_label(), format_row.get_children()[0]]
+        for label in labels:
+            label.set_xalign(0)
+        align_widths(*labels)
         names = ("folder", "output-folder", "subfolders", "name", "format-row", "overwrite")
         controls = dialog.fill_box("controls", [*names, "strength", "stroke-size", "full-resolution", "keep-colors"])
         controls.set_spacing(6)

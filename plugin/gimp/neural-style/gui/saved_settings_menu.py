@@ -32,13 +32,25 @@ class SavedSettingsMenu(Gtk.MenuButton):
     """Saves the settings of a dialog under names, and brings them and the last styles back.
 
     It takes the place of GIMP's buttons, which save one set of settings.
+
+    Args:
+        dialog: the dialog.
+        procedure: its procedure.
+        config: its settings, which the menu reads and changes.
+        pictures: whether to offer settings with a style picture.
     """
 
-    def __init__(self, dialog: GimpUi.ProcedureDialog, procedure: Gimp.Procedure, config: Gimp.ProcedureConfig) -> None:
+    def __init__(
+        self,
+        dialog: GimpUi.ProcedureDialog,
+        procedure: Gimp.Procedure,
+        config: Gimp.ProcedureConfig,
+        pictures: bool = True,
+    ) -> None:
         arrow = Gtk.Image.new_from_icon_name("pan-down-symbolic", Gtk.IconSize.BUTTON)
         super().__init__(label=_("_Saved settings"), use_underline=True, image=arrow, always_show_image=True)
         self.set_image_position(Gtk.PositionType.RIGHT)
-        self._config = config
+        self._config, self._pictures = config, pictures
         # An older version's settings lack those that were added since.
         self._defaults = records.read_settings(procedure.create_config())
         self._menu = Gtk.Menu()
@@ -81,23 +93,30 @@ class SavedSettingsMenu(Gtk.MenuButton):
         saved = read_saved_settings()
         self._named: dict[str, tuple[Gtk.CheckMenuItem, int]] = {}
         for name, settings in saved.named.items():
+            if not self._offers(settings):
+                continue
             item = Gtk.CheckMenuItem(label=_shortened(name), draw_as_radio=True)
             self._named[name] = item, item.connect("activate", self._try, self._apply, settings)
             self._menu.append(item)
-        if saved.named:
+        if self._named:
             self._menu.append(Gtk.SeparatorMenuItem())
         self._add(_("_Save these settings…"), self._save)
         self._about_current = [
             self._add(_("Re_name…"), self._rename),
             self._add(_("_Delete…"), self._delete),
         ]
-        recent = [(label, settings) for settings in saved.recent if (label := _describe_style(settings))]
+        recent = [
+            (label, settings) for settings in filter(self._offers, saved.recent) if (label := _describe_style(settings))
+        ]
         if recent:
             self._menu.append(Gtk.SeparatorMenuItem())
             self._menu.append(Gtk.MenuItem(label=_("Last used:"), sensitive=False))
         for label, settings in recent:
             self._add(_shortened(label), self._apply, settings, use_underline=False)
         self._menu.show_all()
+
+    def _offers(self, settings: Settings) -> bool:
+        return self._pictures or not settings.get("style-image")
 
     def _add(self, label: str, act: Callable[..., None], *arguments: Any, use_underline: bool = True) -> Gtk.MenuItem:
         item = Gtk.MenuItem(label=label, use_underline=use_underline)
