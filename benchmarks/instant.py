@@ -10,7 +10,7 @@ slim encoders and decoders that Wang et al. published in 2020, without shrinkage
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -57,6 +57,7 @@ INSTANT_WAYS = {
     "motifs and brushwork at 0": InstantSettings(0.0, 0.0, FAST),
     "motifs at 80, brushwork at 0": InstantSettings(80.0, 0.0, FAST),
     "default settings": InstantSettings(fast=FAST),
+    "detail at 0": InstantSettings(fast=replace(FAST, detail=0.0)),
 }
 # By level, whether its patches are swapped.
 REFERENCES = {

@@ -54,7 +54,8 @@ def chosen_style(options: argparse.Namespace, texts: Sequence[str], settings: Fa
 
     named = read_style_names(texts)
     check_count(len(named.pictures))
-    if settings.detail is not None and not any(style.has_detail for style in named.trained):
+    has_detail = named.pictures or any(style.has_detail for style in named.trained)
+    if settings.detail is not None and not has_detail:
         raise StyleError(f"{named.titles} does not have the detail setting; leave out --detail.")
     files = (*(style.path for style in named.trained), *named.pictures)
     paint, prepare = (_mixture if named.pictures else _trained)(options, named, settings)

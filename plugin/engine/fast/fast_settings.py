@@ -25,8 +25,8 @@ class FastSettings:
             ones on a larger picture.
         full_resolution: whether strokes have that number of pixels in the picture itself, however large it is.
             Otherwise they have it in a picture of at most WORKING_PIXELS, so a small copy previews a large picture.
-        detail: how much of the photo's detail, such as faces and lettering, a style with two rows keeps: 0 (bold) to
-            100 (faithful); None for the style's own default. Other styles have no such choice.
+        detail: how much of the photo's detail, such as faces and lettering, a picture's style or one with two rows
+            keeps: 0 (bold) to 100 (faithful); None for the style's own default. Other styles have no such choice.
         device: ``auto``, ``cuda`` or ``cpu``.
         blend: how the painting is mixed with the photo.
     """

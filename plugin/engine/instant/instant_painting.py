@@ -22,7 +22,7 @@ from plugin.engine.imaging.resampling import Kernel, resample_picture, resample_
 from plugin.engine.instant.feature_transforms import transform
 from plugin.engine.instant.instant_networks import MULTIPLE, PAINTED_LEVELS, decode, encode, encoder_file
 from plugin.engine.instant.instant_settings import InstantSettings
-from plugin.engine.instant.style_measurement import MeasuredStyle, measured
+from plugin.engine.instant.style_measurement import SWAPPED_LEVELS, MeasuredStyle, measured
 from plugin.engine.machine.memory import PICTURE_BYTES_PER_PIXEL, check_memory
 from plugin.engine.machine.provider import Provider, choose_provider
 from plugin.engine.machine.stopwatch import Stopwatch
@@ -31,9 +31,8 @@ from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
 MOST_PICTURES = 8
 # Mirrored around the picture, since the encoders' zero borders would otherwise show.
 PADDING = 32
-# The contrast of luminance, in 0..1, at which half of the swap is left. Where the photo has more, as around eyes, it
-# keeps its own shapes.
-DETAIL_CONTRAST = 0.1
+# The standard deviation of luminance, in 0..1, at which a place is half flat.
+DETAIL_CONTRAST = 0.05
 # Measured at 0.7 megapixels, where level 1 takes most: 16 and 32 channels, several times, in float32.
 WORKING_BYTES_PER_PIXEL = 1300
 
@@ -78,13 +77,13 @@ def paint_instantly(
     progress(Progress(_("Loading the style"), 0.1))
     shares = [(measured(style, provider, stopper), share) for style, share in styles.items()]
     clock.lap("style")
-    image, swaps = padded(seen), swap_maps(seen, settings)
+    image, freedom = padded(seen), freedom_maps(seen, settings.detail)
     for number, level in enumerate(PAINTED_LEVELS):
         progress(Progress(_("Painting"), 0.2 + 0.15 * number))
         stopper.check()
         features = encode(image, level, provider, stopper)
         clock.lap("encode")
-        features = _styled(features, shares, level, swaps.get(level))
+        features = _styled(features, shares, level, settings.swaps.get(level, 0.0), freedom.get(level))
         clock.lap("transform")
         image = decode(features, level, provider, stopper)
         clock.lap("decode")
@@ -113,35 +112,45 @@ def padded(seen: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes, np.float32)
 
 
-def swap_maps(seen: np.ndarray, settings: InstantSettings) -> dict[int, np.ndarray]:
-    """Return by level how much of each place is swapped, [h, w] in 0..1: less where the photo has detail."""
+def freedom_maps(seen: np.ndarray, detail: float) -> dict[int, np.ndarray]:
+    """Return for SWAPPED_LEVELS how freely the style paints each place, [h, w] in 0..1.
+
+    It is 1 where the photo is flat, and 1 - ``detail`` / 100 where it has strong contrasts close together.
+    """
     luma = padded(np.broadcast_to((seen @ LUMA)[..., None], seen.shape))[0]
     values = np.stack([luma, luma * luma])
     maps = {}
-    for level, share in settings.swaps.items():
-        if not share:
-            continue
+    for level in SWAPPED_LEVELS:
         size = tuple(extent // 2 ** (level - 1) for extent in luma.shape)
         # Over about the patch that is swapped, three places a side: the kernel reaches over two cells.
         coarse = tuple(max(1, round(extent / 2)) for extent in size)
         mean, square = resample_planes(values, coarse, Kernel.REDUCE)
         contrast = np.maximum(square - mean * mean, 0)
-        left = np.float32(DETAIL_CONTRAST**2) / (contrast + np.float32(DETAIL_CONTRAST**2))
-        maps[level] = np.float32(share) * resample_planes(left[None], size, Kernel.LINEAR)[0]
+        flat = np.float32(DETAIL_CONTRAST**2) / (contrast + np.float32(DETAIL_CONTRAST**2))
+        free = np.float32(1) - np.float32(detail / 100) * (np.float32(1) - flat)
+        maps[level] = resample_planes(free[None], size, Kernel.LINEAR)[0]
     return maps
 
 
 def _styled(
-    features: np.ndarray, shares: list[tuple[MeasuredStyle, float]], level: int, swap: np.ndarray | None
+    features: np.ndarray,
+    shares: list[tuple[MeasuredStyle, float]],
+    level: int,
+    swap: float,
+    freedom: np.ndarray | None,
 ) -> np.ndarray:
-    """Return the activations in the style, or in the weighted mean of those in each style."""
+    """Return the activations in the style, or in the weighted mean of those in each style.
+
+    ``swap`` is the share of swapped patches. Both count less where the style has less freedom, as around eyes.
+    """
+    swaps = None if freedom is None else np.float32(swap) * freedom
     (first, share), *others = shares
-    styled = transform(features, first.levels[level], swap)
+    styled = transform(features, first.levels[level], swaps)
     if others:
         styled *= np.float32(share)
         for style, share in others:
-            styled += np.float32(share) * transform(features, style.levels[level], swap)
-    return styled
+            styled += np.float32(share) * transform(features, style.levels[level], swaps)
+    return styled if freedom is None else features + freedom * (styled - features)
 
 
 def _notes(shares: list[tuple[MeasuredStyle, float]]) -> tuple[str, ...]:

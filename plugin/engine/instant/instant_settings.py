@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import _
+from nst_core.style_file import DEFAULT_DETAIL
 from plugin.engine.fast.fast_settings import FastSettings
 
 # In percent. The error message for a value out of range repeats these numbers.
@@ -38,6 +39,11 @@ class InstantSettings:
                 raise StyleError(
                     _("The setting {name} is {value:g} %; give a number from 0 to 100.").format(name=name, value=value)
                 )
+
+    @property
+    def detail(self) -> float:
+        """How much of the photo's detail is kept, 0..100."""
+        return DEFAULT_DETAIL if self.fast.detail is None else self.fast.detail
 
     @property
     def swaps(self) -> dict[int, float]:

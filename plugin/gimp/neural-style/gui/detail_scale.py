@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gi.repository import Gimp, GimpUi, Gtk
 from procedure_arguments import chosen_detail
@@ -36,7 +36,13 @@ class DetailScale:
 
     def show_styles(self, styles: Iterable[Style]) -> None:
         """Show the value that holds for these styles; the slider is disabled if none of them has the setting."""
-        defaults = [style.default_detail for style in styles if style.has_detail]
+        self._show_default([style.default_detail for style in styles if style.has_detail])
+
+    def show_picture(self) -> None:
+        """Show the value that holds for the style of a picture."""
+        self._show_default([DEFAULT_DETAIL])
+
+    def _show_default(self, defaults: Sequence[float]) -> None:
         self.widget.set_sensitive(bool(defaults))
         detail = chosen_detail(self._config)
         if detail is None and defaults:

@@ -218,9 +218,9 @@ class FilterDialog:
         self._preview_pane.show_problem(self._problem)
         for name in ("stroke-size", "full-resolution"):
             self._dialog.get_widget(name, GObject.TYPE_NONE).set_visible(not refined)
-        self._detail.widget.set_visible(not from_picture)
+        self._detail.widget.set_visible(not refined)
         if from_picture:
-            self._detail.show_styles(())
+            self._detail.show_picture()
             ready = self._show_render() if refined else self._show_style_picture()
         else:
             self._estimator.cancel()

@@ -17,6 +17,7 @@ QUALITIES = {
     "normal": (_("Refined: normal, minutes"), 512, 300),
     "high": (_("Refined: large (slow)"), 1024, 300),
 }
+PICTURES_HEIGHT = 140  # one row of tiles with their title
 SLIDERS = {
     "motifs": _("How much large shapes of the picture, such as stars and whorls, replace those of the photo"),
     "brushwork": _("How much strokes of the picture replace those of the photo"),
@@ -38,7 +39,9 @@ class StylePicturePage:
         self.install = Gtk.Button(label=_("Install P_yTorch…"), use_underline=True, no_show_all=True)
         self._config = config
         self._sliders, self._numbers = _build_sliders(dialog), _build_numbers(dialog, config)
-        pictures = Gtk.ScrolledWindow(hscrollbar_policy=Gtk.PolicyType.NEVER, overlay_scrolling=False)
+        pictures = Gtk.ScrolledWindow(
+            hscrollbar_policy=Gtk.PolicyType.NEVER, overlay_scrolling=False, min_content_height=PICTURES_HEIGHT
+        )
         pictures.add(PictureTiles(config))
         pictures.show()
         self.widget = dialog.fill_box("style-picture", ["style-image-row", "quality-row"])

@@ -58,7 +58,6 @@ def test_bad_style_pictures_are_refused_in_one_sentence(run, sample):
         (("--style-image", many), "9 style pictures are too many; give at most 8"),
         (("--style-image", "1.png", "--style", "udnie"), "not allowed with argument"),
         (("--style-image", "1.png", "--motifs", "101"), "out of range"),
-        (("--style-image", "1.png", "--detail", "50"), "leave out --detail"),
         ((), "Give a style with --style, --style-image or --region."),
     ):
         done = run("apply", sample, "-o", "out.png", *arguments)

@@ -9,7 +9,7 @@ from nst_core.base.errors import StyleError
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.imaging.blend_settings import BlendSettings
 from plugin.engine.imaging.picture import Picture
-from plugin.engine.instant.instant_painting import MOST_PICTURES, paint_instantly, swap_maps
+from plugin.engine.instant.instant_painting import MOST_PICTURES, freedom_maps, paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
 from plugin.engine.machine.memory import TooLargeError
 from plugin.engine.progress import StoppedError, Stopper
@@ -102,13 +102,26 @@ def test_stroke_size_motifs_and_brushwork_change_the_picture(photo, style):
     assert min(np.abs(first - other).mean() for other in others) > 0.005
 
 
-def test_detailed_areas_are_swapped_less():
+def test_style_is_less_free_in_detailed_areas():
     seen = np.full((192, 256, 3), 0.5, np.float32)
     seen[:, 128:] += np.random.default_rng(0).normal(0, 0.2, (192, 128, 1)).astype(np.float32)
-    for swap in swap_maps(seen, CPU).values():
-        middle = swap.shape[1] // 2
-        assert swap[:, middle + 3 :].max() < 0.15 < 0.3 < swap[:, : middle - 3].min()
-    assert swap_maps(seen, replace(CPU, motifs=0.0, brushwork=0.0)) == {}
+    for detail, least in ((100.0, 0.0), (60.0, 0.4)):
+        maps = freedom_maps(seen, detail)
+        assert list(maps) == [5, 4]
+        for free in maps.values():
+            middle = free.shape[1] // 2
+            assert free[:, : middle - 3].min() > 0.99 and least <= free[:, middle + 3 :].min() < least + 0.1
+    assert all((free == 1).all() for free in freedom_maps(seen, 0.0).values())
+
+
+def test_more_detail_keeps_more_of_the_photo(read, style):
+    photo = read("chelsea.jpg", 200)
+    likeness = []
+    for detail in (0.0, 100.0):
+        settings = replace(CPU, fast=FastSettings(device="cpu", detail=detail))
+        painted = paint_instantly(photo, {style: 1.0}, settings).pixels[..., :3].mean(2)
+        likeness.append(np.corrcoef(painted.ravel(), photo.pixels[..., :3].mean(2).ravel())[0, 1])
+    assert likeness[1] > likeness[0] + 0.05
 
 
 def test_picture_that_does_not_fit_is_refused(style, monkeypatch):
