@@ -9,7 +9,7 @@ from translation import _
 
 from gui.pixbufs import read_small_picture
 
-PICTURE_WIDTH, PICTURE_HEIGHT = 360, 220
+PICTURE_WIDTH, PICTURE_HEIGHT = 360, 140
 CHOOSER_PREVIEW_SIDE = 192
 
 
