@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -63,6 +63,7 @@ class Clip:
         rate: mean frames a second.
         count: how many frames it has, estimated from its duration if it does not say.
         notes: sentences that tell the user what a result cannot keep.
+        origin: the time at which the file begins, in seconds; parts of it are counted from there.
         is_film: whether the file may hold sound and subtitles too; not if it is one of pictures.
     """
 
@@ -76,6 +77,7 @@ class Clip:
     rate: Fraction
     count: int
     notes: tuple[str, ...]
+    origin: Fraction = Fraction(0)
     is_film: bool = True
 
 
@@ -129,6 +131,7 @@ def read_clip(path: Path) -> Clip:
             rate=Fraction(rate),
             count=stream.frames or round(length * rate),
             notes=tuple(_notes(path, frame)),
+            origin=Fraction(container.start_time or 0, 10**6),
         )
 
 
@@ -157,18 +160,20 @@ class ClipFrames:
         with closing(open_container(self.clip.path)) as container:
             stream = video_stream(container, self.clip.path)
             stream.thread_type = "AUTO"
+            begin, end = self._start + self.clip.origin, self._end + float(self.clip.origin)
             if self._start:
-                container.seek(int(self._start * 10**6))
-            usual, last = 1 / self.clip.rate, Fraction(-1)
+                container.seek(int(begin * 10**6))
+            usual = 1 / self.clip.rate
+            last = self.clip.origin - usual
             for frame in _decoded(container, stream, self._count_damage):
                 unit = frame.time_base or self.clip.time_base
                 moment = None if frame.pts is None else frame.pts * unit
-                if moment is None or moment <= last:
-                    moment = max(last + usual, Fraction(0))
+                if moment is None or moment <= last:  # the file lacks the time of this frame, or it is wrong
+                    moment = last + usual
                 last = moment
-                if moment >= self._end:
+                if moment >= end:
                     return
-                if moment >= self._start:
+                if self._whole or moment >= begin:
                     if number >= first:
                         duration = frame.duration * unit if frame.duration else usual
                         yield Frame(Picture(self._pixels(frame)), moment, duration)
@@ -213,7 +218,9 @@ def conversion_matrix(colours: Colours, height: int) -> int:
     return BT709 if height >= HD_HEIGHT else 5
 
 
-def _decoded(container: InputContainer, stream: VideoStream, count_damage: object = None) -> Iterator[VideoFrame]:
+def _decoded(
+    container: InputContainer, stream: VideoStream, count_damage: Callable[[], None] = lambda: None
+) -> Iterator[VideoFrame]:
     """Yield the frames of a stream, without those that cannot be decoded."""
     import av
 
@@ -227,8 +234,7 @@ def _decoded(container: InputContainer, stream: VideoStream, count_damage: objec
         except av.error.EOFError:
             return
         except av.error.FFmpegError:
-            if callable(count_damage):
-                count_damage()
+            count_damage()
 
 
 def _colours(frame: VideoFrame) -> Colours:

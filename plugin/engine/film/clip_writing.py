@@ -250,7 +250,7 @@ class ClipWriter:
             if packet.dts is None:
                 continue
             moment = (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
-            if not self._settings.whole and not start <= moment < self._settings.end:
+            if not self._settings.whole and not start <= moment < self._settings.end + float(self._clip.origin):
                 continue
             number += 1
             yield _moved_packet(packet, copies[packet.stream.index], start), 2 * number + 1, packet

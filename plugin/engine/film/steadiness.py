@@ -1,7 +1,7 @@
 """Hold the strokes of a film still on what they are painted on.
 
-A network makes ten times as much of a film's noise as it is, so each frame by itself gets other strokes. Averaging the
-frames along the motion blurs them. So every eighth frame is an anchor: those that follow show its strokes, moved along
+A network amplifies a film's noise, so each frame painted by itself gets other strokes. Averaging the frames along the
+motion blurs them. So every eighth frame is an anchor: those that follow show its strokes, moved along
 with the picture, while the next anchor's strokes appear bit by bit. Each stroke is resampled only once, which keeps it
 sharp. Where the picture changes or something new comes into view, the frame's own painting shows.
 """

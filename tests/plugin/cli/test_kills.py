@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from nst_core.style_file import read_styles
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
+FILM_FRAMES = 120
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,24 @@ class Killed:
 def check_picture(path: Path) -> None:
     with Image.open(path) as image:
         image.load()
+
+
+def check_film(path: Path) -> None:
+    from plugin.engine.film.clip_reading import read_clip
+
+    assert read_clip(path).count == FILM_FRAMES
+
+
+def make_film(path: Path) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(FILM_FRAMES):
+            picture = np.full((48, 64, 3), 2 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
 
 
 def check_training(path: Path) -> None:
@@ -57,6 +77,7 @@ def commands(sample, slim_weights, run):
     render = ["render", sample, "--style-image", sample, "-o", "o.png", *features, "--size", 64]
     return {
         "apply": Killed(["apply", sample, "--style", "great-wave", "-o", "o.png"], 20, {"o.png": check_picture}),
+        "film": Killed(["apply", "made.mp4", "--style", "great-wave", "-o", "o.mp4"], 12, {"o.mp4": check_film}),
         "render": Killed(
             [*render, "--iterations", 40, "--checkpoint-every", 4],
             12,
@@ -67,11 +88,13 @@ def commands(sample, slim_weights, run):
     }
 
 
-@pytest.mark.parametrize("name", ["apply", "render", "train", "export"])
+@pytest.mark.parametrize("name", ["apply", "film", "render", "train", "export"])
 def test_killed_command_damages_nothing_and_the_next_run_leaves_nothing_over(run, commands, record_property, name):
     killed, random_moment = commands[name], random.Random(name)
     if name == "export":
         assert run(*commands["train"].arguments[:-4], "-o", "made.onnx", "--steps", 1).returncode == 0
+    if name == "film":
+        make_film(run.folder / "made.mp4")
     start = time.monotonic()
     whole = run(*killed.arguments)
     length = time.monotonic() - start

@@ -62,7 +62,7 @@ def make_clip(scene, tmp_path_factory):
             if settings.get("turned"):
                 stream.set_display_rotation(settings["turned"])
             sound = settings.get("sound") and add_sound(container, settings["sound"], count / 25)
-            moment = 0
+            moment = settings.get("begin", 0)
             for number in range(count):
                 picture = np.ascontiguousarray(scene[number : number + size[1], 2 * number : 2 * number + size[0]])
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(

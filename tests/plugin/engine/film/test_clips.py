@@ -90,6 +90,15 @@ def test_part_begins_at_zero_with_its_sound(make_clip, tmp_path):
     assert [data for _moment, data in packets(target, "audio")] == kept
 
 
+def test_part_of_a_film_that_does_not_begin_at_zero_is_counted_from_its_beginning(make_clip, tmp_path):
+    path, target = make_clip("clip.mkv", count=50, begin=25600), tmp_path / "out.mp4"
+    assert times(path)[0] == 2
+    copy(path, target, FilmSettings(steady=0, crf=8, start=0.5, end=1.0))
+    assert len(times(target)) == 12 and np.abs(pictures(target)[0] - pictures(path)[13]).mean() < 0.01
+    copy(path, target)
+    assert len(times(target)) == 50
+
+
 def test_odd_and_deep_films_are_painted_and_the_loss_is_said(make_clip, tmp_path):
     odd = make_clip(size=(97, 65), pix_fmt="yuv444p", count=3)
     assert "97x65 pixels; films have even sides" in read_clip(odd).notes[0]
