@@ -75,6 +75,8 @@ def read_upload(path: Path) -> Picture:
     """Read an uploaded picture. Raises StyleError, without its name, if it is too large or cannot be read."""
     try:
         values = decode_picture(path, _check_size).srgb()
+    except FileNotFoundError as error:
+        raise StyleError("That picture has been deleted; upload it again.") from error
     except DamagedPictureError as error:
         raise StyleError("That picture is cut off or damaged; upload it again.") from error
     except UnreadablePictureError as error:

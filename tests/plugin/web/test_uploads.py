@@ -48,7 +48,13 @@ def test_bad_uploads_are_refused_without_their_names(tmp_path, sample):
     (tmp_path / "secret.jpg").write_text("no picture")
     (tmp_path / "cut.jpg").write_bytes(sample.read_bytes()[:9000])
     Image.new("1", (6000, 5000)).save(tmp_path / "large.png")
-    for name, words in (("secret.jpg", "cannot be read"), ("cut.jpg", "cut off"), ("large.png", "30 megapixels")):
+    refusals = {
+        "gone.jpg": "has been deleted",
+        "secret.jpg": "cannot be read",
+        "cut.jpg": "cut off",
+        "large.png": "30 megapixels",
+    }
+    for name, words in refusals.items():
         with pytest.raises(StyleError, match=words) as error:
             read_upload(tmp_path / name)
         assert name not in str(error.value)

@@ -147,3 +147,12 @@ def test_cut_off_animation_gives_the_frames_that_are_there(animation, tmp_path):
     source = AnimationFrames(tmp_path / "cut.gif", EACH)
     frames = list(source.frames())
     assert 0 < len(frames) < 5
+
+
+def test_damaged_second_frame_makes_no_animation(animation, tmp_path):
+    """Pillow raises IndexError for an extension block without a body."""
+    path = animation(".gif")
+    content = path.read_bytes()
+    second = content.index(b"!\xf9\x04", content.index(b"!\xf9\x04") + 1)
+    (tmp_path / "odd.gif").write_bytes(content[: second + 1])
+    assert not is_animation(tmp_path / "odd.gif")
