@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -243,11 +243,10 @@ class Training:
         comparable = replace(
             earlier, steps=settings.steps, minutes=settings.minutes, mixed_precision=settings.mixed_precision
         )
-        origin = comparable, checkpoint.style_sha256, checkpoint.feature_network
-        if origin != (settings, self.style_sha256, self.features.name):
+        differences = self._differences(checkpoint, comparable, settings)
+        if differences:
             raise StyleError(
-                f"{self.path} is from a training with another style picture or other settings, or with the feature "
-                f"network {checkpoint.feature_network} instead of {self.features.name}; use the same ones, or another "
+                f"{self.path} is from a training with {' and '.join(differences)}; use the same, or choose another "
                 "output file."
             )
         self.settings = settings
@@ -255,6 +254,23 @@ class Training:
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.step_count, self.earlier_steps = checkpoint.step, checkpoint.earlier_steps
         self.started_from = checkpoint.started_from
+
+    def _differences(
+        self, checkpoint: TrainingCheckpoint, earlier: TrainSettings, settings: TrainSettings
+    ) -> list[str]:
+        """Return what the checkpoint's training learns that this one does not, in words."""
+        differences = []
+        if checkpoint.style_sha256 != self.style_sha256:
+            differences.append("another style picture")
+        if checkpoint.feature_network != self.features.name:
+            differences.append(f"the feature network {checkpoint.feature_network} instead of {self.features.name}")
+        if earlier.network.rows_per_style < settings.network.rows_per_style:
+            differences.append("no choice of detail (--no-detail)")
+        else:
+            names = [field.name for field in fields(settings)]
+            other = [name for name in names if getattr(earlier, name) != getattr(settings, name)]
+            differences += [f"other settings ({', '.join(other)})"] if other else []
+        return differences
 
     def _start_from(self, start: StartingNetwork) -> None:
         if not start.network.settings.has_shape_of(self.settings.network):

@@ -128,9 +128,11 @@ def test_resumed_training_may_have_more_steps_but_no_other_change(run, tmp_path)
     run(tmp_path / "c", stop_after=2)
     more, _ = run(tmp_path / "c", dataclasses.replace(SETTINGS, steps=14))
     assert more.step == 14
-    with pytest.raises(StyleError, match="another style picture"):
+    with pytest.raises(StyleError, match=r"a training with other settings \(batch\); use the same"):
         run(tmp_path / "c", dataclasses.replace(SETTINGS, batch=3))
-    with pytest.raises(StyleError, match="another style picture"):
+    with pytest.raises(StyleError, match=r"no choice of detail \(--no-detail\)"):
+        run(tmp_path / "c", with_faithful_row(SETTINGS))
+    with pytest.raises(StyleError, match="a training with another style picture; use the same"):
         run(tmp_path / "c", styles=[STYLE.flip(1)])
 
 
