@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nst_core.base.errors import StyleError
 from nst_core.base.language import DOMAIN
+from plugin.engine.machine.memory import keep_freed_memory
 from plugin.engine.process import pipe, warm_worker
 from plugin.engine.process.lifetime import end_with_parent, end_with_pipe
 from plugin.engine.progress import Progress, StoppedError, Stopper
@@ -40,6 +41,7 @@ def main() -> None:
     requests, answers = _take_streams()
     for folder in catalogues:
         gettext.bindtextdomain(DOMAIN, folder)
+    keep_freed_memory()  # before there are threads, which would get heaps of their own that are never trimmed
     gc.disable()  # until everything is imported: none of it is garbage
     # Importing must not delay the calls that arrive.
     sys.setswitchinterval(SWITCH_SECONDS)
