@@ -98,6 +98,9 @@ def test_paint_last_values_undo_cancel_and_error(desktop, home, photo):
         undo()
         wait_for_value(lambda: session.call("raw_bytes", drawable=layer) == raw, True)
 
+        check_regions(desktop, session, image, layer)
+        screen.focus(window)
+
         # Cancel changes nothing.
         screen.keys(*OPEN_FILTER)
         screen.focus(screen.window(DIALOG_TITLE))
@@ -482,6 +485,46 @@ def watch_render(desktop: Desktop, photo: np.ndarray) -> None:
     """Wait until a painting develops beside the photo, and give its window the keyboard."""
     wait_for_value(lambda: find_preview(desktop, photo, None, 0.5) is not None, True)
     desktop.screen.focus(desktop.screen.window(DIALOG_TITLE))
+
+
+def check_regions(desktop: Desktop, session: Session, image: int, layer: int) -> None:
+    """Paint two regions, protect the selection, and undo that; then keep a region with the dialog."""
+    screen, raw = desktop.screen, session.call("raw_bytes", drawable=layer)
+    photo, window = session.call("pixels", drawable=layer), screen.window(IMAGE_TITLE)
+
+    def layers() -> list[str]:
+        return session.call("describe_image", image=image)["layers"]
+
+    # A style in each of two channels and a protected selection, in one run: one undo removes it.
+    height, width = photo.shape[:2]
+    for name, rows in (("sky", slice(0, height // 2)), ("house", slice(height // 2, height))):
+        mask = np.zeros((height, width), np.float32)
+        mask[rows] = 1
+        session.call("add_channel", image=image, name=name, values=mask)
+    regions = {"regions": "channel:sky=starry-night\nchannel:house=udnie", "protect": "selection", "feather": 20}
+    painted = session.call("run", image=image, drawables=[layer], **regions, output="layer")
+    assert painted["status"] == "success", painted["message"]
+    desktop.save_screenshot("filter-regions")
+    screen.focus(window)
+    screen.keys("ctrl+z")
+    wait_for_value(layers, ["photo"])
+    assert session.call("raw_bytes", drawable=layer) == raw
+
+    # In the dialog, the first region is that of a channel, and stays a photo until a style is chosen.
+    session.call("select_layers", image=image, layers=[layer])
+    screen.focus(window)
+    screen.keys(*OPEN_FILTER)
+    screen.focus(screen.window(DIALOG_TITLE), position=(300, 20))
+    screen.keys("alt+o", "alt+l")
+    desktop.save_screenshot("filter-dialog-regions")
+    screen.keys("alt+p")
+    wait_for_value(lambda: len(layers()), 2)
+    after = session.call("pixels", drawable=session.call("describe_image", image=image)["selected"][0])
+    changes = np.abs(after - photo)[..., :3]
+    assert changes[height // 2 :].max() < 0.51 / 255 and changes[: height // 2].max() > 0.1
+    screen.focus(window)
+    screen.keys("ctrl+z")
+    wait_for_value(layers, ["photo"])
 
 
 def close_dialog(desktop: Desktop, session: Session) -> None:

@@ -122,9 +122,11 @@ def _painted(
 ) -> FastResult | InstantResult | RegionsResult:
     """Paint a picture in the styles of a request."""
     styles = dict(request.styles)
-    if request.regions and masks:
+    if request.regions or not (request.styles or request.pictures):
         rest: RegionStyleChoice = request.pictures[0][0] if request.pictures else request.styles or None
-        own = RegionSettings(masks.feather, InstantSettings(request.motifs, request.brushwork, settings))
+        own = RegionSettings(
+            masks.feather if masks else 0, InstantSettings(request.motifs, request.brushwork, settings)
+        )
         return RegionPainter(request.regions, rest).paint(picture, masks, own, stopper=stopper)
     if not request.pictures:
         return paint_fast(picture, styles, settings, stopper=stopper)

@@ -192,8 +192,9 @@ def settle_method(config: Gimp.ProcedureConfig, run_mode: Gimp.RunMode) -> None:
 
 
 def is_iterative(config: Gimp.ProcedureConfig) -> bool:
-    """Return whether ``config`` asks for an iterative render."""
-    return bool(config.get_property("style-image")) and config.get_property("method") == ITERATIVE
+    """Return whether ``config`` asks for an iterative render; regions are never painted by one."""
+    from_picture = bool(config.get_property("style-image")) and not config.get_property("regions")
+    return from_picture and config.get_property("method") == ITERATIVE
 
 
 def check(config: Gimp.ProcedureConfig, outputs: Sequence[tuple[str, str]] = ()) -> None:

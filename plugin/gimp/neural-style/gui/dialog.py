@@ -13,9 +13,11 @@ gi.require_version("Gtk", "3.0")
 
 import pixels
 import records
+import region_rows
 from gi.repository import Gimp, GimpUi, GLib, GObject, Gtk, Pango
 from painting import (
     check_style_picture,
+    find_region_styles,
     find_style_picture,
     read_fast_settings,
     read_instant_settings,
@@ -34,6 +36,7 @@ from gui.picture_tiles import PictureTiles
 from gui.preview import open_layer
 from gui.preview_pane import PreviewPane
 from gui.progress_window import ProgressWindow, format_duration
+from gui.region_list import RegionList
 from gui.saved_settings_menu import SavedSettingsMenu
 from gui.style_picture_page import StylePicturePage
 from nst_core.base.errors import StyleError
@@ -213,9 +216,11 @@ class FilterDialog:
     def _update(self, *_: object) -> None:
         """Make the preview, the status and the buttons agree with the settings."""
         from_picture = self._pages.get_visible_child() is self._picture_page
-        refined = from_picture and self._config.get_property("method") == ITERATIVE
+        regions = bool(self._config.get_property("regions"))
+        refined = from_picture and self._config.get_property("method") == ITERATIVE and not regions
         self._problem = self._find_problem()
         self._preview_pane.show_problem(self._problem)
+        self._show_regions()
         for name in ("stroke-size", "full-resolution"):
             self._dialog.get_widget(name, GObject.TYPE_NONE).set_visible(not refined)
         self._detail.widget.set_visible(not refined)
@@ -270,16 +275,34 @@ class FilterDialog:
         """Update the dialog if a change in the image has solved a problem or made one, or changed the selection."""
         if self._find_problem() != self._problem:
             self._update()
-        layer = self.subject.sources[0]
-        if self.subject.with_selection and layer.is_valid():
-            self._preview_pane.show_selection(pixels.read_selection(layer))
+        if self._show_regions():
+            self._update()
         return GLib.SOURCE_CONTINUE
+
+    def _show_regions(self) -> bool:
+        """Have the preview follow the selection and the masks. Return whether the masks have changed."""
+        layer = self.subject.sources[0]
+        if not layer.is_valid():
+            return False
+        try:
+            places = region_rows.uses_selection(self._config)
+            masks = region_rows.read_masks(layer, self._config)
+            styles = find_region_styles(self._engine, self._config, region_rows.read_rows(self._config))
+        except (StyleError, EngineEndedError):  # the status says so
+            return False
+        if self.subject.with_selection:
+            self._preview_pane.show_selection(None if places else pixels.read_selection(layer))
+        return self._preview_pane.take_regions(masks, styles if self._config.get_property("regions") else None)
 
     def _find_problem(self) -> str:
         """Return in one sentence why the layers cannot be painted with the settings, or nothing."""
         try:
             self.subject.check(self._config.get_property("output"))
             check_style_picture(self._config)
+            rows = region_rows.read_rows(self._config)
+            if rows:
+                find_region_styles(self._engine, self._config, rows)
+            region_rows.read_masks(self.subject.sources[0], self._config)
             if request := self._read_request():
                 self._engine.check_painting(self.subject.shapes, request)
         except EngineEndedError:  # the preview says so
@@ -371,6 +394,7 @@ class FilterDialog:
         settings = ["strength", "stroke-size", "full-resolution", "keep-colors", *rows]
         controls = dialog.fill_box("controls", settings)
         controls.set_spacing(6)
+        controls.pack_start(RegionList(self._config, self.subject.image), False, False, 0)
         controls.pack_start(self._detail.widget, False, False, 0)
         controls.reorder_child(self._detail.widget, 1)
         side = dialog.fill_box("side", ["controls"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeAlias
 
 from gi.repository import Gimp, GLib, Gtk
 from procedure_arguments import chosen_detail
@@ -21,9 +22,19 @@ from nst_core.style_file import Style
 from plugin.engine.api import Engine
 from plugin.engine.fast.fast_settings import WORKING_PIXELS
 from plugin.engine.imaging.blend_settings import BlendSettings
-from plugin.engine.messages import Area, LayerView, PreviewRequest, StylePicture
+from plugin.engine.messages import (
+    Area,
+    LayerView,
+    Masks,
+    PicturePath,
+    PreviewRequest,
+    RawPicture,
+    RegionStyleChoice,
+    StylePicture,
+)
 from plugin.engine.process.remote import EngineEndedError
 
+RegionStyles: TypeAlias = tuple[tuple[RegionStyleChoice, ...], RegionStyleChoice]
 # How long the picture rests before a part of it is painted.
 REST_MS = 150
 HOW_TO_LOOK = _("Scroll to zoom, drag to move. Hold the mouse button to see the photo.")
@@ -40,6 +51,8 @@ class PreviewPane(Gtk.Box):
         self._styles: Mapping[Style, float] = {}
         self._pictures: Mapping[StylePicture, float] = {}
         self._render = b""
+        self._masks: Masks | None = None
+        self._region_styles: RegionStyles | None = None
         self._idle = self._timer = 0
         self._problem = self._style_note = ""
         self._preview = Preview(engine, layer, self._schedule_update)
@@ -112,6 +125,15 @@ class PreviewPane(Gtk.Box):
             self._engine.select(self._layer.opened.number, selection)
         self._schedule_update()
 
+    def take_regions(self, masks: Masks | None, styles: RegionStyles | None) -> bool:
+        """Paint from now on by these masks, with the styles of their regions and of the rest; None without regions.
+
+        Returns whether that is a change.
+        """
+        changed = (masks, styles) != (self._masks, self._region_styles)
+        self._masks, self._region_styles = masks, styles
+        return changed
+
     def close(self) -> None:
         """Close the preview; call this before the widget is destroyed."""
         self._preview.close()
@@ -147,6 +169,12 @@ class PreviewPane(Gtk.Box):
             motifs, brushwork = (self._config.get_property(name) for name in ("motifs", "brushwork"))
             pictures = tuple(self._pictures.items())
             request = replace(request, pictures=pictures, motifs=motifs, brushwork=brushwork)
+        request = replace(request, masks=self._masks)
+        if self._region_styles:
+            regions, rest = self._region_styles
+            styles = rest if isinstance(rest, tuple) else ()
+            pictures = ((rest, 1.0),) if isinstance(rest, PicturePath | RawPicture) else ()
+            request = replace(request, styles=styles, pictures=pictures, regions=regions)
         self._preview.request(PreviewRequest((), 100.0, render=self._render) if self._render else request)
 
     def _on_view(self) -> None:
