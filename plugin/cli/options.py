@@ -14,7 +14,7 @@ from nst_core.base.objective_settings import OBJECTIVE_RANGES, POOLINGS, STYLE_L
 from nst_core.base.untrusted_file import check_untrusted_file
 from nst_core.style_file import DEFAULT_DETAIL, DETAIL_RANGE, StyleCard
 from plugin.engine.batch.batch_plan import DEFAULT_PATTERN, DEFAULT_PATTERN_OF_SEVERAL, Shard
-from plugin.engine.imaging.blend_settings import STRENGTH_RANGE, BlendSettings
+from plugin.engine.imaging.blend_settings import COLOR_CHOICES, STRENGTH_RANGE, BlendSettings
 
 # The options of `render` and `study` that are numbers, by the setting that they fill.
 RENDER_NUMBERS = {
@@ -106,9 +106,22 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="take only the strokes of the painting and keep the photo's colours",
     )
+    parser.add_argument(
+        "--colors",
+        choices=COLOR_CHOICES,
+        default=COLOR_CHOICES[0],
+        help="whose colours the result has: the painting's (default); the photo's, by its luminance alone (photo, the "
+        "same as --keep-colors) or by matching the style picture to it beforehand (photo-before); or only the "
+        "colours of the style picture and none of its strokes",
+    )
     add_allow_damaged(parser)
     add_device(parser)
     add_batch(parser)
+
+
+def keeps_colors(options: argparse.Namespace) -> bool | None:
+    """Return whether the result has the photo's colours by its luminance alone; None if no option says so."""
+    return True if options.colors == "photo" else options.keep_colors
 
 
 def add_batch(parser: argparse.ArgumentParser) -> None:

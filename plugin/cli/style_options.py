@@ -11,6 +11,7 @@ from plugin.cli.many_pictures import InStyle, Paint, Prepare
 from plugin.cli.options import add_number
 from plugin.cli.style_names import NamedStyles, read_style_names
 from plugin.engine.fast.fast_settings import FastSettings
+from plugin.engine.imaging.blend_settings import COLORS_ONLY, PHOTOS_BEFORE
 from plugin.engine.instant.instant_settings import READ_PIXELS, SWAP_RANGE, InstantSettings
 from plugin.engine.progress import Stopper
 
@@ -57,6 +58,11 @@ def chosen_style(options: argparse.Namespace, texts: Sequence[str], settings: Fa
     has_detail = named.pictures or any(style.has_detail for style in named.trained)
     if settings.detail is not None and not has_detail:
         raise StyleError(f"{named.titles} does not have the detail setting; leave out --detail.")
+    if named.trained and options.colors in (PHOTOS_BEFORE, COLORS_ONLY):
+        raise StyleError(
+            f"--colors {options.colors} takes the colours of a picture, which a trained style does not have; give a "
+            "picture as the style, or use --colors photo."
+        )
     files = (*(style.path for style in named.trained), *named.pictures)
     paint, prepare = (_mixture if named.pictures else _trained)(options, named, settings)
     return InStyle(named.short_name, named.titles, named.described, files, paint, prepare)
@@ -73,12 +79,16 @@ def _trained(options: argparse.Namespace, named: NamedStyles, settings: FastSett
 
 def _mixture(options: argparse.Namespace, named: NamedStyles, settings: FastSettings) -> tuple[Paint, Prepare]:
     from plugin.cli.picture_files import read_input
-    from plugin.engine.instant.mixed_painting import paint_mixture
+    from plugin.engine.imaging.colour_matching import with_photo_colours
+    from plugin.engine.instant.mixed_painting import paint_mixture, take_colours
 
     pictures = {read_input(options, path, READ_PIXELS): share for path, share in named.pictures.items()}
     instant = InstantSettings(options.motifs, options.brushwork, settings)
 
     def paint(picture: Picture, stopper: Stopper) -> InstantResult:
-        return paint_mixture(picture, pictures, named.trained, instant, stopper=stopper)
+        if options.colors == COLORS_ONLY:
+            return take_colours(picture, pictures, settings.blend)
+        styles = with_photo_colours(pictures, picture) if options.colors == PHOTOS_BEFORE else pictures
+        return paint_mixture(picture, styles, named.trained, instant, stopper=stopper)
 
     return paint, lambda: None

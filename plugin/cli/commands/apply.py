@@ -11,7 +11,7 @@ from nst_core.style_file import DETAIL_RANGE
 from plugin.cli.films import add_film_options, is_film, paint_film_file
 from plugin.cli.many_pictures import InStyle, is_batch, of_photo, paint_pictures, plan_pictures
 from plugin.cli.mask_options import add_masks, check_one_photo, mask_files, read_photo
-from plugin.cli.options import add_number, add_pictures, number_within
+from plugin.cli.options import add_number, add_pictures, keeps_colors, number_within
 from plugin.cli.outputs import check_apart, check_picture_output
 from plugin.cli.region_options import add_regions, paint_in_regions
 from plugin.cli.reports import Report, painting_report, say
@@ -20,7 +20,7 @@ from plugin.cli.terminal import picture_bar, run_stoppable
 from plugin.engine.batch.batch_plan import BatchTask
 from plugin.engine.batch.batch_run import JOBS_RANGE, Batch
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
-from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.blend_settings import COLORS_ONLY, PHOTOS_BEFORE, BlendSettings
 from plugin.engine.progress import Stopper
 
 if TYPE_CHECKING:
@@ -68,19 +68,22 @@ def run(options: argparse.Namespace) -> Report:
         full_resolution=options.full_resolution,
         detail=options.detail,
         device=options.device,
-        blend=BlendSettings(options.strength, bool(options.keep_colors)),
+        blend=BlendSettings(options.strength, bool(keeps_colors(options))),
     )
     named = options.styles or []
     if not (named or options.regions):
         raise StyleError("Give a style with --style, --style-image or --region.")
     groups = [[text] for text in named] if options.each else [named]
     if is_film(options):
+        check_one_photo(options)
         return _paint_film(options, groups, settings)
     if is_batch(options, len(groups)):
         check_one_photo(options)
         return _paint_many(options, groups, settings)
     options = of_photo(options, options.photos[0], options.output)
     if options.regions:
+        if options.colors in (PHOTOS_BEFORE, COLORS_ONLY):
+            raise StyleError(f"--colors {options.colors} is for one style; leave it out with --region.")
         return paint_in_regions(options, settings)
     return _paint(options, chosen_style(options, named, settings))
 

@@ -32,6 +32,7 @@ from plugin.cli.options import (
     add_pictures,
     flag_of,
     given,
+    keeps_colors,
     read_toml,
 )
 from plugin.cli.outputs import NamedPath, check_apart, check_folder, check_picture_output, check_room, network_files
@@ -48,7 +49,7 @@ from plugin.cli.terminal import (
 )
 from plugin.engine.batch.batch_plan import BatchTask
 from plugin.engine.batch.batch_run import Batch
-from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.blend_settings import COLORS_ONLY, PHOTOS_BEFORE, BlendSettings
 
 if TYPE_CHECKING:
     from plugin.cli.figures.recording import Recording
@@ -135,7 +136,7 @@ def run(options: argparse.Namespace) -> Report:
     from plugin.engine.iterative.iterative_painting import require_torch
 
     require_torch()
-    options = with_style_image(options)
+    options = _with_colors(with_style_image(options))
     if is_batch(options):
         return _render_many(options)
     options = of_photo(options, options.photos[0], options.output)
@@ -143,6 +144,17 @@ def run(options: argparse.Namespace) -> Report:
     recipe, extras = _recipe(options)
     _check_files(options, recipe, extras)
     return _render(options, recipe, extras)
+
+
+def _with_colors(options: argparse.Namespace) -> argparse.Namespace:
+    """Return the options with ``--colors photo`` as ``--keep-colors``. Raises StyleError for colours without paint."""
+    if options.colors == COLORS_ONLY:
+        raise StyleError("A render paints strokes; take only the colours with `neural-style apply --colors only`.")
+    if options.colors == PHOTOS_BEFORE and (options.regions or options.style_masks):
+        raise StyleError(
+            f"--colors {PHOTOS_BEFORE} is for one whole style picture; leave out --region and --style-mask."
+        )
+    return argparse.Namespace(**vars(options) | {"keep_colors": keeps_colors(options)})
 
 
 def _render_many(options: argparse.Namespace) -> Report:
@@ -225,13 +237,15 @@ class _Extras:
 
     Attributes:
         strength: percent of the style in the result.
-        keep_colors: whether the colours stay the photo's.
+        keep_colors: whether the colours stay the photo's, by luminance alone.
+        colors_before: whether the style picture is given the photo's colours beforehand.
         initial: the name of a picture to start from, or None.
         reference_photos: the name of the photos that scale the feature network, or None.
     """
 
     strength: float = 100.0
     keep_colors: bool = False
+    colors_before: bool = False
     initial: str | None = None
     reference_photos: str | None = None
 
@@ -249,6 +263,8 @@ def _recipe(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
     elif options.init is not None:
         extras = replace(extras, initial=options.init)
     extras = replace(extras, **given(options, ("strength", "keep_colors")))
+    if options.colors == PHOTOS_BEFORE:
+        extras = replace(extras, colors_before=True)
     if options.reference_photos is not None:
         extras = replace(extras, reference_photos=str(options.reference_photos))
     return from_data(changes | {"objective": given(options, OBJECTIVE_OPTIONS)}, base), extras
@@ -267,6 +283,7 @@ def _recorded(options: argparse.Namespace) -> tuple[Recipe, _Extras]:
     kinds: dict[str, type | tuple[type, ...]] = {
         "strength": (int, float),
         "keep_colors": bool,
+        "colors_before": bool,
         "initial": str,
         "reference_photos": str,
     }
@@ -360,9 +377,12 @@ def _paint(
 ) -> tuple[IterativeResult, list[str]]:
     """Return the result, and the names of the pictures that were written with the checkpoints."""
     from plugin.cli.picture_files import read_input
+    from plugin.engine.imaging.colour_matching import ColourStatistics, with_colours_of
     from plugin.engine.iterative.iterative_painting import IterativeOptions, paint_iteratively
 
     style = read_input(options, options.style_image)
+    if extras.colors_before:
+        style = with_colours_of(style, ColourStatistics.of(source.picture))
     render_options = IterativeOptions(
         device=options.device,
         initial=read_input(options, Path(extras.initial)) if extras.initial else None,

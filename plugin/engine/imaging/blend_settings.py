@@ -9,6 +9,9 @@ from nst_core.base.language import _
 
 # In percent. The error message for a value out of range repeats these numbers.
 STRENGTH_RANGE = (0.0, 100.0)
+# Whose colours a painting has: its own; the photo's, by luminance alone afterwards (recolouring.py); the photo's, to
+# which those of the style picture are matched beforehand; or its own on the untouched photo, without strokes.
+COLOR_CHOICES = OWN_COLORS, PHOTOS, PHOTOS_BEFORE, COLORS_ONLY = "painting", "photo", "photo-before", "only"
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from nst_core.base.language import _
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.imaging.blend_settings import BlendSettings
+from plugin.engine.imaging.colour_matching import ColourStatistics, with_colours_of
 from plugin.engine.imaging.compositing import composite
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.instant.instant_painting import InstantResult, paint_instantly
 from plugin.engine.instant.instant_settings import InstantSettings
+from plugin.engine.machine.provider import CPU, Provider
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import ProgressCallback, Stopper, ignore, part_of
 
@@ -47,6 +50,16 @@ def paint_mixture(
     pixels = composite(picture, painted, settings.fast.blend)
     clock.lap("composite")
     return InstantResult(pixels, instant.provider, clock.seconds, (*instant.notes, *fast.notes))
+
+
+def take_colours(picture: Picture, pictures: Mapping[Picture, float], blend: BlendSettings) -> InstantResult:
+    """Give ``picture`` the colours of style pictures and none of their strokes. No network runs."""
+    clock = Stopwatch()
+    coloured = with_colours_of(picture, ColourStatistics.of_mixture(pictures))
+    clock.lap("colours")
+    pixels = composite(picture, coloured.pixels[..., :3], blend)
+    clock.lap("composite")
+    return InstantResult(pixels, Provider(CPU, _("colours need no network")), clock.seconds)
 
 
 def _scaled_to_one(shares: Mapping[T, float]) -> dict[T, float]:
