@@ -32,7 +32,7 @@ def arguments(filter_module):
     ],
 )
 def test_method_auto_depends_on_who_asks(arguments, method, picture, run_mode, expected):
-    config = Config({"method": method, "style-image": picture})
+    config = Config({"method": method, "style-image": picture, "regions": ""})
     arguments.settle_method(config, run_mode)
     assert config["method"] == expected
     assert arguments.is_iterative(config) == (picture is not None and expected == "iterative")
