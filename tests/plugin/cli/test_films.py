@@ -14,18 +14,23 @@ STYLE = ("--style", "great-wave")
 
 @pytest.fixture
 def clip(run, samples):
-    """A film of a photo that moves, with 20 frames."""
+    """A film of 20 frames."""
+    return make_clip(run.folder / "clip.mp4", samples, 20)
+
+
+def make_clip(path, samples, count):
+    """Make a film of a photo that moves."""
     import numpy as np
     from PIL import Image
 
     with Image.open(samples / "chelsea.jpg") as photo:
         scene = np.asarray(photo.convert("RGB").resize((200, 150)))
-    path = run.folder / "clip.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for number in range(20):
-            part = np.ascontiguousarray(scene[40:88, 3 * number : 3 * number + 64])
+        for number in range(count):
+            left = 3 * number % 136
+            part = np.ascontiguousarray(scene[40:88, left : left + 64])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(part, format="rgb24")))
         container.mux(stream.encode(None))
     return path
@@ -50,10 +55,11 @@ def test_film_takes_the_style_of_a_picture_and_a_part(run, clip, sample):
     assert report["frames"] == 5 and len(frames(run.folder / "out.mkv")) == 5
 
 
-def test_ctrl_c_stops_the_film_and_says_how_to_continue(run, clip):
+def test_ctrl_c_stops_the_film_and_says_how_to_continue(run, samples):
+    clip = make_clip(run.folder / "clip.mp4", samples, 400)
     process = run("apply", clip, *STYLE, "-o", "out.mp4", start=True)
     shown = ""
-    while not re.search(r"\b[1-9]\d*/20", shown):
+    while not re.search(r"\b[1-9]\d*/400", shown):
         letter = process.stderr.read(1)
         assert letter, shown
         shown += letter
@@ -62,6 +68,7 @@ def test_ctrl_c_stops_the_film_and_says_how_to_continue(run, clip):
     assert process.returncode == 130 and "The same command continues" in output
     assert not (run.folder / "out.mp4").exists()
     assert run("apply", clip, *STYLE, "-o", "out.mp4").returncode == 0
+    assert len(frames(run.folder / "out.mp4")) == 400
 
 
 def test_animation_stays_one_unless_the_output_is_a_still(run, clip):
