@@ -11,19 +11,24 @@ from plugin.engine.imaging.bands import bands, in_threads
 from plugin.engine.imaging.picture import Picture
 from plugin.engine.imaging.recolouring import LUMA
 from plugin.engine.imaging.resampling import Kernel, resample_planes
+from plugin.engine.machine.memory import check_memory
 
 # A difference of channels below this, in 0..1, is a rounding error of the file rather than a colour.
 COLOURLESS = 2 / 255
+# In addition to the picture itself: a copy of it, and planes of single numbers.
+MASK_BYTES_PER_PIXEL = 40
 
 
 def mask_of(picture: Picture, height: int, width: int, name: str) -> tuple[np.ndarray, list[str]]:
     """Return the mask that a picture shows, float32 [height, width] in 0..1, and sentences for the user.
 
     White is in the mask, black outside; the luminance of a colour picture counts, and transparent pixels are black.
-    ``name`` is what the sentences call the picture.
+    ``name`` is what the sentences call the picture. Raises StyleError if memory is short.
     """
     notes = []
-    pixels = np.nan_to_num(picture.pixels).clip(0, 1)
+    check_memory(picture.height * picture.width, MASK_BYTES_PER_PIXEL, on_gpu=False, subject=name)
+    pixels = np.nan_to_num(picture.pixels)
+    pixels.clip(0, 1, out=pixels)
     rgb = pixels[..., :3]
     if (rgb.max(-1) - rgb.min(-1)).max() > COLOURLESS:
         notes.append(_("{mask} has colours; its luminance is the mask.").format(mask=name))

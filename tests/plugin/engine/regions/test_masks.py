@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from nst_core.base.errors import StyleError
 from plugin.engine.imaging.picture import Picture
+from plugin.engine.machine import memory
 from plugin.engine.regions.masks import feathered, mask_of, protected
 
 
@@ -21,6 +23,14 @@ def test_grey_picture_is_the_mask_exactly():
     values = np.arange(256, dtype=np.float32).reshape(16, 16) / 255
     mask, notes = mask_of(grey(values), 16, 16, "m.png")
     assert np.array_equal(mask, values) and not notes
+
+
+def test_mask_that_takes_too_much_memory_is_refused(monkeypatch):
+    """A small file may hold a picture of hundreds of megapixels, larger than any photo."""
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + 39 * 100)
+    mask_of(grey(np.ones((9, 10))), 2, 2, "m.png")
+    with pytest.raises(StyleError, match=r"m\.png has .* make it smaller"):
+        mask_of(grey(np.ones((10, 10))), 2, 2, "m.png")
 
 
 def test_transparent_pixels_are_outside_the_mask():
