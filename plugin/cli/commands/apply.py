@@ -19,7 +19,7 @@ from plugin.cli.style_options import add_styles, chosen_style
 from plugin.cli.terminal import picture_bar, run_stoppable
 from plugin.engine.batch.batch_plan import BatchTask
 from plugin.engine.batch.batch_run import JOBS_RANGE, Batch
-from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
+from plugin.engine.fast.fast_settings import MAX_MEMORY_RANGE, STROKE_SIZE_RANGE, FastSettings
 from plugin.engine.imaging.blend_settings import COLORS_ONLY, PHOTOS_BEFORE, BlendSettings
 from plugin.engine.progress import Stopper
 
@@ -58,6 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="give the strokes a fixed size in pixels of the photo itself, which looks finer the larger the photo is; "
         "by default their size is relative to the picture",
     )
+    text = "the most memory that the whole program may take, in GiB, in a trained style; default: all that is free"
+    parser.add_argument("--max-memory", type=number_within(float, *MAX_MEMORY_RANGE), metavar="GIB", help=text)
     add_film_options(parser)
 
 
@@ -69,6 +71,7 @@ def run(options: argparse.Namespace) -> Report:
         detail=options.detail,
         device=options.device,
         blend=BlendSettings(options.strength, bool(keeps_colors(options))),
+        max_memory=options.max_memory,
     )
     named = options.styles or []
     if not (named or options.regions):

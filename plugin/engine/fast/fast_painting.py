@@ -13,13 +13,13 @@ import numpy as np
 from nst_core.base.language import _
 from nst_core.style_file import Style
 from plugin.engine.fast.fast_settings import FastSettings, working_size
-from plugin.engine.fast.network_run import NetworkRun, network_bytes, padded_size, session_of
+from plugin.engine.fast.network_run import NetworkMemory, NetworkRun, network_memory, padded_size, session_of
 from plugin.engine.fast.style_trial import TRIAL_SIDE, is_bundled, try_style
 from plugin.engine.imaging.detail import is_enlarged
 from plugin.engine.imaging.finishing import PaintedRows, finish
 from plugin.engine.imaging.picture import NetworkInput, Picture
 from plugin.engine.imaging.picture_rows import PictureRows, resampled
-from plugin.engine.machine.memory import check_memory, within_free_memory
+from plugin.engine.machine.memory import check_max_memory, check_memory, usable_memory, within_free_memory
 from plugin.engine.machine.provider import CUDA, Provider, choose_provider
 from plugin.engine.machine.stopwatch import Stopwatch
 from plugin.engine.progress import Progress, ProgressCallback, Stopper, ignore
@@ -72,11 +72,11 @@ def paint_fast(
     for members in work.files.values():  # before anything runs them
         _try(members[0])
     provider = choose_provider(settings.device, next(iter(work.files)))
-    check_fast_memory(picture.height, picture.width, styles, settings)
+    memory = check_fast_memory(picture.height, picture.width, styles, settings)
     photo = NetworkInput(picture)
     seen = resampled(photo, *working_size(picture.height, picture.width, settings))
     work.clock.lap("prepare")
-    pixels = finish(picture, photo, seen, work.painted(seen, provider), settings.blend)
+    pixels = finish(picture, photo, seen, work.painted(seen, provider, memory), settings.blend)
     work.clock.lap("composite")
     progress(Progress(_("Done"), 1.0))
     return FastResult(pixels, provider, work.clock.seconds)
@@ -94,9 +94,9 @@ class _FastWork:
         for style in styles:
             self.files.setdefault(style.path, []).append(style)
 
-    def painted(self, seen: PictureRows, provider: Provider) -> PaintedRows:
+    def painted(self, seen: PictureRows, provider: Provider, memory: FastMemory) -> PaintedRows:
         """Paint what the networks see; yield the rows of the mean of their paintings."""
-        paintings = (self._painted_by(number, seen, provider) for number in range(len(self.files)))
+        paintings = (self._painted_by(number, seen, provider, memory) for number in range(len(self.files)))
         if len(self.files) == 1:
             yield from next(paintings)
         else:
@@ -108,7 +108,7 @@ class _FastWork:
             yield slice(0, seen.height), mean
         self._progress(Progress(_("Finishing"), 0.95))
 
-    def _painted_by(self, number: int, seen: PictureRows, provider: Provider) -> PaintedRows:
+    def _painted_by(self, number: int, seen: PictureRows, provider: Provider, memory: FastMemory) -> PaintedRows:
         path, members = list(self.files.items())[number]
         first, part = 0.1 + 0.8 * number / len(self.files), 0.8 / len(self.files)
         self._progress(Progress(_("Loading the style"), first))
@@ -117,11 +117,13 @@ class _FastWork:
             if not self._progress(Progress(_("Painting"), first + part * fraction)):
                 self._stopper.stop()
 
-        session_of(path, provider)
+        strip_pixels = memory.networks[path].strip_pixels
+        if strip_pixels is None:
+            session_of(path, provider)
         self.clock.lap("load")
         report(0.0)
         self._stopper.check()
-        run = NetworkRun(members[0], self._row_weights(members), provider, report, self._stopper)
+        run = NetworkRun(members[0], self._row_weights(members), provider, strip_pixels, report, self._stopper)
         # A style that passed its trial may still take more for a large picture than it says.
         bounded = provider.name != CUDA and not is_bundled(path)
         with within_free_memory() if bounded else nullcontext():
@@ -154,34 +156,58 @@ def open_styles(styles: Collection[Style], device: str) -> Provider:
     return provider
 
 
-def fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> tuple[int, int]:
-    """Compute the bytes that the network takes where it runs, and what the painting takes of the machine's memory."""
+@dataclass(frozen=True)
+class FastMemory:
+    """The memory that a painting takes.
+
+    Attributes:
+        networks: of the network of each file.
+        pictures: for the result and for what is computed of it at a time, in bytes.
+    """
+
+    networks: Mapping[Path, NetworkMemory]
+    pictures: int
+
+    @property
+    def largest(self) -> NetworkMemory:
+        """The network that takes the most."""
+        return max(self.networks.values(), key=lambda network: network.total)
+
+    @property
+    def total(self) -> int:
+        """All memory, in bytes."""
+        return self.pictures + self.largest.total
+
+
+def fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> FastMemory:
+    """Compute the memory that a painting will take, which decides whether its networks run in strips."""
     working = working_size(height, width, settings)
-    networks = [network_bytes(style, math.prod(padded_size(*working, style))) for style in styles]
-    on_device, stored = max(networks, key=sum)
-    pictures = RESULT_BYTES_PER_PIXEL * height * width + stored
+    pictures = RESULT_BYTES_PER_PIXEL * height * width
     if working != (height, width):
         enlarged = is_enlarged(working, (height, width))
         each = ENLARGED_BYTES_PER_PIXEL if enlarged else REDUCED_BYTES_PER_PIXEL
         pictures += each * math.prod(working)
-    return on_device, pictures
+    budget = usable_memory(settings.max_memory) - pictures
+    return FastMemory({style.path: network_memory(style, *working, budget) for style in styles}, pictures)
 
 
-def check_fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> None:
-    """Raise StyleError if the network that needs the most memory does not fit in addition to the pictures."""
+def check_fast_memory(height: int, width: int, styles: Collection[Style], settings: FastSettings) -> FastMemory:
+    """Return the memory that a painting will take. Raises StyleError if there is not as much."""
     pixels = height * width
-    on_device, pictures = fast_memory(height, width, styles, settings)
+    memory = fast_memory(height, width, styles, settings)
     subject = _("The picture")
     if settings.stroke_size != 100:
         subject += " " + _("at a stroke size of {stroke_size:g} %").format(stroke_size=settings.stroke_size)
     if settings.full_resolution:
         subject += " " + _("with strokes at full resolution")
+    needed = memory.total
     # In bytes for each pixel of the picture, whose size is what the user knows.
     if choose_provider(settings.device, next(iter(styles)).path).name == CUDA:
-        check_memory(pixels, math.ceil(on_device / pixels), on_gpu=True, subject=subject)
-        check_memory(pixels, math.ceil(pictures / pixels), on_gpu=False, subject=subject)
-    else:
-        check_memory(pixels, math.ceil((pictures + on_device) / pixels), on_gpu=False, subject=subject)
+        needed -= memory.largest.on_device
+        check_memory(pixels, memory.largest.on_device / pixels, on_gpu=True, subject=subject)
+    check_memory(pixels, needed / pixels, on_gpu=False, subject=subject)
+    check_max_memory(needed, settings.max_memory, subject)
+    return memory
 
 
 def _try(style: Style) -> None:

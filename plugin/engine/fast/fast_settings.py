@@ -13,6 +13,8 @@ from plugin.engine.imaging.blend_settings import BlendSettings
 WORKING_PIXELS = 700_000
 # In percent. The error message for a value out of range repeats these numbers.
 STROKE_SIZE_RANGE = (50.0, 200.0)
+# In GiB. The error message for a value out of range repeats these numbers.
+MAX_MEMORY_RANGE = (0.25, 1024.0)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class FastSettings:
             keeps: 0 (bold) to 100 (faithful); None for the style's own default. Other styles have no such choice.
         device: ``auto``, ``cuda`` or ``cpu``.
         blend: how the painting is mixed with the photo.
+        max_memory: how much of the machine's memory the whole process may take, in GiB; None for all that is free. A
+            picture that needs more is painted in narrower strips, which takes longer, or refused.
     """
 
     stroke_size: float = 100.0
@@ -36,6 +40,7 @@ class FastSettings:
     detail: float | None = None
     device: str = "auto"
     blend: BlendSettings = field(default_factory=BlendSettings)
+    max_memory: float | None = None
 
     def __post_init__(self) -> None:
         if not STROKE_SIZE_RANGE[0] <= self.stroke_size <= STROKE_SIZE_RANGE[1]:
@@ -44,6 +49,10 @@ class FastSettings:
             )
         if self.detail is not None and not DETAIL_RANGE[0] <= self.detail <= DETAIL_RANGE[1]:
             raise StyleError(_("The detail is {detail:g}; give one from 0 to 100.").format(detail=self.detail))
+        if self.max_memory is not None and not MAX_MEMORY_RANGE[0] <= self.max_memory <= MAX_MEMORY_RANGE[1]:
+            raise StyleError(
+                _("The most memory is {max_memory:g} GiB; give 0.25 to 1024.").format(max_memory=self.max_memory)
+            )
 
 
 def working_size(height: int, width: int, settings: FastSettings) -> tuple[int, int]:

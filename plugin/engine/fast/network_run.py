@@ -27,6 +27,7 @@ STRIP_FACTOR = 2.0
 # Pixels of the picture in a strip: few enough to stop soon and to stay near a core's cache, and enough to hide the
 # overhead of the calls.
 STRIP_PIXELS = 2**18
+NARROWEST = 16  # rows of the picture in a strip, in networks that paint at a quarter of its size
 TRACED_SIDE = 256  # pixels of the picture on which a style's memory in strips is measured
 
 
@@ -38,6 +39,7 @@ class NetworkRun:
         style: one of the file's styles.
         weights: the shares of the network's rows, float32 [1, rows].
         provider: where.
+        strip_pixels: as in ``NetworkMemory``.
         report: is told the share that is done, 0 to 1.
         stopper: stops it.
     """
@@ -45,6 +47,7 @@ class NetworkRun:
     style: Style
     weights: np.ndarray
     provider: Provider
+    strip_pixels: int | None
     report: Callable[[float], object] = lambda fraction: None
     stopper: Stopper = field(default_factory=Stopper)
 
@@ -55,21 +58,21 @@ class NetworkRun:
         Raises StyleError if memory is short or the runtime fails, and progress.StoppedError if the stopper stops it.
         """
         padded = _Padded(seen, *padded_size(seen.height, seen.width, self.style))
-        if runs_in_strips(self.style, padded.height * padded.width):
-            yield from self._paint_strips(seen, padded)
+        if self.strip_pixels is not None:
+            yield from self._paint_strips(seen, padded, self.strip_pixels)
             return
         session = session_of(self.style.path, self.provider)
         rows = slice(0, padded.height)
         painted = run_network(session, padded.rows(rows), self.weights, self.stopper)
         yield slice(0, seen.height), painted[: seen.height, : seen.width]
 
-    def _paint_strips(self, seen: PictureRows, padded: PictureRows) -> Iterator[tuple[slice, np.ndarray]]:
+    def _paint_strips(self, seen: PictureRows, padded: PictureRows, pixels: int) -> Iterator[tuple[slice, np.ndarray]]:
         # For large pictures only: it takes as long to import ONNX's own package as to paint a small one.
         from plugin.engine.fast.strip_painting import StripRun, paint_strips
         from plugin.engine.fast.traced_network import trace
 
         network = trace(read_model(self.style.path), padded.height, padded.width, self.weights)
-        run = StripRun(self.provider, STRIP_PIXELS, self.report, self.stopper)
+        run = StripRun(self.provider, pixels, self.report, self.stopper)
         for rows, painted in paint_strips(network, lambda rows: padded.rows(slice(rows.first, rows.end)), run):
             check_values(painted)
             part = rows.within(seen.height)
@@ -104,17 +107,40 @@ def padded_size(height: int, width: int, style: Style) -> tuple[int, int]:
     return height, width
 
 
-def runs_in_strips(style: Style, pixels: int) -> bool:
-    """Return whether a picture of so many pixels is painted in strips."""
-    return style.bytes_per_pixel * pixels > WHOLE_BYTES and _stored_bytes_per_pixel(style) is not None
+@dataclass(frozen=True)
+class NetworkMemory:
+    """The memory that a network takes for a picture, in bytes.
+
+    Attributes:
+        on_device: where it runs.
+        stored: of the machine's memory, in addition.
+        strip_pixels: of the picture in a strip, or None if it is painted whole.
+    """
+
+    on_device: int
+    stored: int = 0
+    strip_pixels: int | None = None
+
+    @property
+    def total(self) -> int:
+        """All memory."""
+        return self.on_device + self.stored
 
 
-def network_bytes(style: Style, pixels: int) -> tuple[int, int]:
-    """Return the bytes that the network takes for a picture: where it runs, and of the machine's memory in addition."""
-    if not runs_in_strips(style, pixels):
-        return style.bytes_per_pixel * pixels, 0
-    strip = min(pixels, STRIP_PIXELS) * style.bytes_per_pixel * STRIP_FACTOR
-    return int(strip), int((_stored_bytes_per_pixel(style) or 0) * pixels)
+def network_memory(style: Style, height: int, width: int, budget: int) -> NetworkMemory:
+    """Decide whether a network paints a picture whole or in strips, and of which size, if it may take ``budget`` bytes.
+
+    Even the narrowest strips may take more than that.
+    """
+    height, width = padded_size(height, width, style)
+    each, pixels = style.bytes_per_pixel, height * width
+    stored_each = None if each * pixels <= min(WHOLE_BYTES, budget) else _stored_bytes_per_pixel(style)
+    if stored_each is None:
+        return NetworkMemory(each * pixels)
+    stored = int(stored_each * pixels)
+    affordable = int((budget - stored) / (each * STRIP_FACTOR))
+    strip = min(pixels, max(NARROWEST * width, min(STRIP_PIXELS, affordable)))
+    return NetworkMemory(int(each * STRIP_FACTOR * strip), stored, strip)
 
 
 def _stored_bytes_per_pixel(style: Style) -> float | None:

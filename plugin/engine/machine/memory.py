@@ -40,13 +40,51 @@ def check_pictures(pixels: int) -> None:
     check_memory(pixels, HOST_BYTES_PER_PIXEL, False)
 
 
-def check_memory(pixels: int, bytes_per_pixel: int, on_gpu: bool, subject: str = "") -> None:
+def usable_memory(max_memory: float | None) -> int:
+    """Return how many bytes this process may still take, if the whole process may take ``max_memory`` GiB.
+
+    None stands for all free memory but RESERVED_BYTES.
+    """
+    free = max(0, available_memory() - RESERVED_BYTES)
+    return free if max_memory is None else min(free, _left_of(max_memory))
+
+
+def check_max_memory(needed: int, max_memory: float | None, subject: str) -> None:
+    """Raise TooLargeError if ``needed`` bytes more are more than the whole process may take, ``max_memory`` GiB."""
+    if max_memory is None or needed <= _left_of(max_memory):
+        return
+    give_back_freed_memory()
+    if needed > _left_of(max_memory):
+        raise TooLargeError(
+            _(
+                "{subject} would take about {needed:.2f} GiB in addition to the {taken:.2f} GiB in use, and "
+                "{allowed:g} GiB are allowed; allow more memory, or make the picture smaller."
+            ).format(subject=subject, needed=needed / 2**30, taken=_taken() / 2**30, allowed=max_memory)
+        )
+
+
+def _left_of(max_memory: float) -> int:
+    return max(0, int(max_memory * 2**30) - _taken())
+
+
+def _taken() -> int:
+    """Return the bytes of memory that this process takes now."""
+    if sys.platform == "linux":
+        import resource
+
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def check_memory(pixels: int, bytes_per_pixel: float, on_gpu: bool, subject: str = "") -> None:
     """Raise TooLargeError, saying how large a picture would fit, if an operation on ``pixels`` does not fit.
 
     ``bytes_per_pixel`` is what it needs of the GPU's memory, if ``on_gpu``, or of the machine's. ``subject`` begins the
     sentence; the default is "The picture".
     """
-    needed = pixels * bytes_per_pixel
+    needed = int(pixels * bytes_per_pixel)
     free = gpu_memory() if on_gpu else available_memory()
     if free is None:
         return

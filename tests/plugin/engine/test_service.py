@@ -314,6 +314,6 @@ def test_painting_that_would_not_fit_is_refused_before_it_begins(negative, monke
     with pytest.raises(StyleError, match="make it smaller"):
         settings = InstantSettings(fast=FastSettings(full_resolution=True))
         engine.check_painting([(side, side)], InstantRequest((), settings))
-    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + side * side * 33)
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**28 + side * side * 65 // 2)
     with pytest.raises(StyleError, match=r"with strokes at full resolution has .* make it smaller"):
         engine.check_painting([(side, side)], FastRequest(negative, full))

@@ -236,27 +236,39 @@ def test_only_a_broken_gpu_gives_a_note(style, monkeypatch):
 
 
 def test_too_large_picture_is_refused_in_one_sentence(style, monkeypatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 300 * 2**20)
+    monkeypatch.setattr(memory, "available_memory", lambda: 262 * 2**20)
     with pytest.raises(StyleError, match=r"0\.2 megapixels.*make it smaller .at most 0\.[01]"):
         paint_fast(picture(500, 500), style)
 
 
-def test_memory_check_counts_padded_pixels(style, monkeypatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
+def test_memory_check_names_the_settings_that_count(style, monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 286 * 2**20)
     paint_fast(picture(300, 400), style, FastSettings(stroke_size=100))
-    with pytest.raises(StyleError, match=r"at a stroke size of 50 % has 0\.1 megapixels.*at most 0\.0 megapixels"):
+    with pytest.raises(StyleError, match=r"at a stroke size of 50 % has 0\.1 megapixels.*at most 0\.1 megapixels"):
         paint_fast(picture(300, 400), style, FastSettings(stroke_size=50))
-    with pytest.raises(StyleError, match=r"The picture has 0\.2 megapixels"):
-        paint_fast(picture(480, 480), style)
-    paint_fast(picture(480, 480), style, FastSettings(stroke_size=200))
+    monkeypatch.setattr("plugin.engine.fast.fast_settings.WORKING_PIXELS", 30_000)
+    paint_fast(picture(780, 780), style)
+    with pytest.raises(StyleError, match=r"The picture with strokes at full resolution has 0\.6 megapixels"):
+        paint_fast(picture(780, 780), style, FastSettings(full_resolution=True))
 
 
-def test_memory_check_uses_the_working_size(style, monkeypatch):
-    monkeypatch.setattr(memory, "available_memory", lambda: 320 * 2**20)
-    monkeypatch.setattr("plugin.engine.fast.fast_settings.WORKING_PIXELS", 120_000)
-    paint_fast(picture(480, 480), style)
-    with pytest.raises(StyleError, match=r"The picture with strokes at full resolution has 0\.2 megapixels"):
-        paint_fast(picture(480, 480), style, FastSettings(full_resolution=True))
+def test_little_memory_makes_strips_in_place_of_an_error(style, monkeypatch):
+    height, width = 480, 640
+    whole = paint_fast(picture(height, width), style)
+    monkeypatch.setattr(memory, "available_memory", lambda: 310 * 2**20)
+    plan = fast_memory(height, width, style, FastSettings()).largest
+    assert plan.strip_pixels is not None and plan.strip_pixels < height * width / 2
+    strips = paint_fast(picture(height, width), style)
+    assert np.abs(strips.pixels - whole.pixels).max() * 255 < 0.6
+
+
+def test_memory_limit_is_kept_and_checked(style):
+    with pytest.raises(StyleError, match=r"0\.1 GiB; give 0\.25 to 1024"):
+        FastSettings(max_memory=0.1)
+    taken = memory.usable_memory(None)
+    assert memory.usable_memory(1024.0) == pytest.approx(taken, rel=0.1) and memory.usable_memory(0.25) < 2**28
+    with pytest.raises(StyleError, match=r"0\.25 GiB are allowed; allow more memory, or make the picture smaller"):
+        paint_fast(picture(3000, 3000), style, FastSettings(max_memory=0.25))
 
 
 def test_progress_runs_to_the_end(style):
@@ -291,7 +303,7 @@ print((peak_rss_mib() - before) * 2**20 / side**2)
 """
     command = [sys.executable, "-c", script, str(stroke_size), str(side), str(full)]
     peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    estimate = sum(fast_memory(side, side, style, FastSettings(stroke_size, full))) / side**2
+    estimate = fast_memory(side, side, style, FastSettings(stroke_size, full)).total / side**2
     print(stroke_size, peak, estimate)
     assert 0.4 * estimate < peak <= estimate
 
