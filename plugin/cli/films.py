@@ -196,7 +196,7 @@ def _check_names(options: argparse.Namespace, style: InStyle) -> tuple[Path, Pat
 
 def _painting(options: argparse.Namespace, style: InStyle) -> dict[str, object]:
     """Return what decides how the frames are painted, besides the film's own settings."""
-    skipped = ("photos", "output", "json", "command", "allow_damaged", "max_memory")
+    skipped = ("photos", "output", "json", "command", "allow_damaged", "allow_large", "max_memory")
     return {name: value for name, value in vars(options).items() if name not in skipped} | {"style": style.described}
 
 

@@ -35,10 +35,10 @@ def add_masks(parser: argparse.ArgumentParser) -> None:
 
 def read_photo(options: argparse.Namespace) -> PictureFile:
     """Read the photo with the mask of ``--protect``, and tell the user what was not used."""
-    from plugin.cli.picture_files import read_picture
+    from plugin.cli.picture_files import allowed_by, read_picture
     from plugin.engine.regions.masks import feathered, protected
 
-    source = read_picture(options.photo, options.allow_damaged)
+    source = read_picture(options.photo, allowed_by(options))
     for note in source.notes:
         say(options, note)
     if options.protect is None:

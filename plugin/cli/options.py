@@ -114,7 +114,7 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
         "same as --keep-colors) or by matching the style picture to it beforehand (photo-before); or only the "
         "colours of the style picture and none of its strokes",
     )
-    add_allow_damaged(parser)
+    add_allowed_pictures(parser)
     add_device(parser)
     add_batch(parser)
 
@@ -158,8 +158,13 @@ def _shard(text: str) -> Shard:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from error
 
 
-def add_allow_damaged(parser: argparse.ArgumentParser) -> None:
-    """Add ``--allow-damaged``, for every command that reads pictures."""
+def add_allowed_pictures(parser: argparse.ArgumentParser) -> None:
+    """Add ``--allow-damaged`` and ``--allow-large``, for every command that reads pictures."""
+    parser.add_argument(
+        "--allow-large",
+        action="store_true",
+        help="read pictures of more than 400 megapixels",
+    )
     parser.add_argument(
         "--allow-damaged",
         action="store_true",

@@ -32,6 +32,8 @@ from plugin.engine.machine.memory import check_memory
 
 # Decoding holds a picture twice, with up to four channels of 16 bits.
 READING_BYTES_PER_PIXEL = 16
+# A small file may unpack to any number of pixels. The largest cameras have 150 megapixels.
+LARGEST_PIXELS = 400_000_000
 TIFF_SUFFIXES = {".tif", ".tiff"}
 SIXTEEN_BIT_SUFFIXES = {".png", *TIFF_SUFFIXES}
 NO_ALPHA_SUFFIXES = {".jpg", ".jpeg"}
@@ -67,12 +69,20 @@ class PictureFile:
         return self.reading_notes + self.writing_notes
 
 
-def read_picture(path: Path, allow_damaged: bool = False, pixels: int | None = None) -> PictureFile:
+@dataclass(frozen=True)
+class Allowed:
+    """What a user allows: reading what a damaged file still holds, and pictures of more than LARGEST_PIXELS."""
+
+    damaged: bool = False
+    large: bool = False
+
+
+def read_picture(path: Path, allowed: Allowed = Allowed(), pixels: int | None = None) -> PictureFile:
     """Read a picture of any format that ``decode_picture`` knows, with its notes.
 
     A picture with many more than ``pixels`` pixels is reduced while it is read (see ``decode_picture``). A file that is
-    cut off or damaged is refused, unless ``allow_damaged`` is set and a part of it can be read. Raises
-    StyleError if it cannot be read.
+    cut off or damaged is refused unless that is allowed and a part of it can be read, and so is a very large picture.
+    Raises StyleError if it cannot be read.
     """
     if not path.exists():
         raise StyleError(f"There is no picture {path}; check its name.")
@@ -82,9 +92,18 @@ def read_picture(path: Path, allow_damaged: bool = False, pixels: int | None = N
         raise StyleError(f"{path} is a pipe or a device; give a picture file.")
     if path.stat().st_size == 0:
         raise StyleError(f"{path} is empty (0 bytes); copy or download it again.")
+
+    def check_size(width: int, height: int) -> None:
+        if width * height > LARGEST_PIXELS and not allowed.large:
+            raise StyleError(
+                f"{path} would unpack to {width}x{height} pixels ({width * height / 1e6:.0f} megapixels), which may be "
+                "a mistake or meant to fill the memory; if it is neither, give --allow-large."
+            )
+        check_memory(width * height, READING_BYTES_PER_PIXEL, on_gpu=False)
+
     try:
         with interrupts_held_back():
-            return _picture_file(path, decode_picture(path, _check_size, allow_damaged, pixels))
+            return _picture_file(path, decode_picture(path, check_size, allowed.damaged, pixels))
     except DamagedPictureError as error:
         raise StyleError(
             f"{path} is cut off or damaged ({error}); copy or download it again, or use what it still holds with "
@@ -101,14 +120,15 @@ def read_input(options: argparse.Namespace, path: Path, pixels: int | None = Non
 
     ``pixels`` is as in ``read_picture``.
     """
-    source = read_picture(path, options.allow_damaged, pixels)
+    source = read_picture(path, allowed_by(options), pixels)
     for note in source.reading_notes:
         say(options, note)
     return source.picture
 
 
-def _check_size(width: int, height: int) -> None:
-    check_memory(width * height, READING_BYTES_PER_PIXEL, on_gpu=False)
+def allowed_by(options: argparse.Namespace) -> Allowed:
+    """Return what the options of a command allow."""
+    return Allowed(options.allow_damaged, options.allow_large)
 
 
 def _picture_file(path: Path, decoded: DecodedPicture) -> PictureFile:

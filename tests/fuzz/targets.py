@@ -28,7 +28,7 @@ from plugin.cli.commands.render import _recorded
 from plugin.cli.main import COMMANDS, main
 from plugin.cli.options import read_toml
 from plugin.cli.outputs import PICTURE_SUFFIXES
-from plugin.cli.picture_files import read_picture, read_record, write_picture
+from plugin.cli.picture_files import Allowed, read_picture, read_record, write_picture
 from plugin.cli.picture_records import record_in, with_record
 from plugin.cli.tiff_exif import add_exif, exif_in_tiff
 from plugin.engine.fast.fast_settings import STROKE_SIZE_RANGE, FastSettings
@@ -96,7 +96,7 @@ def check_picture(case: tuple[bytes, str, bool]) -> None:
         path, output = folder / "photo", folder / f"painted{suffix}"
         path.write_bytes(content)
         try:
-            source = read_picture(path, allow_damaged)
+            source = read_picture(path, Allowed(damaged=allow_damaged))
             pixels = source.picture.pixels
             assert np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1
             for note in source.notes:

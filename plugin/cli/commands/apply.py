@@ -121,7 +121,7 @@ def _paint_film(options: argparse.Namespace, groups: Sequence[Sequence[str]], se
 
 
 def _paint_many(options: argparse.Namespace, groups: Sequence[Sequence[str]], settings: FastSettings) -> Report:
-    from plugin.cli.picture_files import check_result, read_picture, write_picture
+    from plugin.cli.picture_files import allowed_by, check_result, read_picture, write_picture
 
     styles = [chosen_style(options, texts, settings) for texts in groups]
     plan = plan_pictures(options, [style.name for style in styles], [path for style in styles for path in style.files])
@@ -132,7 +132,7 @@ def _paint_many(options: argparse.Namespace, groups: Sequence[Sequence[str]], se
     def paint_all(batch: Batch) -> None:
         def work(stopper: Stopper) -> None:
             def paint(task: BatchTask) -> None:
-                source = read_picture(task.source, options.allow_damaged)
+                source = read_picture(task.source, allowed_by(options))
                 check_result(task.target, source)
                 result = styles[task.style].paint(source.picture, stopper)
                 write_picture(source, result.pixels, task.target)

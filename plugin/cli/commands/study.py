@@ -12,7 +12,7 @@ from nst_core.studies.kinds import KINDS
 from plugin.cli.options import (
     OBJECTIVE_OPTIONS,
     RENDER_NUMBERS,
-    add_allow_damaged,
+    add_allowed_pictures,
     add_device,
     add_number,
     add_objective,
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--content-weights", type=_numbers, metavar="N,N,...", help="the weights that the study `weights` compares"
     )
-    add_allow_damaged(parser)
+    add_allowed_pictures(parser)
     add_device(parser)
     add_objective(parser, default.objective)
 

@@ -18,7 +18,7 @@ from plugin.cli.options import (
     MIXED_PRECISION_HELP,
     OBJECTIVE_OPTIONS,
     SEED_RANGE,
-    add_allow_damaged,
+    add_allowed_pictures,
     add_device,
     add_number,
     add_objective,
@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="a folder or a tar of training photos; without it, the network learns from random shapes",
     )
-    add_allow_damaged(parser)
+    add_allowed_pictures(parser)
     parser.add_argument(
         "--faces",
         type=Path,

@@ -3,6 +3,8 @@ import contextlib
 import os
 import signal
 import struct
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,7 +13,8 @@ import pyvips
 from PIL import Image, ImageCms
 
 from nst_core.base.errors import StyleError
-from plugin.cli.picture_files import read_picture, read_record, write_picture
+from plugin.cli import picture_files
+from plugin.cli.picture_files import Allowed, read_picture, read_record, write_picture
 from plugin.cli.picture_records import CLOSING, END, NEW_XMP, OPENING, record_in, with_record
 
 RANDOM = np.random.default_rng(0)
@@ -203,7 +206,7 @@ def test_damaged_pictures_are_refused_or_used_with_a_note(tmp_path):
     assert "end marker" in read_picture(tmp_path / "marker.jpg").notes[0]
     with pytest.raises(StyleError, match=r"half\.tif is cut off or damaged .*--allow-damaged"):
         read_picture(tmp_path / "half.tif")
-    source = read_picture(tmp_path / "half.tif", allow_damaged=True)
+    source = read_picture(tmp_path / "half.tif", Allowed(damaged=True))
     assert "black" in source.notes[0] and source.picture.pixels[50, :, :3].mean() > 0.3
     assert source.picture.pixels[150, :, :3].max() == 0
 
@@ -282,3 +285,26 @@ def test_profile_that_cannot_be_written_gives_srgb_and_a_note(tmp_path, kind):
         assert "icc_profile" not in written.info and np.array_equal(np.array(written), seen.round())
     Image.fromarray(RGB).save(tmp_path / "fine.tif", icc_profile=profile)
     assert read_picture(tmp_path / "fine.tif").notes == ()
+
+
+def test_picture_that_would_unpack_to_very_many_pixels_is_refused_unless_it_is_allowed(tmp_path, monkeypatch):
+    pyvips.Image.black(4000, 3000).pngsave(str(tmp_path / "bomb.png"), compression=9)
+    assert (tmp_path / "bomb.png").stat().st_size < 20_000
+    monkeypatch.setattr(picture_files, "LARGEST_PIXELS", 10_000_000)
+    with pytest.raises(StyleError, match=r"would unpack to 4000x3000 pixels \(12 megapixels\).*--allow-large"):
+        read_picture(tmp_path / "bomb.png")
+    assert read_picture(tmp_path / "bomb.png", Allowed(large=True)).picture.width == 4000
+
+
+def test_result_that_the_disk_does_not_take_leaves_no_file(run, sample):
+    """The limit of a file's size has the effect of a full disk."""
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
+        "from plugin.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    output = run.folder / "out.png"
+    command = [sys.executable, "-c", script, "apply", str(sample), "--style", "great-wave", "-o", str(output)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "cannot be written" in done.stderr
+    assert not list(run.folder.iterdir())
