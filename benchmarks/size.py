@@ -28,8 +28,9 @@ from plugin.engine.fast.fast_painting import paint_fast
 from plugin.engine.fast.fast_settings import FastSettings
 from plugin.engine.fast.style_library import find_styles
 from plugin.engine.imaging.picture import Picture
-from plugin.engine.machine import provider
+from plugin.engine.machine import provider as providers
 from plugin.engine.machine.memory import keep_freed_memory, peak_rss_mib
+from plugin.engine.machine.provider import Provider
 
 TILE_SIDE = 512  # pixels
 MEASURED_SETTINGS = FastSettings(full_resolution=True, device="cpu")
@@ -123,14 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _measure(file: Path, out: Path, megapixels: int, style: Style, way: str) -> SizeMeasurement:
     keep_freed_memory()
-    options = provider.session_options
+    options = providers.session_options
 
-    def on_one_thread(chosen: provider.Provider) -> ort.SessionOptions:
-        single = options(chosen)
+    def on_one_thread(provider: Provider) -> ort.SessionOptions:
+        single = options(provider)
         single.intra_op_num_threads = 1
         return single
 
-    provider.session_options = on_one_thread
+    providers.session_options = on_one_thread
     photo = _photo(file, megapixels)
     paint_whole(photo[:64, :64].copy(), style)  # loads the libraries
     before, start = peak_rss_mib(), time.process_time()
