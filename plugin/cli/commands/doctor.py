@@ -25,7 +25,18 @@ REPORTED_PACKAGES = (
     "pillow-heif",
     "pyvips",
     "torch",
+    "matplotlib",
+    "av",
+    "opencv-python-headless",
+    "gradio",
 )
+OPTIONAL_MODULES = {
+    "torch": "PyTorch, for renders and training",
+    "matplotlib": "matplotlib, for plots",
+    "av": "PyAV, for films",
+    "cv2": "OpenCV, for steady strokes in films",
+    "gradio": "Gradio, for the page in the browser",
+}
 LONGEST_PATH = 1000  # characters
 
 
@@ -59,6 +70,7 @@ def examine() -> dict[str, Any]:
         "python": f"{platform.python_version()} ({sys.executable})",
         "environment": str(paths.environment_folder()),
         "packages": [f"{name} {version}" for name in REPORTED_PACKAGES if (version := _version(name))],
+        "not_installed": not_installed(),
         "execution_providers": providers,
         "gpu": gpu,
         "gimp": [
@@ -88,6 +100,11 @@ def _execution_providers(styles: list[Style]) -> tuple[list[str], str]:
     tried = bundled or styles
     problem = cuda_problem(tried[0].path) if tried else "there is no style to try it with"
     return ort.get_available_providers(), f"not used: {problem}" if problem else "used"
+
+
+def not_installed() -> list[str]:
+    """Return the optional packages that are missing, each with its use."""
+    return [use for module, use in OPTIONAL_MODULES.items() if importlib.util.find_spec(module) is None]
 
 
 def _version(package: str) -> str | None:

@@ -8,7 +8,22 @@ from tests.style_files import style_with_metadata
 
 def test_doctor_reports_every_part(run):
     report = json_report(run("doctor", "--json"))
-    assert {"python", "packages", "execution_providers", "gpu", "gimp", "styles", "feature_networks"} <= set(report)
+    assert {
+        "python",
+        "packages",
+        "not_installed",
+        "execution_providers",
+        "gpu",
+        "gimp",
+        "styles",
+        "feature_networks",
+    } <= set(report)
+
+
+def test_missing_packages_are_named_with_their_use(monkeypatch):
+    modules = {"numpy": "NumPy, for pictures", "no_such_module": "Nothing, for a test"}
+    monkeypatch.setattr(doctor, "OPTIONAL_MODULES", modules)
+    assert doctor.not_installed() == ["Nothing, for a test"]
 
 
 def test_gpu_is_tried_with_a_bundled_style(tmp_path, monkeypatch):
