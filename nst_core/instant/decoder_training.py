@@ -89,7 +89,7 @@ class DecoderTraining(ResumableTraining[DecoderSettings, Decoder]):
                 features = self.encoder(batch, [self.layer])[self.layer]
             losses = self._reconstruction(batch, features)
             if settings.style_weight:
-                losses["style"] = settings.style_weight * self._style(features)
+                losses["style"] = settings.style_weight * self._style(batch, features)
         self.update(torch.stack([*losses.values()]).sum())
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -110,17 +110,21 @@ class DecoderTraining(ResumableTraining[DecoderSettings, Decoder]):
             losses["features"] = self.settings.feature_weight * error
         return losses
 
-    def _style(self, features: Tensor) -> Tensor:
-        """Return how far pictures decoded from transformed activations are from the activations' statistics.
+    def _style(self, batch: Tensor, features: Tensor) -> Tensor:
+        """Return how far pictures decoded from transformed activations are from the statistics of their style.
 
-        Each picture takes the statistics of the next one in the batch.
+        The first half of the batch, which are photos, and the second take each other's statistics. They are compared at
+        this level and all finer ones, whose textures the decoder has to invent.
         """
-        style = features.roll(1, 0).float()
+        half = len(batch) // 2
+        layers = [layer_of(level) for level in range(1, self.settings.level + 1)]
         with torch.no_grad(), torch.autocast(self.data.device.type, enabled=False):
-            wanted = whitened_and_coloured(features.float(), style)
-        painted = self.encoder(self.decoder(wanted).clamp(0, 1), [self.layer])[self.layer].float()
-        content = (painted - wanted).square().mean() / wanted.square().mean()
-        loss: Tensor = statistics_loss(painted, style) + content
+            wanted = whitened_and_coloured(features.float(), features.roll(half, 0).float())
+            styles = self.encoder(batch.roll(half, 0), layers)
+        painted = self.encoder(self.decoder(wanted).clamp(0, 1), layers)
+        content = (painted[self.layer].float() - wanted).square().mean() / wanted.square().mean()
+        distances = [statistics_loss(painted[layer].float(), styles[layer].float()) for layer in layers]
+        loss: Tensor = torch.stack(distances).mean() + content
         return loss
 
 
