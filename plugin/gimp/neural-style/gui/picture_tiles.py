@@ -40,6 +40,7 @@ class PictureTiles(Gtk.Box):
             widget.show()
         self._grid.connect("child-activated", lambda _, tile: self._choose(tile))
         self._grid.connect("key-press-event", self._on_key)
+        self._last: Gio.File | None = config.get_property("style-image")
         handler = config.connect("notify::style-image", self._on_picture)
         self.connect("destroy", self._on_destroy, handler)
         # Another of these widgets may have removed one meanwhile.
@@ -57,9 +58,13 @@ class PictureTiles(Gtk.Box):
     def _on_picture(self, *_: object) -> None:
         """Add the picture that was chosen, and select its tile."""
         file: Gio.File | None = self._config.get_property("style-image")
-        if file is not None and file.query_exists(None):
-            with suppress(StyleError):  # it is chosen, even if that cannot be remembered
-                add_picture(file.get_uri())
+        # The last one comes back with its page, even if the user has removed it meanwhile.
+        again = file is not None and self._last is not None and file.equal(self._last)
+        if file is not None and not again:
+            self._last = file
+            if file.query_exists(None):
+                with suppress(StyleError):  # it is chosen, even if that cannot be remembered
+                    add_picture(file.get_uri())
         if own_pictures() != self._uris:
             self._reload()
         self._select(file)
