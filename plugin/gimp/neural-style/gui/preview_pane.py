@@ -69,11 +69,8 @@ class PreviewPane(Gtk.Box):
         self._view.open_picture(overview, layer.width, layer.height)
 
     def _lay_out(self) -> None:
-        background = Gtk.EventBox()
-        background.get_style_context().add_class("view")
-        background.add(self._view)
         frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN)
-        frame.add(background)
+        frame.add(self._view)
         row = Gtk.Box(spacing=6)
         row.pack_start(self._status, True, True, 0)
         row.pack_start(self._spinner, False, False, 0)
