@@ -289,10 +289,8 @@ class StyleGallery(Gtk.Box):
 def _build_tile(style: Style, favourite: bool) -> Gtk.FlowBoxChild:
     picture = Gtk.Image.new_from_pixbuf(_read_thumbnail(style))
     picture.set_size_request(TILE_WIDTH, THUMBNAIL_HEIGHT)
-    title = _build_line(
-        f"★ {style.title}" if favourite else style.title, Pango.AttrList.from_string("0 -1 scale 0.9"), lines=2
-    )
-    artist = _build_line(style.artist, Pango.AttrList.from_string("0 -1 scale 0.85, 0 -1 style italic"), lines=1)
+    title = _build_line(f"★ {style.title}" if favourite else style.title, "0 -1 scale 0.9")
+    artist = _build_line(style.artist, "0 -1 scale 0.85, 0 -1 style italic")
     box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, margin=TILE_MARGIN, margin_bottom=6)
     for widget in (picture, title, artist):
         box.pack_start(widget, False, False, 0)
@@ -303,17 +301,13 @@ def _build_tile(style: Style, favourite: bool) -> Gtk.FlowBoxChild:
     return tile
 
 
-def _build_line(text: str, attributes: Pango.AttrList, lines: int) -> Gtk.Label:
-    # A width of one character keeps a long title from widening its tile.
+def _build_line(text: str, attributes: str) -> Gtk.Label:
+    # One line each keeps the rows low; a width of one character keeps a long title from widening its tile.
     return Gtk.Label(
         label=text,
-        attributes=attributes,
-        lines=lines,
-        wrap=True,
-        wrap_mode=Pango.WrapMode.WORD_CHAR,
+        attributes=Pango.AttrList.from_string(attributes),
         ellipsize=Pango.EllipsizeMode.END,
         width_chars=1,
-        justify=Gtk.Justification.CENTER,
     )
 
 
