@@ -127,7 +127,7 @@ def test_new_layer_matches_the_source_layer_and_selection(session, canvas, offse
 
     assert result["status"] == "success"
     new = session.call("describe_layer", layer=result["layer"])
-    assert new == layer_before | {"name": "Neural Style: Negative, 50 %"}
+    assert new == layer_before | {"name": "Neural Style: Negative, 50 %", "has_mask": True}
     assert session.call("describe_layer", layer=layer) == layer_before | {"position": 1}
     assert (raw_pixels(session, layer) == raw).all()
     painted = pixels(session, result["layer"])
@@ -356,8 +356,8 @@ def test_stopping_keeps_the_layers_begun_so_far(session, features, tmp_path):
     image, first = session.call("new_image", pixels=noise_pixels())
     layers = [first, *(session.call("add_layer", image=image, pixels=noise_pixels(), name=name) for name in "bc")]
     raw = [raw_pixels(session, layer) for layer in layers]
-    render = {"style_image": str(painting), "features": features, "size": 64, "iterations": 300, "output": "in-place"}
-    assert session.call("paint_and_stop", drawables=layers, part=1, **render) == layers[:2]
+    render = {"style_image": str(painting), "method": "iterative", "features": features, "size": 64, "iterations": 300}
+    assert session.call("paint_and_stop", drawables=layers, part=1, output="in-place", **render) == layers[:2]
     changed = [(raw_pixels(session, layer) != before).any() for layer, before in zip(layers, raw, strict=True)]
     assert changed == [True, True, False]
     above = session.call("paint_and_stop", drawables=layers[::-1], part=0, **render | {"output": "layer"})

@@ -107,7 +107,7 @@ def test_all_pairs_of_run_mode_image_selection_and_output(session, variables, ca
         full = np.ones_like(mask, bool)
         given = session.call("layer_mask", layer=painted)
         assert given is None if not selected else (given == mask).all()
-        assert facts == layer_before | {"name": facts["name"]}
+        assert facts == layer_before | {"name": facts["name"], "has_mask": selected}
     else:
         full = mask > 0.999
     assert (after[..., 3] == before[..., 3]).all()
