@@ -71,10 +71,8 @@ def paint_in_regions(options: argparse.Namespace, settings: FastSettings) -> Rep
     write_picture(source, result.pixels, options.output)
     for note in result.notes:
         say(options, note)
-    say(
-        options,
-        f"{options.output}: {len(texts)} regions, {result.provider or 'no style'}, {result.seconds['total']:.1f} s",
-    )
+    count = "1 region" if len(texts) == 1 else f"{len(texts)} regions"
+    say(options, f"{options.output}: {count}, {result.provider or 'no style'}, {result.seconds['total']:.1f} s")
     return painting_report(options, result.pixels, result.seconds) | {
         "regions": [
             {"mask": str(text.mask), "style": text.style, "share": round(share, 4)}

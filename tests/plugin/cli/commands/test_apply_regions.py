@@ -40,7 +40,8 @@ def test_each_region_has_its_style(run, sample, samples, masks):
 
 
 def test_rest_stays_a_photo_without_a_style(run, sample, masks):
-    json_report(run("apply", sample, "--region", "left.png=udnie:0.5,great-wave:0.5", "-o", "out.png", "--json"))
+    done = run("apply", sample, "--region", "left.png=udnie:0.5,great-wave:0.5", "-o", "out.png")
+    assert "out.png: 1 region, on the CPU" in done.stdout
     out, photo = pixels(run.folder / "out.png"), pixels(sample)
     assert np.array_equal(out[:, 200:], photo[:, 200:]) and not np.array_equal(out[:, :200], photo[:, :200])
 
@@ -54,6 +55,7 @@ def test_what_is_adapted_is_said(run, sample, masks):
         "colour.png has colours; its luminance is the mask.",
         "black.png is all black, so nothing is in it.",
         "Some masks overlap; where they do, their styles are blended.",
+        "out.png: 4 regions, no style",
     ):
         assert sentence in done.stdout
     assert np.array_equal(pixels(run.folder / "out.png"), pixels(sample))
