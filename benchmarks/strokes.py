@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--style", action="append", required=True, metavar="STYLE", help="a name or a file; repeat for more styles"
     )
     options = parser.parse_args(arguments)
-    photo = read_picture(options.photo).picture
+    photo = Picture(read_picture(options.photo).picture.pixels)  # floats, so paintings are floats too
     options.out.mkdir(parents=True, exist_ok=True)
     for style in (style for name in options.style for style in find_styles(name)):
         write_sheet(stroke_sheet(photo, style), options.out / f"{style.name}.jpg")

@@ -278,7 +278,7 @@ def check_masks(case: tuple[list[bytes], int, int, int]) -> None:
         path, masks = Path(name) / "mask", []
         for content in contents:
             path.write_bytes(content)
-            mask, notes = mask_of(read_picture(path, allow_damaged=True).picture, height, width, "mask")
+            mask, notes = mask_of(read_picture(path, Allowed(damaged=True)).picture, height, width, "mask")
             assert mask.shape == (height, width) and mask.min() >= 0 and mask.max() <= 1
             masks.append(mask)
             for note in notes:

@@ -88,8 +88,10 @@ def open_container(path: Path) -> InputContainer:
     if not path.exists():
         raise StyleError(f"There is no film {path}; check its name.")
     check_untrusted_file(path)
+    # PyAV 19 replaces damaged texts by itself; earlier versions raise unless told to.
+    texts = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     try:
-        return av.open(f"file:{path}", options={"format_whitelist": CONTAINERS}, metadata_errors="replace")
+        return av.open(f"file:{path}", options={"format_whitelist": CONTAINERS}, **texts)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise StyleError(
             f"{path} cannot be read as a film ({ffmpeg_reason(error)}); copy or convert it again."

@@ -28,7 +28,8 @@ def test_bundled_style_is_measured_and_shown(assets, tmp_path):
         part.addfile(whole.getmember("000031.jpg"), whole.extractfile("000031.jpg"))
     (tmp_path / "photos" / "faces.txt").write_text("000031.jpg\n000010.jpg\n")
     main([str(tmp_path), str(tmp_path / "out"), "--style", "great-wave"])
-    (record,) = (json.loads(path.read_text()) for path in (tmp_path / "out" / "raw").iterdir())
+    (path,) = (tmp_path / "out" / "raw").glob("great-wave.70.json")
+    record = json.loads(path.read_text())
     assert 0 <= record["faces"] <= 2 and 0.5 < record["content"] < 1.2 and 0.3 < record["plain_style"] < 1
     assert 0.9 < record["objective"] < 2 and 0 < record["patterns_used"] <= 1 and 0 < record["unsteadiness"] < 20
     report = (tmp_path / "out" / "likeness.md").read_text()

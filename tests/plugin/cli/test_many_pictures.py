@@ -107,7 +107,7 @@ def test_shards_together_paint_every_picture_once(run, photos):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("photos", "-o", "out", "--shard", "2"), "write it as in 2/8"),
+        (("photos", "-o", "out", "--shard", "2"), "write it like 2/8"),
         (("photos", "-o", "out", "--shard", "3/2"), "from 1/2 to 2/2"),
         (("photos", "-o", "photos"), "choose another folder"),
         (("photos/a.png", "photos/b.jpg", "-o", "out.png"), "named like a picture"),
