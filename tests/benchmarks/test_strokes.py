@@ -17,7 +17,8 @@ def test_sheet_shows_stroke_sizes_and_strengths(samples, tmp_path):
         assert sheet.format == "JPEG" and sheet.width > 3 * 120 and sheet.height > 3 * 80
 
     (style,) = find_styles("udnie")
-    whole, detail, mixed = (cells for _, cells in strokes.stroke_sheet(Picture(read_picture(photo).picture.pixels), style).rows)
+    sheet = strokes.stroke_sheet(Picture(read_picture(photo).picture.pixels), style)
+    whole, detail, mixed = (cells for _, cells in sheet.rows)
     assert [cell.caption for cell in mixed] == ["strength 0 %", "strength 50 %", "strength 100 %"]
     with Image.open(photo) as image:
         assert np.abs(mixed[0].picture.astype(int) - np.array(image.convert("RGB"))).max() <= 1

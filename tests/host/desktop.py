@@ -59,7 +59,8 @@ class Desktop:
         with (self.profile / "gimprc").open("a") as settings:
             settings.write(gimprc)
         all_variables = environment(self.profile, home) | {"DISPLAY": self.screen.display} | dict(variables or {})
-        program = self.gimp.console.with_name(self.gimp.console.name.replace("-console", ""))
+        console = Path(str(self.gimp.console))
+        program = console.with_name(console.name.replace("-console", ""))
         with Session(program, all_variables, self.log) as session:
             yield session
 

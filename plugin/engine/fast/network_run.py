@@ -95,8 +95,8 @@ class _Padded:
             return np.pad(part, [(0, 0), (0, right), (0, 0)], mode="symmetric") if right else part
         # NumPy mirrors a tiny picture repeatedly.
         order = np.pad(np.arange(source.height), (0, below), mode="symmetric")[rows]
-        first = int(order.min())
-        part = source.rows(slice(first, int(order.max()) + 1))[order - first]
+        first = int(np.min(order))
+        part = source.rows(slice(first, int(np.max(order)) + 1))[order - first]
         return np.pad(part, [(0, 0), (0, right), (0, 0)], mode="symmetric")
 
 

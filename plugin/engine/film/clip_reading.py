@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -89,9 +89,10 @@ def open_container(path: Path) -> InputContainer:
         raise StyleError(f"There is no film {path}; check its name.")
     check_untrusted_file(path)
     # PyAV 19 replaces damaged texts by itself; earlier versions raise unless told to.
-    texts = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+    texts: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
     try:
-        return av.open(f"file:{path}", options={"format_whitelist": CONTAINERS}, **texts)
+        container: InputContainer = av.open(f"file:{path}", options={"format_whitelist": CONTAINERS}, **texts)
+        return container
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise StyleError(
             f"{path} cannot be read as a film ({ffmpeg_reason(error)}); copy or convert it again."
@@ -118,10 +119,10 @@ def read_clip(path: Path) -> Clip:
         check_memory(frame.width * frame.height, 4 * PICTURE_BYTES_PER_PIXEL, on_gpu=False)
         turns = round(frame.rotation / 90) % 4
         size = (frame.height, frame.width) if turns % 2 else (frame.width, frame.height)
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-        assert stream.time_base is not None
-        length = stream.duration * stream.time_base if stream.duration else Fraction(container.duration or 0, 10**6)
+        aspect = _fraction(stream.sample_aspect_ratio or Fraction(1))
+        rate = _fraction(stream.average_rate or stream.guessed_rate or Fraction(25))
+        unit = _fraction(stream.time_base)
+        length = stream.duration * unit if stream.duration else Fraction(container.duration or 0, 10**6)
         return Clip(
             path=path,
             width=size[0],
@@ -129,12 +130,17 @@ def read_clip(path: Path) -> Clip:
             quarter_turns=turns,
             colours=_colours(frame),
             pixel_aspect=1 / aspect if turns % 2 else aspect,
-            time_base=stream.time_base,
-            rate=Fraction(rate),
+            time_base=unit,
+            rate=rate,
             count=stream.frames or round(length * rate),
             notes=tuple(_notes(path, frame)),
             origin=Fraction(container.start_time or 0, 10**6),
         )
+
+
+def _fraction(ratio: Any) -> Fraction:
+    """Return a ratio, for which PyAV has a type of its own since version 19, as a fraction."""
+    return Fraction(ratio.numerator, ratio.denominator)
 
 
 class ClipFrames:

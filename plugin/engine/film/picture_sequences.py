@@ -226,5 +226,5 @@ def _read(path: Path) -> Picture:
 def _image(pixels: np.ndarray) -> Image.Image:
     """Return an image of 8 bits per channel, without alpha if it is opaque."""
     values = (pixels.clip(0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
-    opaque = bool(values[..., 3].min() == 255)
+    opaque = bool(np.min(values[..., 3]) == 255)
     return Image.fromarray(np.ascontiguousarray(values[..., :3]) if opaque else values)

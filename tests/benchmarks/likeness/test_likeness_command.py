@@ -33,5 +33,5 @@ def test_bundled_style_is_measured_and_shown(assets, tmp_path):
     assert 0 <= record["faces"] <= 2 and 0.5 < record["content"] < 1.2 and 0.3 < record["plain_style"] < 1
     assert 0.9 < record["objective"] < 2 and 0 < record["patterns_used"] <= 1 and 0 < record["unsteadiness"] < 20
     report = (tmp_path / "out" / "likeness.md").read_text()
-    assert "Great Wave" in report and "of 2 photos" in report
+    assert "Great Wave" in report and "of 2 portraits" in report
     assert Image.open(tmp_path / "out" / "great-wave.jpg").width > 900
