@@ -40,7 +40,7 @@ class NetworkRun:
         weights: the shares of the network's rows, float32 [1, rows].
         provider: where.
         strip_pixels: as in ``NetworkMemory``.
-        report: is told the share that is done, 0 to 1.
+        report: called with the share that is done, 0 to 1.
         stopper: stops it.
     """
 

@@ -34,7 +34,7 @@ def is_animation(path: Path) -> bool:
     try:
         with _opened(path) as image:
             return _frame_count(image) > 1
-    except StyleError:  # what cannot be read is told later
+    except StyleError:  # the error is reported when it is painted
         return False
 
 
